@@ -1,0 +1,3 @@
+//! From files to a checked model, with every fault in its place.
+
+pub mod model;

@@ -1,0 +1,116 @@
+//! Cumulative counts of one service, merged over the data plane's threads.
+
+use super::Histogram;
+use crate::ids::VersionName;
+
+/// Whether a request takes part in the comparison of candidate and stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Population {
+    /// Assigned by the split now in force: compared with its concurrent counterpart.
+    Judged,
+    /// Counted for the version's objectives only, like a session older than a rollout of new
+    /// sessions.
+    Rest,
+}
+
+/// One outcome per request: that of its first attempt on the version the split chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    pub good: u64,
+    pub bad: u64,
+    /// Client aborts and forced cohorts.
+    pub excluded: u64,
+    /// Of `bad`: those that were the first of their user in this epoch. Equals `bad` where users
+    /// cannot be told apart.
+    pub first_bad: u64,
+}
+
+impl Tally {
+    /// Requests that say something.
+    pub fn exposures(&self) -> u64 {
+        self.good + self.bad
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            good: self.good + other.good,
+            bad: self.bad + other.bad,
+            excluded: self.excluded + other.excluded,
+            first_bad: self.first_bad + other.first_bad,
+        }
+    }
+
+    /// What was counted since `earlier`, a former state of the same tally.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            good: self.good.saturating_sub(earlier.good),
+            bad: self.bad.saturating_sub(earlier.bad),
+            excluded: self.excluded.saturating_sub(earlier.excluded),
+            first_bad: self.first_bad.saturating_sub(earlier.first_bad),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionCounts {
+    pub version: VersionName,
+    pub judged: Tally,
+    pub rest: Tally,
+    /// Whether some thread's tripwire is holding this version's new requests back right now.
+    pub tripped: bool,
+    pub in_flight: u64,
+    /// Answers to shadow copies that were compared, and that differed.
+    pub shadow_compared: u64,
+    pub shadow_mismatched: u64,
+    /// Shadow copies that failed: refused, reset, timed out, 5xx where stable had none.
+    pub shadow_failed: u64,
+}
+
+impl VersionCounts {
+    pub fn new(version: VersionName) -> Self {
+        Self {
+            version,
+            judged: Tally::default(),
+            rest: Tally::default(),
+            tripped: false,
+            in_flight: 0,
+            shadow_compared: 0,
+            shadow_mismatched: 0,
+            shadow_failed: 0,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceCounts {
+    pub versions: Vec<VersionCounts>,
+    /// Of the rollout in force: failed candidate requests and distinct users among them. They
+    /// begin at 0 with each epoch.
+    pub failed_requests: u64,
+    pub failed_users: u64,
+}
+
+impl ServiceCounts {
+    pub fn of(&self, version: &VersionName) -> Option<&VersionCounts> {
+        self.versions.iter().find(|v| v.version == *version)
+    }
+}
+
+/// Time to the response head, in histograms. What a client does with the body at its own pace
+/// says nothing about the version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionLatencies {
+    pub version: VersionName,
+    pub judged: Histogram,
+    pub rest: Histogram,
+    /// Not cumulative: the ages of judged requests that have no response head yet, so that a
+    /// hang is visible before it ends.
+    pub waiting: Histogram,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceLatencies {
+    pub versions: Vec<VersionLatencies>,
+}

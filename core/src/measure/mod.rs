@@ -1,0 +1,9 @@
+//! What the data plane counts, and how the tick reads it.
+
+mod counts;
+mod histogram;
+
+pub use counts::{
+    Population, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
+};
+pub use histogram::{BUCKETS, Cells, Histogram, bucket_of, upper_edge};

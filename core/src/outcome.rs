@@ -1,0 +1,143 @@
+//! Whether what came of a request speaks for or against the version that got it.
+
+/// How one attempt on one version ended, as the data plane saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A whole response. `grpc` is the `grpc-status` of a gRPC exchange, from its trailers or head.
+    Answered { status: u16, grpc: Option<u32> },
+    /// The head was sent and the body broke off: reset, short, or without its last chunk.
+    Truncated { status: u16 },
+    /// An upgraded connection ended. `close_code` is a WebSocket's, when one was seen.
+    Upgraded { close_code: Option<u16> },
+    /// No connection, no answer, or an answer that is not HTTP.
+    Failed(Failure),
+    /// The client went away first.
+    ClientAborted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Failure {
+    /// Refused, unreachable, unresolvable, or its TLS handshake failed.
+    Connect,
+    /// No connection in time.
+    ConnectTimeout,
+    /// The connection broke before a response head.
+    Reset,
+    /// No response head in time.
+    Timeout,
+    /// What came was not a valid response.
+    Invalid,
+    /// The version has no ready endpoint.
+    NoEndpoint,
+}
+
+impl Failure {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connectFailure",
+            Self::ConnectTimeout => "connectTimeout",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+            Self::Invalid => "invalidResponse",
+            Self::NoEndpoint => "noEndpoint",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    Good,
+    Bad,
+    /// Says nothing about the version.
+    Excluded,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Excluded => "excluded",
+        }
+    }
+}
+
+/// Which statuses the operator calls bad (`slo.availability.bad`), 100 to 599.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BadStatuses([u64; 10]);
+
+impl BadStatuses {
+    pub const NONE: Self = Self([0; 10]);
+
+    /// Every 5xx: the default.
+    pub fn server_errors() -> Self {
+        let mut bad = Self::NONE;
+        (500..600).for_each(|status| bad.insert(status));
+        bad
+    }
+
+    pub fn insert(&mut self, status: u16) {
+        if let Some(word) = self.0.get_mut(usize::from(status / 64)) {
+            *word |= 1 << (status % 64);
+        }
+    }
+
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.get(usize::from(status / 64)).is_some_and(|word| word & (1 << (status % 64)) != 0)
+    }
+}
+
+impl std::fmt::Debug for BadStatuses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries((0..640).filter(|s| self.contains(*s))).finish()
+    }
+}
+
+/// gRPC statuses that are the server's fault: unknown, deadline exceeded, unimplemented,
+/// internal, unavailable, data loss.
+fn grpc_is_bad(status: u32) -> bool {
+    matches!(status, 2 | 4 | 12 | 13 | 14 | 15)
+}
+
+/// The one place where an ending becomes an outcome.
+pub fn judge(ending: Ending, bad: &BadStatuses) -> Outcome {
+    match ending {
+        Ending::Answered { status, grpc } => {
+            if bad.contains(status) || grpc.is_some_and(grpc_is_bad) {
+                Outcome::Bad
+            } else {
+                Outcome::Good
+            }
+        }
+        Ending::Truncated { .. } | Ending::Failed(_) => Outcome::Bad,
+        Ending::Upgraded { close_code } => match close_code {
+            Some(code) if (1011..3000).contains(&code) => Outcome::Bad,
+            Some(_) | None => Outcome::Good,
+        },
+        Ending::ClientAborted => Outcome::Excluded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grpc_failure_inside_a_200_is_bad_and_a_clients_mistake_is_good() {
+        let bad = BadStatuses::server_errors();
+        let with = |grpc| judge(Ending::Answered { status: 200, grpc: Some(grpc) }, &bad);
+        assert_eq!(with(0), Outcome::Good);
+        assert_eq!(with(5), Outcome::Good);
+        assert_eq!(with(13), Outcome::Bad);
+        assert_eq!(with(14), Outcome::Bad);
+    }
+
+    #[test]
+    fn a_client_that_leaves_is_no_mark_against_the_version() {
+        let bad = BadStatuses::server_errors();
+        assert_eq!(judge(Ending::ClientAborted, &bad), Outcome::Excluded);
+        assert_eq!(judge(Ending::Truncated { status: 200 }, &bad), Outcome::Bad);
+        assert_eq!(judge(Ending::Answered { status: 404, grpc: None }, &bad), Outcome::Good);
+        assert_eq!(judge(Ending::Answered { status: 500, grpc: None }, &bad), Outcome::Bad);
+    }
+}

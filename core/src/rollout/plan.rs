@@ -1,0 +1,205 @@
+//! What an operator intends, checked and resolved: the file's `rollout` as values.
+
+use crate::ids::VersionName;
+use crate::split::Scope;
+use crate::weights::BasisPoints;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub to: VersionName,
+    /// Of `to`. With the version it is the candidate's identity.
+    pub release: String,
+    pub strategy: Strategy,
+    pub start: Start,
+    /// Never empty; the last weight is the whole. `blueGreen` and `bigBang` have one step, `rolling`
+    /// has one per endpoint of the candidate.
+    pub steps: Vec<Step>,
+    pub evidence: Evidence,
+    pub regression: Regression,
+    pub guards: Vec<Guard>,
+    pub harm: Harm,
+    pub rescue: bool,
+    pub gates: Vec<Gate>,
+    pub windows: Vec<Window>,
+    pub on_rollback: OnRollback,
+    /// The phase before the first step, in which the candidate only gets copies.
+    pub dark: Option<Dark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    Canary,
+    BlueGreen,
+    /// A step is open while the share of the candidate's endpoints that are ready reaches its weight.
+    Rolling,
+    BigBang,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Manual,
+    /// A version and release that this service has not seen starts by itself.
+    OnChange,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub weight: BasisPoints,
+    pub hold: Duration,
+    pub of: Scope,
+}
+
+/// How sure one must be, and what happens when one cannot be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The share of healthy rollouts that may be rolled back by mistake, over all tests together.
+    pub false_alarm: f64,
+    pub min_requests: u64,
+    pub on_too_few: OnTooFew,
+    pub give_up_after: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTooFew {
+    /// Wait, and past `giveUpAfter` be inconclusive.
+    Hold,
+    /// Give up at once when the hold ends: inconclusive.
+    Pause,
+    /// Go back to stable when the hold ends, without blaming the release.
+    Rollback,
+}
+
+/// How much worse than stable is worse.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Regression {
+    /// The odds ratio that errors may reach.
+    pub errors: f64,
+    /// By how much the baseline's quantiles may shift: 0.2 for 20%.
+    pub latency: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guard {
+    pub name: String,
+    pub rule: Rule,
+    /// The window that is looked at. Zero: the whole step.
+    pub over: Duration,
+    /// How long the rule must stand before it acts. Zero: at once, as soon as it is proven.
+    pub lasting: Duration,
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// The candidate's error rate is above this share.
+    ErrorRate {
+        above: f64,
+    },
+    /// More than `1 - quantile` of the candidate's requests are slower than `above`.
+    Latency {
+        quantile: f64,
+        above: Duration,
+    },
+    /// A pushed signal's good / total is below `below` of what it is compared with.
+    Signal {
+        name: String,
+        below: f64,
+        of: Compared,
+    },
+    ShadowMismatch {
+        above: f64,
+    },
+    ShadowErrors {
+        above: f64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// Stable's concurrent value.
+    Baseline,
+    /// The number itself.
+    Absolute,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Rollback,
+    Pause,
+    Notify,
+}
+
+/// A hard cap on damage, whatever the statistics say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Harm {
+    pub failed_requests: Option<u64>,
+    pub users: Option<u64>,
+}
+
+/// Something the step of a weight waits for. `before` is the weight of that step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    pub before: BasisPoints,
+    pub kind: GateKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum GateKind {
+    Approval,
+    Webhook {
+        url: String,
+        timeout: Duration,
+    },
+    /// So many comparisons of shadow copies, with at most this share of differences.
+    Shadow {
+        comparisons: u64,
+        mismatch_below: f64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    pub effect: WindowEffect,
+    pub span: WindowSpan,
+    /// An IANA name that the bundled database knows.
+    pub time_zone: String,
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowEffect {
+    /// Advancing is possible only inside such windows (any of them).
+    Allow,
+    /// Advancing is impossible inside.
+    Deny,
+}
+
+/// Days count from Monday = 1 to Sunday = 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowSpan {
+    /// `Tue-Thu 14:00-17:00`: on each of these days, between these times. `to` may be earlier than
+    /// `from`; the window then ends on the next day. Days may wrap around the week's end.
+    Daily { first: u8, last: u8, from: TimeOfDay, to: TimeOfDay },
+    /// `Fri 14:00 - Mon 10:00`: from one moment of the week to another.
+    Weekly { first: u8, from: TimeOfDay, last: u8, to: TimeOfDay },
+}
+
+/// Minutes since midnight; 1,440 is the day's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay(pub u16);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRollback {
+    /// Everyone leaves now.
+    Revoke,
+    /// Open sessions finish, for at most ten minutes.
+    Drain,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dark {
+    pub hold: Duration,
+    pub comparisons: u64,
+    pub mismatch_below: f64,
+}

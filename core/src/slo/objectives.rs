@@ -1,0 +1,100 @@
+//! What the operator promised, as read from `slo`.
+
+use crate::outcome::BadStatuses;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objectives {
+    /// The window over which the budget is counted, 30 d by default.
+    pub window: Duration,
+    pub availability: Availability,
+    pub latency: Option<LatencyObjective>,
+    pub burn_rates: Vec<BurnRule>,
+    pub budget: BudgetPolicy,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Availability {
+    /// 0.999 for 99.9%; always within (0, 1).
+    pub objective: f64,
+    pub bad: BadStatuses,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyObjective {
+    pub objective: f64,
+    pub under: Duration,
+}
+
+/// Both windows must burn faster than `above`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BurnRule {
+    pub name: String,
+    pub above: f64,
+    pub long: Duration,
+    pub short: Duration,
+    pub action: BurnAction,
+    pub severity: Severity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BurnAction {
+    Rollback,
+    Pause,
+    Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    P1,
+    P2,
+    P3,
+}
+
+/// What the budget left permits, as shares of the whole budget.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BudgetPolicy {
+    /// Below this no rollout starts or advances without a person.
+    pub freeze_below: f64,
+    /// Below this every step waits for a confirmation.
+    pub confirm_below: f64,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Default for Objectives {
+    fn default() -> Self {
+        Self {
+            window: MINUTE * 60 * 24 * 30,
+            availability: Availability { objective: 0.999, bad: BadStatuses::server_errors() },
+            latency: None,
+            burn_rates: BurnRule::defaults(),
+            budget: BudgetPolicy::default(),
+        }
+    }
+}
+
+impl BurnRule {
+    /// Fast, slow and drip.
+    pub fn defaults() -> Vec<Self> {
+        let rule = |name: &str, above, long, short, action, severity| Self {
+            name: name.to_owned(),
+            above,
+            long,
+            short,
+            action,
+            severity,
+        };
+        vec![
+            rule("fast", 14.4, MINUTE * 60, MINUTE * 5, BurnAction::Rollback, Severity::P1),
+            rule("slow", 6.0, MINUTE * 360, MINUTE * 30, BurnAction::Rollback, Severity::P2),
+            rule("drip", 1.0, MINUTE * 1440, MINUTE * 360, BurnAction::Notify, Severity::P3),
+        ]
+    }
+}
+
+impl Default for BudgetPolicy {
+    fn default() -> Self {
+        Self { freeze_below: 0.1, confirm_below: 0.5 }
+    }
+}

@@ -1,0 +1,1 @@
+//! The data plane: accepts, routes, splits, forwards, measures.
