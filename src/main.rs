@@ -1,1 +1,9 @@
-fn main() {}
+//! The one binary. Everything it can do is a verb in `cli/`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -571,3 +571,17 @@ pub enum NotifyOn {
     BudgetLow,
     Frozen,
 }
+
+impl Config {
+    /// What was understood, in one line: `2 services, 3 routes, 1 rollout`.
+    pub fn summary(&self) -> String {
+        let rollouts = self.services.values().filter(|s| s.rollout.is_some()).count();
+        let counts =
+            [(self.services.len(), "service"), (self.routes.len(), "route"), (rollouts, "rollout")];
+        let counted = counts.map(|(n, what)| match n {
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        });
+        counted.join(", ")
+    }
+}
