@@ -1,1 +1,22 @@
 //! Rollouts that act, survive and explain themselves: the tick, the journal, the admin API.
+//!
+//! [`Control::start`] takes a checked configuration and a data plane and returns once the first
+//! splits are in force. Everything outside (the admin API, the command line, a test) speaks to
+//! it through a [`Handle`], which is cheap to clone and never blocks the tick: reading is one
+//! atomic load, and a command is answered only when its record is durable.
+
+mod command;
+mod control;
+mod event;
+mod handle;
+mod view;
+
+pub use command::{Actor, Command, Order, Outcome, Refusal, Signal, StartRollout};
+pub use control::{Control, Options, StartError};
+pub use event::{Event, EventKind, Subscription};
+pub use handle::Handle;
+pub use view::{
+    BadRequest, BurnView, Comparison, ConfigView, Dora, EvidenceView, Figures, FreezeView,
+    HarmView, Health, ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView,
+    Snapshot, TimelineEntry, Timestamp, VersionRole, VersionView, WaitingFor, Why,
+};

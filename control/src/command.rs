@@ -1,0 +1,139 @@
+//! What may be asked of control, and how it answers.
+
+use crate::view::RolloutState;
+use serde::{Deserialize, Serialize};
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::time::Wall;
+use serin_core::weights::BasisPoints;
+use std::fmt;
+
+/// Who asks, as the journal remembers it: `token operator`, `unix uid 1000`, `onChange`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Start(StartRollout),
+    /// Goes to the next step now, past holds, approvals and missing evidence; never past a guard.
+    Promote,
+    Pause {
+        reason: String,
+    },
+    Resume,
+    /// Back to stable, on the operator's word.
+    Abort {
+        reason: String,
+    },
+    /// Begins the last rollout anew, in an epoch of its own, also when its release is quarantined.
+    Retry {
+        reason: String,
+    },
+    /// The candidate's weight by hand; the rollout is paused there.
+    Weight(BasisPoints),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartRollout {
+    /// `None`: the version that the configuration names.
+    pub to: Option<VersionName>,
+    pub reason: String,
+    /// Refused when it is not the release that the configuration gives that version.
+    pub release: Option<String>,
+    /// When the change was committed: the beginning of its lead time.
+    pub committed_at: Option<Wall>,
+}
+
+/// A command with its circumstances.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub command: Command,
+    pub actor: Actor,
+    /// The [`ServiceView::revision`](crate::ServiceView) that the caller has seen; the order is
+    /// refused when the service has moved on.
+    pub if_revision: Option<u64>,
+    /// The same key with the same command is carried out once, across restarts too.
+    pub idempotency_key: Option<String>,
+}
+
+impl Order {
+    pub fn new(command: Command, actor: Actor) -> Self {
+        Self { command, actor, if_revision: None, idempotency_key: None }
+    }
+}
+
+/// What came of a command. By now it is durable and in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    pub service: String,
+    /// The service's revision after the command.
+    pub revision: u64,
+    /// The rollout that the command was about.
+    pub rollout: Option<String>,
+    pub state: Option<RolloutState>,
+    /// One sentence for the operator.
+    pub message: String,
+    /// Whether this is the remembered answer to an idempotency key seen before.
+    pub repeated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    UnknownService(String),
+    UnknownVersion {
+        service: ServiceName,
+        version: String,
+    },
+    /// The order was made for another revision.
+    Stale {
+        expected: u64,
+        current: u64,
+    },
+    /// It makes no sense in the present state; the text says what would.
+    NotNow(String),
+    /// It never makes sense.
+    Invalid(String),
+    /// The key was used with another command.
+    KeyReused,
+    /// A freeze, or an empty budget, stands in the way.
+    Frozen(String),
+    /// The record could not be made durable, so nothing was done.
+    NotDurable(String),
+    /// Too many commands are waiting.
+    Busy,
+    /// Control is shutting down.
+    Stopped,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownService(name) => write!(f, "there is no service {name:?}"),
+            Self::UnknownVersion { service, version } => {
+                write!(f, "service {service} has no version {version:?}")
+            }
+            Self::Stale { expected, current } => write!(
+                f,
+                "the service is at revision {current}, not {expected}; read it again and decide anew"
+            ),
+            Self::NotNow(why) | Self::Invalid(why) | Self::Frozen(why) => f.write_str(why),
+            Self::KeyReused => f.write_str("this idempotency key was used with another command"),
+            Self::NotDurable(why) => {
+                write!(f, "nothing was done, because it could not be recorded: {why}")
+            }
+            Self::Busy => f.write_str("too many commands are waiting; try again"),
+            Self::Stopped => f.write_str("control is shutting down"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Business counts of one version since the last push: `good` of `total`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    pub version: VersionName,
+    pub name: String,
+    pub good: u64,
+    pub total: u64,
+}
