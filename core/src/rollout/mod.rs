@@ -1,8 +1,42 @@
 //! The rollout: its plan, its state machine, and the decision.
+//!
+//! [`decide`] looks at one service: the [`Terms`] of its configuration, its [`Position`], the
+//! [`Evidence`] of this moment and what is [`Outside`]; it answers with a [`Decision`]. Nothing
+//! here measures, waits, stores or publishes. [`Pilot`] puts judge and decision together, for
+//! the controller and the simulator alike.
 
+mod command;
+mod decide;
+mod decision;
+mod evidence;
+mod pilot;
 mod plan;
+mod position;
+mod publish;
+mod reason;
+mod terms;
+mod words;
 
+pub use command::{Command, Refusal, Start as StartCommand, command};
+pub use decide::decide;
+pub use decision::{Ask, Decision, Event, Verdict};
+pub use evidence::{
+    Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
+    MissingReading, Part, Ready, Samples, ShadowReading, SharedCause, Value,
+};
+pub use pilot::{Observed, Pilot, Signal};
 pub use plan::{
-    Action, Compared, Dark, Evidence, Gate, GateKind, Guard, Harm, OnRollback, OnTooFew, Plan,
+    Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnRollback, OnTooFew, Plan,
     Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
+pub use position::{
+    Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Position, Quarantined, Stage, Standing, Started,
+};
+pub use publish::split_of;
+pub use reason::{Grounds, Idle, Objection, RollbackReason};
+pub use terms::{Freeze, Outside, Terms};
+pub use words::{Percent, Span, When};
+
+/// How long sessions may drain after a rollback; then they are revoked.
+pub const DRAIN_AT_MOST: std::time::Duration = std::time::Duration::from_secs(600);

@@ -15,7 +15,7 @@ pub struct Plan {
     /// Never empty; the last weight is the whole. `blueGreen` and `bigBang` have one step, `rolling`
     /// has one per endpoint of the candidate.
     pub steps: Vec<Step>,
-    pub evidence: Evidence,
+    pub evidence: Demand,
     pub regression: Regression,
     pub guards: Vec<Guard>,
     pub harm: Harm,
@@ -52,7 +52,7 @@ pub struct Step {
 
 /// How sure one must be, and what happens when one cannot be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Evidence {
+pub struct Demand {
     /// The share of healthy rollouts that may be rolled back by mistake, over all tests together.
     pub false_alarm: f64,
     pub min_requests: u64,

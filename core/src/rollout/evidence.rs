@@ -1,0 +1,186 @@
+//! Every number that one decision rests on.
+//!
+//! The judge makes one with each tick; control stores it beside the decision, so that
+//! `serin why` can show it and compute the same decision from it again. All of it is about the
+//! candidate of the rollout under way, and counts from that rollout's start.
+
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    pub data: Data,
+    /// Requests of the candidate and of stable in the present stage.
+    pub step: Exposure,
+    /// Is the candidate's error rate worse than stable's?
+    pub errors: Option<ErrorTest>,
+    /// Is the candidate slower than stable was?
+    pub latency: Option<LatencyTest>,
+    /// Is the candidate good enough to go on with?
+    pub promotion: Option<Bet>,
+    /// In the order of the plan's guards, one for each.
+    pub guards: Vec<GuardReading>,
+    /// In the order of the objectives' burn rules, of the candidate's own requests.
+    pub burns: Vec<BurnReading>,
+    /// Share of the service's error budget that is left; below 0 when overspent. `None` while unknown.
+    pub budget_left: Option<f64>,
+    pub harm: Harmed,
+    /// Both versions are bad together, and the test between them is silent.
+    pub shared_cause: Option<SharedCause>,
+    pub shadow: ShadowReading,
+    /// Endpoints of the candidate.
+    pub candidate_ready: Option<Ready>,
+    pub stable_ready: Option<Ready>,
+    /// Some thread's tripwire is holding back the candidate's requests.
+    pub tripped: bool,
+    /// The run of consecutive failures that would be proof now; the next split carries it.
+    pub tripwire: Option<u32>,
+}
+
+/// Whether the numbers are of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Data {
+    Fresh,
+    /// The latest counts are this old.
+    Stale {
+        age: Duration,
+    },
+    /// The data plane does not know the service, the candidate, or nothing has come yet.
+    #[default]
+    Missing,
+}
+
+/// `bad` of `of` requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Part {
+    pub bad: u64,
+    pub of: u64,
+}
+
+impl Part {
+    pub fn share(self) -> Option<f64> {
+        (self.of > 0).then(|| self.bad as f64 / self.of as f64)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exposure {
+    pub candidate: Part,
+    pub stable: Part,
+}
+
+/// The sequential test of candidate against concurrent stable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ErrorTest {
+    /// The evidence for "worse", and how much of it is proof (1/α).
+    pub value: f64,
+    pub needed: f64,
+    /// The evidence for "above what the objective allows"; the same amount is proof.
+    pub floor: f64,
+    pub candidate: Part,
+    pub stable: Part,
+    /// Both have proof.
+    pub worse: bool,
+}
+
+/// The same test on requests slower than stable's own quantiles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyTest {
+    pub value: f64,
+    pub needed: f64,
+    /// The quantile that says the most, stable's value of it, and who exceeded it.
+    pub quantile: f64,
+    pub baseline: Duration,
+    pub candidate: Part,
+    pub stable: Part,
+    pub worse: bool,
+}
+
+/// The reverse bet: that the candidate is no worse than the margin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bet {
+    pub value: f64,
+    /// 20 for α = 5%.
+    pub needed: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Samples {
+    pub seen: u64,
+    pub needed: u64,
+}
+
+/// What a guard or rule looks at, in its own unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// 0.01 is 1%.
+    Share(f64),
+    Time(Duration),
+    /// Times the baseline's: 0.5 is half.
+    Ratio(f64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardReading {
+    /// The guard's.
+    pub name: String,
+    /// `None` while nothing can be said; `missing` then says why.
+    pub observed: Option<Value>,
+    pub threshold: Value,
+    /// Stable's value at the same time, where there is one.
+    pub stable: Option<Value>,
+    pub samples: Samples,
+    /// The window's numbers are beyond the threshold. A guard with `for` must stay so for that long.
+    pub breached: bool,
+    /// Chance alone does not explain it. A guard acts only when it is proven.
+    pub proven: bool,
+    pub missing: Option<MissingReading>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingReading {
+    TooFew,
+    /// No such signal was pushed for the candidate, or lately.
+    NoSignal,
+    /// Stable has no concurrent value to compare with.
+    NoBaseline,
+    /// No copies were compared.
+    NoShadow,
+}
+
+/// Both windows must be above for the rule to act.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BurnReading {
+    pub name: String,
+    /// `None` while the window has too little coverage.
+    pub long: Option<f64>,
+    pub short: Option<f64>,
+    pub threshold: f64,
+    pub above: bool,
+    pub samples: u64,
+}
+
+/// Damage done by this rollout so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Harmed {
+    pub failed_requests: u64,
+    pub users: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SharedCause {
+    pub candidate: f64,
+    pub stable: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ShadowReading {
+    pub compared: u64,
+    pub mismatched: u64,
+    pub failed: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    pub ready: u32,
+    pub total: u32,
+}

@@ -1,0 +1,299 @@
+//! Where one service stands: everything that must survive a crash, and nothing else.
+//!
+//! Plain values with public fields, because control stores them; only [`decide`](super::decide)
+//! and [`command`](super::command) make new ones. Time spent is kept as durations, never as
+//! moments of a clock, so a restart resumes the same step with the same remaining hold.
+
+use super::plan::Step;
+use crate::ids::{Epoch, RolloutId, VersionName};
+use crate::split::Scope;
+use crate::time::{Now, Wall};
+use crate::weights::{BasisPoints, Weights};
+use std::fmt;
+use std::time::Duration;
+
+/// What makes a release this release: the same version name with another release is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    pub version: VersionName,
+    pub release: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.release == self.version.as_str() {
+            return fmt::Display::fmt(&self.version, f);
+        }
+        write!(f, "{} ({})", self.version, self.release)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    pub stable: Identity,
+    /// Of the latest rollout; 0 before the first.
+    pub epoch: Epoch,
+    /// The rollout under way, or the one that ended last.
+    pub course: Option<Course>,
+    /// Rejected releases: they start again only after an explicit retry.
+    pub quarantine: Vec<Quarantined>,
+    /// Weights set by hand while no rollout is under way.
+    pub manual: Option<Manual>,
+    /// Releases that were stable or had a rollout, the latest last: `onChange` starts each once.
+    pub seen: Vec<Identity>,
+    /// Not stored: a restart begins with `Clock::default()`.
+    pub clock: Clock,
+}
+
+/// One rollout's way through its plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Course {
+    pub id: RolloutId,
+    pub epoch: Epoch,
+    /// Picks the users who go first; made from the id, so that every proxy has the same.
+    pub salt: u64,
+    pub candidate: Identity,
+    /// The plan's steps as they were when the weight in force was decided: a reload that
+    /// changes them is noticed, and raises nothing.
+    pub steps: Vec<Step>,
+    pub phase: Phase,
+    pub stage: Stage,
+    /// The candidate's weight in force.
+    pub weight: BasisPoints,
+    pub of: Scope,
+    /// How long the present stage has been watched. Pauses and missing data do not count.
+    pub held: Duration,
+    /// Guards that are breached now, and for how long.
+    pub standing: Vec<Standing>,
+    /// Breaches that were reported or paused for already; one that clears is forgotten.
+    pub acted: Vec<String>,
+    pub answers: Vec<GateAnswer>,
+    /// A person asked to leave this stage without its remaining hold and evidence.
+    pub promoted: bool,
+    pub pause: Option<Pause>,
+    pub ended: Option<Ended>,
+    /// How long open sessions have been draining since a rollback.
+    pub drained: Duration,
+    pub started: Started,
+    /// When the present stage began.
+    pub stage_at: Wall,
+}
+
+/// The states of product and API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// Asked for; something stands against the first step.
+    Pending,
+    /// The candidate only gets copies.
+    Dark,
+    /// A step's hold is running.
+    Running,
+    /// The hold is over, or cannot be counted, and something stands against the next step.
+    Holding,
+    /// A person or a guard stopped it; the weight stays.
+    Paused,
+    /// `giveUpAfter` has passed without an answer; the weight stays and a person decides.
+    Inconclusive,
+    RolledBack,
+    Complete,
+}
+
+impl Phase {
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Dark,
+        Self::Running,
+        Self::Holding,
+        Self::Paused,
+        Self::Inconclusive,
+        Self::RolledBack,
+        Self::Complete,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Dark => "dark",
+            Self::Running => "running",
+            Self::Holding => "holding",
+            Self::Paused => "paused",
+            Self::Inconclusive => "inconclusive",
+            Self::RolledBack => "rolledBack",
+            Self::Complete => "complete",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
+
+    /// Nothing more will happen to this rollout.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Complete)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far the rollout has come, whatever it is doing there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Before the first step. The weight is 0, or one set by hand.
+    Before,
+    Dark,
+    /// Index into the plan's steps.
+    Step(u16),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    pub guard: String,
+    pub lasted: Duration,
+}
+
+/// Names a gate for as long as the plan keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateRef {
+    pub before: BasisPoints,
+    pub kind: GateRefKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateRefKind {
+    Approval,
+    Webhook {
+        url: String,
+    },
+    /// Answered by the evidence, never by a command.
+    Shadow,
+    /// The budget policy's confirmation, as if it were a gate before every step.
+    Budget,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateAnswer {
+    pub gate: GateRef,
+    pub answer: Answer,
+    pub by: String,
+    pub at: Wall,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Granted,
+    /// It said no, or nothing that can be understood; asked again until it grants.
+    Refused {
+        detail: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub by: String,
+    pub why: String,
+    pub at: Wall,
+    /// The guard or burn rule that paused.
+    pub guard: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub at: Wall,
+    pub by: String,
+    /// Bounded: a guard's name or one of a few words. The metric's label.
+    pub label: String,
+    pub why: String,
+    /// The release was found to be bad, and is quarantined.
+    pub blamed: bool,
+    /// The highest weight that the candidate had.
+    pub reached: BasisPoints,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    pub at: Wall,
+    pub by: String,
+    pub reason: String,
+    /// When the change was committed, for the lead time.
+    pub committed_at: Option<Wall>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub identity: Identity,
+    pub by: RolloutId,
+    pub at: Wall,
+    pub why: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manual {
+    pub weights: Weights,
+    pub by: String,
+    pub reason: String,
+    pub at: Wall,
+}
+
+/// What the decider remembers from one tick to the next, and forgets when it restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Clock {
+    /// The last decision's moment.
+    pub last: Option<Now>,
+    /// For how long the wall clock must still agree with the other one before it is believed.
+    pub unsettled: Duration,
+}
+
+impl Position {
+    /// A service that has never had a rollout.
+    pub fn at_rest(stable: Identity) -> Self {
+        Self {
+            seen: vec![stable.clone()],
+            stable,
+            epoch: Epoch::default(),
+            course: None,
+            quarantine: Vec::new(),
+            manual: None,
+            clock: Clock::default(),
+        }
+    }
+
+    /// The rollout under way.
+    pub fn active(&self) -> Option<&Course> {
+        self.course.as_ref().filter(|course| !course.phase.is_over())
+    }
+
+    /// Whether `other` says the same but for how much time has passed: then it need not be
+    /// stored before it is acted upon, only now and then.
+    pub fn equals_but_for_time(&self, other: &Self) -> bool {
+        self.timeless() == other.timeless()
+    }
+
+    fn timeless(&self) -> Self {
+        let mut copy = self.clone();
+        copy.clock = Clock::default();
+        if let Some(course) = &mut copy.course {
+            course.held = Duration::ZERO;
+            course.drained = Duration::ZERO;
+            course.standing.iter_mut().for_each(|s| s.lasted = Duration::ZERO);
+        }
+        copy
+    }
+}
+
+impl Course {
+    pub fn step(&self) -> Option<&Step> {
+        match self.stage {
+            Stage::Step(index) => self.steps.get(usize::from(index)),
+            Stage::Before | Stage::Dark => None,
+        }
+    }
+
+    /// What is left of the present step's hold.
+    pub fn hold_left(&self) -> Option<Duration> {
+        self.step().map(|step| step.hold.saturating_sub(self.held))
+    }
+}

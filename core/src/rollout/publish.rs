@@ -1,0 +1,69 @@
+//! From a position to the split that makes the data plane obey it.
+
+use super::evidence::Evidence;
+use super::plan::{Harm, OnRollback};
+use super::position::{Course, Phase, Position};
+use super::terms::Terms;
+use crate::split::{HarmLeft, InForce, Sessions, Split};
+use crate::weights::{BasisPoints, Weights};
+use std::num::NonZeroU32;
+
+/// The split of a service. Before its first step and after it is complete, a rollout is not
+/// visible in the data plane; after a rollback it stays visible, so that sessions leave.
+pub fn split_of(terms: &Terms, position: &Position, evidence: &Evidence) -> Split {
+    let stable = position.stable.version.clone();
+    let rest = |weights| Split {
+        service: terms.service.clone(),
+        stable: stable.clone(),
+        weights,
+        rollout: None,
+    };
+    let in_force = position.course.as_ref().and_then(|course| in_force(terms, course, evidence));
+    match (in_force, &position.manual) {
+        (Some(rollout), None) if rollout.candidate != stable => Split {
+            weights: Weights::two(stable.clone(), rollout.candidate.clone(), rollout.weight),
+            rollout: Some(rollout),
+            ..rest(Weights::all_to(stable.clone()))
+        },
+        (Some(_) | None, Some(manual)) => rest(manual.weights.clone()),
+        (Some(_) | None, None) => rest(Weights::all_to(stable.clone())),
+    }
+}
+
+fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InForce> {
+    let sessions = match course.phase {
+        Phase::Pending | Phase::Dark | Phase::Complete => return None,
+        Phase::RolledBack => sessions_after_rollback(terms, course),
+        Phase::Running | Phase::Holding | Phase::Paused | Phase::Inconclusive => Sessions::Honour,
+    };
+    let over = course.phase.is_over();
+    if course.weight == BasisPoints::ZERO && !over {
+        return None;
+    }
+    let plan = terms.plan.as_ref();
+    Some(InForce {
+        id: course.id.clone(),
+        epoch: course.epoch,
+        salt: course.salt,
+        candidate: course.candidate.version.clone(),
+        weight: course.weight,
+        of: course.of,
+        sessions,
+        tripwire: evidence.tripwire.and_then(NonZeroU32::new).filter(|_| !over),
+        harm_left: plan.map_or(HarmLeft::default(), |plan| harm_left(plan.harm, evidence)),
+        rescue: plan.is_some_and(|plan| plan.rescue) && !over,
+    })
+}
+
+fn sessions_after_rollback(terms: &Terms, course: &Course) -> Sessions {
+    let drains = terms.plan.as_ref().is_some_and(|plan| plan.on_rollback == OnRollback::Drain);
+    if drains && course.drained < super::DRAIN_AT_MOST { Sessions::Drain } else { Sessions::Revoke }
+}
+
+fn harm_left(harm: Harm, evidence: &Evidence) -> HarmLeft {
+    let left = |cap: Option<u64>, done: u64| cap.map(|cap| cap.saturating_sub(done));
+    HarmLeft {
+        failed_requests: left(harm.failed_requests, evidence.harm.failed_requests),
+        users: left(harm.users, evidence.harm.users),
+    }
+}

@@ -1,0 +1,427 @@
+//! Why something happened, and why nothing more did: values with their numbers, and the
+//! sentences that operators read. No sentence is ever parsed.
+
+use super::evidence::{Data, MissingReading, Part, Ready, Samples, SharedCause, Value};
+use super::plan::WindowEffect;
+use super::position::{GateRef, Identity};
+use super::words::{Percent, Span, When};
+use crate::time::Wall;
+use crate::weights::BasisPoints;
+use std::fmt;
+use std::time::Duration;
+
+/// Something that stands against moving further. All that apply are listed, the weightiest first.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Objection {
+    /// No rollout is under way, and why none begins by itself.
+    Idle(Idle),
+    Paused {
+        by: String,
+        why: String,
+    },
+    /// `giveUpAfter` has passed.
+    GaveUp {
+        after: Duration,
+        seen: u64,
+        needed: u64,
+    },
+    /// The numbers are old or absent: nothing is concluded from them.
+    NoData(Data),
+    /// The first look after a start or restart changes nothing.
+    JustStarted,
+    /// The wall clock moved by itself; for so long it must agree with the other one again.
+    ClockJumped {
+        settles_in: Duration,
+    },
+    /// A guard that would roll back or pause is breached, and not yet for long enough or not yet proven.
+    GuardStanding {
+        guard: String,
+        lasted: Duration,
+        acts_after: Duration,
+    },
+    /// A burn rule that does not roll back because stable burns as well, or that paused.
+    Burning {
+        rule: String,
+        rate: f64,
+        threshold: f64,
+    },
+    /// Both versions are bad together.
+    SharedCause(SharedCause),
+    /// A thread's tripwire holds the candidate back until the tests have looked.
+    Tripped,
+    NotReady(Ready),
+    /// A `rolling` step needs this share of the candidate's endpoints.
+    TooFewReady {
+        ready: Ready,
+        share: BasisPoints,
+    },
+    Frozen {
+        by: String,
+        reason: String,
+    },
+    BudgetFrozen {
+        left: f64,
+        below: f64,
+    },
+    Window {
+        effect: WindowEffect,
+        reason: Option<String>,
+        opens: Option<Wall>,
+    },
+    HoldRunning {
+        left: Duration,
+    },
+    TooFewSamples(Samples),
+    /// Not yet sure that the candidate is good enough.
+    NotProven {
+        value: f64,
+        needed: f64,
+    },
+    /// `before` the step of this weight.
+    Gate {
+        gate: GateRef,
+        refused: Option<String>,
+    },
+    /// Too few shadow comparisons, or too many differences among them.
+    Shadow {
+        compared: Samples,
+        mismatched: f64,
+        below: f64,
+    },
+    Quarantined {
+        identity: Identity,
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    NoPlan,
+    /// `start: manual`.
+    Manual,
+    /// What the plan brings in is stable already.
+    UpToDate,
+    /// `onChange`, and this release had its rollout.
+    Seen,
+    /// Weights were set by hand.
+    ByHand,
+}
+
+/// Why the candidate lost its traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RollbackReason {
+    Guard {
+        guard: String,
+        observed: Option<Value>,
+        threshold: Value,
+        stable: Option<Value>,
+        samples: u64,
+        lasted: Duration,
+        shared_cause: Option<SharedCause>,
+    },
+    Burn {
+        rule: String,
+        long: Option<f64>,
+        short: Option<f64>,
+        threshold: f64,
+        samples: u64,
+    },
+    /// Worse than stable at the same time.
+    Errors {
+        candidate: Part,
+        stable: Part,
+        value: f64,
+        needed: f64,
+    },
+    Slower {
+        quantile: f64,
+        baseline: Duration,
+        candidate: Part,
+        stable: Part,
+        value: f64,
+        needed: f64,
+    },
+    HarmRequests {
+        failed: u64,
+        cap: u64,
+    },
+    HarmUsers {
+        users: u64,
+        cap: u64,
+    },
+    /// `onTooFew: rollback`.
+    TooFew(Samples),
+    Aborted {
+        by: String,
+        reason: String,
+    },
+    /// The file no longer wants this candidate.
+    Superseded {
+        wanted: Option<Identity>,
+    },
+}
+
+impl RollbackReason {
+    /// Bounded by the configuration: the metric's label.
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Guard { guard, .. } => guard,
+            Self::Burn { rule, .. } => rule,
+            Self::Errors { .. } => "regression.errors",
+            Self::Slower { .. } => "regression.latency",
+            Self::HarmRequests { .. } => "harm.failedRequests",
+            Self::HarmUsers { .. } => "harm.users",
+            Self::TooFew(_) => "tooFew",
+            Self::Aborted { .. } => "aborted",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+
+    /// Whether the release itself was found to be bad, and may not start again by itself.
+    pub fn blames(&self) -> bool {
+        match self {
+            Self::Guard { shared_cause, .. } => shared_cause.is_none(),
+            Self::Burn { .. }
+            | Self::Errors { .. }
+            | Self::Slower { .. }
+            | Self::HarmRequests { .. }
+            | Self::HarmUsers { .. } => true,
+            Self::TooFew(_) | Self::Aborted { .. } | Self::Superseded { .. } => false,
+        }
+    }
+}
+
+/// What allowed a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grounds {
+    pub from: BasisPoints,
+    pub to: BasisPoints,
+    pub held: Duration,
+    pub samples: Samples,
+    /// The bet that the candidate is good enough, and what it had to reach.
+    pub bet: Option<(f64, f64)>,
+    /// A person skipped the hold and the evidence.
+    pub promoted: bool,
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle(idle) => fmt::Display::fmt(idle, f),
+            Self::Paused { by, why } => write!(f, "paused by {by}: {why}"),
+            Self::GaveUp { after, seen, needed } => {
+                write!(f, "no answer within {}: {seen} of {needed} requests seen", Span(*after))
+            }
+            Self::NoData(Data::Stale { age }) => {
+                write!(f, "the latest numbers are {} old", Span(*age))
+            }
+            Self::NoData(Data::Fresh | Data::Missing) => {
+                f.write_str("no numbers from the data plane")
+            }
+            Self::JustStarted => f.write_str("just started, nothing has been observed yet"),
+            Self::ClockJumped { settles_in } => {
+                write!(f, "the clock jumped; it is believed again in {}", Span(*settles_in))
+            }
+            Self::GuardStanding { guard, lasted, acts_after } => {
+                write!(
+                    f,
+                    "guard {guard} is breached for {} of {}",
+                    Span(*lasted),
+                    Span(*acts_after)
+                )
+            }
+            Self::Burning { rule, rate, threshold } => {
+                write!(
+                    f,
+                    "burn rule {rule}: the budget burns {rate:.1} times too fast, over {threshold}"
+                )
+            }
+            Self::SharedCause(shared) => write!(
+                f,
+                "shared cause: candidate {} bad, stable {} bad",
+                Percent(shared.candidate),
+                Percent(shared.stable)
+            ),
+            Self::Tripped => f.write_str("the tripwire holds the candidate's requests back"),
+            Self::NotReady(ready) => {
+                write!(f, "{} of the candidate's {} endpoints are ready", ready.ready, ready.total)
+            }
+            Self::TooFewReady { ready, share } => write!(
+                f,
+                "{} of the candidate's {} endpoints are ready, the step needs {share}",
+                ready.ready, ready.total
+            ),
+            Self::Frozen { by, reason } => write!(f, "frozen by {by}: {reason}"),
+            Self::BudgetFrozen { left, below } => {
+                write!(
+                    f,
+                    "{} of the error budget is left, under {}",
+                    Percent(*left),
+                    Percent(*below)
+                )
+            }
+            Self::Window { reason, opens, .. } => window(f, reason.as_deref(), *opens),
+            Self::HoldRunning { left } => write!(f, "{} of the hold to go", Span(*left)),
+            Self::TooFewSamples(s) => write!(f, "{} of {} requests seen", s.seen, s.needed),
+            Self::NotProven { value, needed } => {
+                write!(f, "not yet sure that it is good enough: {value:.2} of {needed}")
+            }
+            Self::Gate { gate, refused } => match refused {
+                None => write!(f, "waits for {gate}"),
+                Some(detail) => write!(f, "waits for {gate}, which refused: {detail}"),
+            },
+            Self::Shadow { compared, mismatched, below } => write!(
+                f,
+                "shadow: {} of {} compared, {} differ (under {} wanted)",
+                compared.seen,
+                compared.needed,
+                Percent(*mismatched),
+                Percent(*below)
+            ),
+            Self::Quarantined { identity, why } => {
+                write!(f, "{identity} was rejected and needs a retry: {why}")
+            }
+        }
+    }
+}
+
+fn window(f: &mut fmt::Formatter<'_>, reason: Option<&str>, opens: Option<Wall>) -> fmt::Result {
+    f.write_str("outside the deploy windows")?;
+    if let Some(reason) = reason {
+        write!(f, " ({reason})")?;
+    }
+    match opens {
+        Some(at) => write!(f, "; opens {}", When(at)),
+        None => f.write_str("; none opens within two weeks"),
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPlan => "no rollout is planned",
+            Self::Manual => "a rollout is planned and starts when asked",
+            Self::UpToDate => "the planned release is stable already",
+            Self::Seen => "the planned release had its rollout",
+            Self::ByHand => "weights were set by hand",
+        })
+    }
+}
+
+impl fmt::Display for GateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use super::position::GateRefKind as Kind;
+        let before = self.before;
+        match &self.kind {
+            Kind::Approval => write!(f, "an approval before {before}"),
+            Kind::Webhook { url } => write!(f, "{url} before {before}"),
+            Kind::Shadow => write!(f, "shadow comparisons before {before}"),
+            Kind::Budget => write!(f, "a confirmation before {before}, the error budget is low"),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => write!(f, "{}", Percent(*share)),
+            Self::Time(time) => write!(f, "{}", Span(*time)),
+            Self::Ratio(ratio) => write!(f, "{} of stable's", Percent(*ratio)),
+        }
+    }
+}
+
+impl fmt::Display for MissingReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooFew => "too few requests",
+            Self::NoSignal => "no such signal was pushed",
+            Self::NoBaseline => "stable has nothing to compare with",
+            Self::NoShadow => "no copies were compared",
+        })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.bad, self.of)
+    }
+}
+
+impl fmt::Display for RollbackReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guard { .. } => self.guard(f),
+            Self::Burn { rule, long, short, threshold, samples } => {
+                let rate = |rate: &Option<f64>| rate.map_or("?".into(), |r| format!("{r:.1}"));
+                let (long, short) = (rate(long), rate(short));
+                write!(
+                    f,
+                    "burn rule {rule}: {long} and {short}, over {threshold}, {samples} requests"
+                )
+            }
+            Self::Errors { candidate, stable, value, needed } => write!(
+                f,
+                "more errors than stable: {candidate} bad, stable {stable}; evidence {value:.0} of {needed:.0}"
+            ),
+            Self::Slower { quantile, baseline, candidate, stable, value, needed } => write!(
+                f,
+                "slower than stable: {candidate} over stable's p{} of {}, stable {stable}; evidence {value:.0} of {needed:.0}",
+                quantile * 100.0,
+                Span(*baseline)
+            ),
+            Self::HarmRequests { failed, cap } => write!(f, "{failed} requests failed, {cap} may"),
+            Self::HarmUsers { users, cap } => write!(f, "{users} users were hurt, {cap} may be"),
+            Self::TooFew(s) => {
+                write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
+            }
+            Self::Aborted { by, reason } => write!(f, "aborted by {by}: {reason}"),
+            Self::Superseded { wanted: Some(wanted) } => {
+                write!(f, "the plan now brings in {wanted}")
+            }
+            Self::Superseded { wanted: None } => f.write_str("the plan was taken away"),
+        }
+    }
+}
+
+impl RollbackReason {
+    fn guard(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Guard { guard, observed, threshold, stable, samples, lasted, shared_cause } =
+            self
+        else {
+            return Ok(());
+        };
+        write!(f, "guard {guard}: ")?;
+        match observed {
+            Some(observed) => write!(f, "{observed} against a limit of {threshold}")?,
+            None => write!(f, "beyond {threshold}")?,
+        }
+        if let Some(stable) = stable {
+            write!(f, ", stable {stable}")?;
+        }
+        write!(f, ", {samples} samples")?;
+        if !lasted.is_zero() {
+            write!(f, ", for {}", Span(*lasted))?;
+        }
+        match shared_cause {
+            Some(_) => f.write_str(" (shared cause: stable is bad as well)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {}", self.to, Span(self.held))?;
+        if self.promoted {
+            return f.write_str(", promoted by hand");
+        }
+        if self.samples.needed > 0 {
+            write!(f, ", {} requests", self.samples.seen)?;
+        }
+        match self.bet {
+            Some((value, needed)) => write!(f, ", evidence {value:.0} of {needed:.0}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How durations, shares and moments are written in sentences for operators.
+
+use crate::time::Wall;
+use std::fmt;
+use std::time::Duration;
+
+/// `1h30m`, `15m`, `2.5s`, `340ms`: two units at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.as_secs();
+        let (d, h, m, s) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+        let pair = |f: &mut fmt::Formatter<'_>, a: u64, au: &str, b: u64, bu: &str| match b {
+            0 => write!(f, "{a}{au}"),
+            b => write!(f, "{a}{au}{b}{bu}"),
+        };
+        if d > 0 {
+            pair(f, d, "d", h, "h")
+        } else if h > 0 {
+            pair(f, h, "h", m, "m")
+        } else if m > 0 {
+            pair(f, m, "m", s, "s")
+        } else if s > 0 {
+            let tenths = self.0.subsec_millis() / 100;
+            if tenths > 0 { write!(f, "{s}.{tenths}s") } else { write!(f, "{s}s") }
+        } else {
+            write!(f, "{}ms", self.0.as_millis())
+        }
+    }
+}
+
+/// `0.99%`, `12%`: three significant digits, nothing after a point that says nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Percent(pub f64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self.0 * 100.0;
+        let digits = match percent.abs() {
+            p if p >= 100.0 => 0,
+            p if p >= 10.0 => 1,
+            p if p >= 1.0 => 2,
+            _ => 3,
+        };
+        let text = format!("{percent:.digits$}");
+        let text = if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.')
+        } else {
+            &text
+        };
+        write!(f, "{text}%")
+    }
+}
+
+/// A moment, in UTC: `2026-11-24 13:00 UTC`.
+#[derive(Debug, Clone, Copy)]
+pub struct When(pub Wall);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0.0) {
+            Ok(at) => write!(f, "{}", at.strftime("%Y-%m-%d %H:%M UTC")),
+            Err(_) => f.write_str("at an unknown time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_shares_read_like_the_configuration() {
+        let span = |ms| Span(Duration::from_millis(ms)).to_string();
+        assert_eq!(span(900_000), "15m");
+        assert_eq!(span(5_400_000), "1h30m");
+        assert_eq!(span(2_500), "2.5s");
+        assert_eq!(span(340), "340ms");
+        assert_eq!(span(90_000_000), "1d1h");
+        assert_eq!(Percent(0.01).to_string(), "1%");
+        assert_eq!(Percent(0.123_456).to_string(), "12.3%");
+        assert_eq!(Percent(1.0).to_string(), "100%");
+        assert_eq!(Percent(0.000_5).to_string(), "0.05%");
+        assert_eq!(When(Wall(0)).to_string(), "1970-01-01 00:00 UTC");
+    }
+}
