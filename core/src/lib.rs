@@ -7,11 +7,13 @@
 
 pub mod assign;
 pub mod ids;
+pub mod judge;
 pub mod measure;
 pub mod outcome;
 pub mod plane;
 pub mod rollout;
 pub mod slo;
 pub mod split;
+pub mod stored;
 pub mod time;
 pub mod weights;

@@ -27,7 +27,7 @@ impl Slots {
             [(only, _)] => Self::One(only),
             [(a, wa), (b, wb)] => {
                 let ((rare, weight), common) = if wa < wb { ((a, wa), b) } else { ((b, wb), a) };
-                if WHOLE.is_multiple_of(weight) {
+                if WHOLE % weight == 0 {
                     Self::Block { rare, common, block: WHOLE / weight }
                 } else {
                     Self::Carry { rare, common, weight }

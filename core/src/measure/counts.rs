@@ -114,3 +114,34 @@ pub struct VersionLatencies {
 pub struct ServiceLatencies {
     pub versions: Vec<VersionLatencies>,
 }
+
+/// `bad` of `of` requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Part {
+    pub bad: u64,
+    pub of: u64,
+}
+
+impl Part {
+    pub fn share(self) -> Option<f64> {
+        (self.of > 0).then(|| self.bad as f64 / self.of as f64)
+    }
+
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { bad: self.bad + other.bad, of: self.of + other.of }
+    }
+
+    /// What was counted since `earlier`, a former state of the same count.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { bad: self.bad.saturating_sub(earlier.bad), of: self.of.saturating_sub(earlier.of) }
+    }
+
+    /// What a counter gained since `earlier`. One that went back has begun anew, and everything
+    /// on it is gain.
+    #[must_use]
+    pub fn gained(self, earlier: Self) -> Self {
+        if self.bad < earlier.bad || self.of < earlier.of { self } else { self.since(earlier) }
+    }
+}

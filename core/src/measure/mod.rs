@@ -4,6 +4,6 @@ mod counts;
 mod histogram;
 
 pub use counts::{
-    Population, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
+    Part, Population, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
 };
 pub use histogram::{BUCKETS, Cells, Histogram, bucket_of, upper_edge};

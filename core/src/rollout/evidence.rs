@@ -4,6 +4,8 @@
 //! `serin why` can show it and compute the same decision from it again. All of it is about the
 //! candidate of the rollout under way, and counts from that rollout's start.
 
+use crate::measure::Part;
+use crate::slo::Promise;
 use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,19 +49,6 @@ pub enum Data {
     /// The data plane does not know the service, the candidate, or nothing has come yet.
     #[default]
     Missing,
-}
-
-/// `bad` of `of` requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Part {
-    pub bad: u64,
-    pub of: u64,
-}
-
-impl Part {
-    pub fn share(self) -> Option<f64> {
-        (self.of > 0).then(|| self.bad as f64 / self.of as f64)
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,15 +136,23 @@ pub enum MissingReading {
     NoShadow,
 }
 
-/// Both windows must be above for the rule to act.
+/// A rule acts when both windows are above and chance alone does not explain it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BurnReading {
     pub name: String,
+    /// Of several objectives, the one that burns faster.
+    pub promise: Promise,
     /// `None` while the window has too little coverage.
     pub long: Option<f64>,
     pub short: Option<f64>,
     pub threshold: f64,
+    /// Both windows are above the threshold.
     pub above: bool,
+    /// One failure among twenty requests burns fast, too, and proves nothing.
+    pub proven: bool,
+    /// Of stable in the same windows: the lower of the two.
+    pub stable: Option<f64>,
+    /// Requests in the long window.
     pub samples: u64,
 }
 

@@ -17,12 +17,13 @@ mod reason;
 mod terms;
 mod words;
 
+pub use crate::measure::Part;
 pub use command::{Command, Refusal, Start as StartCommand, command};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
     Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
-    MissingReading, Part, Ready, Samples, ShadowReading, SharedCause, Value,
+    MissingReading, Ready, Samples, ShadowReading, SharedCause, Value,
 };
 pub use pilot::{Observed, Pilot, Signal};
 pub use plan::{

@@ -1,10 +1,11 @@
 //! Why something happened, and why nothing more did: values with their numbers, and the
 //! sentences that operators read. No sentence is ever parsed.
 
-use super::evidence::{Data, MissingReading, Part, Ready, Samples, SharedCause, Value};
+use super::evidence::{Data, MissingReading, Ready, Samples, SharedCause, Value};
 use super::plan::WindowEffect;
 use super::position::{GateRef, Identity};
 use super::words::{Percent, Span, When};
+use crate::measure::Part;
 use crate::time::Wall;
 use crate::weights::BasisPoints;
 use std::fmt;

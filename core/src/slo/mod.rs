@@ -1,7 +1,15 @@
 //! Objectives, and how fast a version burns its error budget.
 
+mod budget;
 mod objectives;
+mod ring;
+mod series;
+mod service;
+#[cfg(test)]
+mod tests;
 
 pub use objectives::{
-    Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
+    Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Permit,
+    Severity,
 };
+pub use service::{Burn, Promise, ServiceSlo};

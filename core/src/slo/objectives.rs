@@ -98,3 +98,24 @@ impl Default for BudgetPolicy {
         Self { freeze_below: 0.1, confirm_below: 0.5 }
     }
 }
+
+/// What the budget left allows a rollout to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permit {
+    /// Go on by itself. Also while nothing is known.
+    Free,
+    /// Every step waits for a person's confirmation.
+    Confirm,
+    /// Nothing starts or advances.
+    Frozen,
+}
+
+impl BudgetPolicy {
+    pub fn permit(self, left: Option<f64>) -> Permit {
+        match left {
+            Some(left) if left < self.freeze_below => Permit::Frozen,
+            Some(left) if left < self.confirm_below => Permit::Confirm,
+            Some(_) | None => Permit::Free,
+        }
+    }
+}

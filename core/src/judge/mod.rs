@@ -1,0 +1,10 @@
+//! Is the candidate worse than stable, is it good enough to go on with, and how sure is that?
+//!
+//! A [`Judge`] lives as long as one rollout. It is shown the data plane's counts with every tick
+//! and answers with the [`Evidence`](crate::rollout::Evidence) that a decision rests on. Its
+//! tests may be looked at after every request: the chance that a healthy candidate is *ever*
+//! called worse stays below the plan's `falseAlarm`.
+
+mod judge;
+
+pub use judge::{Judge, Seen};
