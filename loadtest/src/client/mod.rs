@@ -1,0 +1,9 @@
+//! One exchange over one connection, and the connections.
+
+mod connection;
+mod pool;
+mod version;
+
+pub use connection::{Answer, client_tls};
+pub use pool::{Pool, PoolOptions};
+pub use version::VersionBy;

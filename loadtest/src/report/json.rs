@@ -1,0 +1,47 @@
+//! The report for programs.
+
+use crate::record::{Figures, Record};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+pub fn to_json(record: &Record, lasted: Duration) -> Value {
+    let versions: serde_json::Map<String, Value> =
+        record.versions.iter().map(|(name, f)| (name.to_string(), figures(f))).collect();
+    let moves: Vec<Value> = record
+        .moves
+        .iter()
+        .map(|(m, count)| json!({"from": &*m.from, "to": &*m.to, "count": count}))
+        .collect();
+    let seconds: Vec<Value> = record.seconds.iter().map(second).collect();
+    json!({
+        "seconds": lasted.as_secs_f64(),
+        "total": figures(&record.total),
+        "versions": versions,
+        "users": { "seen": record.users_seen, "moved": record.users_moved, "moves": moves },
+        "course": seconds,
+    })
+}
+
+fn figures(figures: &Figures) -> Value {
+    let q = |q| figures.latency.quantile(q).map(|d: Duration| d.as_secs_f64() * 1e3);
+    json!({
+        "requests": figures.requests,
+        "failures": figures.failures,
+        "latencyMs": {
+            "p50": q(0.5), "p90": q(0.9), "p95": q(0.95), "p99": q(0.99),
+            "p99.9": q(0.999), "p99.99": q(0.9999), "max": q(1.0),
+        },
+        "ended": figures.ended,
+    })
+}
+
+fn second(second: &crate::record::Second) -> Value {
+    let versions = second.versions.iter().map(|(name, f)| {
+        let q = |q| f.latency.quantile(q).map(|d: Duration| d.as_secs_f64() * 1e3);
+        let brief = json!({
+            "requests": f.requests, "failures": f.failures, "p50": q(0.5), "p99": q(0.99),
+        });
+        (name.to_string(), brief)
+    });
+    Value::Object(versions.collect())
+}
