@@ -2,15 +2,22 @@
 //! weight at once; it is the next decision that raises one, if nothing stands against it.
 //! The one exception is a weight set by hand.
 
-use super::decision::Decision;
+use super::decision::{Decision, Event, Verdict};
 use super::evidence::Evidence;
-use super::position::{Answer, GateRef, Identity, Phase, Position};
-use super::reason::Objection;
+use super::plan::Plan;
+use super::position::{
+    Answer, Course, GateAnswer, GateRef, GateRefKind, Identity, Pause, Phase, Position, Stage,
+    Started,
+};
+use super::reason::{Objection, RollbackReason};
 use super::terms::{Outside, Terms};
+use super::turn::Turn;
+use super::{by_hand, decide, guards, paused, rest, rollback, waits};
 use crate::ids::VersionName;
 use crate::time::{Now, Wall};
 use crate::weights::{BasisPoints, Weights};
 use std::fmt;
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -90,7 +97,10 @@ pub enum Refusal {
         identity: Identity,
         why: String,
     },
-    NotQuarantined(Identity),
+    /// Nothing to retry: it was neither rejected nor is it the last rollout's.
+    NotTried(Identity),
+    /// Weights were set by hand.
+    ByHand,
     Objected(Vec<Objection>),
     NoSuchGate(GateRef),
     UnknownVersion(VersionName),
@@ -121,8 +131,9 @@ impl fmt::Display for Refusal {
             Self::Quarantined { identity, why } => {
                 write!(f, "{identity} was rejected ({why}); use retry to start it again")
             }
-            Self::NotQuarantined(identity) => {
-                write!(f, "{identity} was not rejected; use start")
+            Self::NotTried(identity) => write!(f, "{identity} had no rollout yet; use start"),
+            Self::ByHand => {
+                f.write_str("weights were set by hand; give everything to stable first")
             }
             Self::Objected(objections) => {
                 let all: Vec<String> = objections.iter().map(ToString::to_string).collect();
@@ -140,7 +151,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Performs a command on a position.
+/// Performs a command on a position. No time passes in it.
 pub fn command(
     terms: &Terms,
     position: &Position,
@@ -149,6 +160,240 @@ pub fn command(
     command: &Command,
     now: Now,
 ) -> Result<Decision, Refusal> {
-    let _ = (terms, position, evidence, outside, command, now);
-    Err(Refusal::NoRollout)
+    let mut turn = Turn::command(terms, position, evidence, outside, now);
+    let verdict = match command {
+        Command::Start(asked) => start(&mut turn, asked),
+        Command::Retry(asked) => retry(&mut turn, asked),
+        Command::SetWeights { weights, actor, reason } => {
+            by_hand::set(&mut turn, position, weights, actor, reason)
+        }
+        Command::Promote { .. }
+        | Command::Pause { .. }
+        | Command::Resume { .. }
+        | Command::Abort { .. }
+        | Command::Approve { .. }
+        | Command::GateAnswered { .. } => {
+            let active = turn.next.course.take_if(|course| !course.phase.is_over());
+            let mut course = active.ok_or(Refusal::NoRollout)?;
+            let verdict = on_course(&mut turn, &mut course, command);
+            turn.next.course = Some(course);
+            verdict
+        }
+    }?;
+    Ok(turn.finish(verdict))
+}
+
+fn on_course(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    command: &Command,
+) -> Result<Verdict, Refusal> {
+    match command {
+        Command::Promote { actor } => promote(turn, course, actor),
+        Command::Pause { actor, reason } => pause(turn, course, actor, reason),
+        Command::Resume { actor } => resume(turn, course, actor),
+        Command::Abort { actor, reason } => {
+            let why = RollbackReason::Aborted { by: actor.clone(), reason: reason.clone() };
+            Ok(rollback::perform(turn, course, why))
+        }
+        Command::Approve { before, actor } => approve(turn, course, *before, actor),
+        Command::GateAnswered { gate, answer, actor } => {
+            answered(turn, course, gate, answer.clone(), actor)
+        }
+        Command::Start(_) | Command::Retry(_) | Command::SetWeights { .. } => {
+            Err(Refusal::Phase { phase: course.phase, command: "start" })
+        }
+    }
+}
+
+fn start(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
+    let plan = startable(turn, asked)?;
+    let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
+    if let Some(held) = turn.next.quarantine.iter().find(|held| held.identity == wanted) {
+        return Err(Refusal::Quarantined { identity: wanted, why: held.why.clone() });
+    }
+    Ok(begin(turn, plan, asked))
+}
+
+fn retry(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
+    let plan = startable(turn, asked)?;
+    let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
+    let held = turn.next.quarantine.iter().any(|held| held.identity == wanted);
+    let tried = turn.next.course.as_ref().is_some_and(|last| last.candidate == wanted);
+    if !held && !tried {
+        return Err(Refusal::NotTried(wanted));
+    }
+    turn.next.quarantine.retain(|held| held.identity != wanted);
+    turn.events.push(Event::Retried { identity: wanted, by: asked.actor.clone() });
+    Ok(begin(turn, plan, asked))
+}
+
+/// The plan, if what is asked for is what it says and nothing else is under way.
+fn startable<'a>(turn: &Turn<'a>, asked: &Start) -> Result<&'a Plan, Refusal> {
+    let plan = turn.plan().ok_or(Refusal::NoPlan)?;
+    if let Some(to) = asked.to.as_ref().filter(|to| **to != plan.to) {
+        return Err(Refusal::NotPlanned { asked: to.clone(), planned: plan.to.clone() });
+    }
+    if let Some(release) = asked.release.as_ref().filter(|release| **release != plan.release) {
+        let listed = plan.release.clone();
+        return Err(Refusal::NotThatRelease { asked: release.clone(), listed });
+    }
+    if let Some(course) = turn.next.active() {
+        let candidate = course.candidate.clone();
+        return Err(Refusal::UnderWay { phase: course.phase, candidate });
+    }
+    if turn.next.stable.version == plan.to {
+        return Err(Refusal::AlreadyStable(turn.next.stable.clone()));
+    }
+    if turn.next.manual.is_some() {
+        return Err(Refusal::ByHand);
+    }
+    Ok(plan)
+}
+
+fn begin(turn: &mut Turn<'_>, plan: &Plan, asked: &Start) -> Verdict {
+    let started = Started {
+        at: turn.now.wall,
+        by: asked.actor.clone(),
+        reason: asked.reason.clone(),
+        committed_at: asked.committed_at,
+    };
+    rest::begin(turn, plan, started);
+    turn.object(Objection::Accepted);
+    turn.hold()
+}
+
+fn promote(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdict, Refusal> {
+    let plan = turn.plan().ok_or(Refusal::NoPlan)?;
+    let objections = unskippable(turn, course, plan);
+    if !objections.is_empty() {
+        return Err(Refusal::Objected(objections));
+    }
+    if matches!(course.phase, Phase::Paused | Phase::Inconclusive) {
+        go_on(course);
+    }
+    course.promoted = true;
+    turn.events.push(Event::Promoted { by: actor.to_owned() });
+    turn.object(Objection::Accepted);
+    Ok(turn.hold())
+}
+
+/// What stands against a promotion, looked at without changing anything.
+pub(super) fn unskippable(turn: &Turn<'_>, course: &Course, plan: &Plan) -> Vec<Objection> {
+    let mut probe = Turn::command(turn.terms, &turn.next, turn.evidence, turn.outside, turn.now);
+    if decide::exposed(course) {
+        let breach = guards::look(&mut probe, &mut course.clone());
+        if let Some(guards::Breach::Rollback(why)) = breach {
+            return vec![Objection::Breached(why)];
+        }
+    }
+    waits::object_for_all(&mut probe, plan);
+    probe.objections
+}
+
+fn pause(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    actor: &str,
+    reason: &str,
+) -> Result<Verdict, Refusal> {
+    match course.phase {
+        Phase::Pending | Phase::Dark | Phase::Running | Phase::Holding => {}
+        phase @ (Phase::Paused | Phase::Inconclusive | Phase::RolledBack | Phase::Complete) => {
+            return Err(Refusal::Phase { phase, command: "pause" });
+        }
+    }
+    let pause =
+        Pause { by: actor.to_owned(), why: reason.to_owned(), at: turn.now.wall, guard: None };
+    paused::enter(turn, course, pause);
+    Ok(paused::decide(turn, course))
+}
+
+fn resume(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdict, Refusal> {
+    match course.phase {
+        Phase::Paused => {}
+        // Another `giveUpAfter`: the stage is watched from its beginning.
+        Phase::Inconclusive => course.held = Duration::ZERO,
+        phase @ (Phase::Pending
+        | Phase::Dark
+        | Phase::Running
+        | Phase::Holding
+        | Phase::RolledBack
+        | Phase::Complete) => return Err(Refusal::Phase { phase, command: "resume" }),
+    }
+    go_on(course);
+    turn.events.push(Event::Resumed { by: actor.to_owned() });
+    turn.object(Objection::Accepted);
+    Ok(turn.hold())
+}
+
+/// Back to the phase that belongs to the stage.
+fn go_on(course: &mut Course) {
+    course.pause = None;
+    course.phase = match course.stage {
+        Stage::Before if course.weight == BasisPoints::ZERO => Phase::Pending,
+        Stage::Dark => Phase::Dark,
+        Stage::Before | Stage::Step(_) => Phase::Holding,
+    };
+}
+
+fn approve(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    before: BasisPoints,
+    actor: &str,
+) -> Result<Verdict, Refusal> {
+    let approval = GateRef { before, kind: GateRefKind::Approval };
+    let budget = GateRef { before, kind: GateRefKind::Budget };
+    let planned = has_gate(turn, &approval);
+    let confirmable = turn.plan().is_some_and(|p| p.steps.iter().any(|s| s.weight == before));
+    if planned {
+        grant(turn, course, approval.clone(), Answer::Granted, actor);
+    }
+    if confirmable {
+        grant(turn, course, budget, Answer::Granted, actor);
+    }
+    if !planned && !confirmable {
+        return Err(Refusal::NoSuchGate(approval));
+    }
+    turn.object(Objection::Accepted);
+    Ok(turn.hold())
+}
+
+fn answered(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    gate: &GateRef,
+    answer: Answer,
+    actor: &str,
+) -> Result<Verdict, Refusal> {
+    let by_command = match gate.kind {
+        GateRefKind::Approval | GateRefKind::Webhook { .. } => has_gate(turn, gate),
+        // The evidence answers the one, `approve` the other.
+        GateRefKind::Shadow | GateRefKind::Budget => false,
+    };
+    if !by_command {
+        return Err(Refusal::NoSuchGate(gate.clone()));
+    }
+    grant(turn, course, gate.clone(), answer, actor);
+    turn.object(Objection::Accepted);
+    Ok(turn.hold())
+}
+
+fn has_gate(turn: &Turn<'_>, gate: &GateRef) -> bool {
+    turn.plan().is_some_and(|plan| plan.gates.iter().any(|g| waits::named(g) == *gate))
+}
+
+fn grant(turn: &mut Turn<'_>, course: &mut Course, gate: GateRef, answer: Answer, actor: &str) {
+    let refused = match &answer {
+        Answer::Granted => None,
+        Answer::Refused { detail } => Some(detail.clone()),
+    };
+    let before = course.answers.iter().find(|a| a.gate == gate);
+    if before.is_none_or(|a| a.answer != answer) {
+        let (gate, by) = (gate.clone(), actor.to_owned());
+        turn.events.push(Event::GateAnswered { gate, by, refused });
+    }
+    course.answers.retain(|a| a.gate != gate);
+    course.answers.push(GateAnswer { gate, answer, by: actor.to_owned(), at: turn.now.wall });
 }

@@ -5,16 +5,29 @@
 //! here measures, waits, stores or publishes. [`Pilot`] puts judge and decision together, for
 //! the controller and the simulator alike.
 
+mod by_hand;
 mod command;
+mod complete;
+mod dark;
 mod decide;
 mod decision;
 mod evidence;
+mod guards;
+mod inconclusive;
+mod paused;
+mod pending;
 mod pilot;
 mod plan;
 mod position;
 mod publish;
 mod reason;
+mod rest;
+mod rollback;
 mod terms;
+mod turn;
+mod waits;
+mod watching;
+pub mod windows;
 mod words;
 
 pub use crate::measure::Part;

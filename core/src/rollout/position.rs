@@ -209,7 +209,7 @@ pub struct Ended {
     pub why: String,
     /// The release was found to be bad, and is quarantined.
     pub blamed: bool,
-    /// The highest weight that the candidate had.
+    /// The candidate's weight just before.
     pub reached: BasisPoints,
 }
 

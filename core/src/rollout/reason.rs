@@ -93,6 +93,10 @@ pub enum Objection {
         identity: Identity,
         why: String,
     },
+    /// A guard that rolls back is breached: the next decision does.
+    Breached(RollbackReason),
+    /// Asked for by a person; the next decision looks at it.
+    Accepted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,10 +168,10 @@ pub enum RollbackReason {
 
 impl RollbackReason {
     /// Bounded by the configuration: the metric's label.
-    pub fn label(&self) -> &str {
-        match self {
+    pub fn label(&self) -> String {
+        let fixed = match self {
             Self::Guard { guard, .. } => guard,
-            Self::Burn { rule, .. } => rule,
+            Self::Burn { rule, .. } => return format!("burn.{rule}"),
             Self::Errors { .. } => "regression.errors",
             Self::Slower { .. } => "regression.latency",
             Self::HarmRequests { .. } => "harm.failedRequests",
@@ -175,7 +179,8 @@ impl RollbackReason {
             Self::TooFew(_) => "tooFew",
             Self::Aborted { .. } => "aborted",
             Self::Superseded { .. } => "superseded",
-        }
+        };
+        fixed.to_owned()
     }
 
     /// Whether the release itself was found to be bad, and may not start again by itself.
@@ -237,12 +242,7 @@ impl fmt::Display for Objection {
                     "burn rule {rule}: the budget burns {rate:.1} times too fast, over {threshold}"
                 )
             }
-            Self::SharedCause(shared) => write!(
-                f,
-                "shared cause: candidate {} bad, stable {} bad",
-                Percent(shared.candidate),
-                Percent(shared.stable)
-            ),
+            Self::SharedCause(shared) => write!(f, "shared cause: {shared}"),
             Self::Tripped => f.write_str("the tripwire holds the candidate's requests back"),
             Self::NotReady(ready) => {
                 write!(f, "{} of the candidate's {} endpoints are ready", ready.ready, ready.total)
@@ -279,6 +279,8 @@ impl fmt::Display for Objection {
                 Percent(*mismatched),
                 Percent(*below)
             ),
+            Self::Breached(why) => write!(f, "is about to roll back: {why}"),
+            Self::Accepted => f.write_str("accepted, and decided on next"),
             Self::Quarantined { identity, why } => {
                 write!(f, "{identity} was rejected and needs a retry: {why}")
             }
@@ -346,6 +348,12 @@ impl fmt::Display for MissingReading {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.bad, self.of)
+    }
+}
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "candidate {} bad, stable {} bad", Percent(self.candidate), Percent(self.stable))
     }
 }
 

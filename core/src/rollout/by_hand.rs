@@ -1,0 +1,131 @@
+//! Weights set by a person. Divided between stable and what the plan brings in, they are a
+//! rollout that stands still at that weight: watched, guarded, and resumed into its plan.
+//! Anything else is kept as it is, and nothing judges it.
+
+use super::command::{Refusal, unskippable};
+use super::decision::{Event, Verdict};
+use super::plan::Plan;
+use super::position::{Course, Identity, Manual, Pause, Phase, Position, Started};
+use super::reason::{Idle, Objection, RollbackReason};
+use super::turn::Turn;
+use super::{paused, rest, rollback, watching};
+use crate::ids::VersionName;
+use crate::weights::{BasisPoints, Weights};
+use std::time::Duration;
+
+pub(super) fn set(
+    turn: &mut Turn<'_>,
+    before: &Position,
+    weights: &Weights,
+    actor: &str,
+    reason: &str,
+) -> Result<Verdict, Refusal> {
+    let used = || weights.iter().filter(|(_, weight)| *weight > BasisPoints::ZERO);
+    if let Some((unknown, _)) = used().find(|(version, _)| turn.terms.listed(version).is_none()) {
+        return Err(Refusal::UnknownVersion(unknown.clone()));
+    }
+    let stable = turn.next.stable.version.clone();
+    let others: Vec<&VersionName> = used().map(|(v, _)| v).filter(|v| **v != stable).collect();
+    let candidate = before.active().map(|course| course.candidate.version.clone());
+    let by = By { actor, reason };
+    match (candidate, &others[..]) {
+        (Some(_), []) => abort(turn, by),
+        (Some(candidate), [one]) if **one == candidate => {
+            let plan = turn.plan().ok_or(Refusal::NoPlan)?;
+            let course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
+            move_to(turn, plan, course, weights.of(&candidate), by)
+        }
+        (Some(candidate), _) => Err(Refusal::OtherVersions { candidate }),
+        (None, []) => Ok(clear(turn)),
+        (None, [one]) => match turn.plan().filter(|plan| plan.to == **one) {
+            Some(plan) => begin_at(turn, plan, weights.of(one), by),
+            None => keep(turn, weights, by),
+        },
+        (None, _) => keep(turn, weights, by),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct By<'a> {
+    actor: &'a str,
+    reason: &'a str,
+}
+
+fn abort(turn: &mut Turn<'_>, by: By<'_>) -> Result<Verdict, Refusal> {
+    let mut course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
+    let why = RollbackReason::Aborted { by: by.actor.into(), reason: by.reason.into() };
+    let verdict = rollback::perform(turn, &mut course, why);
+    turn.next.course = Some(course);
+    Ok(verdict)
+}
+
+fn clear(turn: &mut Turn<'_>) -> Verdict {
+    turn.next.manual = None;
+    turn.object(Objection::Accepted);
+    turn.hold()
+}
+
+fn begin_at(
+    turn: &mut Turn<'_>,
+    plan: &Plan,
+    weight: BasisPoints,
+    by: By<'_>,
+) -> Result<Verdict, Refusal> {
+    let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
+    if let Some(held) = turn.next.quarantine.iter().find(|held| held.identity == wanted) {
+        return Err(Refusal::Quarantined { identity: wanted, why: held.why.clone() });
+    }
+    let (actor, reason) = (by.actor.to_owned(), by.reason.to_owned());
+    let started = Started { at: turn.now.wall, by: actor, reason, committed_at: None };
+    turn.next.manual = None;
+    rest::begin(turn, plan, started);
+    let course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
+    move_to(turn, plan, course, weight, by)
+}
+
+fn move_to(
+    turn: &mut Turn<'_>,
+    plan: &Plan,
+    mut course: Course,
+    weight: BasisPoints,
+    by: By<'_>,
+) -> Result<Verdict, Refusal> {
+    if weight > course.weight {
+        let objections = unskippable(turn, &course, plan);
+        if !objections.is_empty() {
+            return Err(Refusal::Objected(objections));
+        }
+    }
+    let (from, actor) = (course.weight, by.actor.to_owned());
+    turn.events.push(Event::SetByHand { from, to: weight, by: actor.clone() });
+    course.weight = weight;
+    course.stage = watching::last_step_within(&plan.steps, weight).0;
+    course.of = course.step().map_or(course.of, |step| step.of);
+    course.held = Duration::ZERO;
+    course.promoted = false;
+    course.stage_at = turn.now.wall;
+    if course.phase != Phase::Paused {
+        let why = format!("weight set by hand: {}", by.reason);
+        let pause = Pause { by: actor, why, at: turn.now.wall, guard: None };
+        paused::enter(turn, &mut course, pause);
+    }
+    let verdict = paused::decide(turn, &course);
+    turn.next.course = Some(course);
+    Ok(verdict)
+}
+
+/// Versions that no plan brings in: nothing is compared, and nothing rolls back.
+fn keep(turn: &mut Turn<'_>, weights: &Weights, by: By<'_>) -> Result<Verdict, Refusal> {
+    if let Some(freeze) = &turn.outside.freeze {
+        let (by, reason) = (freeze.by.clone(), freeze.reason.clone());
+        return Err(Refusal::Objected(vec![Objection::Frozen { by, reason }]));
+    }
+    turn.next.manual = Some(Manual {
+        weights: weights.clone(),
+        by: by.actor.to_owned(),
+        reason: by.reason.to_owned(),
+        at: turn.now.wall,
+    });
+    turn.object(Objection::Idle(Idle::ByHand));
+    Ok(turn.hold())
+}

@@ -1,0 +1,258 @@
+//! What can end or stop a rollout, in whatever phase it is: the harm cap, the plan's guards,
+//! the burn rules, and the comparison with stable. Looked at before anything that waits.
+
+use super::decision::Event;
+use super::evidence::GuardReading;
+use super::plan::{Action, Guard};
+use super::position::{Course, Standing};
+use super::reason::{Objection, RollbackReason};
+use super::turn::Turn;
+use crate::slo::{BurnAction, BurnRule, Severity};
+use crate::weights::BasisPoints;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) enum Breach {
+    Rollback(RollbackReason),
+    Pause { rule: String, why: String },
+}
+
+/// The weightiest breach that acts now. Those that stand and do not act yet become objections.
+pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
+    let mut breaches = Vec::new();
+    breaches.extend(harm(turn, course).map(Breach::Rollback));
+    plan_guards(turn, course, &mut breaches);
+    burn_rules(turn, course, &mut breaches);
+    breaches.extend(regression(turn).map(Breach::Rollback));
+    object_to_shared_cause(turn);
+    let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
+    match rollback {
+        Some(at) => Some(breaches.swap_remove(at)),
+        None => breaches.into_iter().next(),
+    }
+}
+
+/// The data plane begins to count with the rollout's first weight; before that, what it says is
+/// of the one before.
+fn harm(turn: &Turn<'_>, course: &Course) -> Option<RollbackReason> {
+    if course.weight == BasisPoints::ZERO {
+        return None;
+    }
+    let cap = turn.plan()?.harm;
+    let done = turn.evidence.harm;
+    let over = |cap: Option<u64>, done: u64| cap.filter(|cap| done >= (*cap).max(1));
+    if let Some(cap) = over(cap.failed_requests, done.failed_requests) {
+        return Some(RollbackReason::HarmRequests { failed: done.failed_requests, cap });
+    }
+    over(cap.users, done.users).map(|cap| RollbackReason::HarmUsers { users: done.users, cap })
+}
+
+fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+    let Some(plan) = turn.plan() else { return };
+    let evidence = turn.evidence;
+    for guard in &plan.guards {
+        let reading = evidence.guards.iter().find(|reading| reading.name == guard.name);
+        let Some(reading) = reading.filter(|r| r.missing.is_none()) else {
+            // Nothing can be said: what stood keeps standing, and grows no older.
+            object_if_standing(turn, course, guard);
+            continue;
+        };
+        let lasted = stand(turn, course, guard, reading);
+        let acts = reading.proven && lasted.is_some_and(|lasted| lasted >= guard.lasting);
+        match (acts, guard.action) {
+            (true, Action::Rollback) => {
+                breaches.push(Breach::Rollback(blame(turn, guard, reading, lasted)));
+            }
+            (true, Action::Pause) => {
+                object_if_standing(turn, course, guard);
+                if act_once(course, &guard.name) {
+                    let why = blame(turn, guard, reading, lasted).to_string();
+                    breaches.push(Breach::Pause { rule: guard.name.clone(), why });
+                }
+            }
+            (true, Action::Notify) => {
+                if act_once(course, &guard.name) {
+                    let why = blame(turn, guard, reading, lasted).to_string();
+                    warn(turn, &guard.name, why, Severity::P3);
+                }
+            }
+            (false, Action::Rollback | Action::Pause) => object_if_standing(turn, course, guard),
+            (false, Action::Notify) => {}
+        }
+        if lasted.is_none() {
+            course.acted.retain(|name| *name != guard.name);
+        }
+    }
+    course.standing.retain(|s| plan.guards.iter().any(|guard| guard.name == s.guard));
+}
+
+/// For how long a guard has been breached without a break; `None` when it is not.
+fn stand(
+    turn: &Turn<'_>,
+    course: &mut Course,
+    guard: &Guard,
+    reading: &GuardReading,
+) -> Option<Duration> {
+    // A guard without `for` acts as soon as it is proven, even if the latest window looks better.
+    let stands = reading.breached || (reading.proven && guard.lasting.is_zero());
+    if !stands {
+        course.standing.retain(|s| s.guard != guard.name);
+        return None;
+    }
+    let elapsed = if turn.has_data() { turn.elapsed } else { Duration::ZERO };
+    match course.standing.iter_mut().find(|s| s.guard == guard.name) {
+        Some(standing) => {
+            standing.lasted += elapsed;
+            Some(standing.lasted)
+        }
+        None => {
+            // It begins to stand now; what passed before this look is not known to count.
+            let lasted = Duration::ZERO;
+            course.standing.push(Standing { guard: guard.name.clone(), lasted });
+            Some(lasted)
+        }
+    }
+}
+
+fn object_if_standing(turn: &mut Turn<'_>, course: &Course, guard: &Guard) {
+    if guard.action == Action::Notify {
+        return;
+    }
+    if let Some(standing) = course.standing.iter().find(|s| s.guard == guard.name) {
+        turn.object(Objection::GuardStanding {
+            guard: guard.name.clone(),
+            lasted: standing.lasted,
+            acts_after: guard.lasting,
+        });
+    }
+}
+
+fn blame(
+    turn: &Turn<'_>,
+    guard: &Guard,
+    reading: &GuardReading,
+    lasted: Option<Duration>,
+) -> RollbackReason {
+    RollbackReason::Guard {
+        guard: guard.name.clone(),
+        observed: reading.observed,
+        threshold: reading.threshold,
+        stable: reading.stable,
+        samples: reading.samples.seen,
+        lasted: lasted.unwrap_or_default(),
+        shared_cause: turn.evidence.shared_cause,
+    }
+}
+
+/// A rate of burning is no comparison: when stable burns as well it holds, and blames nobody.
+fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+    let (terms, evidence) = (turn.terms, turn.evidence);
+    for rule in &terms.objectives.burn_rates {
+        let acted = acted_name(rule);
+        let reading = evidence.burns.iter().find(|r| r.name == rule.name);
+        let Some(reading) = reading.filter(|r| r.above) else {
+            course.acted.retain(|name| *name != acted);
+            continue;
+        };
+        let rate = reading.short.or(reading.long).unwrap_or(reading.threshold);
+        let burning =
+            || Objection::Burning { rule: rule.name.clone(), rate, threshold: rule.above };
+        match rule.action {
+            BurnAction::Rollback if evidence.shared_cause.is_none() => {
+                breaches.push(Breach::Rollback(RollbackReason::Burn {
+                    rule: rule.name.clone(),
+                    long: reading.long,
+                    short: reading.short,
+                    threshold: rule.above,
+                    samples: reading.samples,
+                }));
+            }
+            BurnAction::Rollback => turn.object(burning()),
+            BurnAction::Pause => {
+                turn.object(burning());
+                if act_once(course, &acted) {
+                    let (rule, why) = (rule.name.clone(), burning().to_string());
+                    breaches.push(Breach::Pause { rule, why });
+                }
+            }
+            BurnAction::Notify => notify_burn(turn, course, rule, &burning()),
+        }
+    }
+}
+
+fn notify_burn(turn: &mut Turn<'_>, course: &mut Course, rule: &BurnRule, why: &Objection) {
+    if act_once(course, &acted_name(rule)) {
+        warn(turn, &rule.name, why.to_string(), rule.severity);
+    }
+}
+
+fn regression(turn: &Turn<'_>) -> Option<RollbackReason> {
+    if let Some(test) = turn.evidence.errors.filter(|test| test.worse) {
+        let (candidate, stable) = (test.candidate, test.stable);
+        let (value, needed) = (test.value, test.needed);
+        return Some(RollbackReason::Errors { candidate, stable, value, needed });
+    }
+    let test = turn.evidence.latency.filter(|test| test.worse)?;
+    Some(RollbackReason::Slower {
+        quantile: test.quantile,
+        baseline: test.baseline,
+        candidate: test.candidate,
+        stable: test.stable,
+        value: test.value,
+        needed: test.needed,
+    })
+}
+
+fn object_to_shared_cause(turn: &mut Turn<'_>) {
+    if let Some(shared) = turn.evidence.shared_cause {
+        turn.object(Objection::SharedCause(shared));
+    }
+}
+
+/// A guard and a burn rule may have the same name.
+fn acted_name(rule: &BurnRule) -> String {
+    format!("burn rule {}", rule.name)
+}
+
+/// Whether this breach is new: one that stays is told of once.
+fn act_once(course: &mut Course, rule: &str) -> bool {
+    let new = !course.acted.iter().any(|name| name == rule);
+    if new {
+        course.acted.push(rule.to_owned());
+    }
+    new
+}
+
+fn warn(turn: &mut Turn<'_>, rule: &str, why: String, severity: Severity) {
+    turn.events.push(Event::Warned { rule: rule.to_owned(), why, severity });
+}
+
+/// How urgent a rollback is for whoever is on call.
+pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
+    match why {
+        RollbackReason::Burn { rule, .. } => {
+            let rules = &turn.terms.objectives.burn_rates;
+            rules.iter().find(|r| r.name == *rule).map_or(Severity::P2, |r| r.severity)
+        }
+        RollbackReason::Guard { .. }
+        | RollbackReason::Errors { .. }
+        | RollbackReason::HarmRequests { .. }
+        | RollbackReason::HarmUsers { .. } => Severity::P1,
+        RollbackReason::Slower { .. } => Severity::P2,
+        RollbackReason::TooFew(_)
+        | RollbackReason::Aborted { .. }
+        | RollbackReason::Superseded { .. } => Severity::P3,
+    }
+}
+
+/// The budget's event is told once as well, under a name no rule can have.
+pub(super) fn warn_of_low_budget(turn: &mut Turn<'_>, course: &mut Course) {
+    const NAME: &str = "budget low";
+    let below = turn.terms.objectives.budget.confirm_below;
+    let Some(left) = turn.evidence.budget_left else { return };
+    if left >= below {
+        course.acted.retain(|name| name != NAME);
+    } else if act_once(course, NAME) {
+        turn.events.push(Event::BudgetLow { left });
+    }
+}

@@ -1,0 +1,171 @@
+//! Everything a rollout waits for before it moves further, in two kinds: what nobody can skip,
+//! and what a person's promotion skips.
+
+use super::evidence::{Data, Evidence, Samples};
+use super::plan::{Gate, GateKind, Plan, Step, Strategy};
+use super::position::{Answer, Course, GateRef, GateRefKind};
+use super::reason::Objection;
+use super::turn::Turn;
+use super::windows::{self, Windowed};
+use crate::weights::{BasisPoints, WHOLE};
+
+/// What stands against any move, promoted or not. Guards that stand were listed already.
+pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan) {
+    let data = turn.evidence.data;
+    if data != Data::Fresh {
+        turn.object(Objection::NoData(data));
+    }
+    if turn.first {
+        turn.object(Objection::JustStarted);
+    }
+    let settles_in = turn.next.clock.unsettled;
+    if !settles_in.is_zero() {
+        turn.object(Objection::ClockJumped { settles_in });
+    }
+    if turn.evidence.tripped {
+        turn.object(Objection::Tripped);
+    }
+    if let Some(freeze) = &turn.outside.freeze {
+        turn.object(Objection::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
+    }
+    if let Windowed::Closed { effect, reason, opens } = windows::look(&plan.windows, turn.now.wall)
+    {
+        turn.object(Objection::Window { effect, reason, opens });
+    }
+}
+
+/// Whether enough of the candidate's endpoints are ready for a weight.
+pub(super) fn object_to_endpoints(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
+    let Some(ready) = turn.evidence.candidate_ready else {
+        if turn.has_data() {
+            turn.object(Objection::NoData(Data::Missing));
+        }
+        return;
+    };
+    if ready.ready == 0 {
+        turn.object(Objection::NotReady(ready));
+    } else if plan.strategy == Strategy::Rolling && open_share(turn.evidence) < Some(weight) {
+        turn.object(Objection::TooFewReady { ready, share: weight });
+    }
+}
+
+/// The share of the candidate's endpoints that are ready, `None` while unknown.
+pub(super) fn open_share(evidence: &Evidence) -> Option<BasisPoints> {
+    let ready = evidence.candidate_ready.filter(|ready| ready.total > 0)?;
+    let share = u64::from(ready.ready.min(ready.total)) * u64::from(WHOLE) / u64::from(ready.total);
+    BasisPoints::new(u16::try_from(share).ok()?)
+}
+
+pub(super) fn object_to_budget(turn: &mut Turn<'_>) {
+    let below = turn.terms.objectives.budget.freeze_below;
+    if let Some(left) = turn.evidence.budget_left.filter(|left| left.is_nan() || *left < below) {
+        turn.object(Objection::BudgetFrozen { left, below });
+    }
+}
+
+pub(super) fn object_to_hold(turn: &mut Turn<'_>, course: &Course, step: &Step) {
+    let left = step.hold.saturating_sub(course.held);
+    if !left.is_zero() {
+        turn.object(Objection::HoldRunning { left });
+    }
+}
+
+pub(super) fn samples(turn: &Turn<'_>, plan: &Plan) -> Samples {
+    Samples { seen: turn.evidence.step.candidate.of, needed: plan.evidence.min_requests }
+}
+
+pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
+    let samples = samples(turn, plan);
+    if samples.seen < samples.needed {
+        turn.object(Objection::TooFewSamples(samples));
+    }
+    let bet = turn.evidence.promotion;
+    let (value, needed) = bet.map_or((0.0, 20.0), |bet| (bet.value, bet.needed));
+    // An evidence that is no number proves nothing.
+    if value.is_nan() || value < needed {
+        turn.object(Objection::NotProven { value, needed });
+    }
+}
+
+/// The gates between two weights. Those that a person cannot grant come in with `webhooks`;
+/// `promoted` grants the rest.
+pub(super) fn object_to_gates(
+    turn: &mut Turn<'_>,
+    course: &Course,
+    plan: &Plan,
+    to: BasisPoints,
+    promoted: bool,
+) {
+    let nothing_else = turn.objections.is_empty();
+    if !promoted {
+        object_to_confirmation(turn, course, to);
+    }
+    let ahead = |gate: &&Gate| gate.before > course.weight && gate.before <= to;
+    for gate in plan.gates.iter().filter(ahead) {
+        match &gate.kind {
+            GateKind::Approval => {
+                if !promoted {
+                    object_unless_granted(turn, course, named(gate));
+                }
+            }
+            GateKind::Webhook { url, timeout } => {
+                let gate = named(gate);
+                if object_unless_granted(turn, course, gate.clone()) && nothing_else {
+                    let (rollout, url) = (course.id.clone(), url.clone());
+                    turn.asks.push(super::Ask { rollout, gate, url, timeout: *timeout });
+                }
+            }
+            GateKind::Shadow { comparisons, mismatch_below } => {
+                if !promoted {
+                    object_to_shadow(turn, *comparisons, *mismatch_below);
+                }
+            }
+        }
+    }
+}
+
+/// Below `confirmBelow` every step waits for a person.
+fn object_to_confirmation(turn: &mut Turn<'_>, course: &Course, to: BasisPoints) {
+    let below = turn.terms.objectives.budget.confirm_below;
+    if turn.evidence.budget_left.is_some_and(|left| left.is_nan() || left < below) {
+        object_unless_granted(turn, course, GateRef { before: to, kind: GateRefKind::Budget });
+    }
+}
+
+fn object_unless_granted(turn: &mut Turn<'_>, course: &Course, gate: GateRef) -> bool {
+    let answer = course.answers.iter().find(|given| given.gate == gate).map(|a| &a.answer);
+    match answer {
+        Some(Answer::Granted) => false,
+        Some(Answer::Refused { detail }) => {
+            turn.object(Objection::Gate { gate, refused: Some(detail.clone()) });
+            true
+        }
+        None => {
+            turn.object(Objection::Gate { gate, refused: None });
+            true
+        }
+    }
+}
+
+pub(super) fn object_to_shadow(turn: &mut Turn<'_>, comparisons: u64, below: f64) {
+    let shadow = turn.evidence.shadow;
+    let compared = Samples { seen: shadow.compared, needed: comparisons };
+    let mismatched = match shadow.compared {
+        0 => 0.0,
+        of => shadow.mismatched as f64 / of as f64,
+    };
+    let too_many = shadow.mismatched > 0 && mismatched >= below;
+    if compared.seen < compared.needed || too_many {
+        turn.object(Objection::Shadow { compared, mismatched, below });
+    }
+}
+
+/// How commands and answers name a gate of the plan.
+pub(super) fn named(gate: &Gate) -> GateRef {
+    let kind = match &gate.kind {
+        GateKind::Approval => GateRefKind::Approval,
+        GateKind::Webhook { url, .. } => GateRefKind::Webhook { url: url.clone() },
+        GateKind::Shadow { .. } => GateRefKind::Shadow,
+    };
+    GateRef { before: gate.before, kind }
+}
