@@ -1,9 +1,11 @@
 //! From files to a checked model, with every fault in its place.
 
+mod effective;
 mod fault;
 mod load;
 pub mod model;
 
+pub use effective::effective;
 pub use fault::{Fault, Faults, Severity, Style, render_all};
 pub use load::{Environment, Loaded, Options, from_str, load};
 

@@ -5,6 +5,7 @@
 //! it through a [`Handle`], which is cheap to clone and never blocks the tick: reading is one
 //! atomic load, and a command is answered only when its record is durable.
 
+pub mod api;
 mod command;
 mod control;
 mod event;

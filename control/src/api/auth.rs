@@ -1,0 +1,189 @@
+//! Who is asking, and whether they may.
+//!
+//! Tokens are kept as hashes and compared in constant time against all of them, so neither
+//! the time of an answer nor a memory dump of this table says anything about a token.
+//! Without tokens the address itself is the protection: the check refuses a configuration
+//! without tokens on anything but loopback or a unix socket, and this file refuses it again.
+
+use super::problem::{Kind, Problem};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serin_config::model::{Admin, AdminAddress, Role};
+use std::net::SocketAddr;
+
+/// Whoever sent a request, as decisions and the journal name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) role: Role,
+    /// The token file's name, or how they came in. Never the token.
+    pub(crate) name: String,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Tcp { remote: SocketAddr, local: SocketAddr },
+    Unix { uid: Option<u32> },
+}
+
+/// Which tokens open the door.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    known: Vec<Known>,
+    /// Without tokens only a local address is open.
+    local: bool,
+}
+
+#[derive(Debug)]
+struct Known {
+    hash: blake3::Hash,
+    role: Role,
+    name: String,
+}
+
+impl Tokens {
+    pub(crate) fn new(admin: &Admin) -> Self {
+        let known = admin.tokens.iter().map(|token| Known {
+            hash: blake3::hash(token.secret.expose().trim().as_bytes()),
+            role: token.role,
+            name: match token.secret.file.file_name() {
+                Some(name) => name.to_string_lossy().into_owned(),
+                None => "token".to_owned(),
+            },
+        });
+        let local = match &admin.address {
+            AdminAddress::Tcp(address) => address.ip().is_loopback(),
+            AdminAddress::Unix(_) => true,
+        };
+        Self { known: known.collect(), local }
+    }
+
+    /// Whether requests need a token at all.
+    pub(crate) fn needed(&self) -> bool {
+        !self.known.is_empty() || !self.local
+    }
+
+    /// Whose request this is.
+    pub(crate) fn caller(&self, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+        if !self.needed() {
+            return Ok(Caller { role: Role::Operator, name: name_of(peer) });
+        }
+        let Some(presented) = bearer(headers) else {
+            return Err(unauthorized(
+                "this needs a token: send it as \"Authorization: Bearer …\" (serin: --token-file)",
+            ));
+        };
+        let hash = blake3::hash(presented);
+        // All are compared, each in constant time; the first that equals wins.
+        let found = self.known.iter().fold(None, |found, known| {
+            let equal = known.hash == hash;
+            found.or(equal.then_some(known))
+        });
+        match found {
+            Some(known) => Ok(Caller { role: known.role, name: known.name.clone() }),
+            None => Err(unauthorized("the token is not one of those configured in admin.tokens")),
+        }
+    }
+}
+
+/// Reading needs a viewer, changing an operator.
+pub(crate) fn permit(caller: &Caller, method: &Method) -> Result<(), Problem> {
+    let needed = if is_read(method) { Role::Viewer } else { Role::Operator };
+    if caller.role >= needed {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        Kind::Forbidden,
+        format!("{} has the role viewer; {method} needs an operator's token", caller.name),
+    ))
+}
+
+pub(crate) fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn name_of(peer: Peer) -> String {
+    match peer {
+        Peer::Tcp { .. } => "loopback".to_owned(),
+        Peer::Unix { uid: Some(uid) } => format!("uid {uid}"),
+        Peer::Unix { uid: None } => "unix socket".to_owned(),
+    }
+}
+
+/// The token of the one Authorization header; two of them are nobody's.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let value = all.next()?.as_bytes();
+    if all.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, Kind::Unauthorized, detail)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"serin\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_config::model::{Secret, Token};
+
+    fn admin(address: &str, tokens: &[(Role, &str)]) -> Admin {
+        let token = |(role, value): &(Role, &str)| Token {
+            role: *role,
+            secret: Secret::new(format!("/run/secrets/{role:?}").into(), (*value).to_owned()),
+        };
+        Admin {
+            address: AdminAddress::Tcp(address.parse().unwrap()),
+            tokens: tokens.iter().map(token).collect(),
+            hosts: Vec::new(),
+        }
+    }
+
+    fn peer() -> Peer {
+        let address = "127.0.0.1:1".parse().unwrap();
+        Peer::Tcp { remote: address, local: address }
+    }
+
+    fn with(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_token_gives_its_role_and_the_name_of_its_file() {
+        let two = [(Role::Viewer, "look"), (Role::Operator, "touch\n")];
+        let tokens = Tokens::new(&admin("127.0.0.1:1", &two));
+        let caller = tokens.caller(&with("Bearer touch"), peer()).unwrap();
+        assert_eq!(caller, Caller { role: Role::Operator, name: "Operator".to_owned() });
+        let viewer = tokens.caller(&with("bearer look"), peer()).unwrap();
+        assert!(permit(&viewer, &Method::GET).is_ok());
+        assert_eq!(permit(&viewer, &Method::PUT).unwrap_err().status, 403);
+    }
+
+    #[test]
+    fn a_missing_wrong_doubled_or_partial_token_is_unauthorized() {
+        let tokens = Tokens::new(&admin("127.0.0.1:1", &[(Role::Operator, "touch")]));
+        let mut twice = with("Bearer touch");
+        twice.append(header::AUTHORIZATION, "Bearer touch".parse().unwrap());
+        let wrong =
+            [HeaderMap::new(), with("Bearer touc"), with("Bearer "), with("Basic touch"), twice];
+        for headers in wrong {
+            let problem = tokens.caller(&headers, peer()).unwrap_err();
+            assert_eq!(problem.status, 401, "{headers:?}");
+            assert!(!problem.detail.contains("touc"));
+        }
+    }
+
+    #[test]
+    fn without_tokens_only_a_local_address_is_open() {
+        let open = Tokens::new(&admin("127.0.0.1:1", &[]));
+        assert_eq!(open.caller(&HeaderMap::new(), peer()).unwrap().role, Role::Operator);
+        let exposed = Tokens::new(&admin("0.0.0.0:1", &[]));
+        assert_eq!(exposed.caller(&HeaderMap::new(), peer()).unwrap_err().status, 401);
+    }
+}

@@ -1,0 +1,169 @@
+//! `/v1/config`: what is in force, and whether what lies on disk could be.
+//!
+//! The files own intent: nothing here changes them. Loading and checking is done by whoever
+//! started Serin, through [`Hooks`]; the answer shows files and keys of secrets, never a value.
+
+use super::etag::Tag;
+use super::extract::Raw;
+use super::problem::{Kind, Problem};
+use super::{Answered, Api, rollouts};
+use crate::view::ReloadView;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serin_config::Faults;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What the API asks of the program around it. They may block; they are called off the API's
+/// threads.
+#[derive(Clone)]
+pub struct Hooks {
+    /// Reads the configuration anew and puts it in force, or leaves everything as it is.
+    pub reload: Arc<dyn Fn() -> Result<Vec<serin_config::Fault>, Faults> + Send + Sync>,
+    /// Checks the given text, or what lies on disk; changes nothing. Answers with warnings.
+    pub check: Arc<dyn Fn(Option<&str>) -> Result<Vec<serin_config::Fault>, Faults> + Send + Sync>,
+    /// Why the data plane cannot take traffic; `None` when it can.
+    pub not_ready: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hooks")
+    }
+}
+
+/// The configuration in force.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Config {
+    /// Rises by one with each configuration put in force since the start.
+    generation: u64,
+    hash: String,
+    loaded_at: crate::Timestamp,
+    /// The last attempt that failed, until one succeeds.
+    failed: Option<ReloadView>,
+    /// Everything resolved, with defaults, in the words of the files. Secrets are masked.
+    #[schema(value_type = Object)]
+    config: serde_json::Value,
+}
+
+/// What to check. Without `yaml`: the files that this instance was started with.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Check {
+    /// One configuration file's text.
+    yaml: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Checked {
+    ok: bool,
+    faults: Vec<Fault>,
+    /// Found beyond those listed.
+    more: usize,
+}
+
+/// What is wrong, where, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub struct Fault {
+    /// `error` or `warning`.
+    severity: String,
+    file: String,
+    /// From 1; 0 when the fault is the file's as a whole.
+    line: usize,
+    column: usize,
+    /// Like `services.checkout.rollout.steps[1].weight`.
+    path: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl From<serin_config::Fault> for Fault {
+    fn from(fault: serin_config::Fault) -> Self {
+        Self {
+            severity: match fault.severity {
+                serin_config::Severity::Error => "error".to_owned(),
+                serin_config::Severity::Warning => "warning".to_owned(),
+            },
+            file: fault.file,
+            line: fault.line,
+            column: fault.column,
+            path: fault.path,
+            message: fault.message,
+            hint: fault.hint,
+        }
+    }
+}
+
+/// The configuration in force, secrets masked
+#[utoipa::path(
+    get, path = "/v1/config", tag = "config",
+    responses((status = 200, body = Config, headers(("etag" = String))))
+)]
+pub(crate) async fn read(State(api): State<Api>) -> Response {
+    let view = api.handle().snapshot().config.clone();
+    let config = serin_config::effective(&api.handle().config());
+    let tag = Tag::of_text(&format!("{} {}", view.generation, view.hash));
+    let body = Config {
+        generation: view.generation,
+        hash: view.hash,
+        loaded_at: view.loaded_at,
+        failed: view.failed,
+        config,
+    };
+    ([tag.header()], Json(body)).into_response()
+}
+
+/// Read the files anew
+///
+/// Answers when they are in force. Invalid files change nothing, and are answered with every
+/// fault.
+#[utoipa::path(
+    post, path = "/v1/config/reload", tag = "config",
+    responses((status = 200, body = Config, headers(("etag" = String))))
+)]
+pub(crate) async fn reload(State(api): State<Api>) -> Answered {
+    let reload = Arc::clone(&api.inner.hooks.reload);
+    match rollouts::read_journal(move || reload()).await? {
+        Ok(_) => Ok(read(State(api)).await),
+        Err(refused) => Err(invalid(refused)),
+    }
+}
+
+/// Check a configuration, changing nothing
+#[utoipa::path(
+    post, path = "/v1/config/check", tag = "config", request_body = Option<Check>,
+    responses((status = 200, body = Checked))
+)]
+pub(crate) async fn check(State(api): State<Api>, body: Raw) -> Answered {
+    let what: Check = body.json_or_default()?;
+    let check = Arc::clone(&api.inner.hooks.check);
+    let checked = rollouts::read_journal(move || check(what.yaml.as_deref())).await?;
+    let answer = match checked {
+        Ok(warnings) => Checked { ok: true, faults: listed(warnings), more: 0 },
+        Err(refused) => Checked { ok: false, more: refused.more, faults: listed(refused.faults) },
+    };
+    Ok(Json(answer).into_response())
+}
+
+fn listed(faults: Vec<serin_config::Fault>) -> Vec<Fault> {
+    faults.into_iter().map(Fault::from).collect()
+}
+
+fn invalid(refused: Faults) -> Problem {
+    let count = refused.faults.len() + refused.more;
+    let first = refused.errors().next().map_or_else(String::new, |fault| {
+        format!("{}:{}: {}", fault.file, fault.line, fault.title())
+    });
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::InvalidConfig,
+        format!("the configuration has {count} faults and was not taken; the first: {first}"),
+    )
+    .with_faults(listed(refused.faults))
+}

@@ -1,0 +1,80 @@
+//! `/livez`, `/readyz`, `/metrics`: for machines, without a token.
+
+use super::Api;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Whether traffic should be sent here, and what is not well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Check {
+    name: String,
+    ok: bool,
+    /// Whether readiness depends on it. A version without endpoints is shown here, and does not
+    /// take the whole edge out of service.
+    required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// Whether the process answers
+#[utoipa::path(
+    get, path = "/livez", tag = "probes", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Whether traffic should be sent here, and what is not well
+#[utoipa::path(
+    get, path = "/readyz", tag = "probes", security(()),
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness))
+)]
+pub(crate) async fn readyz(State(api): State<Api>) -> Response {
+    let readiness = readiness(&api);
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness)).into_response()
+}
+
+/// Prometheus' text format
+#[utoipa::path(
+    get, path = "/metrics", tag = "probes", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn metrics(State(api): State<Api>) -> Response {
+    let format = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, format)], api.handle().metrics()).into_response()
+}
+
+fn readiness(api: &Api) -> Readiness {
+    let snapshot = api.handle().snapshot();
+    let check = |name: &str, required, detail: Option<String>| Check {
+        name: name.to_owned(),
+        ok: detail.is_none(),
+        required,
+        detail,
+    };
+    let mut checks = vec![
+        check("traffic", true, (api.inner.hooks.not_ready)()),
+        check("journal", false, snapshot.health.journal.clone()),
+        check("config", false, snapshot.config.failed.as_ref().map(|f| f.fault.clone())),
+    ];
+    for service in &snapshot.services {
+        let stable = service.versions.iter().find(|version| version.name == service.stable);
+        let missing = stable.filter(|stable| stable.ready == 0).map(|stable| {
+            format!("none of the {} endpoints of stable {} is ready", stable.endpoints, stable.name)
+        });
+        checks.push(check(&format!("service {}", service.name), false, missing));
+    }
+    Readiness { ready: checks.iter().all(|check| check.ok || !check.required), checks }
+}

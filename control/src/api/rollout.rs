@@ -1,0 +1,347 @@
+//! `/v1/services/{service}/rollout`: starting a rollout, and telling it what to do.
+
+use super::admit::RequestKey;
+use super::auth::Caller;
+use super::etag::{self, Tag};
+use super::extract::{Name, Raw};
+use super::problem::{Kind, Problem, unknown_detail};
+use super::{Answered, Api, idempotency, services};
+use crate::view::{RolloutView, Snapshot, Timestamp};
+use crate::{Actor, Command, Order, Outcome, Refusal, StartRollout};
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serin_core::ids::VersionName;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// What to start. Everything may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Start {
+    /// The version to bring in; the configuration's `rollout.to` when left out.
+    to: Option<String>,
+    /// For the journal, the report and the notifications.
+    reason: Option<String>,
+    /// Refused when the configuration gives that version another release.
+    release: Option<String>,
+    /// When the change was committed: the beginning of its lead time.
+    #[schema(value_type = Option<Timestamp>)]
+    committed_at: Option<String>,
+}
+
+/// Why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Reason {
+    /// For the journal, the report and the notifications.
+    reason: Option<String>,
+}
+
+/// The rollout after a command, with what was done.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Done {
+    #[serde(flatten)]
+    rollout: RolloutView,
+    service: String,
+    /// The service's revision, as in its ETag.
+    revision: u64,
+    /// One sentence.
+    message: String,
+}
+
+/// Longer reasons are refused: they go into every notification.
+const LONGEST_REASON: usize = 1000;
+
+/// The rollout that runs, or the last one
+#[utoipa::path(
+    get, path = "/v1/services/{service}/rollout", tag = "rollout",
+    params(("service" = String, Path)),
+    responses((status = 200, body = RolloutView, headers(("etag" = String))))
+)]
+pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
+    let snapshot = api.handle().snapshot();
+    let service = services::find(&snapshot, &name.0)?;
+    match &service.rollout {
+        Some(rollout) => {
+            Ok(([Tag::of_revision(service.revision).header()], Json(rollout)).into_response())
+        }
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            Kind::NotFound,
+            format!("{} has had no rollout; POST here starts one", service.name),
+        )),
+    }
+}
+
+/// Start a rollout
+///
+/// If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout", tag = "rollout",
+    params(("service" = String, Path)),
+    request_body = Option<Start>,
+    responses((status = 201, body = Done, headers(("etag" = String), ("location" = String))))
+)]
+pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    services::known(&api, &name.0)?;
+    let start: Start = body.json_or_default()?;
+    let snapshot = api.handle().snapshot();
+    let to = match start.to {
+        Some(to) => Some(version(&snapshot, &name.0, &to)?),
+        None => None,
+    };
+    let committed_at = match start.committed_at {
+        Some(text) => Some(moment(&text)?),
+        None => None,
+    };
+    let reason = reason(start.reason)?;
+    let command = StartRollout { to, reason, release: start.release, committed_at };
+    let outcome = carry_out(&api, &name.0, &who, Command::Start(command)).await?;
+    Ok(answer(&api, StatusCode::CREATED, outcome))
+}
+
+/// Go to the next step now
+///
+/// Past holds, approvals and missing evidence; never past a guard. If-Match and Idempotency-Key
+/// are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/promote", tag = "rollout",
+    params(("service" = String, Path)), request_body = Option<Reason>,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |_| Command::Promote).await
+}
+
+/// Stay where it is
+///
+/// Guards still roll back. If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/pause", tag = "rollout",
+    params(("service" = String, Path)), request_body = Option<Reason>,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn pause(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |reason| Command::Pause { reason }).await
+}
+
+/// Go on after a pause
+///
+/// If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/resume", tag = "rollout",
+    params(("service" = String, Path)), request_body = Option<Reason>,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn resume(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |_| Command::Resume).await
+}
+
+/// Back to stable now
+///
+/// If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/abort", tag = "rollout",
+    params(("service" = String, Path)), request_body = Option<Reason>,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn abort(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |reason| Command::Abort { reason }).await
+}
+
+/// Begin the last rollout anew
+///
+/// Lifts the quarantine of its release. If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/retry", tag = "rollout",
+    params(("service" = String, Path)), request_body = Option<Reason>,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn retry(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |reason| Command::Retry { reason }).await
+}
+
+/// The circumstances of a command.
+#[derive(Debug)]
+pub(crate) struct Who {
+    caller: Caller,
+    key: Option<String>,
+    headers: HeaderMap,
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        state: &S,
+    ) -> Result<Self, Problem> {
+        let caller = Extension::<Caller>::from_request_parts(parts, state).await;
+        let key = Extension::<RequestKey>::from_request_parts(parts, state).await;
+        match (caller, key) {
+            (Ok(Extension(caller)), Ok(Extension(key))) => {
+                Ok(Self { caller, key: key.0, headers: parts.headers.clone() })
+            }
+            _ => Err(super::admit::internal()),
+        }
+    }
+}
+
+impl Who {
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        Actor(self.caller.name.clone())
+    }
+}
+
+async fn told(
+    api: &Api,
+    name: Name,
+    who: &Who,
+    body: &Raw,
+    command: impl FnOnce(String) -> Command,
+) -> Answered {
+    services::known(api, &name.0)?;
+    let why: Reason = body.json_or_default()?;
+    let command = command(reason(why.reason)?);
+    let outcome = carry_out(api, &name.0, who, command).await?;
+    Ok(answer(api, StatusCode::OK, outcome))
+}
+
+/// One command to control, under the revision that the caller has seen.
+pub(crate) async fn carry_out(
+    api: &Api,
+    name: &str,
+    who: &Who,
+    command: Command,
+) -> Result<Outcome, Problem> {
+    let service = services::known(api, name)?;
+    let snapshot = api.handle().snapshot();
+    let revision = services::find(&snapshot, name)?.revision;
+    let matched = etag::check(&who.headers, &Tag::of_revision(revision))?;
+    let order = Order {
+        command,
+        actor: who.actor(),
+        if_revision: matched.then_some(revision),
+        idempotency_key: who.key.clone(),
+    };
+    let outcome = api.handle().command(&service, order).await;
+    let outcome = outcome.map_err(|refusal| refused(&snapshot, refusal))?;
+    until_shown(api, |now| now.service(name).is_none_or(|s| s.revision >= outcome.revision)).await;
+    Ok(outcome)
+}
+
+/// The snapshot once it shows what was done, so that an answer never contradicts it. The wait is
+/// bounded: what was done stands either way.
+pub(crate) async fn until_shown(api: &Api, shown: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+    for _ in 0..100 {
+        let snapshot = api.handle().snapshot();
+        if shown(&snapshot) {
+            return snapshot;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    api.handle().snapshot()
+}
+
+fn answer(api: &Api, status: StatusCode, outcome: Outcome) -> Response {
+    let tag = Tag::of_revision(outcome.revision).header();
+    let snapshot = api.handle().snapshot();
+    let rollout = snapshot.service(&outcome.service).and_then(|s| s.rollout.clone());
+    let Some(rollout) = rollout else {
+        // It has ended and was replaced in the meantime; what was done is still worth saying.
+        return (status, [tag], Json(outcome)).into_response();
+    };
+    let location = (status == StatusCode::CREATED)
+        .then(|| HeaderValue::from_str(&format!("/v1/rollouts/{}", rollout.id)).ok())
+        .flatten();
+    let done = Done {
+        rollout,
+        service: outcome.service,
+        revision: outcome.revision,
+        message: outcome.message,
+    };
+    let mut response = (status, [tag], Json(done)).into_response();
+    if let Some(location) = location {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// Control's refusals as statuses; the words are control's.
+pub(crate) fn refused(snapshot: &Snapshot, refusal: Refusal) -> Problem {
+    let words = refusal.to_string();
+    let later = |problem: Problem| {
+        problem.with_header(HeaderName::from_static("retry-after"), HeaderValue::from_static("1"))
+    };
+    match refusal {
+        Refusal::UnknownService(name) => {
+            Problem::unknown("service", &name, snapshot.services.iter().map(|s| s.name.as_str()))
+        }
+        Refusal::UnknownVersion { service, version } => {
+            Problem::unprocessable(match snapshot.service(service.as_str()) {
+                Some(known) => no_such_version(known, &version),
+                None => words,
+            })
+        }
+        Refusal::Stale { .. } => etag::changed(&words),
+        Refusal::NotNow(_) | Refusal::Frozen(_) => Problem::conflict(words),
+        Refusal::Invalid(_) => Problem::unprocessable(words),
+        Refusal::KeyReused => idempotency::reused(),
+        Refusal::NotDurable(_) | Refusal::Busy | Refusal::Stopped => {
+            later(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Unavailable, words))
+        }
+    }
+}
+
+/// A version of the service; anything else is answered with those that there are.
+pub(crate) fn version(
+    snapshot: &Arc<Snapshot>,
+    service: &str,
+    name: &str,
+) -> Result<VersionName, Problem> {
+    let service = services::find(snapshot, service)?;
+    let known = service.versions.iter().any(|version| version.name == name);
+    match VersionName::new(name) {
+        Ok(version) if known => Ok(version),
+        Ok(_) | Err(_) => Err(Problem::unprocessable(no_such_version(service, name))),
+    }
+}
+
+fn no_such_version(service: &crate::ServiceView, name: &str) -> String {
+    let known = service.versions.iter().map(|version| version.name.as_str());
+    unknown_detail(&format!("version of {}", service.name), name, known)
+}
+
+fn moment(text: &str) -> Result<serin_core::time::Wall, Problem> {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(moment) => Ok(serin_core::time::Wall(moment.as_millisecond())),
+        Err(_) => Err(Problem::unprocessable(
+            "committedAt is a moment in RFC 3339, like 2026-11-20T14:03:00Z",
+        )),
+    }
+}
+
+/// A reason as everybody will read it: one paragraph, no control characters.
+pub(crate) fn reason(given: Option<String>) -> Result<String, Problem> {
+    let reason = given.unwrap_or_default();
+    if reason.chars().count() > LONGEST_REASON {
+        return Err(Problem::unprocessable(format!(
+            "a reason has at most {LONGEST_REASON} characters"
+        )));
+    }
+    Ok(reason
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>()
+        .trim()
+        .to_owned())
+}

@@ -1,0 +1,260 @@
+//! The admin address: accepting, bounding and draining connections.
+//!
+//! hyper serves each connection with a deadline for its head; a client that takes no byte of its
+//! answer is dropped, so neither slow readers nor slow writers hold a place for long.
+
+use super::auth::Peer;
+use super::{Api, limits};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serin_config::model::{Admin, AdminAddress};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tower::Layer;
+
+#[derive(Debug, Error)]
+pub enum BindError {
+    #[error(
+        "admin.address {0} is reachable from outside and admin.tokens is empty: add a token, or listen on loopback or a unix socket"
+    )]
+    Open(SocketAddr),
+    #[error("cannot listen on admin.address {address}: {source}")]
+    Listen { address: String, source: std::io::Error },
+    #[error("another process answers on admin.address {0}")]
+    Taken(PathBuf),
+}
+
+/// An address that accepts, and is not served yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: Listener,
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, path: PathBuf },
+}
+
+/// Opens the admin address. Refuses one that anybody could use.
+pub async fn bind(admin: &Admin) -> Result<Bound, BindError> {
+    let listener = match &admin.address {
+        AdminAddress::Tcp(address) => {
+            if !address.ip().is_loopback() && admin.tokens.is_empty() {
+                return Err(BindError::Open(*address));
+            }
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|source| BindError::Listen { address: address.to_string(), source })?;
+            Listener::Tcp(listener)
+        }
+        AdminAddress::Unix(path) => bind_unix(path).await?,
+    };
+    Ok(Bound { listener })
+}
+
+/// The socket appears under its name only once nobody else can open it: it is made in a folder
+/// that is ours alone, closed to others, and then moved.
+async fn bind_unix(path: &Path) -> Result<Listener, BindError> {
+    if tokio::net::UnixStream::connect(path).await.is_ok() {
+        return Err(BindError::Taken(path.to_owned()));
+    }
+    let listener = private_socket(path).map_err(|source| BindError::Listen {
+        address: format!("unix:{}", path.display()),
+        source,
+    })?;
+    Ok(Listener::Unix { listener, path: path.to_owned() })
+}
+
+fn private_socket(path: &Path) -> std::io::Result<UnixListener> {
+    use std::os::unix::fs::DirBuilderExt;
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let private = parent.join(format!(".serin-{}", std::process::id()));
+    std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+    let made = (|| {
+        let socket = private.join("s");
+        let listener = UnixListener::bind(&socket)?;
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&socket, path)?;
+        Ok(listener)
+    })();
+    let _ = std::fs::remove_file(private.join("s"));
+    let _ = std::fs::remove_dir(&private);
+    made
+}
+
+impl Bound {
+    /// As a client would write it: `127.0.0.1:9901` or `unix:/run/serin/admin.sock`.
+    pub fn address(&self) -> String {
+        match &self.listener {
+            Listener::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.to_string(),
+                Err(_) => "?".to_owned(),
+            },
+            Listener::Unix { path, .. } => format!("unix:{}", path.display()),
+        }
+    }
+
+    /// Serves until `stop`, then lets what runs come to its end, for a few seconds.
+    pub async fn serve(self, api: Api, stop: impl Future<Output = ()>) {
+        let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+        let router = api.router();
+        let mut stop = pin!(stop);
+        loop {
+            let accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                accepted = accepted => accepted,
+                () = &mut stop => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let served = connection(stream, peer, router.clone(), api.clone());
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, most likely: trying at once would only spin.
+                    tracing::warn!(%error, "the admin address cannot accept");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        api.inner.stopping.send_replace(true);
+        let all = u32::try_from(limits::MAX_CONNECTIONS).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(DRAIN, places.acquire_many(all)).await;
+        if let Listener::Unix { path, .. } = &self.listener {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, remote) = listener.accept().await?;
+                let local = stream.local_addr()?;
+                stream.set_nodelay(true)?;
+                Ok((Stream::Tcp(stream), Peer::Tcp { remote, local }))
+            }
+            Self::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                Ok((Stream::Unix(stream), Peer::Unix { uid }))
+            }
+        }
+    }
+}
+
+async fn connection(stream: Stream, peer: Peer, router: axum::Router, api: Api) {
+    let service = axum::Extension(peer).layer(router);
+    let stopping = api.stopping();
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_TIME)
+        .max_buf_size(limits::MAX_HEAD)
+        .serve_connection(TokioIo::new(Impatient::new(stream)), TowerToHyperService::new(service));
+    let mut served = pin!(served);
+    // A client's mistake or absence is not worth a line in the log.
+    tokio::select! {
+        _ = &mut served => {}
+        () = stopping => {
+            served.as_mut().graceful_shutdown();
+            let _ = served.await;
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+/// A stream that fails when its peer takes no byte for [`limits::WRITE_STALL`].
+#[derive(Debug)]
+struct Impatient {
+    stream: Stream,
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl Impatient {
+    fn new(stream: Stream) -> Self {
+        Self { stream, stalled: None }
+    }
+
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timer = || Box::pin(tokio::time::sleep(limits::WRITE_STALL));
+        match self.stalled.get_or_insert_with(timer).as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let written = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
+        self.watch(cx, written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let flushed = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        };
+        self.watch(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
