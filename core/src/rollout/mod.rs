@@ -38,7 +38,7 @@ pub use evidence::{
     Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
     MissingReading, Ready, Samples, ShadowReading, SharedCause, Value,
 };
-pub use pilot::{Observed, Pilot, Signal};
+pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{
     Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnRollback, OnTooFew, Plan,
     Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,

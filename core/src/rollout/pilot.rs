@@ -1,23 +1,35 @@
-//! One service's judge and decision together: what the controller, the simulator and the
-//! property tests drive. It holds what lives between ticks and does nothing by itself.
+//! One service's objectives, judge and decision together: what the controller, the simulator
+//! and the property tests drive. It holds what lives between ticks and does nothing by itself.
+//!
+//! A tick is `observe → judge → decide`; what was decided is in force only after
+//! [`commit`](Pilot::commit), which the caller does once the decision is durable.
 
 use super::command::{Command, Refusal, command};
 use super::decide::decide;
 use super::decision::Decision;
-use super::evidence::Evidence;
-use super::position::Position;
+use super::evidence::{Data, Evidence, Ready};
+use super::position::{Course, Position};
 use super::terms::{Outside, Terms};
-use crate::ids::VersionName;
+use crate::ids::{Epoch, VersionName};
+use crate::judge::{Judge, Seen};
 use crate::measure::{ServiceCounts, ServiceLatencies};
 use crate::plane::Readiness;
-use crate::time::Now;
+use crate::slo::ServiceSlo;
+use crate::stored::StoredError;
+use crate::time::{Mono, Now};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub struct Pilot {
     terms: Arc<Terms>,
     position: Position,
+    slo: ServiceSlo,
+    /// The rollout under way, and who judges it.
+    judge: Option<(Epoch, Judge)>,
     evidence: Evidence,
+    /// When counts came last.
+    counted: Option<Mono>,
 }
 
 /// A business count pushed from outside: cumulative is not asked for, each push adds.
@@ -39,14 +51,76 @@ pub struct Observed<'a> {
     pub readiness: &'a [Readiness],
 }
 
+/// What is worth storing every few seconds beside the position: losing it costs certainty,
+/// never safety.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    pub slo: Vec<u8>,
+    /// Of the rollout with this epoch.
+    pub judge: Option<(Epoch, Vec<u8>)>,
+}
+
 impl Pilot {
     /// `position` is what was stored last, or [`Position::at_rest`].
-    pub fn new(terms: Arc<Terms>, position: Position) -> Self {
-        Self { terms, position, evidence: Evidence::default() }
+    pub fn new(terms: Arc<Terms>, position: Position, now: Mono) -> Self {
+        Self {
+            slo: ServiceSlo::new(&terms.objectives, now),
+            terms,
+            position,
+            judge: None,
+            evidence: Evidence::default(),
+            counted: None,
+        }
+    }
+
+    /// Goes on after `downtime` with what was remembered. What cannot be read is reported and
+    /// begins anew; the pilot is sound either way.
+    pub fn resume(
+        terms: Arc<Terms>,
+        position: Position,
+        memory: &Memory,
+        downtime: Duration,
+        now: Mono,
+    ) -> (Self, Result<(), StoredError>) {
+        let mut pilot = Self::new(terms, position, now);
+        let read = pilot.recall(memory, downtime, now);
+        (pilot, read)
+    }
+
+    fn recall(
+        &mut self,
+        memory: &Memory,
+        downtime: Duration,
+        now: Mono,
+    ) -> Result<(), StoredError> {
+        let objectives = &self.terms.objectives;
+        if !memory.slo.is_empty() {
+            self.slo = ServiceSlo::decode(objectives, &memory.slo, downtime, now)?;
+        }
+        let active = self.position.active().map(|course| course.epoch);
+        if let (Some((epoch, bytes)), Some(plan)) = (&memory.judge, &self.terms.plan)
+            && active == Some(*epoch)
+        {
+            let stable = &self.position.stable.version;
+            let judge = Judge::decode(plan, objectives, stable, bytes, downtime, now)?;
+            self.judge = Some((*epoch, judge));
+        }
+        Ok(())
+    }
+
+    pub fn memory(&self) -> Memory {
+        Memory {
+            slo: self.slo.encode(),
+            judge: self.judge.as_ref().map(|(epoch, judge)| (*epoch, judge.encode())),
+        }
     }
 
     /// After a reload. The next decision notices what has changed.
     pub fn set_terms(&mut self, terms: Arc<Terms>) {
+        self.slo.set_objectives(&terms.objectives);
+        if let (Some((_, judge)), Some(plan)) = (&mut self.judge, &terms.plan) {
+            judge.set_plan(plan, &terms.objectives);
+        }
         self.terms = terms;
     }
 
@@ -58,23 +132,30 @@ impl Pilot {
         &self.position
     }
 
+    pub fn slo(&self) -> &ServiceSlo {
+        &self.slo
+    }
+
     /// What the latest decision rested on.
     pub fn evidence(&self) -> &Evidence {
         &self.evidence
     }
 
+    /// Counts for the rollout under way; without one a signal says nothing.
     pub fn signal(&mut self, signal: &Signal, now: Now) {
-        let _ = (signal, now);
+        if let Some((_, judge)) = &mut self.judge {
+            judge.signal(signal, now.mono);
+        }
     }
 
-    /// Judges and decides. The decision is *not* in force until [`commit`](Self::commit).
     pub fn tick(&mut self, observed: Observed<'_>, outside: &Outside, now: Now) -> Decision {
-        let _ = observed;
+        self.judge(observed, now.mono);
         decide(&self.terms, &self.position, &self.evidence, outside, now)
     }
 
+    /// Uses what the latest tick knew.
     pub fn command(
-        &mut self,
+        &self,
         asked: &Command,
         outside: &Outside,
         now: Now,
@@ -84,7 +165,64 @@ impl Pilot {
 
     /// Makes a decision's position the present one, once it is durable. A decision that could
     /// not be stored is dropped instead, and the next tick decides again.
-    pub fn commit(&mut self, decision: &Decision) {
-        self.position = decision.next.clone();
+    pub fn commit(&mut self, next: Position) {
+        self.position = next;
+    }
+
+    fn judge(&mut self, observed: Observed<'_>, now: Mono) {
+        self.appoint();
+        let Some(counts) = observed.counts else {
+            self.evidence.data = match self.counted {
+                None => Data::Missing,
+                Some(at) => Data::Stale { age: now.since(at) },
+            };
+            return;
+        };
+        self.counted = Some(now);
+        self.slo.observe(counts, observed.latencies, now);
+        let course = self.position.active();
+        self.evidence = match (course, &mut self.judge) {
+            (Some(course), Some((_, judge))) => {
+                let (stage, weight) = (course.stage, course.weight);
+                let latencies = observed.latencies;
+                judge.observe(Seen { counts, latencies, stage, weight }, now);
+                judge.evidence(&self.slo, observed.readiness, now)
+            }
+            (Some(_) | None, _) => at_rest(&self.slo, &self.terms, observed.readiness),
+        };
+        let known = |course: &Course| counts.of(&course.candidate.version).is_some();
+        if course.is_some_and(|course| !known(course)) {
+            self.evidence.data = Data::Missing;
+        }
+    }
+
+    /// Each rollout has its own judge, from its first moment to its last.
+    fn appoint(&mut self) {
+        let Some(course) = self.position.active() else {
+            self.judge = None;
+            return;
+        };
+        if self.judge.as_ref().is_some_and(|(epoch, _)| *epoch == course.epoch) {
+            return;
+        }
+        self.judge = self.terms.plan.as_ref().map(|plan| {
+            let stable = &self.position.stable.version;
+            (course.epoch, Judge::new(plan, &self.terms.objectives, stable))
+        });
+    }
+}
+
+/// No rollout is under way: what its start would have to know.
+fn at_rest(slo: &ServiceSlo, terms: &Terms, readiness: &[Readiness]) -> Evidence {
+    let of = |version: &VersionName| {
+        let found = readiness.iter().find(|r| r.version == *version)?;
+        Some(Ready { ready: found.ready, total: found.total })
+    };
+    Evidence {
+        data: Data::Fresh,
+        budget_left: slo.budget_left(),
+        candidate_ready: terms.plan.as_ref().and_then(|plan| of(&plan.to)),
+        stable_ready: of(&terms.stable),
+        ..Evidence::default()
     }
 }
