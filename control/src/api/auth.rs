@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(caller, Caller { role: Role::Operator, name: "Operator".to_owned() });
         let viewer = tokens.caller(&with("bearer look"), peer()).unwrap();
         assert!(permit(&viewer, &Method::GET).is_ok());
-        assert_eq!(permit(&viewer, &Method::PUT).unwrap_err().status, 403);
+        assert_eq!(permit(&viewer, &Method::PUT).unwrap_err().status(), 403);
     }
 
     #[test]
@@ -174,8 +174,8 @@ mod tests {
             [HeaderMap::new(), with("Bearer touc"), with("Bearer "), with("Basic touch"), twice];
         for headers in wrong {
             let problem = tokens.caller(&headers, peer()).unwrap_err();
-            assert_eq!(problem.status, 401, "{headers:?}");
-            assert!(!problem.detail.contains("touc"));
+            assert_eq!(problem.status(), 401, "{headers:?}");
+            assert!(!problem.detail().contains("touc"));
         }
     }
 
@@ -184,6 +184,6 @@ mod tests {
         let open = Tokens::new(&admin("127.0.0.1:1", &[]));
         assert_eq!(open.caller(&HeaderMap::new(), peer()).unwrap().role, Role::Operator);
         let exposed = Tokens::new(&admin("0.0.0.0:1", &[]));
-        assert_eq!(exposed.caller(&HeaderMap::new(), peer()).unwrap_err().status, 401);
+        assert_eq!(exposed.caller(&HeaderMap::new(), peer()).unwrap_err().status(), 401);
     }
 }

@@ -17,14 +17,20 @@ use serin_config::Faults;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// Warnings, or everything that is wrong.
+pub type Verdict = Result<Vec<serin_config::Fault>, Faults>;
+
+type Reload = dyn Fn() -> Verdict + Send + Sync;
+type CheckText = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
+
 /// What the API asks of the program around it. They may block; they are called off the API's
 /// threads.
 #[derive(Clone)]
 pub struct Hooks {
     /// Reads the configuration anew and puts it in force, or leaves everything as it is.
-    pub reload: Arc<dyn Fn() -> Result<Vec<serin_config::Fault>, Faults> + Send + Sync>,
+    pub reload: Arc<Reload>,
     /// Checks the given text, or what lies on disk; changes nothing. Answers with warnings.
-    pub check: Arc<dyn Fn(Option<&str>) -> Result<Vec<serin_config::Fault>, Faults> + Send + Sync>,
+    pub check: Arc<CheckText>,
     /// Why the data plane cannot take traffic; `None` when it can.
     pub not_ready: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }

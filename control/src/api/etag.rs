@@ -73,7 +73,7 @@ mod tests {
             assert_eq!(check(&with(good), &current), Ok(true), "{good}");
         }
         for stale in ["\"r16\"", "W/\"r17\"", "r17", "", "\"r17"] {
-            assert_eq!(check(&with(stale), &current).unwrap_err().status, 412, "{stale}");
+            assert_eq!(check(&with(stale), &current).unwrap_err().status(), 412, "{stale}");
         }
     }
 }

@@ -176,8 +176,8 @@ mod tests {
         let hosts = Hosts::new(&[]);
         let two = headers(&[("host", "localhost"), ("host", "localhost")]);
         let target = Uri::from_static("/");
-        assert_eq!(hosts.check(&two, &target, peer()).unwrap_err().status, 400);
-        assert_eq!(hosts.check(&HeaderMap::new(), &target, peer()).unwrap_err().status, 400);
+        assert_eq!(hosts.check(&two, &target, peer()).unwrap_err().status(), 400);
+        assert_eq!(hosts.check(&HeaderMap::new(), &target, peer()).unwrap_err().status(), 400);
     }
 
     fn may_change(origin: &str, host: &str) -> bool {

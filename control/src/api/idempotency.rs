@@ -178,13 +178,13 @@ mod tests {
     fn a_repetition_is_answered_again_and_another_body_is_refused() {
         let (store, now) = (Store::default(), Instant::now());
         assert!(matches!(store.begin(&key("a"), b"1", now), Ok(Turn::First)));
-        assert_eq!(store.begin(&key("a"), b"1", now).unwrap_err().status, 409);
+        assert_eq!(store.begin(&key("a"), b"1", now).unwrap_err().status(), 409);
         store.keep(&key("a"), answer(StatusCode::CREATED));
         let Ok(Turn::Replay(again)) = store.begin(&key("a"), b"1", now) else {
             panic!("not replayed")
         };
         assert_eq!(again.replayed().0, StatusCode::CREATED);
-        assert_eq!(store.begin(&key("a"), b"2", now).unwrap_err().status, 422);
+        assert_eq!(store.begin(&key("a"), b"2", now).unwrap_err().status(), 422);
         let other = Key { caller: "someone".to_owned(), ..key("a") };
         assert!(matches!(store.begin(&other, b"2", now), Ok(Turn::First)));
     }

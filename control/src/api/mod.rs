@@ -29,7 +29,7 @@ mod services;
 mod signals;
 mod weights;
 
-pub use config::{Fault, Hooks};
+pub use config::{Fault, Hooks, Verdict};
 pub use server::{BindError, Bound, bind};
 
 use crate::Handle;

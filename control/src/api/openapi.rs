@@ -50,7 +50,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         probes::metrics,
         read,
     ),
-    components(schemas(problem::Problem, crate::Event))
+    components(schemas(problem::Document, crate::Event))
 )]
 struct Document;
 

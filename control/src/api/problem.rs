@@ -9,38 +9,52 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What went wrong, as the client gets it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+/// What went wrong: the error of everything here. Boxed, because it travels in results.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
+    document: Box<Document>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A problem as the client gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
     /// Names the kind of problem; stable over releases, so that scripts can branch on it.
     #[serde(rename = "type")]
-    pub(crate) kind: String,
+    kind: String,
     /// The kind in words.
-    pub(crate) title: String,
-    pub(crate) status: u16,
+    title: String,
+    status: u16,
     /// What an operator can act on.
-    pub(crate) detail: String,
+    detail: String,
     /// Faults of a configuration, one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) faults: Vec<super::config::Fault>,
-    #[serde(skip)]
-    #[schema(ignore)]
-    headers: Vec<(HeaderName, HeaderValue)>,
+    faults: Vec<super::config::Fault>,
 }
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        let document = Document {
             kind: format!("urn:serin:problem:{}", kind.slug()),
             title: kind.title().to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
             faults: Vec::new(),
-            headers: Vec::new(),
-        }
+        };
+        Self { document: Box::new(document), headers: Vec::new() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> u16 {
+        self.document.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn detail(&self) -> &str {
+        &self.document.detail
     }
 
     #[must_use]
@@ -51,7 +65,7 @@ impl Problem {
 
     #[must_use]
     pub(crate) fn with_faults(mut self, faults: Vec<super::config::Fault>) -> Self {
-        self.faults = faults;
+        self.document.faults = faults;
         self
     }
 
@@ -179,8 +193,9 @@ impl Kind {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let status =
+            StatusCode::from_u16(self.document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.document).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         for (name, value) in self.headers {
             response.headers_mut().append(name, value);
@@ -197,16 +212,16 @@ mod tests {
     fn an_unknown_name_is_answered_with_the_nearest_one_and_the_known_ones() {
         let problem = Problem::unknown("service", "chekout", ["cart", "checkout"]);
         assert_eq!(
-            problem.detail,
+            problem.detail(),
             "there is no service \"chekout\"; did you mean \"checkout\"?; known: cart, checkout"
         );
-        assert_eq!(problem.status, 404);
+        assert_eq!(problem.status(), 404);
     }
 
     #[test]
     fn a_long_list_of_names_is_cut() {
         let names: Vec<String> = (0..30).map(|i| format!("svc{i}")).collect();
         let problem = Problem::unknown("service", "x", names.iter().map(String::as_str));
-        assert!(problem.detail.ends_with("svc19 and 10 more"), "{}", problem.detail);
+        assert!(problem.detail().ends_with("svc19 and 10 more"), "{}", problem.detail());
     }
 }
