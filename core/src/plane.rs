@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 pub trait DataPlane: Send + Sync {
     /// Puts a split in force for its service. Returns once every request that begins later
-    /// obeys it. A split for a service that the data plane does not know is ignored.
+    /// obeys it. A split for a service that the data plane does not know is ignored, and so is one
+    /// of a lower epoch than it has seen. Every publication lifts the service's tripwires, so
+    /// control publishes when something changes or a trip is to be lifted, not at every tick.
     fn publish(&self, split: Arc<Split>);
 
     /// Says that control is alive; after 2 s of silence the data plane reports frozen weights.

@@ -72,6 +72,9 @@ pub enum Sessions {
 /// How much damage the candidate may still do, a hard cap over the whole rollout. The data
 /// plane admits a request to the candidate only while failures and requests in flight
 /// together stay within it, so the cap holds even when everything in flight fails.
+///
+/// The first split of an epoch sets it. The data plane subtracts by itself what fails from then
+/// on, and a later split of the same epoch can only lower what is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HarmLeft {
     pub failed_requests: Option<u64>,

@@ -10,10 +10,9 @@ use crate::split::{InForce, Scope, Sessions, Split};
 
 /// What a session cookie says, once its signature is verified. A token whose version or release is
 /// no longer listed is given as a [`Session::Known`] user without it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    pub version: VersionName,
-    pub release: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token<'a> {
+    pub version: &'a VersionName,
     /// The rollout in which the user was assigned; 0 before the first.
     pub epoch: Epoch,
     /// Identifies the user, drawn at first contact.
@@ -41,7 +40,7 @@ pub enum Session<'a> {
     Known {
         key: u64,
     },
-    Token(&'a Token),
+    Token(Token<'a>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,12 +122,12 @@ fn at_rest(split: &Split, session: Session<'_>) -> Choice {
     }
 }
 
-fn draining(rollout: &InForce, token: Option<&Token>) -> u16 {
+fn draining(rollout: &InForce, token: Option<Token<'_>>) -> u16 {
     token.map_or(STABLE, |token| named(rollout, token))
 }
 
-fn named(rollout: &InForce, token: &Token) -> u16 {
-    if token.version == rollout.candidate { CANDIDATE } else { STABLE }
+fn named(rollout: &InForce, token: Token<'_>) -> u16 {
+    if *token.version == rollout.candidate { CANDIDATE } else { STABLE }
 }
 
 /// The candidate, the last part, owns the low buckets; the parts before it follow downwards.
@@ -159,7 +158,7 @@ fn token_to_set(
         Session::New { .. } | Session::Known { .. } => Some(rollout.epoch),
         Session::Token(token) => {
             let version = split.weights.parts().get(usize::from(part)).map(|(v, _)| v);
-            let says_it_all = token.epoch == rollout.epoch && version == Some(&token.version);
+            let says_it_all = token.epoch == rollout.epoch && version == Some(token.version);
             (!says_it_all).then_some(rollout.epoch)
         }
     }

@@ -74,6 +74,16 @@ impl Splitter {
         }
     }
 
+    /// The whole state in one word, so that a thread can keep it in an atomic cell that nothing
+    /// locks.
+    pub fn to_bits(&self) -> u64 {
+        u64::from(self.at) << 32 | u64::from(self.rare_at)
+    }
+
+    pub fn from_bits(bits: u64) -> Self {
+        Self { at: (bits >> 32) as u32, rare_at: bits as u32 }
+    }
+
     /// The part of the weights that gets the next request. `random` is only used where a block
     /// begins, but always given, so that choosing costs the same.
     pub fn next(&mut self, slots: &Slots, random: u32) -> u16 {
