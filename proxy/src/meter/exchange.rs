@@ -1,0 +1,198 @@
+//! One request, from its assignment to its last byte.
+//!
+//! The lane tells what happens in the order in which it happens; here it becomes one outcome per
+//! attempt and one per request. The request's outcome is settled once, by its first attempt, and
+//! as early as it is known: a bad status counts when its head is there, not when a long body ends,
+//! because a rollback waits for it. An exchange that is dropped in the middle was left by its
+//! client.
+
+use super::Counting;
+use crate::clock;
+use crate::service::{Assigned, Candidacy};
+use crate::thread::ThreadId;
+use crate::upstream::VersionRuntime;
+use serin_core::ids::Epoch;
+use serin_core::outcome::{Ending, Failure, Outcome, judge};
+use serin_core::plane::BadSample;
+use std::sync::Arc;
+use std::time::Instant;
+
+#[derive(Debug)]
+pub struct Exchange {
+    version: Arc<VersionRuntime>,
+    counting: Counting,
+    user: Option<u64>,
+    epoch: Epoch,
+    candidacy: Option<Candidacy>,
+    thread: ThreadId,
+    began: Instant,
+    /// Its place among those who wait for a head.
+    waiting: Option<u32>,
+    /// The first attempt got a response head.
+    headed: bool,
+    attempts: u32,
+    /// The first attempt's; `None` until it is known.
+    outcome: Option<Outcome>,
+}
+
+/// What the client got in the end.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// Who answered: the version of the request, or stable in its stead.
+    pub by: &'a VersionRuntime,
+    pub status: u16,
+    /// Bytes of the bodies, from the client and to it.
+    pub received: u64,
+    pub sent: u64,
+}
+
+impl Exchange {
+    pub fn start(assigned: Assigned, now: Instant) -> Self {
+        let Assigned { version, counting, user, epoch, candidacy, thread, .. } = assigned;
+        version.meter.started(thread);
+        let waiting = match counting {
+            Counting::Judged => version.meter.wait(thread, clock::micros(now)),
+            Counting::Rest | Counting::Cohort => None,
+        };
+        Self {
+            version,
+            counting,
+            user,
+            epoch,
+            candidacy,
+            thread,
+            began: now,
+            waiting,
+            headed: false,
+            attempts: 0,
+            outcome: None,
+        }
+    }
+
+    /// The version that the request was assigned to, whoever answers in the end.
+    pub fn version(&self) -> &Arc<VersionRuntime> {
+        &self.version
+    }
+
+    pub fn counting(&self) -> Counting {
+        self.counting
+    }
+
+    /// The request's outcome, once it is known.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Whether the split in force had it try the candidate of a rollout.
+    pub fn is_candidate(&self) -> bool {
+        self.candidacy.is_some()
+    }
+
+    /// Attempts that have ended.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The final response head of the attempt under way is there.
+    pub fn head(&mut self, status: u16, request_id: &str, now: Instant) {
+        if self.attempts > 0 || self.headed {
+            return;
+        }
+        self.headed = true;
+        self.no_longer_waits();
+        let latency = now.saturating_duration_since(self.began);
+        self.version.meter.latency(self.thread, self.counting, latency);
+        if self.version.bad.contains(status) {
+            self.settle(Outcome::Bad, &|| status.to_string(), request_id);
+        }
+    }
+
+    /// The attempt under way has ended, on the version `on`.
+    pub fn attempt_ended(
+        &mut self,
+        on: &VersionRuntime,
+        ending: Ending,
+        request_id: &str,
+        now: Instant,
+    ) {
+        let outcome = judge(ending, &on.bad);
+        on.meter.attempt(self.thread, outcome);
+        self.attempts += 1;
+        if self.attempts == 1 {
+            self.age_without_head(ending, now);
+            self.settle(outcome, &|| what_was_bad(ending), request_id);
+        }
+    }
+
+    pub fn finish(self, answered: Answered<'_>) {
+        let Answered { by, status, received, sent } = answered;
+        by.meter.answered(self.thread, status, received, sent);
+    }
+
+    /// A wait that ended without a head took at least as long as it lasted, and counts as such
+    /// where the version made it long: when time ran out, and when the client gave up. A refused
+    /// connection, which is quick, says nothing about latency.
+    fn age_without_head(&mut self, ending: Ending, now: Instant) {
+        let told = matches!(
+            ending,
+            Ending::ClientAborted | Ending::Failed(Failure::Timeout | Failure::ConnectTimeout)
+        );
+        if told && !self.headed {
+            let age = now.saturating_duration_since(self.began);
+            self.version.meter.latency(self.thread, self.counting, age);
+        }
+        self.no_longer_waits();
+    }
+
+    fn no_longer_waits(&mut self) {
+        if let Some(place) = self.waiting.take() {
+            self.version.meter.no_longer_waits(self.thread, place);
+        }
+    }
+
+    fn settle(&mut self, outcome: Outcome, what: &dyn Fn() -> String, request_id: &str) {
+        if self.outcome.is_some() {
+            return;
+        }
+        self.outcome = Some(outcome);
+        let meter = &self.version.meter;
+        meter.request(self.thread, self.counting, outcome);
+        if let Some(candidacy) = &mut self.candidacy {
+            candidacy.settle(outcome, self.user, self.thread);
+        }
+        if outcome == Outcome::Bad && self.counting != Counting::Cohort {
+            meter.first_bad(self.thread, self.counting, self.epoch, self.user);
+            meter.sample(BadSample {
+                request_id: request_id.to_owned(),
+                what: what(),
+                at: clock::wall(),
+            });
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.outcome.is_none() {
+            self.version.meter.attempt(self.thread, Outcome::Excluded);
+            self.age_without_head(Ending::ClientAborted, Instant::now());
+            self.settle(Outcome::Excluded, &String::new, "");
+        }
+        self.no_longer_waits();
+        self.version.meter.ended(self.thread);
+    }
+}
+
+fn what_was_bad(ending: Ending) -> String {
+    match ending {
+        Ending::Answered { status, grpc: Some(code) } if code != 0 => {
+            format!("{status} grpc {code}")
+        }
+        Ending::Answered { status, .. } => status.to_string(),
+        Ending::Truncated { status } => format!("{status} truncated"),
+        Ending::Upgraded { close_code: Some(code) } => format!("close {code}"),
+        Ending::Upgraded { close_code: None } => "close".to_owned(),
+        Ending::Failed(failure) => failure.as_str().to_owned(),
+        Ending::ClientAborted => "clientAborted".to_owned(),
+    }
+}

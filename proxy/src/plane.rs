@@ -1,0 +1,114 @@
+//! The data plane as control sees it.
+//!
+//! Requests load the world behind one atomic pointer. Publishing a split and replacing the world
+//! exclude each other, so that neither loses what the other has just put in force; no request
+//! waits for either.
+
+use crate::clock;
+use crate::service::Service;
+use crate::world::World;
+use arc_swap::{ArcSwap, Guard};
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::split::Split;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Control that is silent for longer than this is stalled.
+pub const SILENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub struct Plane {
+    world: ArcSwap<World>,
+    changing: Mutex<()>,
+    /// Microseconds of [`clock::micros`].
+    heard: AtomicU64,
+    /// The silence that lasts was logged.
+    said: AtomicBool,
+}
+
+impl Plane {
+    pub fn new(world: World) -> Self {
+        Self {
+            world: ArcSwap::from_pointee(world),
+            changing: Mutex::new(()),
+            heard: AtomicU64::new(clock::micros(Instant::now())),
+            said: AtomicBool::new(false),
+        }
+    }
+
+    /// The configuration in force. A request that outlives an await takes it with
+    /// `Guard::into_inner` or [`Plane::world_full`].
+    pub fn world(&self) -> Guard<Arc<World>> {
+        self.world.load()
+    }
+
+    pub fn world_full(&self) -> Arc<World> {
+        self.world.load_full()
+    }
+
+    /// Puts a configuration in force. Requests that began with the old one end with it.
+    pub fn install(&self, world: World) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        world.services().for_each(|service| service.prepare());
+        self.world.store(Arc::new(world));
+    }
+
+    /// Whether control has been silent for too long. The weights stay as they are until it speaks.
+    pub fn weights_frozen(&self, now: Instant) -> bool {
+        let silent = clock::micros(now).saturating_sub(self.heard.load(Relaxed));
+        Duration::from_micros(silent) > SILENCE
+    }
+
+    /// Says in the log, once per silence, that the weights are frozen. Called every now and then.
+    pub fn watch(&self, now: Instant) {
+        let frozen = self.weights_frozen(now);
+        if self.said.swap(frozen, Relaxed) == frozen {
+            return;
+        }
+        if frozen {
+            tracing::error!("control is silent: weights are frozen where they are");
+        } else {
+            tracing::info!("control is back: weights are no longer frozen");
+        }
+    }
+
+    fn of<T>(&self, service: &ServiceName, ask: impl FnOnce(&Service) -> T) -> Option<T> {
+        self.world().service(service).map(|service| ask(service))
+    }
+}
+
+impl DataPlane for Plane {
+    fn publish(&self, split: Arc<Split>) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = self.world().service(&split.service) {
+            service.publish(Arc::clone(&split));
+        }
+    }
+
+    fn heartbeat(&self) {
+        self.heard.store(clock::micros(Instant::now()), Relaxed);
+    }
+
+    fn counts(&self, service: &ServiceName) -> Option<ServiceCounts> {
+        self.of(service, Service::counts)
+    }
+
+    fn latencies(&self, service: &ServiceName) -> Option<ServiceLatencies> {
+        let now = clock::micros(Instant::now());
+        self.of(service, |service| service.latencies(now))
+    }
+
+    fn readiness(&self, service: &ServiceName) -> Vec<Readiness> {
+        let now = clock::mono(Instant::now());
+        self.of(service, |service| service.readiness(now)).unwrap_or_default()
+    }
+
+    fn bad_samples(&self, service: &ServiceName, version: &VersionName) -> Vec<BadSample> {
+        let samples =
+            |service: &Service| service.version(version).map(|version| version.meter.bad_samples());
+        self.of(service, samples).flatten().unwrap_or_default()
+    }
+}

@@ -1,0 +1,52 @@
+//! Header fields as routing and sessions read them, whoever holds them.
+//!
+//! The full lane has a header map, the fast lane a slice of the head it has read. Names are asked
+//! for in lower case.
+
+/// The fields of one request.
+pub trait Fields {
+    /// Whether any line of this name passes `test`.
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool;
+
+    /// The first line of this name.
+    fn first(&self, name: &str) -> Option<&[u8]>;
+}
+
+impl Fields for http::HeaderMap {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.get_all(name).iter().any(|value| test(value.as_bytes()))
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).map(http::HeaderValue::as_bytes)
+    }
+}
+
+impl Fields for [httparse::Header<'_>] {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.iter().any(|field| field.name.eq_ignore_ascii_case(name) && test(field.value))
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+}
+
+/// Calls `visit` with each cookie of the request until it says `true`. HTTP/2 may send one line
+/// per cookie, so every line is read.
+pub fn any_cookie(fields: &dyn Fields, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {
+    fields.any("cookie", &mut |line| {
+        line.split(|byte| *byte == b';').any(|pair| {
+            let pair = pair.trim_ascii();
+            match pair.iter().position(|byte| *byte == b'=') {
+                Some(at) => visit(&pair[..at], unquoted(&pair[at + 1..])),
+                None => false,
+            }
+        })
+    })
+}
+
+/// A cookie's value may stand in double quotes.
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value)
+}

@@ -1,0 +1,29 @@
+//! Hosts as they are compared: lower case, without port and without the root's dot.
+
+use std::borrow::Cow;
+
+/// `shop.example.com:8080` → `shop.example.com` and 8080. An IPv6 literal keeps its brackets.
+pub(super) fn split_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            (name, port.parse().ok())
+        }
+        Some(_) | None => (host, None),
+    }
+}
+
+/// The form in which hosts are looked up. Borrows unless there are capitals.
+pub(super) fn canonical(host: &str) -> Cow<'_, str> {
+    let name = split_port(host).0;
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// The suffixes that a wildcard may stand before, longest first: `a.b.c` → `b.c`, `c`.
+pub(super) fn parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name), |name| name.split_once('.').map(|(_, rest)| rest)).skip(1)
+}

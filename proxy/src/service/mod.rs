@@ -1,0 +1,210 @@
+//! One service, as requests meet it: its versions, the split in force, and the choice between them.
+//!
+//! The split stands behind one atomic pointer; a request loads it once and decides everything
+//! from that value. The publication, the splitters and the meters outlive a reload; versions are
+//! made anew by each configuration and keep what has not changed.
+//!
+//! Two brakes work here without asking control. The tripwire of a thread sends its new requests
+//! to stable after a run of candidate failures; the harm budget admits a request to the candidate
+//! only while failures and requests in flight together stay within it.
+
+mod assign;
+mod harm;
+mod publication;
+
+pub use assign::{Assigned, Because, Candidacy, Who};
+pub use harm::{Harm, Reservation};
+pub use publication::Publication;
+
+use crate::meter::VersionMeter;
+use crate::session::{SessionError, Sessions};
+use crate::upstream::{
+    Attempted, RetryBudget, RetryPermit, RetryPolicy, Upstreams, VersionError, VersionRuntime,
+};
+use arc_swap::ArcSwap;
+use publication::{Prepared, Shared};
+use serin_config::model;
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::outcome::{Ending, Failure};
+use serin_core::plane::Readiness;
+use serin_core::split::Split;
+use serin_core::time::Mono;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct Service {
+    pub name: ServiceName,
+    pub config: model::Service,
+    versions: Vec<Arc<VersionRuntime>>,
+    sessions: Sessions,
+    retries: RetryPolicy,
+    prepared: ArcSwap<Prepared>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("service {0} lists no version")]
+    NoVersion(ServiceName),
+    #[error("service {service}: {why}")]
+    Version { service: ServiceName, why: VersionError },
+    #[error("service {service}: {why}")]
+    Session { service: ServiceName, why: SessionError },
+}
+
+/// What a service is built into.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    pub threads: usize,
+    pub state_dir: &'a Path,
+    pub upstreams: &'a Upstreams,
+}
+
+impl Service {
+    pub fn new(
+        config: &model::Service,
+        previous: Option<&Self>,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, ServiceError> {
+        let name = &config.name;
+        let mut versions = Vec::new();
+        for version in &config.versions {
+            let before = previous.and_then(|previous| previous.version(&version.name));
+            let meter = before.map_or_else(
+                || Arc::new(VersionMeter::new(around.threads)),
+                |before| Arc::clone(&before.meter),
+            );
+            let runtime =
+                VersionRuntime::new(config, version, meter, before.map(|b| &**b), around.upstreams)
+                    .map_err(|why| ServiceError::Version { service: name.clone(), why })?;
+            versions.push(Arc::new(runtime));
+        }
+        if versions.is_empty() {
+            return Err(ServiceError::NoVersion(name.clone()));
+        }
+        let sessions = Sessions::new(config, around.state_dir)
+            .map_err(|why| ServiceError::Session { service: name.clone(), why })?;
+        let at_rest = || Shared::at_rest(name.clone(), config.stable.clone(), around.threads);
+        let shared = previous.map_or_else(|| Arc::new(at_rest()), |p| Arc::clone(&p.shared));
+        let prepared = Prepared::new(shared.publication(), &versions, &config.stable);
+        Ok(Self {
+            name: name.clone(),
+            config: config.clone(),
+            versions,
+            sessions,
+            retries: RetryPolicy::new(config.retries.clone()),
+            prepared: ArcSwap::from_pointee(prepared),
+            shared,
+        })
+    }
+
+    pub fn version(&self, name: &VersionName) -> Option<&Arc<VersionRuntime>> {
+        self.versions.iter().find(|version| version.name == *name)
+    }
+
+    pub fn versions(&self) -> &[Arc<VersionRuntime>] {
+        &self.versions
+    }
+
+    /// The version that the service falls back to now.
+    pub fn stable(&self) -> Arc<VersionRuntime> {
+        Arc::clone(self.prepared.load().stable())
+    }
+
+    pub fn split(&self) -> Arc<Split> {
+        Arc::clone(self.prepared.load().split())
+    }
+
+    /// Puts a split in force. Refused when it is of a lower epoch than one before.
+    pub(crate) fn publish(&self, split: Arc<Split>) -> bool {
+        let published = self.shared.publish(split);
+        if published {
+            self.prepare();
+        }
+        published
+    }
+
+    /// Takes over what was published last. A new configuration does so once more when it comes
+    /// into force, for what was published while it was built.
+    pub(crate) fn prepare(&self) {
+        let publication = self.shared.publication();
+        let prepared = Prepared::new(publication, &self.versions, &self.config.stable);
+        self.prepared.store(Arc::new(prepared));
+    }
+}
+
+/// When an attempt has failed.
+impl Service {
+    /// A permit to try again, if policy and budget allow it.
+    pub fn retry(&self, attempted: &Attempted) -> Option<RetryPermit> {
+        if !self.retries.wants(attempted) {
+            return None;
+        }
+        let in_flight = self.versions.iter().map(|version| version.meter.in_flight()).sum();
+        self.shared.retry_budget().take(self.retries.allowed(in_flight))
+    }
+
+    pub fn retry_budget(&self) -> &RetryBudget {
+        self.shared.retry_budget()
+    }
+
+    /// Who answers in a version's stead: stable, when nobody of the version is ready and the
+    /// operator asked for failover, or when a candidate failed an idempotent request and the
+    /// rollout rescues. A forced cohort wants its version and nothing else.
+    pub fn stand_in(
+        &self,
+        exchange: &crate::meter::Exchange,
+        attempted: &Attempted,
+    ) -> Option<Arc<VersionRuntime>> {
+        let prepared = self.prepared.load();
+        let stable = prepared.stable();
+        if stable.name == exchange.version().name
+            || exchange.counting() == crate::meter::Counting::Cohort
+            || attempted.answered
+        {
+            return None;
+        }
+        let nobody = attempted.ending == Ending::Failed(Failure::NoEndpoint);
+        let failover = nobody && self.config.failover == model::Failover::Stable;
+        let rescues = prepared.split().rollout.as_ref().is_some_and(|rollout| rollout.rescue);
+        let repeatable = attempted.replayable && (attempted.idempotent || !attempted.sent);
+        let rescue = rescues && exchange.is_candidate() && repeatable;
+        (failover || rescue).then(|| Arc::clone(stable))
+    }
+}
+
+/// What control asks.
+impl Service {
+    pub fn counts(&self) -> ServiceCounts {
+        let prepared = self.prepared.load();
+        let candidate = prepared.split().candidate();
+        let tripped = prepared.publication().is_tripped();
+        let counts = |version: &Arc<VersionRuntime>| {
+            let its = tripped && candidate == Some(&version.name);
+            version.meter.counts(version.name.clone(), its)
+        };
+        let (failed_requests, failed_users) = prepared.publication().failed();
+        ServiceCounts {
+            versions: self.versions.iter().map(counts).collect(),
+            failed_requests,
+            failed_users,
+        }
+    }
+
+    pub fn latencies(&self, now_micros: u64) -> ServiceLatencies {
+        let of = |version: &Arc<VersionRuntime>| {
+            version.meter.latencies(version.name.clone(), now_micros)
+        };
+        ServiceLatencies { versions: self.versions.iter().map(of).collect() }
+    }
+
+    pub fn readiness(&self, now: Mono) -> Vec<Readiness> {
+        let of = |version: &Arc<VersionRuntime>| {
+            let (ready, total) = version.group().readiness(now);
+            Readiness { version: version.name.clone(), ready, total }
+        };
+        self.versions.iter().map(of).collect()
+    }
+}

@@ -1,0 +1,90 @@
+//! One address of a version, and what is known of it.
+
+use super::peer::PeerTemplate;
+use serin_config::model;
+use serin_core::time::Mono;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Shared by all threads; every field is one word, read and written without locks.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// What the configuration calls it, which is also its label in metrics. The addresses of one
+    /// name share it.
+    pub configured: model::Endpoint,
+    pub address: SocketAddr,
+    pub(super) peer: PeerTemplate,
+    pub(super) in_flight: AtomicU32,
+    /// By health checks; always true without them.
+    pub(super) healthy: AtomicBool,
+    /// Failed attempts since the last good one.
+    pub(super) failures: AtomicU32,
+    /// Milliseconds; 0 when it was never ejected.
+    pub(super) ejected_until: AtomicU64,
+    /// Milliseconds since when it takes traffic; 0 when it always has.
+    pub(super) joined: AtomicU64,
+}
+
+impl Endpoint {
+    pub(super) fn new(
+        configured: model::Endpoint,
+        address: SocketAddr,
+        peer: PeerTemplate,
+        healthy: bool,
+    ) -> Self {
+        Self {
+            configured,
+            address,
+            peer,
+            in_flight: AtomicU32::new(0),
+            healthy: AtomicBool::new(healthy),
+            failures: AtomicU32::new(0),
+            ejected_until: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it may get requests: healthy and not ejected.
+    pub fn is_ready(&self, now: Mono) -> bool {
+        self.healthy.load(Relaxed) && !self.is_ejected(now)
+    }
+
+    pub fn is_ejected(&self, now: Mono) -> bool {
+        self.ejected_until.load(Relaxed) > now.0
+    }
+
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// What its health check found. One that comes back joins anew, and starts slowly.
+    pub(super) fn set_healthy(&self, healthy: bool, now: Mono) {
+        let was = self.healthy.swap(healthy, Relaxed);
+        if healthy && !was {
+            self.failures.store(0, Relaxed);
+            self.joined.store(now.0.max(1), Relaxed);
+        }
+    }
+
+    pub(super) fn eject(&self, now: Mono, how_long: Duration) {
+        let until = now.plus(how_long);
+        self.failures.store(0, Relaxed);
+        self.joined.store(until.0, Relaxed);
+        self.ejected_until.store(until.0, Relaxed);
+    }
+
+    /// Counts one more in flight, unless that is over the limit; 0 is no limit.
+    pub(super) fn enter(&self, limit: u32) -> bool {
+        let before = self.in_flight.fetch_add(1, Relaxed);
+        if limit > 0 && before >= limit {
+            self.leave();
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,107 @@
+//! The endpoints of one version, as they are now.
+//!
+//! Requests read one snapshot behind an atomic pointer. Whoever changes it (the resolution of a
+//! name) replaces it whole, under a lock that no good request ever takes.
+
+use super::endpoint::Endpoint;
+use super::outlier::{self, Mark};
+use arc_swap::ArcSwap;
+use serin_config::model::{LoadBalancing, Outliers};
+use serin_core::outcome::Ending;
+use serin_core::time::Mono;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Why a version has nobody for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unavailable {
+    /// Nobody is ready: unhealthy, or ejected.
+    NoneReady,
+    /// Everybody who is ready is at the limit of requests in flight.
+    AllBusy,
+    /// No name of the version has ever been resolved.
+    Unresolved,
+}
+
+/// How a version shares its requests among its endpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Policy {
+    pub(super) balancing: LoadBalancing,
+    pub(super) outliers: Outliers,
+    pub(super) slow_start: Duration,
+    /// Per endpoint; 0 is no limit.
+    pub(super) max_in_flight: u32,
+}
+
+#[derive(Debug)]
+pub struct Group {
+    pub(super) policy: Policy,
+    members: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Configured endpoints that have no address yet.
+    pub(super) unresolved: AtomicUsize,
+    pub(super) cursor: AtomicUsize,
+    ejecting: Mutex<()>,
+    ejections: AtomicU64,
+}
+
+impl Group {
+    pub(super) fn new(policy: Policy, members: Vec<Arc<Endpoint>>, unresolved: usize) -> Self {
+        Self {
+            policy,
+            members: ArcSwap::from_pointee(members),
+            unresolved: AtomicUsize::new(unresolved),
+            cursor: AtomicUsize::new(0),
+            ejecting: Mutex::new(()),
+            ejections: AtomicU64::new(0),
+        }
+    }
+
+    pub fn members(&self) -> arc_swap::Guard<Arc<Vec<Arc<Endpoint>>>> {
+        self.members.load()
+    }
+
+    pub(super) fn replace(&self, members: Vec<Arc<Endpoint>>, unresolved: usize) {
+        self.members.store(Arc::new(members));
+        self.unresolved.store(unresolved, Relaxed);
+    }
+
+    /// How many are ready, of how many.
+    pub fn readiness(&self, now: Mono) -> (u32, u32) {
+        let members = self.members();
+        let ready = members.iter().filter(|endpoint| endpoint.is_ready(now)).count();
+        let total = members.len() + self.unresolved.load(Relaxed);
+        (ready as u32, total as u32)
+    }
+
+    pub fn ejections(&self) -> u64 {
+        self.ejections.load(Relaxed)
+    }
+
+    /// What came of an attempt. A good one writes nothing while there are no failures.
+    pub(super) fn report(&self, endpoint: &Endpoint, ending: Ending, now: Mono) {
+        match outlier::mark(ending) {
+            Mark::Good if endpoint.failures.load(Relaxed) > 0 => {
+                endpoint.failures.store(0, Relaxed);
+            }
+            Mark::Good | Mark::None => {}
+            Mark::Fault => {
+                if outlier::is_outlier(endpoint, &self.policy.outliers) {
+                    self.eject(endpoint, now);
+                }
+            }
+        }
+    }
+
+    fn eject(&self, endpoint: &Endpoint, now: Mono) {
+        let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if outlier::eject(endpoint, &self.members(), &self.policy.outliers, now) {
+            self.ejections.fetch_add(1, Relaxed);
+            tracing::warn!(
+                endpoint = %endpoint.address,
+                seconds = self.policy.outliers.eject_for.as_secs_f64(),
+                "endpoint ejected after consecutive failures"
+            );
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The backends: which endpoint of a version gets the next attempt, and what is known of each.
+//!
+//! A [`VersionRuntime`] holds its endpoints; [`VersionRuntime::pick`] lends one as a [`Lease`],
+//! which counts as in flight until it is given back with what came of the attempt. Health checks,
+//! the resolution of names and the return of ejected endpoints run beside the requests and
+//! change what `pick` sees; a request never waits for any of them, and takes no lock.
+
+mod endpoint;
+mod group;
+mod outlier;
+mod peer;
+mod pick;
+mod retry;
+mod slow_start;
+mod tls;
+mod version;
+
+pub use endpoint::Endpoint;
+pub use group::{Group, Unavailable};
+pub use pick::Lease;
+pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
+pub use version::{Upstreams, VersionError, VersionRuntime};

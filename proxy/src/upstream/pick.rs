@@ -1,0 +1,175 @@
+//! The choice of an endpoint for one attempt.
+//!
+//! Round robin walks one cursor that all threads share; what it passes over is used up, so the
+//! one behind a missing endpoint gets no double share. Least request compares two endpoints
+//! drawn at random, which is nearly as even as comparing all and costs the same with two as with
+//! a thousand. One that has just joined is drawn less often, and counts as fuller than it is.
+
+use super::endpoint::Endpoint;
+use super::group::{Group, Unavailable};
+use super::slow_start;
+use serin_config::model::LoadBalancing;
+use serin_core::outcome::Ending;
+use serin_core::time::Mono;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// An endpoint lent for one attempt. It counts as in flight until this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    pub(super) group: Arc<Group>,
+    pub(super) endpoint: Arc<Endpoint>,
+}
+
+impl Lease {
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// Gives it back with what came of the attempt. Dropping it instead says nothing about the
+    /// endpoint.
+    pub fn finish(self, ending: Ending, now: Mono) {
+        self.group.report(&self.endpoint, ending, now);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.leave();
+    }
+}
+
+/// Draws that may fail before the members are searched one by one.
+const DRAWS: u32 = 8;
+
+impl Group {
+    /// Lends an endpoint. `exclude` is the one that has just failed; it is taken only when there is
+    /// no other.
+    pub fn pick(
+        self: &Arc<Self>,
+        random: u64,
+        exclude: Option<&Endpoint>,
+        now: Mono,
+    ) -> Result<Lease, Unavailable> {
+        let members = self.members();
+        let mut draw = Draw { group: self, members: &members, exclude, now, random };
+        let picked = match self.policy.balancing {
+            LoadBalancing::RoundRobin => draw.in_turn(),
+            LoadBalancing::LeastRequest => draw.less_busy(),
+        };
+        if let Some(endpoint) = picked.filter(|e| e.enter(self.policy.max_in_flight)) {
+            return Ok(self.lend(endpoint));
+        }
+        draw.any().map(|endpoint| self.lend(endpoint))
+    }
+
+    fn lend(self: &Arc<Self>, endpoint: &Arc<Endpoint>) -> Lease {
+        Lease { group: Arc::clone(self), endpoint: Arc::clone(endpoint) }
+    }
+}
+
+struct Draw<'a> {
+    group: &'a Group,
+    members: &'a [Arc<Endpoint>],
+    exclude: Option<&'a Endpoint>,
+    now: Mono,
+    random: u64,
+}
+
+impl<'a> Draw<'a> {
+    fn in_turn(&mut self) -> Option<&'a Arc<Endpoint>> {
+        if self.members.is_empty() {
+            return None;
+        }
+        for _ in 0..self.members.len() + DRAWS as usize {
+            let turn = self.group.cursor.fetch_add(1, Relaxed);
+            let endpoint = &self.members[turn % self.members.len()];
+            if self.takes(endpoint) && self.lets_start(endpoint) {
+                return Some(endpoint);
+            }
+        }
+        None
+    }
+
+    fn less_busy(&mut self) -> Option<&'a Arc<Endpoint>> {
+        let first = self.drawn(None)?;
+        match self.drawn(Some(first)) {
+            Some(second) if self.load(second) < self.load(first) => Some(second),
+            Some(_) | None => Some(first),
+        }
+    }
+
+    fn drawn(&mut self, other_than: Option<&Arc<Endpoint>>) -> Option<&'a Arc<Endpoint>> {
+        if self.members.len() < 2 && other_than.is_some() {
+            return None;
+        }
+        for _ in 0..DRAWS {
+            let at = self.below(self.members.len())?;
+            let endpoint = &self.members[at];
+            let again = other_than.is_some_and(|other| Arc::ptr_eq(other, endpoint));
+            if !again && self.takes(endpoint) && self.lets_start(endpoint) {
+                return Some(endpoint);
+            }
+        }
+        None
+    }
+
+    /// Whoever is ready and has room, from a random place on; the excluded one last.
+    fn any(&mut self) -> Result<&'a Arc<Endpoint>, Unavailable> {
+        let limit = self.group.policy.max_in_flight;
+        let Some(start) = self.below(self.members.len()) else {
+            return Err(Unavailable::Unresolved);
+        };
+        let around = || self.members[start..].iter().chain(&self.members[..start]);
+        let others = around().filter(|endpoint| self.takes(endpoint));
+        let last = around().filter(|endpoint| !self.takes(endpoint) && endpoint.is_ready(self.now));
+        match others.chain(last).find(|endpoint| endpoint.enter(limit)) {
+            Some(endpoint) => Ok(endpoint),
+            None if around().any(|endpoint| endpoint.is_ready(self.now)) => {
+                Err(Unavailable::AllBusy)
+            }
+            None => Err(Unavailable::NoneReady),
+        }
+    }
+
+    fn takes(&self, endpoint: &Endpoint) -> bool {
+        endpoint.is_ready(self.now) && !self.exclude.is_some_and(|e| std::ptr::eq(e, endpoint))
+    }
+
+    fn lets_start(&mut self, endpoint: &Endpoint) -> bool {
+        let factor = self.factor(endpoint);
+        factor >= 1.0 || self.unit() < factor
+    }
+
+    fn factor(&self, endpoint: &Endpoint) -> f64 {
+        match endpoint.joined.load(Relaxed) {
+            0 => 1.0,
+            joined => {
+                slow_start::factor(self.now.since(Mono(joined)), self.group.policy.slow_start)
+            }
+        }
+    }
+
+    fn load(&self, endpoint: &Endpoint) -> f64 {
+        f64::from(endpoint.in_flight() + 1) / self.factor(endpoint)
+    }
+
+    /// A number below `bound`; `None` when there is none.
+    fn below(&mut self, bound: usize) -> Option<usize> {
+        let high = u64::from((self.step() >> 32) as u32);
+        (bound > 0).then(|| ((high * bound as u64) >> 32) as usize)
+    }
+
+    fn unit(&mut self) -> f64 {
+        (self.step() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// More numbers from the one that was given (splitmix64).
+    fn step(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

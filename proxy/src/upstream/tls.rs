@@ -1,0 +1,36 @@
+//! The certificates that an upstream's certificate is verified against.
+
+use super::version::VersionError;
+use pingora_core::protocols::tls::CaType;
+use pingora_core::utils::tls::{WrappedX509, parse_x509};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serin_core::assign::key_of;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) struct Ca {
+    pub(super) certificates: Arc<CaType>,
+    /// Changes when the file's certificates do.
+    pub(super) fingerprint: u64,
+}
+
+/// Reads a PEM file. Each certificate is tried as a trust anchor first, because pingora takes it
+/// for granted that one parses.
+pub(super) fn read_ca(file: &Path) -> Result<Ca, VersionError> {
+    let failed = |why: String| VersionError::CaFile { file: file.to_owned(), why };
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(failed("there is none".to_owned()));
+    }
+    let mut roots = rustls::RootCertStore::empty();
+    let mut all = Vec::new();
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|error| failed(error.to_string()))?;
+        all.extend_from_slice(certificate);
+    }
+    let wrapped = certificates.iter().map(|der| WrappedX509::new(der.to_vec(), parse_x509));
+    Ok(Ca { certificates: wrapped.collect(), fingerprint: key_of(&all) })
+}

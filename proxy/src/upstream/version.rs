@@ -1,0 +1,152 @@
+//! One version of a service, as requests use it.
+
+use super::endpoint::Endpoint;
+use super::group::{Group, Policy, Unavailable};
+use super::peer::{PeerSettings, PeerTemplate};
+use super::pick::Lease;
+use super::tls;
+use crate::meter::VersionMeter;
+use serin_config::model;
+use serin_core::assign::key_of;
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::outcome::BadStatuses;
+use serin_core::time::Mono;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Its endpoints, its timeouts and its meter. The meter outlives every reload; the group of
+/// endpoints outlives those that change nothing about it.
+#[derive(Debug)]
+pub struct VersionRuntime {
+    pub service: ServiceName,
+    pub name: VersionName,
+    pub release: String,
+    pub protocol: model::UpstreamProtocol,
+    pub timeouts: model::Timeouts,
+    pub meter: Arc<VersionMeter>,
+    /// Which statuses speak against the version.
+    pub bad: BadStatuses,
+    group: Arc<Group>,
+    made_from: MadeFrom,
+}
+
+/// What the group depends on. Equal means that it can stay.
+#[derive(Debug, Clone, PartialEq)]
+struct MadeFrom {
+    version: model::Version,
+    health_check: Option<model::HealthCheck>,
+    timeouts: model::Timeouts,
+    policy: Policy,
+    ca: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    #[error("cannot read the certificates in {file}: {why}")]
+    CaFile { file: PathBuf, why: String },
+}
+
+/// What every version needs to come to life.
+#[derive(Debug, Clone, Default)]
+pub struct Upstreams {
+    /// A configuration before this one was in force: endpoints that are new now have to pass
+    /// their first health check before they get requests. The first configuration's endpoints
+    /// count as ready until a check says otherwise.
+    pub joining: bool,
+}
+
+impl VersionRuntime {
+    pub fn new(
+        service: &model::Service,
+        version: &model::Version,
+        meter: Arc<VersionMeter>,
+        previous: Option<&Self>,
+        upstreams: &Upstreams,
+    ) -> Result<Self, VersionError> {
+        let ca = version.tls.ca_file.as_deref().map(tls::read_ca).transpose()?;
+        let made_from = MadeFrom {
+            version: version.clone(),
+            health_check: service.health_check.clone(),
+            timeouts: service.timeouts,
+            policy: Policy {
+                balancing: service.load_balancing,
+                outliers: service.outliers,
+                slow_start: service.slow_start,
+                max_in_flight: service.max_in_flight,
+            },
+            ca: ca.as_ref().map_or(0, |ca| ca.fingerprint),
+        };
+        let group = match previous.filter(|previous| previous.made_from == made_from) {
+            Some(unchanged) => Arc::clone(&unchanged.group),
+            None => {
+                let settings = PeerSettings {
+                    protocol: version.protocol,
+                    timeouts: service.timeouts,
+                    server_name: version.tls.server_name.clone(),
+                    ca: ca.map(|ca| ca.certificates),
+                    group_key: group_key(service, version, made_from.ca),
+                };
+                group(&made_from, &settings, previous, upstreams)
+            }
+        };
+        Ok(Self {
+            service: service.name.clone(),
+            name: version.name.clone(),
+            release: version.release.clone(),
+            protocol: version.protocol,
+            timeouts: service.timeouts,
+            meter,
+            bad: service.objectives.availability.bad.clone(),
+            group,
+            made_from,
+        })
+    }
+
+    /// Lends an endpoint for one attempt. `exclude` is the one that has just failed.
+    pub fn pick(
+        &self,
+        random: u64,
+        exclude: Option<&Endpoint>,
+        now: Mono,
+    ) -> Result<Lease, Unavailable> {
+        self.group.pick(random, exclude, now)
+    }
+
+    pub fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    pub fn is_ready(&self, now: Mono) -> bool {
+        self.group.members().iter().any(|endpoint| endpoint.is_ready(now))
+    }
+}
+
+/// Connections of one service's version are never lent to another, nor are those that were made
+/// under other settings.
+fn group_key(service: &model::Service, version: &model::Version, ca: u64) -> u64 {
+    let what = format!("{}\0{}\0{:?}\0{ca}", service.name, version.name, version.protocol);
+    key_of(what.as_bytes())
+}
+
+fn group(
+    made_from: &MadeFrom,
+    settings: &PeerSettings,
+    _previous: Option<&VersionRuntime>,
+    upstreams: &Upstreams,
+) -> Arc<Group> {
+    let mut members = Vec::new();
+    let mut unresolved = 0;
+    for configured in &made_from.version.endpoints {
+        match &configured.host {
+            model::EndpointHost::Ip(ip) => {
+                let address = SocketAddr::new(*ip, configured.port);
+                let peer = PeerTemplate::new(settings, &configured.host, address, configured.tls);
+                let healthy = made_from.health_check.is_none() || !upstreams.joining;
+                members.push(Arc::new(Endpoint::new(configured.clone(), address, peer, healthy)));
+            }
+            model::EndpointHost::Name(_) => unresolved += 1,
+        }
+    }
+    Arc::new(Group::new(made_from.policy.clone(), members, unresolved))
+}

@@ -1,0 +1,96 @@
+//! One generation of the configuration, ready for requests.
+//!
+//! A request loads the world once and takes everything from it, so it never sees a mixture of two
+//! configurations. A new world is built beside the old one and takes over what has not changed:
+//! splits, meters, endpoints with their health, rates, keys. What cannot be built leaves the old
+//! world in force.
+
+use crate::route::{ClientRates, Route, RouteError, RouteTable};
+use crate::service::{Service, ServiceError, Surroundings};
+use crate::upstream::Upstreams;
+use serin_config::model::Config;
+use serin_core::ids::{RouteName, ServiceName};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub struct World {
+    pub config: Arc<Config>,
+    /// From 1; each configuration that is built has the next.
+    pub generation: u64,
+    pub routes: RouteTable,
+    services: BTreeMap<ServiceName, Arc<Service>>,
+    clients: Arc<ClientRates>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    #[error(transparent)]
+    Route(#[from] RouteError),
+}
+
+/// What stays the same from one configuration to the next.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Threads that serve requests, numbered from 0; see [`crate::thread::ThreadId`].
+    pub threads: usize,
+    /// Runs health checks and the resolution of names. Without one there are none, as in tests of
+    /// what needs neither.
+    pub runtime: Option<tokio::runtime::Handle>,
+}
+
+impl World {
+    pub fn build(
+        config: Arc<Config>,
+        previous: Option<&World>,
+        environment: &Environment,
+    ) -> Result<World, WorldError> {
+        let upstreams = Upstreams { joining: previous.is_some() };
+        let around = Surroundings {
+            threads: environment.threads,
+            state_dir: &config.state_dir,
+            upstreams: &upstreams,
+        };
+        let mut services = BTreeMap::new();
+        for (name, service) in &config.services {
+            let before = previous.and_then(|previous| previous.services.get(name));
+            let service = Service::new(service, before.map(|b| &**b), &around)?;
+            services.insert(name.clone(), Arc::new(service));
+        }
+        let clients = previous.map_or_else(
+            || Arc::new(ClientRates::new(crate::thread::random())),
+            |previous| Arc::clone(&previous.clients),
+        );
+        let routes = routes(&config, &services, &clients, previous)?;
+        let generation = previous.map_or(1, |previous| previous.generation + 1);
+        Ok(World { config, generation, routes, services, clients })
+    }
+
+    pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
+        self.services.get(name)
+    }
+
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+}
+
+fn routes(
+    config: &Config,
+    services: &BTreeMap<ServiceName, Arc<Service>>,
+    clients: &Arc<ClientRates>,
+    previous: Option<&World>,
+) -> Result<RouteTable, RouteError> {
+    let before: HashMap<&RouteName, &Arc<Route>> = previous
+        .iter()
+        .flat_map(|previous| previous.routes.routes())
+        .map(|route| (&route.name, route))
+        .collect();
+    let compiled = config.routes.iter().map(|route| {
+        let before = before.get(&route.name).map(|route| &***route);
+        Route::new(route, services, clients, before).map(Arc::new)
+    });
+    RouteTable::new(&config.routes, compiled.collect::<Result<_, _>>()?)
+}
