@@ -4,11 +4,13 @@
 //! `record` keeps what happened per version, second and user, `report` tells it.
 
 pub mod arrivals;
+pub mod backend;
 pub mod client;
 pub mod drive;
 pub mod mix;
 mod pace;
 pub mod record;
 pub mod report;
+pub mod scenario;
 pub mod target;
 pub mod users;

@@ -1,6 +1,7 @@
 //! The report for programs.
 
 use crate::record::{Figures, Record};
+use crate::scenario::Outcome;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,6 +20,32 @@ pub fn to_json(record: &Record, lasted: Duration) -> Value {
         "versions": versions,
         "users": { "seen": record.users_seen, "moved": record.users_moved, "moves": moves },
         "course": seconds,
+    })
+}
+
+pub fn outcome_to_json(outcome: &Outcome) -> Value {
+    let findings: Vec<Value> = outcome
+        .findings
+        .iter()
+        .map(|f| json!({"expected": f.expected, "found": f.found, "met": f.met}))
+        .collect();
+    let sightings: Vec<Value> = outcome
+        .sightings
+        .all
+        .iter()
+        .map(|s| {
+            json!({
+                "at": s.at.as_secs_f64(), "state": s.state, "reason": s.reason, "weight": s.weight,
+            })
+        })
+        .collect();
+    json!({
+        "name": outcome.name,
+        "passed": outcome.passed(),
+        "findings": findings,
+        "troubles": outcome.troubles,
+        "rollout": sightings,
+        "load": to_json(&outcome.record, outcome.lasted),
     })
 }
 

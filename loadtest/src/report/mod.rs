@@ -1,7 +1,11 @@
 //! What happened, for people and for programs.
 
+mod html;
 mod json;
+mod junit;
 mod text;
 
-pub use json::to_json;
-pub use text::to_text;
+pub use html::to_html;
+pub use json::{outcome_to_json, to_json};
+pub use junit::to_junit;
+pub use text::{outcome_to_text, to_text};

@@ -1,6 +1,7 @@
 //! The report for a terminal: 80 columns, no colour.
 
 use crate::record::{Figures, Record};
+use crate::scenario::Outcome;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -33,6 +34,20 @@ pub fn to_text(record: &Record, lasted: Duration) -> String {
     );
     ended(&mut out, record);
     users(&mut out, record);
+    out
+}
+
+pub fn outcome_to_text(outcome: &Outcome) -> String {
+    let mut out = format!("{}\n", outcome.name);
+    for finding in &outcome.findings {
+        let mark = if finding.met { "met   " } else { "MISSED" };
+        let _ = writeln!(out, "  {mark}  {}\n          {}", finding.expected, finding.found);
+    }
+    for trouble in &outcome.troubles {
+        let _ = writeln!(out, "  TROUBLE {trouble}");
+    }
+    let verdict = if outcome.passed() { "passed" } else { "FAILED" };
+    let _ = writeln!(out, "  {verdict} in {:.1} s", outcome.lasted.as_secs_f64());
     out
 }
 
