@@ -9,5 +9,5 @@ mod split;
 mod sticky;
 
 pub use session::{Choice, Client, Session, Token, choose};
-pub use split::{Slots, Splitter};
-pub use sticky::{bucket, key_of};
+pub use split::{Slots, Splitter, Two};
+pub use sticky::{bucket, key_of, salt_of};

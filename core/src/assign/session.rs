@@ -7,6 +7,7 @@ use super::sticky::bucket;
 use crate::ids::{Epoch, VersionName};
 use crate::measure::Population;
 use crate::split::{InForce, Scope, Sessions, Split};
+use crate::weights::BasisPoints;
 
 /// What a session cookie says, once its signature is verified. A token whose version or release is
 /// no longer listed is given as a [`Session::Known`] user without it.
@@ -90,11 +91,16 @@ fn by_cookie(split: &Split, session: Session<'_>) -> Choice {
     };
     let (part, population) = match rollout.sessions {
         Sessions::Revoke => (STABLE, Population::Judged),
-        Sessions::Drain => (draining(rollout, of_this_rollout), Population::Judged),
+        Sessions::Drain => {
+            (of_this_rollout.map_or(STABLE, |token| named(rollout, token)), Population::Judged)
+        }
         Sessions::Honour => match rollout.of {
             Scope::All => (part_of_bucket(split, key), Population::Judged),
             Scope::NewSessions => match (&session, of_this_rollout) {
-                (_, Some(token)) => (named(rollout, token), Population::Judged),
+                (_, Some(token)) if rollout.weight > BasisPoints::ZERO => {
+                    (named(rollout, token), Population::Judged)
+                }
+                (_, Some(_)) => (STABLE, Population::Judged),
                 (Session::New { .. }, None) => (part_of_bucket(split, key), Population::Judged),
                 (Session::Known { .. } | Session::Token(_), None) => (STABLE, Population::Rest),
             },
@@ -120,10 +126,6 @@ fn at_rest(split: &Split, session: Session<'_>) -> Choice {
         user: Some(key),
         remember,
     }
-}
-
-fn draining(rollout: &InForce, token: Option<Token<'_>>) -> u16 {
-    token.map_or(STABLE, |token| named(rollout, token))
 }
 
 fn named(rollout: &InForce, token: Token<'_>) -> u16 {
