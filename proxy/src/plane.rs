@@ -53,7 +53,9 @@ impl Plane {
     pub fn install(&self, world: World) {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         world.services().for_each(|service| service.prepare());
-        self.world.store(Arc::new(world));
+        let world = Arc::new(world);
+        let before = self.world.swap(Arc::clone(&world));
+        before.retire(&world);
     }
 
     /// Whether control has been silent for too long. The weights stay as they are until it speaks.

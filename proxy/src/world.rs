@@ -7,7 +7,7 @@
 
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
 use crate::service::{Service, ServiceError, Surroundings};
-use crate::upstream::Upstreams;
+use crate::upstream::{Upstreams, system_resolver};
 use serin_config::model::Config;
 use serin_core::ids::{RouteName, ServiceName};
 use std::collections::{BTreeMap, HashMap};
@@ -36,9 +36,14 @@ pub enum WorldError {
 pub struct Environment {
     /// Threads that serve requests, numbered from 0; see [`crate::thread::ThreadId`].
     pub threads: usize,
-    /// Runs health checks and the resolution of names. Without one there are none, as in tests of
-    /// what needs neither.
-    pub runtime: Option<tokio::runtime::Handle>,
+    pub upstreams: Upstreams,
+}
+
+impl Environment {
+    /// `runtime` runs health checks and the resolution of names; without one there are none.
+    pub fn new(threads: usize, runtime: Option<tokio::runtime::Handle>) -> Self {
+        Self { threads, upstreams: Upstreams::new(runtime, system_resolver()) }
+    }
 }
 
 impl World {
@@ -47,7 +52,7 @@ impl World {
         previous: Option<&World>,
         environment: &Environment,
     ) -> Result<World, WorldError> {
-        let upstreams = Upstreams { joining: previous.is_some() };
+        let upstreams = environment.upstreams.clone().joining(previous.is_some());
         let around = Surroundings {
             threads: environment.threads,
             state_dir: &config.state_dir,
@@ -70,6 +75,25 @@ impl World {
 
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
         self.services.get(name)
+    }
+
+    /// Until the name of every endpoint was resolved once, so that the first requests find
+    /// somebody. The caller limits its patience.
+    pub async fn settled(&self) {
+        for version in self.services().flat_map(|service| service.versions()) {
+            version.settled().await;
+        }
+    }
+
+    /// Ends the tasks that look after upstreams for which `successor` has its own.
+    pub(crate) fn retire(&self, successor: &World) {
+        for service in self.services() {
+            let same = successor.service(&service.name);
+            for version in service.versions() {
+                let same = same.and_then(|service| service.version(&version.name));
+                version.retire(same.map(|version| &**version));
+            }
+        }
     }
 
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {

@@ -63,8 +63,22 @@ impl Endpoint {
         let was = self.healthy.swap(healthy, Relaxed);
         if healthy && !was {
             self.failures.store(0, Relaxed);
-            self.joined.store(now.0.max(1), Relaxed);
+            self.join(now);
         }
+    }
+
+    /// It begins to take traffic now, slowly.
+    pub(super) fn join(&self, now: Mono) {
+        self.joined.store(now.0.max(1), Relaxed);
+    }
+
+    /// What is known of the same address from the configuration before. Requests that are in flight
+    /// there are left to it.
+    pub(super) fn take_over(&self, known: &Self, checked: bool) {
+        self.healthy.store(known.healthy.load(Relaxed) || !checked, Relaxed);
+        self.failures.store(known.failures.load(Relaxed), Relaxed);
+        self.ejected_until.store(known.ejected_until.load(Relaxed), Relaxed);
+        self.joined.store(known.joined.load(Relaxed), Relaxed);
     }
 
     pub(super) fn eject(&self, now: Mono, how_long: Duration) {

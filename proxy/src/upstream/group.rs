@@ -46,11 +46,11 @@ pub struct Group {
 }
 
 impl Group {
-    pub(super) fn new(policy: Policy, members: Vec<Arc<Endpoint>>, unresolved: usize) -> Self {
+    pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy,
-            members: ArcSwap::from_pointee(members),
-            unresolved: AtomicUsize::new(unresolved),
+            members: ArcSwap::default(),
+            unresolved: AtomicUsize::new(0),
             cursor: AtomicUsize::new(0),
             ejecting: Mutex::new(()),
             ejections: AtomicU64::new(0),

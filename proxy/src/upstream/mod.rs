@@ -7,9 +7,13 @@
 
 mod endpoint;
 mod group;
+mod health;
+mod keeper;
 mod outlier;
 mod peer;
 mod pick;
+mod probe;
+mod resolve;
 mod retry;
 mod slow_start;
 mod tls;
@@ -17,6 +21,8 @@ mod version;
 
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
+pub use keeper::Upstreams;
 pub use pick::Lease;
+pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
-pub use version::{Upstreams, VersionError, VersionRuntime};
+pub use version::{VersionError, VersionRuntime};

@@ -62,6 +62,12 @@ impl PeerTemplate {
     }
 }
 
+impl PeerTemplate {
+    pub(super) fn peer(&self) -> HttpPeer {
+        self.0.clone()
+    }
+}
+
 fn alpn(protocol: UpstreamProtocol, tls: bool) -> ALPN {
     match (protocol, tls) {
         (UpstreamProtocol::Http1, _) | (UpstreamProtocol::Auto, false) => ALPN::H1,
@@ -74,6 +80,6 @@ impl Lease {
     /// The peer for this attempt. `read_timeout` is the time to the response head; the lane sets it
     /// to `timeouts.idle` once the head is there.
     pub fn peer(&self) -> Box<HttpPeer> {
-        Box::new(self.endpoint.peer.0.clone())
+        Box::new(self.endpoint.peer.peer())
     }
 }

@@ -2,7 +2,8 @@
 
 use super::endpoint::Endpoint;
 use super::group::{Group, Policy, Unavailable};
-use super::peer::{PeerSettings, PeerTemplate};
+use super::keeper::{Keeper, Upstreams};
+use super::peer::PeerSettings;
 use super::pick::Lease;
 use super::tls;
 use crate::meter::VersionMeter;
@@ -11,7 +12,6 @@ use serin_core::assign::key_of;
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::time::Mono;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct VersionRuntime {
     pub meter: Arc<VersionMeter>,
     /// Which statuses speak against the version.
     pub bad: BadStatuses,
-    group: Arc<Group>,
+    keeper: Arc<Keeper>,
     made_from: MadeFrom,
 }
 
@@ -45,15 +45,6 @@ struct MadeFrom {
 pub enum VersionError {
     #[error("cannot read the certificates in {file}: {why}")]
     CaFile { file: PathBuf, why: String },
-}
-
-/// What every version needs to come to life.
-#[derive(Debug, Clone, Default)]
-pub struct Upstreams {
-    /// A configuration before this one was in force: endpoints that are new now have to pass
-    /// their first health check before they get requests. The first configuration's endpoints
-    /// count as ready until a check says otherwise.
-    pub joining: bool,
 }
 
 impl VersionRuntime {
@@ -77,8 +68,8 @@ impl VersionRuntime {
             },
             ca: ca.as_ref().map_or(0, |ca| ca.fingerprint),
         };
-        let group = match previous.filter(|previous| previous.made_from == made_from) {
-            Some(unchanged) => Arc::clone(&unchanged.group),
+        let keeper = match previous.filter(|previous| previous.made_from == made_from) {
+            Some(unchanged) => Arc::clone(&unchanged.keeper),
             None => {
                 let settings = PeerSettings {
                     protocol: version.protocol,
@@ -87,7 +78,7 @@ impl VersionRuntime {
                     ca: ca.map(|ca| ca.certificates),
                     group_key: group_key(service, version, made_from.ca),
                 };
-                group(&made_from, &settings, previous, upstreams)
+                keeper(&made_from, settings, previous, upstreams)
             }
         };
         Ok(Self {
@@ -98,7 +89,7 @@ impl VersionRuntime {
             timeouts: service.timeouts,
             meter,
             bad: service.objectives.availability.bad.clone(),
-            group,
+            keeper,
             made_from,
         })
     }
@@ -110,15 +101,32 @@ impl VersionRuntime {
         exclude: Option<&Endpoint>,
         now: Mono,
     ) -> Result<Lease, Unavailable> {
-        self.group.pick(random, exclude, now)
+        self.group().pick(random, exclude, now)
     }
 
     pub fn group(&self) -> &Arc<Group> {
-        &self.group
+        self.keeper.group()
+    }
+
+    /// Times that an endpoint's name could not be resolved.
+    pub fn resolve_failures(&self) -> u64 {
+        self.keeper.resolve_failures()
+    }
+
+    /// Until every name was resolved once. The caller limits its patience.
+    pub async fn settled(&self) {
+        self.keeper.settled().await;
+    }
+
+    /// Ends the tasks of a version whose place another has taken, unless both share them.
+    pub(crate) fn retire(&self, successor: Option<&Self>) {
+        if !successor.is_some_and(|other| Arc::ptr_eq(&other.keeper, &self.keeper)) {
+            self.keeper.retire();
+        }
     }
 
     pub fn is_ready(&self, now: Mono) -> bool {
-        self.group.members().iter().any(|endpoint| endpoint.is_ready(now))
+        self.group().members().iter().any(|endpoint| endpoint.is_ready(now))
     }
 }
 
@@ -129,24 +137,15 @@ fn group_key(service: &model::Service, version: &model::Version, ca: u64) -> u64
     key_of(what.as_bytes())
 }
 
-fn group(
+fn keeper(
     made_from: &MadeFrom,
-    settings: &PeerSettings,
-    _previous: Option<&VersionRuntime>,
+    settings: PeerSettings,
+    previous: Option<&VersionRuntime>,
     upstreams: &Upstreams,
-) -> Arc<Group> {
-    let mut members = Vec::new();
-    let mut unresolved = 0;
-    for configured in &made_from.version.endpoints {
-        match &configured.host {
-            model::EndpointHost::Ip(ip) => {
-                let address = SocketAddr::new(*ip, configured.port);
-                let peer = PeerTemplate::new(settings, &configured.host, address, configured.tls);
-                let healthy = made_from.health_check.is_none() || !upstreams.joining;
-                members.push(Arc::new(Endpoint::new(configured.clone(), address, peer, healthy)));
-            }
-            model::EndpointHost::Name(_) => unresolved += 1,
-        }
-    }
-    Arc::new(Group::new(made_from.policy.clone(), members, unresolved))
+) -> Arc<Keeper> {
+    let before = previous.map(|previous| previous.group().members());
+    let before = before.as_ref().map_or(&[][..], |members| members.as_slice());
+    let group = Arc::new(Group::new(made_from.policy.clone()));
+    let configured = &made_from.version.endpoints;
+    Keeper::new(group, configured, settings, made_from.health_check.clone(), before, upstreams)
 }

@@ -1,0 +1,243 @@
+//! Who belongs to a version's group, and the tasks that look after them.
+//!
+//! The keeper turns configured endpoints into addresses, watches their health and follows their
+//! names. It is the only one that changes a group's members. Its tasks end with it, or earlier,
+//! when a newer configuration takes its place.
+
+use super::endpoint::Endpoint;
+use super::group::Group;
+use super::health;
+use super::peer::{PeerSettings, PeerTemplate};
+use super::probe::Prober;
+use super::resolve::{self, Resolver};
+use crate::clock;
+use serin_config::model;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What every version needs to come to life, the same for all of them.
+#[derive(Clone)]
+pub struct Upstreams {
+    /// Runs the tasks. Without one there are none, as in tests of what needs neither.
+    pub runtime: Option<Handle>,
+    pub resolver: Resolver,
+    pub(super) prober: Arc<Prober>,
+    /// A configuration before this one was in force: endpoints that are new now have to pass
+    /// their first health check before they get requests, and start slowly. The first
+    /// configuration's endpoints count as ready until a check says otherwise.
+    pub joining: bool,
+}
+
+impl std::fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upstreams").field("joining", &self.joining).finish_non_exhaustive()
+    }
+}
+
+impl Upstreams {
+    pub fn new(runtime: Option<Handle>, resolver: Resolver) -> Self {
+        Self { runtime, resolver, prober: Arc::default(), joining: false }
+    }
+
+    #[must_use]
+    pub fn joining(mut self, joining: bool) -> Self {
+        self.joining = joining;
+        self
+    }
+}
+
+pub(super) struct Keeper {
+    group: Arc<Group>,
+    settings: PeerSettings,
+    health_check: Option<model::HealthCheck>,
+    upstreams: Upstreams,
+    sources: Mutex<Vec<Source>>,
+    resolutions: Mutex<Vec<Task>>,
+    /// Configured names that were never resolved.
+    pending: watch::Sender<usize>,
+    resolve_failures: AtomicU64,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keeper").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+/// One configured endpoint, with the addresses it has now.
+struct Source {
+    configured: model::Endpoint,
+    resolved: bool,
+    members: Vec<Member>,
+}
+
+struct Member {
+    endpoint: Arc<Endpoint>,
+    _watch: Option<Task>,
+}
+
+/// Ends with its owner.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Keeper {
+    /// `previous` are the endpoints of the configuration before; what is known of an address that
+    /// stays is taken over.
+    pub(super) fn new(
+        group: Arc<Group>,
+        configured: &[model::Endpoint],
+        settings: PeerSettings,
+        health_check: Option<model::HealthCheck>,
+        previous: &[Arc<Endpoint>],
+        upstreams: &Upstreams,
+    ) -> Arc<Self> {
+        let source = |endpoint: &model::Endpoint| Source {
+            configured: endpoint.clone(),
+            resolved: false,
+            members: Vec::new(),
+        };
+        let keeper = Arc::new(Self {
+            group,
+            settings,
+            health_check,
+            upstreams: upstreams.clone(),
+            sources: Mutex::new(configured.iter().map(source).collect()),
+            resolutions: Mutex::default(),
+            pending: watch::Sender::new(configured.len()),
+            resolve_failures: AtomicU64::new(0),
+        });
+        for (index, endpoint) in configured.iter().enumerate() {
+            match &endpoint.host {
+                model::EndpointHost::Ip(ip) => keeper.update(index, &[*ip], previous),
+                model::EndpointHost::Name(name) => keeper.follow(index, name, previous),
+            }
+        }
+        keeper
+    }
+
+    pub(super) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    pub(super) fn resolve_failures(&self) -> u64 {
+        self.resolve_failures.load(Relaxed)
+    }
+
+    /// Ends the tasks: a newer keeper looks after these addresses.
+    pub(super) fn retire(&self) {
+        lock(&self.resolutions).clear();
+        lock(&self.sources).iter_mut().flat_map(|s| &mut s.members).for_each(|member| {
+            member._watch = None;
+        });
+    }
+
+    /// Until every name was resolved once.
+    pub(super) async fn settled(&self) {
+        let mut pending = self.pending.subscribe();
+        // The sender lives as long as `self`.
+        let _ = pending.wait_for(|pending| *pending == 0).await;
+    }
+
+    /// Puts the addresses of one configured endpoint in force.
+    fn update(&self, index: usize, addresses: &[IpAddr], previous: &[Arc<Endpoint>]) {
+        let mut sources = lock(&self.sources);
+        let Some(source) = sources.get_mut(index) else { return };
+        // An address that appears later joins; so does everything of a later configuration.
+        let joining = self.upstreams.joining || source.resolved;
+        let mut before = std::mem::take(&mut source.members);
+        for ip in addresses {
+            let address = SocketAddr::new(*ip, source.configured.port);
+            let kept = before.iter().position(|member| member.endpoint.address == address);
+            source.members.push(match kept {
+                Some(place) => before.swap_remove(place),
+                None => self.member(&source.configured, address, previous, joining),
+            });
+        }
+        source.resolved = true;
+        let members = sources.iter().flat_map(|source| &source.members);
+        let members = members.map(|member| Arc::clone(&member.endpoint)).collect();
+        let unresolved = sources.iter().filter(|source| !source.resolved).count();
+        self.group.replace(members, unresolved);
+        self.pending.send_replace(unresolved);
+    }
+
+    fn member(
+        &self,
+        configured: &model::Endpoint,
+        address: SocketAddr,
+        previous: &[Arc<Endpoint>],
+        joining: bool,
+    ) -> Member {
+        let peer = PeerTemplate::new(&self.settings, &configured.host, address, configured.tls);
+        let healthy = self.health_check.is_none() || !joining;
+        let endpoint = Endpoint::new(configured.clone(), address, peer, healthy);
+        let known = previous
+            .iter()
+            .find(|known| known.address == address && known.configured == *configured);
+        match known {
+            Some(known) => endpoint.take_over(known, self.health_check.is_some()),
+            None if joining && healthy => endpoint.join(clock::mono(Instant::now())),
+            None => {}
+        }
+        let endpoint = Arc::new(endpoint);
+        Member { _watch: self.watch(&endpoint), endpoint }
+    }
+
+    fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {
+        let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
+        let prober = Arc::clone(&self.upstreams.prober);
+        Some(Task(runtime.spawn(health::watch(Arc::clone(endpoint), check, prober))))
+    }
+
+    fn follow(self: &Arc<Self>, index: usize, name: &str, previous: &[Arc<Endpoint>]) {
+        let Some(runtime) = &self.upstreams.runtime else { return };
+        // Until the first answer, what the configuration before knew.
+        let configured = lock(&self.sources).get(index).map(|source| source.configured.clone());
+        let known = previous.iter().filter(|known| Some(&known.configured) == configured.as_ref());
+        let known: Vec<IpAddr> = known.map(|known| known.address.ip()).collect();
+        if !known.is_empty() {
+            self.update(index, &known, previous);
+        }
+        let task = follow(Arc::downgrade(self), index, name.to_owned());
+        lock(&self.resolutions).push(Task(runtime.spawn(task)));
+    }
+}
+
+async fn follow(keeper: Weak<Keeper>, index: usize, name: String) {
+    let mut resolved = false;
+    loop {
+        let Some(resolver) = keeper.upgrade().map(|k| Arc::clone(&k.upstreams.resolver)) else {
+            return;
+        };
+        let answer = resolve::resolve(resolver, name.clone()).await;
+        let Some(keeper) = keeper.upgrade() else { return };
+        match answer {
+            Ok(addresses) => {
+                keeper.update(index, &addresses, &[]);
+                resolved = true;
+            }
+            Err(error) => {
+                if keeper.resolve_failures.fetch_add(1, Relaxed) == 0 {
+                    tracing::warn!(name, %error, "cannot resolve an endpoint's name");
+                }
+            }
+        }
+        drop(keeper);
+        let pause = if resolved { resolve::AGAIN } else { resolve::AGAIN_UNRESOLVED };
+        tokio::time::sleep(health::jittered(pause, crate::thread::random())).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
