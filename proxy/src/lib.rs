@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod meter;
+pub mod metrics;
 pub mod plane;
 pub mod route;
 pub mod service;

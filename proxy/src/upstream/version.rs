@@ -12,6 +12,7 @@ use serin_core::assign::key_of;
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::time::Mono;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -106,6 +107,16 @@ impl VersionRuntime {
 
     pub fn group(&self) -> &Arc<Group> {
         self.keeper.group()
+    }
+
+    /// Each configured endpoint by its label, and whether any address of it is ready.
+    pub fn endpoints_ready(&self, now: Mono) -> BTreeMap<String, bool> {
+        let configured = self.made_from.version.endpoints.iter();
+        let mut ready: BTreeMap<_, _> = configured.map(|e| (e.to_string(), false)).collect();
+        for member in self.group().members().iter().filter(|member| member.is_ready(now)) {
+            ready.insert(member.configured.to_string(), true);
+        }
+        ready
     }
 
     /// Times that an endpoint's name could not be resolved.
