@@ -7,6 +7,7 @@ use super::plan::{Action, Guard};
 use super::position::{Course, Standing};
 use super::reason::{Objection, RollbackReason};
 use super::turn::Turn;
+use super::waits;
 use crate::slo::{BurnAction, BurnRule, Severity};
 use crate::weights::BasisPoints;
 use std::time::Duration;
@@ -20,11 +21,11 @@ pub(super) enum Breach {
 /// The weightiest breach that acts now. Those that stand and do not act yet become objections.
 pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
     let mut breaches = Vec::new();
+    waits::object_to_shared_cause(turn);
     breaches.extend(harm(turn, course).map(Breach::Rollback));
     plan_guards(turn, course, &mut breaches);
     burn_rules(turn, course, &mut breaches);
     breaches.extend(regression(turn).map(Breach::Rollback));
-    object_to_shared_cause(turn);
     let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
     match rollback {
         Some(at) => Some(breaches.swap_remove(at)),
@@ -157,12 +158,16 @@ fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breac
         let rate = reading.short.or(reading.long).unwrap_or(reading.threshold);
         let burning =
             || Objection::Burning { rule: rule.name.clone(), rate, threshold: rule.above };
+        let stable_burns = reading.stable.is_some_and(|stable| stable > rule.above);
+        let alone = evidence.shared_cause.is_none() && !stable_burns;
         match rule.action {
-            BurnAction::Rollback if evidence.shared_cause.is_none() => {
+            BurnAction::Rollback if alone && reading.proven => {
                 breaches.push(Breach::Rollback(RollbackReason::Burn {
                     rule: rule.name.clone(),
+                    promise: reading.promise,
                     long: reading.long,
                     short: reading.short,
+                    stable: reading.stable,
                     threshold: rule.above,
                     samples: reading.samples,
                 }));
@@ -170,12 +175,13 @@ fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breac
             BurnAction::Rollback => turn.object(burning()),
             BurnAction::Pause => {
                 turn.object(burning());
-                if act_once(course, &acted) {
+                if reading.proven && act_once(course, &acted) {
                     let (rule, why) = (rule.name.clone(), burning().to_string());
                     breaches.push(Breach::Pause { rule, why });
                 }
             }
-            BurnAction::Notify => notify_burn(turn, course, rule, &burning()),
+            BurnAction::Notify if reading.proven => notify_burn(turn, course, rule, &burning()),
+            BurnAction::Notify => {}
         }
     }
 }
@@ -201,12 +207,6 @@ fn regression(turn: &Turn<'_>) -> Option<RollbackReason> {
         value: test.value,
         needed: test.needed,
     })
-}
-
-fn object_to_shared_cause(turn: &mut Turn<'_>) {
-    if let Some(shared) = turn.evidence.shared_cause {
-        turn.object(Objection::SharedCause(shared));
-    }
 }
 
 /// A guard and a burn rule may have the same name.

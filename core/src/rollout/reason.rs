@@ -6,6 +6,7 @@ use super::plan::WindowEffect;
 use super::position::{GateRef, Identity};
 use super::words::{Percent, Span, When};
 use crate::measure::Part;
+use crate::slo::Promise;
 use crate::time::Wall;
 use crate::weights::BasisPoints;
 use std::fmt;
@@ -126,8 +127,10 @@ pub enum RollbackReason {
     },
     Burn {
         rule: String,
+        promise: Promise,
         long: Option<f64>,
         short: Option<f64>,
+        stable: Option<f64>,
         threshold: f64,
         samples: u64,
     },
@@ -361,13 +364,18 @@ impl fmt::Display for RollbackReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Guard { .. } => self.guard(f),
-            Self::Burn { rule, long, short, threshold, samples } => {
+            Self::Burn { rule, promise, long, short, stable, threshold, samples } => {
                 let rate = |rate: &Option<f64>| rate.map_or("?".into(), |r| format!("{r:.1}"));
                 let (long, short) = (rate(long), rate(short));
+                let promise = promise.as_str();
                 write!(
                     f,
-                    "burn rule {rule}: {long} and {short}, over {threshold}, {samples} requests"
-                )
+                    "burn rule {rule}: the {promise} budget burns {long} and {short} times too fast, over {threshold}"
+                )?;
+                if stable.is_some() {
+                    write!(f, ", stable's {}", rate(stable))?;
+                }
+                write!(f, ", {samples} requests")
             }
             Self::Errors { candidate, stable, value, needed } => write!(
                 f,

@@ -11,6 +11,7 @@ use crate::weights::{BasisPoints, WHOLE};
 
 /// What stands against any move, promoted or not. Guards that stand were listed already.
 pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan) {
+    object_to_shared_cause(turn);
     let data = turn.evidence.data;
     if data != Data::Fresh {
         turn.object(Objection::NoData(data));
@@ -31,6 +32,14 @@ pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan) {
     if let Windowed::Closed { effect, reason, opens } = windows::look(&plan.windows, turn.now.wall)
     {
         turn.object(Objection::Window { effect, reason, opens });
+    }
+}
+
+/// Listed once, and first: it explains what else is wrong.
+pub(super) fn object_to_shared_cause(turn: &mut Turn<'_>) {
+    let Some(shared) = turn.evidence.shared_cause.map(Objection::SharedCause) else { return };
+    if !turn.objections.contains(&shared) {
+        turn.object(shared);
     }
 }
 
