@@ -398,6 +398,7 @@ fn window(window: &Window) -> Value {
 fn route(r: &Route) -> Value {
     json!({
         "name": r.name.as_str(),
+        "listeners": r.listeners,
         "hostnames": r.hostnames,
         "matches": r.matches.iter().map(matching).collect::<Vec<_>>(),
         "action": action(&r.action),

@@ -1,15 +1,30 @@
 //! From files to a checked model, with every fault in its place.
+//!
+//! [`load`] reads a file or a folder in three stages, each of which reports everything it finds:
+//! `yaml` makes a tree in which every key and value knows its place, `file/` reads the tree into
+//! what the files say, `check/` makes of that what the program runs on ([`model`]).
 
+mod check;
 mod effective;
+mod env;
 mod fault;
+mod file;
+mod hash;
 mod load;
 pub mod model;
+mod quantity;
+mod report;
+mod schema;
+mod source;
+mod suggest;
+mod syntax;
+mod yaml;
 
 pub use effective::effective;
 pub use fault::{Fault, Faults, Severity, Style, render_all};
 pub use load::{Environment, Loaded, Options, from_str, load};
 
-/// The JSON Schema of a configuration file.
+/// The JSON Schema of a configuration file, for editors; from the types that read it.
 pub fn schema() -> serde_json::Value {
-    serde_json::Value::Bool(true)
+    schema::of::<file::File>()
 }

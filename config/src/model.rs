@@ -383,6 +383,8 @@ pub enum CompareBody {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     pub name: RouteName,
+    /// Names of listeners. Empty: every listener.
+    pub listeners: Vec<String>,
     /// Empty: every host. `*.example.com` matches one label or more.
     pub hostnames: Vec<String>,
     /// Any of them; never empty (no `matches` in the file is one that matches all).

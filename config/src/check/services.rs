@@ -1,0 +1,281 @@
+//! `services`: versions, and how requests are spread over a version's endpoints.
+
+use super::{Check, endpoints, listeners::above_zero, rollout, session, shadow, slo};
+use crate::file::{self, Named};
+use crate::model::{
+    Failover, HealthCheck, HealthKind, Listener, LoadBalancing, Outliers, Retries, RetryOn,
+    Service, Timeouts, UpstreamProtocol, UpstreamTls, Version,
+};
+use crate::report::shown;
+use crate::source::{At, Place};
+use crate::suggest::nearest;
+use serin_core::ids::{ServiceName, VersionName};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+pub(super) fn check(
+    services: &[(At<String>, file::Service)],
+    listeners: &[Listener],
+    check: &mut Check<'_>,
+) -> BTreeMap<ServiceName, Service> {
+    let mut names = HashMap::new();
+    let mut checked = BTreeMap::new();
+    for (name, service) in services {
+        if !check.unique(&mut names, name, "service") {
+            continue;
+        }
+        let found = one(name, service, listeners, check);
+        if let Some(service) = found {
+            checked.insert(service.name.clone(), service);
+        }
+    }
+    checked
+}
+
+/// Every part is checked, also when another part makes the service unusable.
+fn one(
+    name: &At<String>,
+    service: &file::Service,
+    listeners: &[Listener],
+    check: &mut Check<'_>,
+) -> Option<Service> {
+    let id = match ServiceName::new(&name.value) {
+        Ok(id) => Some(id),
+        Err(fault) => {
+            let message = format!("{} cannot name a service: {fault}", shown(&name.value));
+            check.error(name.at, message);
+            None
+        }
+    };
+    let written = service.versions.as_ref();
+    let versions = written.map(|v| versions(&v.value, listeners, check)).unwrap_or_default();
+    if let Some(none) = written.filter(|written| written.value.0.is_empty()) {
+        check
+            .error(none.at, "a service without versions")
+            .hint("add `v1: { endpoints: [\"10.0.0.1:8080\"] }`");
+    }
+    let stable = service.stable.as_ref().and_then(|stable| version(stable, service, check));
+    let timeouts = timeouts(service.timeouts.as_ref(), check);
+    let objectives = slo::check(service.slo.as_ref(), &timeouts, check);
+    let slow_start = service.slow_start.map_or(Duration::ZERO, |at| at.value);
+    let found = Service {
+        name: id.unwrap_or_else(placeholder),
+        stable: stable.clone().unwrap_or_else(placeholder),
+        load_balancing: service.load_balancing.map_or(LoadBalancing::LeastRequest, |at| at.value),
+        health_check: service.health_check.as_ref().and_then(|health| health_check(health, check)),
+        outliers: outliers(service.outliers.as_ref(), check),
+        timeouts,
+        retries: retries(service.retries.as_ref(), check),
+        session: session::check(&name.value, service.session.as_ref(), check),
+        failover: service.failover.map_or(Failover::None, |at| at.value),
+        slow_start,
+        max_in_flight: check.number(service.max_in_flight.as_ref(), 0, 0, u32::MAX),
+        shadow: service.shadow.as_ref().and_then(|found| shadow::check(found, service, check)),
+        objectives,
+        rollout: service
+            .rollout
+            .as_ref()
+            .and_then(|found| rollout::check(found, service, &versions, &timeouts, check)),
+        versions,
+    };
+    stable.map(|_| found)
+}
+
+/// Stands in a model that will never be used, because an error has been reported.
+pub(super) fn placeholder<T: std::str::FromStr>() -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    match "x".parse() {
+        Ok(name) => name,
+        Err(_) => unreachable!("`x` is a name"),
+    }
+}
+
+/// The name of a version that the service has.
+pub(super) fn version(
+    found: &At<String>,
+    service: &file::Service,
+    check: &mut Check<'_>,
+) -> Option<VersionName> {
+    let versions = service.versions.as_ref()?;
+    let names = || versions.value.0.iter().map(|(name, _)| name.value.as_str());
+    if names().any(|name| name == found.value) {
+        return VersionName::new(&found.value).ok();
+    }
+    // A version whose own faults kept it from being read is no reason to call it unknown.
+    let listed: Vec<&str> = names().collect();
+    let draft = check.error(found.at, format!("there is no version {}", shown(&found.value)));
+    match nearest(&found.value, listed.iter().copied()) {
+        Some(near) => draft.hint(format!("did you mean `{near}`?")),
+        None if listed.is_empty() => draft.hint("add it to `versions`"),
+        None => draft.hint(format!(
+            "the service has {}",
+            crate::suggest::either(&listed).replace(" or ", " and ")
+        )),
+    };
+    None
+}
+
+fn versions(
+    written: &Named<file::Version>,
+    listeners: &[Listener],
+    check: &mut Check<'_>,
+) -> Vec<Version> {
+    let mut places: HashMap<String, (Place, &str)> = HashMap::new();
+    let mut versions = Vec::new();
+    for (name, version) in &written.0 {
+        let id = match VersionName::new(&name.value) {
+            Ok(id) => Some(id),
+            Err(fault) => {
+                let message = format!("{} cannot name a version: {fault}", shown(&name.value));
+                check.error(name.at, message);
+                None
+            }
+        };
+        let found = endpoints::check(version, listeners, check);
+        for (endpoint, at) in &found {
+            if let Some((first, other)) = places.get(&endpoint.to_string()) {
+                if *other != name.value.as_str() {
+                    check
+                        .warning(*at, format!("{endpoint} is an endpoint of two versions"))
+                        .label(format!("of {}", shown(&name.value)))
+                        .also(*first, format!("of {}", shown(other)))
+                        .hint("what it does would be counted for one and for the other");
+                }
+            } else {
+                places.insert(endpoint.to_string(), (*at, &name.value));
+            }
+        }
+        let release = version.release.as_ref().unwrap_or(name).value.clone();
+        versions.extend(id.map(|id| Version {
+            name: id,
+            release,
+            endpoints: found.into_iter().map(|(endpoint, _)| endpoint).collect(),
+            protocol: version.protocol.map_or(UpstreamProtocol::Auto, |at| at.value),
+            tls: upstream_tls(version, check),
+        }));
+    }
+    versions
+}
+
+fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
+    let Some(tls) = &version.tls else { return UpstreamTls::default() };
+    let endpoints = version.endpoints.as_ref().map(|e| e.value.as_slice()).unwrap_or_default();
+    if !endpoints.is_empty() && !endpoints.iter().any(|e| e.value.starts_with("https://")) {
+        check
+            .warning(tls.at, "`tls` without an endpoint that speaks it")
+            .hint("write the endpoints as `https://host:port`, or remove `tls`");
+    }
+    if let Some(ca) = &tls.ca_file {
+        super::tls::authorities(ca, check);
+    }
+    UpstreamTls {
+        ca_file: tls.ca_file.as_ref().map(|ca| check.resolve(ca)),
+        server_name: tls.server_name.as_ref().and_then(|name| super::hosts::hostname(name, check)),
+    }
+}
+
+fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<HealthCheck> {
+    let kinds =
+        [found.path.is_some(), found.tcp.is_some_and(|tcp| tcp.value), found.grpc.is_some()];
+    if kinds.iter().filter(|given| **given).count() != 1 {
+        check
+            .error(found.at, "a health check asks in one way")
+            .hint("write one of `path: /readyz`, `tcp: true` and `grpc: {}`");
+    }
+    let interval = above_zero(found.interval.as_ref(), Duration::from_secs(2), check);
+    let timeout = above_zero(found.timeout.as_ref(), Duration::from_secs(1), check);
+    if let Some(at) = found.timeout.as_ref().filter(|_| timeout > interval) {
+        check
+            .warning(at.at, "a check may take longer than the interval between two")
+            .hint("raise `interval`, or lower `timeout`");
+    }
+    let kind = if let Some(path) = &found.path {
+        super::matches::path(path, check);
+        let host = found.host.as_ref().map(|host| host.value.clone());
+        HealthKind::Http { path: path.value.clone(), host }
+    } else if let Some(grpc) = &found.grpc {
+        let service = grpc.service.as_ref().map(|service| service.value.clone());
+        HealthKind::Grpc { service: service.unwrap_or_default() }
+    } else {
+        HealthKind::Tcp
+    };
+    if let Some(host) = found.host.as_ref().filter(|_| found.path.is_none()) {
+        check.error(host.at, "`host` without `path`").hint("only an HTTP check sends a host");
+    }
+    Some(HealthCheck {
+        kind,
+        interval,
+        timeout,
+        unhealthy_after: check.number(found.unhealthy_after.as_ref(), 2, 1, 1000),
+        healthy_after: check.number(found.healthy_after.as_ref(), 2, 1, 1000),
+    })
+}
+
+fn outliers(found: Option<&At<file::Outliers>>, check: &mut Check<'_>) -> Outliers {
+    let found = found.map(|found| &found.value);
+    Outliers {
+        consecutive_failures: check.number(
+            found.and_then(|f| f.consecutive_failures.as_ref()),
+            5,
+            0,
+            1_000_000,
+        ),
+        eject_for: above_zero(
+            found.and_then(|f| f.eject_for.as_ref()),
+            Duration::from_secs(30),
+            check,
+        ),
+        max_ejected: found.and_then(|f| f.max_ejected).map_or(0.5, |share| share.value.0),
+    }
+}
+
+fn timeouts(found: Option<&At<file::Timeouts>>, check: &mut Check<'_>) -> Timeouts {
+    let found = found.map(|found| &found.value);
+    let time = |at: Option<&At<Duration>>, seconds, check: &mut Check<'_>| {
+        above_zero(at, Duration::from_secs(seconds), check)
+    };
+    Timeouts {
+        connect: time(found.and_then(|f| f.connect.as_ref()), 1, check),
+        response: time(found.and_then(|f| f.response.as_ref()), 30, check),
+        idle: time(found.and_then(|f| f.idle.as_ref()), 60, check),
+    }
+}
+
+fn retries(found: Option<&At<file::Retries>>, check: &mut Check<'_>) -> Retries {
+    let default = vec![RetryOn::ConnectFailure, RetryOn::Reset];
+    let Some(found) = found else { return Retries { attempts: 1, on: default, budget: 0.2 } };
+    let listed = found.on.as_ref();
+    let on = match listed {
+        Some(listed) => listed.value.iter().filter_map(|on| retry_on(on, check)).collect(),
+        None => default,
+    };
+    Retries {
+        attempts: check.number(found.attempts.as_ref(), 1, 0, 10),
+        on,
+        budget: found.budget.map_or(0.2, |share| share.value.0),
+    }
+}
+
+fn retry_on(found: &At<String>, check: &mut Check<'_>) -> Option<RetryOn> {
+    const WORDS: &[(&str, RetryOn)] = &[
+        ("connectFailure", RetryOn::ConnectFailure),
+        ("reset", RetryOn::Reset),
+        ("timeout", RetryOn::Timeout),
+    ];
+    if let Some((_, on)) = WORDS.iter().find(|(word, _)| *word == found.value) {
+        return Some(*on);
+    }
+    let status = found.value.parse::<u16>().ok().filter(|status| (400..600).contains(status));
+    if let Some(status) = status {
+        return Some(RetryOn::Status(status));
+    }
+    let draft = check.error(found.at, format!("{} is nothing to retry on", shown(&found.value)));
+    match nearest(&found.value, WORDS.iter().map(|(word, _)| *word)) {
+        Some(near) => draft.hint(format!("did you mean `{near}`?")),
+        None if found.value == "5xx" => draft.hint("name each status: `\"502\"`, `\"503\"`"),
+        None => draft.hint("write `connectFailure`, `reset`, `timeout` or a status like `\"503\"`"),
+    };
+    None
+}

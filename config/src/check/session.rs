@@ -1,0 +1,80 @@
+//! `session`: what keeps a user on one version.
+
+use super::{Check, headers, listeners::above_zero};
+use crate::file::{self, SessionKind};
+use crate::model::SessionBy;
+use crate::source::At;
+use std::time::Duration;
+
+/// A key that signs has at least 128 bits.
+const SHORTEST_KEY: usize = 16;
+
+pub(super) fn check(
+    service: &str,
+    found: Option<&At<file::Session>>,
+    check: &mut Check<'_>,
+) -> SessionBy {
+    let Some(found) = found else { return SessionBy::None };
+    let Some(by) = found.by else { return SessionBy::None };
+    foreign(by.value, found, check);
+    match by.value {
+        SessionKind::None => SessionBy::None,
+        SessionKind::ClientIp => SessionBy::ClientIp,
+        SessionKind::Header => {
+            let Some(name) = &found.name else {
+                check
+                    .error(by.at, "a session by header without its name")
+                    .hint("add the header that tells users apart: `name: x-user-id`");
+                return SessionBy::None;
+            };
+            SessionBy::Header { name: headers::name(name, check).unwrap_or_default() }
+        }
+        SessionKind::Cookie => SessionBy::Cookie {
+            name: cookie_name(service, found.name.as_ref(), check),
+            ttl: above_zero(found.ttl.as_ref(), Duration::from_secs(3600), check),
+            key: found.key_file.as_ref().and_then(|path| key(path, check)),
+        },
+    }
+}
+
+/// Parts that mean nothing for this kind of session.
+fn foreign(by: SessionKind, found: &file::Session, check: &mut Check<'_>) {
+    let cookie_only = [
+        ("ttl", found.ttl.as_ref().map(|at| at.at)),
+        ("keyFile", found.key_file.as_ref().map(|at| at.at)),
+    ];
+    if by != SessionKind::Cookie {
+        for (key, at) in cookie_only {
+            if let Some(at) = at {
+                check
+                    .error(at, format!("`{key}` is a cookie's"))
+                    .hint("write `by: cookie`, or remove it");
+            }
+        }
+    }
+    let named = matches!(by, SessionKind::Cookie | SessionKind::Header);
+    if let Some(name) = found.name.as_ref().filter(|_| !named) {
+        check.error(name.at, "this kind of session has no name").hint("remove `name`");
+    }
+}
+
+fn cookie_name(service: &str, found: Option<&At<String>>, check: &mut Check<'_>) -> String {
+    match found {
+        // A cookie's name follows the same grammar as a header's, and keeps its case.
+        Some(found) => {
+            headers::name(found, check);
+            found.value.clone()
+        }
+        None => format!("serin_{service}"),
+    }
+}
+
+fn key(path: &At<String>, check: &mut Check<'_>) -> Option<crate::model::Secret> {
+    let secret = check.secret(path, "the cookie's key")?;
+    if secret.expose().len() < SHORTEST_KEY {
+        check
+            .error(path.at, format!("the key has fewer than {SHORTEST_KEY} characters"))
+            .hint("make one with `openssl rand -hex 32`");
+    }
+    Some(secret)
+}

@@ -1,0 +1,139 @@
+//! `shadow`: a version that receives copies, and can hurt nobody.
+
+use super::{Check, headers, listeners::above_zero, matches, services};
+use crate::file;
+use crate::model::{Compare, CompareBody, Shadow};
+use crate::report::shown;
+use crate::source::At;
+use serin_core::weights::BasisPoints;
+use std::time::Duration;
+
+/// They ask and do not change.
+const SAFE: &[&str] = &["GET", "HEAD", "OPTIONS"];
+const REDACTED: &[&str] = &["authorization", "cookie", "proxy-authorization"];
+/// Copies wait in memory.
+const LARGEST_BODY: u64 = 16 << 20;
+
+pub(super) fn check(
+    found: &At<file::Shadow>,
+    service: &file::Service,
+    check: &mut Check<'_>,
+) -> Option<Shadow> {
+    let to = found.to.as_ref().and_then(|to| services::version(to, service, check));
+    mirrors_stable(found, service, check);
+    let max_body = found.max_body.map_or(256 << 10, |size| size.value.0);
+    if let Some(at) = found.max_body.filter(|_| max_body > LARGEST_BODY) {
+        check.error(at.at, "over 16 MiB").hint("copies wait in memory; write `1MiB` or less");
+    }
+    if let Some(at) = found.percent.filter(|percent| percent.value == BasisPoints::ZERO) {
+        check.warning(at.at, "nothing is copied").hint("raise it, or remove `shadow`");
+    }
+    let redact = found.redact.as_ref();
+    let redact_headers = match redact.and_then(|redact| redact.headers.as_ref()) {
+        Some(names) => headers::names(Some(names), check),
+        None => REDACTED.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Some(Shadow {
+        methods: methods(found, check),
+        share: found.percent.map_or(BasisPoints::WHOLE, |at| at.value),
+        max_body,
+        timeout: above_zero(found.timeout.as_ref(), Duration::from_secs(5), check),
+        max_in_flight: check.number(found.max_in_flight.as_ref(), 256, 1, 100_000),
+        redact_headers,
+        redact_json: json_paths(redact.and_then(|redact| redact.json.as_ref()), check),
+        compare: found.compare.as_ref().map(|compare| comparison(compare, check)),
+        to: to?,
+    })
+}
+
+fn mirrors_stable(found: &file::Shadow, service: &file::Service, check: &mut Check<'_>) {
+    let (Some(to), Some(stable)) = (&found.to, &service.stable) else { return };
+    if to.value == stable.value {
+        check
+            .warning(to.at, format!("copies would go to {}, which is stable", shown(&to.value)))
+            .also(stable.at, "stable")
+            .hint("name the version that is to be tried");
+    }
+}
+
+fn methods(found: &file::Shadow, check: &mut Check<'_>) -> Vec<String> {
+    let Some(listed) = &found.methods else { return vec!["GET".to_owned(), "HEAD".to_owned()] };
+    let allowed = found.allow_unsafe.is_some_and(|allow| allow.value);
+    if listed.value.is_empty() {
+        check.error(listed.at, "no method, so nothing is copied").hint("write `[GET, HEAD]`");
+    }
+    let mut methods = Vec::new();
+    for method in &listed.value {
+        let Some(name) = matches::method(method, check) else { continue };
+        if !SAFE.contains(&name.as_str()) && !allowed {
+            check.error(method.at, format!("a copy of {} may write", shown(&name))).hint(
+                "remove it; or add `allowUnsafe: true` when the version has a database of its own",
+            );
+        }
+        methods.push(name);
+    }
+    methods
+}
+
+fn comparison(found: &file::Compare, check: &mut Check<'_>) -> Compare {
+    let body = found.body.map_or(CompareBody::None, |body| body.value);
+    if let Some(ignore) = found.ignore.as_ref().filter(|i| !i.value.is_empty())
+        && body != CompareBody::Json
+    {
+        check.error(ignore.at, "`ignore` without `body: json`").hint("write `body: json`");
+    }
+    let status = found.status.is_none_or(|status| status.value);
+    let headers = headers::names(found.headers.as_ref(), check);
+    if !status && headers.is_empty() && body == CompareBody::None {
+        check.error(found.at, "nothing is compared").hint("write `status: true` or `body: json`");
+    }
+    Compare {
+        status,
+        headers,
+        body,
+        ignore: json_paths(found.ignore.as_ref(), check),
+        noise: found.noise.is_some_and(|noise| noise.value),
+    }
+}
+
+/// `$.a.b[0].c` and `$.a[*].b`: what can be followed without a query engine.
+fn json_paths(found: Option<&At<Vec<At<String>>>>, check: &mut Check<'_>) -> Vec<String> {
+    let items = found.map(|found| found.value.as_slice()).unwrap_or_default();
+    let mut paths = Vec::new();
+    for item in items {
+        if is_json_path(&item.value) {
+            paths.push(item.value.clone());
+        } else {
+            check
+                .error(item.at, format!("{} is not a path", shown(&item.value)))
+                .hint("write `$.name`, `$.list[0].name` or `$.list[*].name`");
+        }
+    }
+    paths
+}
+
+fn is_json_path(text: &str) -> bool {
+    let Some(mut rest) = text.strip_prefix('$') else { return false };
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            if end == 0 || after[..end].contains([']', '*', ' ']) {
+                return false;
+            }
+            rest = &after[end..];
+        } else if let Some((index, after)) =
+            rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        {
+            if index != "*" && index.parse::<u32>().is_err() {
+                return false;
+            }
+            rest = after;
+        } else {
+            return false;
+        }
+    }
+    true
+}

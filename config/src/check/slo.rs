@@ -1,0 +1,180 @@
+//! `slo`: objectives that can be missed, and burn rates that can be reached.
+
+use super::{Check, foresight::spoken, listeners::above_zero};
+use crate::file;
+use crate::model::Timeouts;
+use crate::report::shown;
+use crate::source::At;
+use serin_core::outcome::BadStatuses;
+use serin_core::slo::{
+    Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
+};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// The windows are kept for so long.
+const LONGEST_WINDOW: Duration = Duration::from_secs(90 * 24 * 3600);
+const LONGEST_BURN: Duration = Duration::from_secs(3 * 24 * 3600);
+
+pub(super) fn check(
+    found: Option<&At<file::Slo>>,
+    timeouts: &Timeouts,
+    check: &mut Check<'_>,
+) -> Objectives {
+    let default = Objectives::default();
+    let Some(found) = found else { return default };
+    let window = above_zero(found.window.as_ref(), default.window, check);
+    if let Some(at) = found.window.filter(|_| window > LONGEST_WINDOW) {
+        check.error(at.at, "longer than 90d").hint("usual are `28d` and `30d`");
+    }
+    let availability = availability(found.availability.as_ref(), check);
+    Objectives {
+        window,
+        latency: found.latency.as_ref().and_then(|latency| self::latency(latency, timeouts, check)),
+        burn_rates: match &found.burn_rates {
+            Some(rules) => burn_rates(&rules.value, availability.objective, check),
+            None => default.burn_rates,
+        },
+        budget: budget(found.budget_policy.as_ref(), check),
+        availability,
+    }
+}
+
+fn objective(found: Option<&At<file::Share>>, check: &mut Check<'_>) -> Option<f64> {
+    let found = found?;
+    let ratio = found.value.0;
+    if ratio <= 0.0 || ratio >= 1.0 {
+        let hint = if ratio >= 1.0 {
+            "100% leaves no budget to burn; write `99.9%`"
+        } else {
+            "write `99.9%`"
+        };
+        check.error(found.at, "an objective lies between 0% and 100%").hint(hint);
+        return None;
+    }
+    Some(ratio)
+}
+
+fn availability(found: Option<&At<file::Availability>>, check: &mut Check<'_>) -> Availability {
+    let default = Objectives::default().availability;
+    let Some(found) = found else { return default };
+    let bad = match &found.bad {
+        Some(listed) => statuses(&listed.value, check),
+        None => default.bad,
+    };
+    let objective = objective(found.objective.as_ref(), check).unwrap_or(default.objective);
+    Availability { objective, bad }
+}
+
+fn statuses(listed: &[At<String>], check: &mut Check<'_>) -> BadStatuses {
+    let mut bad = BadStatuses::NONE;
+    for status in listed {
+        let class = status.value.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
+        match (class, status.value.parse::<u16>()) {
+            (Some(class @ 1..=5), _) => {
+                (class * 100..class * 100 + 100).for_each(|status| bad.insert(status));
+            }
+            (_, Ok(code @ 100..=599)) => bad.insert(code),
+            (_, Ok(_) | Err(_)) => {
+                check
+                    .error(status.at, format!("{} is not a status", shown(&status.value)))
+                    .hint("write `5xx` for all of a class, or one like `\"503\"`");
+            }
+        }
+    }
+    bad
+}
+
+fn latency(
+    found: &file::LatencyObjective,
+    timeouts: &Timeouts,
+    check: &mut Check<'_>,
+) -> Option<LatencyObjective> {
+    let objective = objective(found.objective.as_ref(), check);
+    let under = found.under.as_ref()?;
+    if under.value > timeouts.response {
+        check
+            .warning(under.at, "no answer is ever slower")
+            .label(format!("requests are given up after {}", spoken(timeouts.response)))
+            .hint("lower it, or raise `timeouts.response`");
+    }
+    let under = above_zero(Some(under), Duration::from_millis(500), check);
+    Some(LatencyObjective { objective: objective?, under })
+}
+
+fn burn_rates(
+    rules: &[At<file::BurnRate>],
+    objective: f64,
+    check: &mut Check<'_>,
+) -> Vec<BurnRule> {
+    let mut names = HashMap::new();
+    let mut checked = Vec::new();
+    for rule in rules {
+        if let Some(name) = &rule.name {
+            check.unique(&mut names, name, "burn rate");
+        }
+        checked.extend(burn_rate(rule, objective, check));
+    }
+    checked
+}
+
+fn burn_rate(rule: &file::BurnRate, objective: f64, check: &mut Check<'_>) -> Option<BurnRule> {
+    let windows = rule.windows.as_ref().and_then(|windows| two(windows, check));
+    let above = rule.above.as_ref()?;
+    let fastest = 1.0 / (1.0 - objective);
+    if above.value <= 0.0 {
+        check.error(above.at, "must be above 0").hint("1 spends the budget in exactly its window");
+    } else if above.value >= fastest {
+        check
+            .warning(above.at, "this burn rate can never be exceeded")
+            .label(format!("when everything fails it is {:.1}", fastest))
+            .hint("lower it, or raise the objective");
+    }
+    let (long, short) = windows?;
+    Some(BurnRule {
+        name: rule.name.as_ref()?.value.clone(),
+        above: above.value,
+        long,
+        short,
+        action: rule.action.map_or(BurnAction::Notify, |at| at.value),
+        severity: rule.severity.map_or(Severity::P3, |at| at.value),
+    })
+}
+
+fn two(windows: &At<Vec<At<Duration>>>, check: &mut Check<'_>) -> Option<(Duration, Duration)> {
+    let [long, short] = windows.value.as_slice() else {
+        check
+            .error(windows.at, format!("two windows are needed, not {}", windows.value.len()))
+            .hint("write the long one and the short one: `[1h, 5m]`");
+        return None;
+    };
+    if short.value >= long.value {
+        check.error(short.at, "the second window must be shorter than the first").hint(format!(
+            "write `[{}, {}]`",
+            spoken(short.value),
+            spoken(long.value)
+        ));
+    }
+    for window in [long, short] {
+        above_zero(Some(window), Duration::from_secs(60), check);
+        if window.value > LONGEST_BURN {
+            check.error(window.at, "longer than 3d").hint("counts are kept for three days");
+        }
+    }
+    Some((long.value, short.value))
+}
+
+fn budget(found: Option<&At<file::BudgetPolicy>>, check: &mut Check<'_>) -> BudgetPolicy {
+    let default = BudgetPolicy::default();
+    let Some(found) = found else { return default };
+    let policy = BudgetPolicy {
+        freeze_below: found.freeze_below.map_or(default.freeze_below, |at| at.value.0),
+        confirm_below: found.confirm_below.map_or(default.confirm_below, |at| at.value.0),
+    };
+    if let Some(at) = found.confirm_below.filter(|_| policy.confirm_below < policy.freeze_below) {
+        check
+            .warning(at.at, "nothing is ever confirmed: the freeze comes first")
+            .hint("`confirmBelow` is the higher of the two");
+    }
+    policy
+}

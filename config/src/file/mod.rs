@@ -1,0 +1,52 @@
+//! What a file says: strings, optionals, and where each of them stands. Nothing is resolved
+//! here, and no default is filled in; `check/` does both.
+
+mod listener;
+mod read;
+mod rollout;
+mod route;
+mod scalar;
+mod service;
+mod telemetry;
+
+pub(crate) use listener::*;
+pub(crate) use read::{Named, Read, Reader, one_of, record, words};
+pub(crate) use rollout::*;
+pub(crate) use route::*;
+pub(crate) use scalar::*;
+pub(crate) use service::*;
+pub(crate) use telemetry::*;
+
+use crate::model;
+use crate::source::At;
+
+record! {
+    /// One configuration file. In a folder every `*.yaml` is read, and all of them together are the configuration.
+    File, "a configuration file" {
+        /// The version of this format.
+        "version" required version: u64,
+        /// Where clients connect.
+        "listeners" optional listeners: Vec<At<Listener>>,
+        /// The admin API, the page and the metrics.
+        "admin" optional admin: Admin,
+        /// Where what must survive a restart is kept.
+        "state" optional state: State,
+        /// The applications behind Serin, by name.
+        "services" optional services: Named<Service>,
+        /// Which requests go where. Precedence does not depend on their order.
+        "routes" optional routes: Vec<At<Route>>,
+        /// One line per request.
+        "accessLog" optional access_log: AccessLog,
+        /// Spans for a tracing backend.
+        "tracing" optional tracing: Tracing,
+        /// Who is told what.
+        "notifications" optional notifications: Vec<At<Notification>>,
+        /// `full` switches the fast lane off; nothing else changes that a client could see.
+        "lanes" optional lanes: model::Lanes = "both",
+    }
+}
+
+words!(model::Lanes, "choice of lanes" {
+    "both" => model::Lanes::Both,
+    "full" => model::Lanes::Full,
+});

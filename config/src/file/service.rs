@@ -1,0 +1,307 @@
+//! `services`, without their rollouts.
+
+use super::{Named, Rollout, Share, Size, record, words};
+use crate::model;
+use crate::source::At;
+use serin_core::slo::{BurnAction, Severity};
+use serin_core::weights::BasisPoints;
+use std::time::Duration;
+
+record! {
+    /// An application behind Serin.
+    Service, "a service" {
+        /// The version that the service falls back to; only until the journal knows better.
+        "stable" required stable: String,
+        /// Its running releases, by name.
+        "versions" required versions: Named<Version>,
+        /// `leastRequest` (the less busy of two picked at random) or `roundRobin`.
+        "loadBalancing" optional load_balancing: model::LoadBalancing = "leastRequest",
+        /// Asks every endpoint whether it is ready. Without it every endpoint counts as ready.
+        "healthCheck" optional health_check: HealthCheck,
+        /// Takes endpoints out that fail requests.
+        "outliers" optional outliers: Outliers,
+        /// How long to wait for a backend.
+        "timeouts" optional timeouts: Timeouts,
+        /// What is tried again.
+        "retries" optional retries: Retries,
+        /// What keeps a user on one version.
+        "session" optional session: Session,
+        /// What becomes of a version's share when none of its endpoints is ready: `none` answers 503, `stable` gives it to stable.
+        "failover" optional failover: model::Failover = "none",
+        /// Endpoints that join get a rising share over this time; `0s` switches it off.
+        "slowStart" optional slow_start: Duration = "0s",
+        /// Requests in flight per endpoint; 0 is no limit.
+        "maxInFlight" optional max_in_flight: u64 = "0",
+        /// Sends copies of requests to a version that nobody sees.
+        "shadow" optional shadow: Shadow,
+        /// What was promised, and what happens when it is not kept.
+        "slo" optional slo: Slo,
+        /// How a new version comes in.
+        "rollout" optional rollout: Rollout,
+    }
+}
+
+record! {
+    /// One running release of a service.
+    Version, "a version" {
+        /// What is deployed; with the version's name it is the candidate's identity. Left out, it is the version's name.
+        "release" optional release: String,
+        /// `host:port`, `http://host:port` or `https://host:port`.
+        "endpoints" required endpoints: Vec<At<String>>,
+        /// `http1`, `http2` or `auto` (ALPN over TLS, HTTP/1.1 otherwise).
+        "protocol" optional protocol: model::UpstreamProtocol = "auto",
+        /// How the certificates of `https://` endpoints are verified.
+        "tls" optional tls: UpstreamTls,
+    }
+}
+
+words!(model::UpstreamProtocol, "protocol of a version" {
+    "http1" => model::UpstreamProtocol::Http1,
+    "http2" => model::UpstreamProtocol::Http2,
+    "auto" => model::UpstreamProtocol::Auto,
+});
+
+record! {
+    /// How the certificates of `https://` endpoints are verified.
+    UpstreamTls, "`tls` of a version" {
+        /// Authorities to trust instead of the system's, PEM.
+        "caFile" optional ca_file: String,
+        /// The name to ask for and to verify, instead of the endpoint's host.
+        "serverName" optional server_name: String,
+    }
+}
+
+words!(model::LoadBalancing, "load balancing" {
+    "roundRobin" => model::LoadBalancing::RoundRobin,
+    "leastRequest" => model::LoadBalancing::LeastRequest,
+});
+
+words!(model::Failover, "failover" {
+    "none" => model::Failover::None,
+    "stable" => model::Failover::Stable,
+});
+
+record! {
+    /// Asks every endpoint whether it is ready: one of `path`, `tcp` and `grpc`.
+    HealthCheck, "a health check" {
+        /// Ready when `GET` of this path is answered 200 to 399.
+        "path" optional path: String,
+        /// The `Host` header to send with `path`. Left out, it is the endpoint.
+        "host" optional host: String,
+        /// Ready when a connection opens.
+        "tcp" optional tcp: bool,
+        /// Ready when the gRPC health service says `SERVING`.
+        "grpc" optional grpc: GrpcCheck,
+        /// From one check to the next.
+        "interval" optional interval: Duration = "2s",
+        /// A check that takes longer has failed.
+        "timeout" optional timeout: Duration = "1s",
+        /// Failed checks in a row that take an endpoint out.
+        "unhealthyAfter" optional unhealthy_after: u64 = "2",
+        /// Good checks in a row that bring it back.
+        "healthyAfter" optional healthy_after: u64 = "2",
+    }
+}
+
+record! {
+    /// A check by the gRPC health protocol.
+    GrpcCheck, "`grpc` of a health check" {
+        /// The service to ask for; empty asks for the server as a whole.
+        "service" optional service: String = "",
+    }
+}
+
+record! {
+    /// Takes endpoints out that fail requests.
+    Outliers, "`outliers`" {
+        /// Failed requests in a row that take an endpoint out; 0 switches this off.
+        "consecutiveFailures" optional consecutive_failures: u64 = "5",
+        /// How long it stays out.
+        "ejectFor" optional eject_for: Duration = "30s",
+        /// The share of a version's endpoints that may be out at once.
+        "maxEjected" optional max_ejected: Share = "50%",
+    }
+}
+
+record! {
+    /// How long to wait for a backend.
+    Timeouts, "`timeouts`" {
+        /// For a connection, its TLS handshake included.
+        "connect" optional connect: Duration = "1s",
+        /// From the request's last byte to the head of the answer.
+        "response" optional response: Duration = "30s",
+        /// Between two bytes of a body, of an upgraded connection, and of a connection that is kept.
+        "idle" optional idle: Duration = "60s",
+    }
+}
+
+record! {
+    /// What is tried again, on another endpoint of the same version.
+    Retries, "`retries`" {
+        /// Beyond the first; 0 switches retries off.
+        "attempts" optional attempts: u64 = "1",
+        /// `connectFailure`, `reset`, `timeout`, or a status like `\"503\"`. All but the first only for idempotent requests.
+        "on" optional on: Vec<At<String>> = "[\"connectFailure\", \"reset\"]",
+        /// Retries as a share of the requests in flight.
+        "budget" optional budget: Share = "20%",
+    }
+}
+
+record! {
+    /// What keeps a user on one version, on both sides of the split.
+    Session, "`session`" {
+        /// `cookie`, `header`, `clientIp` or `none`.
+        "by" required by: SessionKind,
+        /// The cookie's or header's name. A cookie's default is `serin_` and the service's name.
+        "name" optional name: String,
+        /// How long a cookie lasts.
+        "ttl" optional ttl: Duration = "1h",
+        /// The key that signs cookies. Without it a key is made and kept in the state folder.
+        "keyFile" optional key_file: String,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionKind {
+    None,
+    Cookie,
+    Header,
+    ClientIp,
+}
+
+words!(SessionKind, "kind of session" {
+    "cookie" => SessionKind::Cookie,
+    "header" => SessionKind::Header,
+    "clientIp" => SessionKind::ClientIp,
+    "none" => SessionKind::None,
+});
+
+record! {
+    /// Sends copies of requests to a version that nobody sees.
+    Shadow, "`shadow`" {
+        /// The version that receives copies.
+        "to" required to: String,
+        /// The share of requests that is copied.
+        "percent" optional percent: BasisPoints = "100%",
+        /// Methods that are copied. Anything beyond GET, HEAD and OPTIONS needs `allowUnsafe: true`.
+        "methods" optional methods: Vec<At<String>> = "[\"GET\", \"HEAD\"]",
+        /// Copy methods that may write. The shadow version must not share a database with stable.
+        "allowUnsafe" optional allow_unsafe: bool = "false",
+        /// Requests with a larger body are not copied.
+        "maxBody" optional max_body: Size = "256KiB",
+        /// Copies that take longer are given up.
+        "timeout" optional timeout: Duration = "5s",
+        /// Copies in flight; more are dropped and counted.
+        "maxInFlight" optional max_in_flight: u64 = "256",
+        /// What copies do not carry.
+        "redact" optional redact: Redact,
+        /// How answers are compared. Without it they are not.
+        "compare" optional compare: Compare,
+    }
+}
+
+record! {
+    /// What copies do not carry.
+    Redact, "`redact`" {
+        /// Header names. `[]` sends them all.
+        "headers" optional headers: Vec<At<String>> = "[\"authorization\", \"cookie\", \"proxy-authorization\"]",
+        /// JSON paths in request bodies, `$.card.number`.
+        "json" optional json: Vec<At<String>> = "[]",
+    }
+}
+
+record! {
+    /// How the shadow's answers are compared with stable's.
+    Compare, "`compare`" {
+        /// Compare statuses.
+        "status" optional status: bool = "true",
+        /// Compare these headers.
+        "headers" optional headers: Vec<At<String>> = "[]",
+        /// `json` compares values, `bytes` compares bytes, `none` does not compare bodies.
+        "body" optional body: model::CompareBody = "none",
+        /// JSON paths that may differ, `$.generatedAt`.
+        "ignore" optional ignore: Vec<At<String>> = "[]",
+        /// Ask stable twice for some safe requests, and leave out what differs by itself.
+        "noise" optional noise: bool = "false",
+    }
+}
+
+words!(model::CompareBody, "comparison of bodies" {
+    "none" => model::CompareBody::None,
+    "bytes" => model::CompareBody::Bytes,
+    "json" => model::CompareBody::Json,
+});
+
+record! {
+    /// What was promised, and what happens when it is not kept.
+    Slo, "`slo`" {
+        /// The time over which the error budget is counted.
+        "window" optional window: Duration = "30d",
+        /// The share of requests that are good.
+        "availability" optional availability: Availability,
+        /// The share of requests that are fast.
+        "latency" optional latency: LatencyObjective,
+        /// How fast the budget may burn. Left out, they are `fast`, `slow` and `drip`; `[]` switches them off.
+        "burnRates" optional burn_rates: Vec<At<BurnRate>>,
+        /// What the budget that is left permits.
+        "budgetPolicy" optional budget_policy: BudgetPolicy,
+    }
+}
+
+record! {
+    /// The share of requests that are good.
+    Availability, "`availability`" {
+        /// Above 0% and below 100%.
+        "objective" optional objective: Share = "99.9%",
+        /// Statuses that are bad, `5xx` or `\"503\"`. Aborted and truncated answers always are.
+        "bad" optional bad: Vec<At<String>> = "[\"5xx\"]",
+    }
+}
+
+record! {
+    /// The share of requests that are fast.
+    LatencyObjective, "`latency` of an `slo`" {
+        /// Above 0% and below 100%.
+        "objective" required objective: Share,
+        /// How fast, to the head of the answer.
+        "under" required under: Duration,
+    }
+}
+
+record! {
+    /// A pace at which the error budget may not burn. Both windows must exceed it.
+    BurnRate, "a burn rate" {
+        /// Names the rule in logs, metrics and messages.
+        "name" required name: String,
+        /// How many times as fast as the budget allows.
+        "above" required above: f64,
+        /// The long window and the short one, `[1h, 5m]`.
+        "windows" required windows: Vec<At<Duration>>,
+        /// `rollback`, `pause` or `notify`.
+        "action" optional action: BurnAction = "notify",
+        /// `P1`, `P2` or `P3`.
+        "severity" optional severity: Severity = "P3",
+    }
+}
+
+words!(BurnAction, "action" {
+    "rollback" => BurnAction::Rollback,
+    "pause" => BurnAction::Pause,
+    "notify" => BurnAction::Notify,
+});
+
+words!(Severity, "severity" {
+    "P1" => Severity::P1,
+    "P2" => Severity::P2,
+    "P3" => Severity::P3,
+});
+
+record! {
+    /// What the budget that is left permits.
+    BudgetPolicy, "`budgetPolicy`" {
+        /// Below this share no rollout starts or advances without a person.
+        "freezeBelow" optional freeze_below: Share = "10%",
+        /// Below this share every step waits for a confirmation.
+        "confirmBelow" optional confirm_below: Share = "50%",
+    }
+}
