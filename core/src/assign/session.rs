@@ -132,10 +132,14 @@ fn named(rollout: &InForce, token: Token<'_>) -> u16 {
     if *token.version == rollout.candidate { CANDIDATE } else { STABLE }
 }
 
-/// The candidate, the last part, owns the low buckets; the parts before it follow downwards.
+/// The candidate owns the low buckets. At rest weights may name any versions: the last part owns
+/// the low buckets there, and the parts before it follow upwards.
 fn part_of_bucket(split: &Split, key: u64) -> u16 {
-    let salt = split.rollout.as_ref().map_or(0, |r| r.salt);
-    let bucket = bucket(salt, key);
+    if let Some(rollout) = &split.rollout {
+        let on_candidate = bucket(rollout.salt, key) < rollout.weight.get();
+        return if on_candidate { CANDIDATE } else { STABLE };
+    }
+    let bucket = bucket(0, key);
     let mut edge = 0;
     for (part, weight) in split.weights.parts().iter().enumerate().rev() {
         edge += weight.1.get();

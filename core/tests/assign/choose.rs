@@ -16,7 +16,7 @@ const BEFORE: Epoch = Epoch(16);
 
 fn with(weight: u16, change: impl FnOnce(&mut InForce)) -> Split {
     let mut split = rollout(weight);
-    change(split.rollout.as_mut().unwrap());
+    change(split.rollout.as_mut().expect("a rollout"));
     split
 }
 
@@ -60,7 +60,7 @@ fn known(split: &Split, key: u64) -> Choice {
 
 /// A user whose bucket in [`rollout`] lies within these edges.
 fn user(low: u16, high: u16) -> u64 {
-    (0..).find(|key| (low..high).contains(&bucket(0x5e81, *key))).unwrap()
+    (0..).find(|key| (low..high).contains(&bucket(0x5e81, *key))).expect("some user")
 }
 
 // --- every user ------------------------------------------------------------------------------

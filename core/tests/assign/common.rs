@@ -20,25 +20,21 @@ impl Random {
     pub(crate) fn word(&mut self) -> u32 {
         (self.next() >> 32) as u32
     }
-
-    pub(crate) fn below(&mut self, count: u64) -> u64 {
-        self.next() % count
-    }
 }
 
 pub(crate) fn points(weight: u16) -> BasisPoints {
-    BasisPoints::new(weight).unwrap()
+    BasisPoints::new(weight).expect("a weight")
 }
 
 pub(crate) fn version(name: &str) -> VersionName {
-    VersionName::new(name).unwrap()
+    VersionName::new(name).expect("a name")
 }
 
 /// Weights of `v0`, `v1`, … that are given in order.
 pub(crate) fn weights(parts: &[u16]) -> Weights {
     assert_eq!(parts.iter().sum::<u16>(), WHOLE);
     let part = |(i, weight): (usize, &u16)| (version(&format!("v{i}")), points(*weight));
-    Weights::new(parts.iter().enumerate().map(part).collect()).unwrap()
+    Weights::new(parts.iter().enumerate().map(part).collect()).expect("the whole")
 }
 
 /// `v1` against `v0` at this weight.
@@ -47,7 +43,7 @@ pub(crate) fn two(weight: u16) -> Weights {
 }
 
 pub(crate) fn service() -> ServiceName {
-    ServiceName::new("checkout").unwrap()
+    ServiceName::new("checkout").expect("a name")
 }
 
 /// A rollout of `v42` against `v41`, its seventeenth.

@@ -1,8 +1,9 @@
 //! Buckets of users.
 
-use crate::common::{Random, rollout, service};
+use crate::common::{Random, rollout, service, version, weights};
 use serin_core::assign::{Client, bucket, choose, key_of, salt_of};
 use serin_core::ids::{Epoch, RolloutId};
+use serin_core::split::Split;
 use serin_core::weights::WHOLE;
 use std::collections::BTreeSet;
 
@@ -33,6 +34,26 @@ fn lowering_a_weight_moves_only_those_it_must() {
     let at = |weight, key| choose(&rollout(weight), Client::Keyed { key }).part;
     for key in keys().take(10_000) {
         assert!(at(1_000, key) <= at(5_000, key));
+    }
+}
+
+/// Weights without a rollout, such as an operator sets by hand, are sticky too.
+#[test]
+fn users_keep_to_weights_that_no_rollout_set() {
+    let split_of = |parts: &[u16]| Split {
+        weights: weights(parts),
+        ..Split::at_rest(service(), version("v0"))
+    };
+    let at = |split: &Split, key| choose(split, Client::Keyed { key }).part;
+    let (before, after) = (split_of(&[7_000, 2_000, 1_000]), split_of(&[5_000, 2_000, 3_000]));
+    let mut got = [0u32; 3];
+    for key in keys() {
+        let part = at(&before, key);
+        got[usize::from(part)] += 1;
+        assert!(at(&after, key) >= part, "moved back");
+    }
+    for (got, due) in got.iter().zip([70_000.0, 20_000.0, 10_000.0]) {
+        assert!((f64::from(*got) / due - 1.0).abs() < 0.05, "{got} of {due}");
     }
 }
 
