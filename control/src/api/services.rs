@@ -8,25 +8,19 @@ use crate::view::{ServiceView, Snapshot, Why};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use serde::Serialize;
+use axum::response::{IntoResponse, Response};
 use serin_core::ids::ServiceName;
 use std::sync::Arc;
-use utoipa::ToSchema;
 
-/// Services in the order of their names.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Services {
-    services: Vec<ServiceView>,
-}
-
-/// All services
+/// All services, and what concerns them all
+///
+/// One moment, read at once: nothing in it is older than the rest.
 #[utoipa::path(
     get, path = "/v1/services", tag = "services",
-    responses((status = 200, body = Services))
+    responses((status = 200, body = Snapshot))
 )]
-pub(crate) async fn list(State(api): State<Api>) -> Json<Services> {
-    Json(Services { services: api.handle().snapshot().services.clone() })
+pub(crate) async fn list(State(api): State<Api>) -> Response {
+    Json(&*api.handle().snapshot()).into_response()
 }
 
 /// One service

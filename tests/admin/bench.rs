@@ -1,0 +1,245 @@
+//! An admin server in this process, in front of control with a data plane that does nothing.
+
+use serin_config::model::{
+    AccessLog, AccessLogFormat, AccessLogTo, Admin, AdminAddress, Config, Endpoint, EndpointHost,
+    Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
+    Token, UpstreamProtocol, UpstreamTls, Version,
+};
+use serin_control::api::{Api, Hooks, bind};
+use serin_control::{Control, Handle, Options};
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::slo::Objectives;
+use serin_core::split::Split;
+use serin_core::weights::BasisPoints;
+use serin_testkit::{Answer, Connection};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) struct Bench {
+    pub(crate) address: SocketAddr,
+    pub(crate) control: Control,
+    pub(crate) api: Api,
+    pub(crate) state: tempfile::TempDir,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
+
+impl Bench {
+    pub(crate) async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with_tokens(tokens: &[(Role, &str)]) -> Self {
+        Self::with(|config| config.admin.tokens = tokens.iter().map(token).collect()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let state = serin_testkit::temp_dir();
+        let mut config = config(state.path());
+        change(&mut config);
+        let admin = config.admin.clone();
+        let control = Control::start(Arc::new(config), Arc::new(Idle), Options::default());
+        let control = control.expect("control starts");
+        let api = Api::new(control.handle(), &admin, hooks());
+        let bound = bind(&admin).await.expect("an admin address");
+        let address = bound.address().parse().expect("a TCP address");
+        let served = tokio::spawn(bound.serve(api.clone(), std::future::pending()));
+        Self { address, control, api, state, served }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.control.handle()
+    }
+
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::http1(self.address, &self.address.to_string()).await
+    }
+
+    /// One request on a connection of its own, with headers in place of the usual ones.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut connection = self.connect().await;
+        let mut request = connection.request(method, path, body.to_owned());
+        if !body.is_empty() {
+            request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        }
+        for (name, value) in headers {
+            let name: hyper::header::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        connection.send(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, &[], body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &str) -> Answer {
+        self.ask("PUT", path, &[], body).await
+    }
+}
+
+/// The detail of a problem; panics when the answer is none.
+#[track_caller]
+pub(crate) fn detail(answer: &Answer, status: u16) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = answer.json();
+    assert_eq!(problem["status"], status);
+    assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:serin:problem:")));
+    problem["detail"].as_str().expect("a detail").to_owned()
+}
+
+pub(crate) fn token((role, value): &(Role, &str)) -> Token {
+    let name = match role {
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+    };
+    Token {
+        role: *role,
+        secret: Secret::new(format!("/run/secrets/{name}").into(), (*value).to_owned()),
+    }
+}
+
+pub(crate) fn hooks() -> Hooks {
+    Hooks {
+        reload: Arc::new(|| Ok(Vec::new())),
+        check: Arc::new(|_| Ok(Vec::new())),
+        not_ready: Arc::new(|| None),
+    }
+}
+
+/// One service, `checkout`, with stable `v41` and a version `v42` that its rollout brings in.
+fn config(state: &Path) -> Config {
+    let service = service();
+    Config {
+        listeners: Vec::new(),
+        admin: Admin {
+            address: AdminAddress::Tcp("127.0.0.1:0".parse().unwrap()),
+            tokens: Vec::new(),
+            hosts: Vec::new(),
+        },
+        state_dir: state.to_owned(),
+        services: [(service.name.clone(), service)].into(),
+        routes: Vec::new(),
+        access_log: AccessLog {
+            format: AccessLogFormat::Off,
+            to: AccessLogTo::Stdout,
+            sample: BasisPoints::WHOLE,
+        },
+        tracing: None,
+        notifications: Vec::new(),
+        lanes: Lanes::Both,
+        hash: "cafe".to_owned(),
+    }
+}
+
+fn service() -> Service {
+    let version = |name: &str, port| Version {
+        name: VersionName::new(name).unwrap(),
+        release: format!("release of {name}"),
+        endpoints: vec![Endpoint {
+            host: EndpointHost::Ip("127.0.0.1".parse().unwrap()),
+            port,
+            tls: false,
+        }],
+        protocol: UpstreamProtocol::Http1,
+        tls: UpstreamTls::default(),
+    };
+    let second = Duration::from_secs(1);
+    Service {
+        name: ServiceName::new("checkout").unwrap(),
+        stable: VersionName::new("v41").unwrap(),
+        versions: vec![version("v41", 1), version("v42", 2)],
+        load_balancing: LoadBalancing::LeastRequest,
+        health_check: None,
+        outliers: Outliers { consecutive_failures: 5, eject_for: second * 30, max_ejected: 0.5 },
+        timeouts: Timeouts { connect: second, response: second * 30, idle: second * 60 },
+        retries: Retries { attempts: 1, on: Vec::new(), budget: 0.2 },
+        session: SessionBy::None,
+        failover: Failover::None,
+        slow_start: Duration::ZERO,
+        max_in_flight: 0,
+        shadow: None,
+        objectives: Objectives::default(),
+        rollout: Some(plan()),
+    }
+}
+
+fn plan() -> serin_core::rollout::Plan {
+    use serin_core::rollout::{
+        Demand, Harm, OnRollback, OnTooFew, Plan, Regression, Start, Step, Strategy,
+    };
+    let hour = Duration::from_secs(3600);
+    let step = |points| Step {
+        weight: BasisPoints::new(points).unwrap(),
+        hold: hour,
+        of: serin_core::split::Scope::All,
+    };
+    Plan {
+        to: VersionName::new("v42").unwrap(),
+        release: "release of v42".to_owned(),
+        strategy: Strategy::Canary,
+        start: Start::Manual,
+        steps: vec![step(1000), step(5000), step(10_000)],
+        evidence: Demand {
+            false_alarm: 0.001,
+            min_requests: 500,
+            on_too_few: OnTooFew::Hold,
+            give_up_after: hour * 24,
+        },
+        regression: Regression { errors: 1.5, latency: 0.2 },
+        guards: Vec::new(),
+        harm: Harm::default(),
+        rescue: false,
+        gates: Vec::new(),
+        windows: Vec::new(),
+        on_rollback: OnRollback::Revoke,
+        dark: None,
+    }
+}
+
+/// A data plane without traffic, all of whose endpoints are ready.
+struct Idle;
+
+impl DataPlane for Idle {
+    fn publish(&self, _: Arc<Split>) {}
+
+    fn heartbeat(&self) {}
+
+    fn counts(&self, _: &ServiceName) -> Option<ServiceCounts> {
+        Some(ServiceCounts::default())
+    }
+
+    fn latencies(&self, _: &ServiceName) -> Option<ServiceLatencies> {
+        Some(ServiceLatencies::default())
+    }
+
+    fn readiness(&self, _: &ServiceName) -> Vec<Readiness> {
+        let ready =
+            |name: &str| Readiness { version: VersionName::new(name).unwrap(), ready: 1, total: 1 };
+        vec![ready("v41"), ready("v42")]
+    }
+
+    fn bad_samples(&self, _: &ServiceName, _: &VersionName) -> Vec<BadSample> {
+        Vec::new()
+    }
+}

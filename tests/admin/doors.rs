@@ -1,0 +1,173 @@
+//! Who gets in: addresses, hosts, origins, tokens, roles, media types, sizes, rates.
+
+use crate::bench::{Bench, detail, token};
+use serin_config::model::{Admin, AdminAddress, Role};
+use serin_control::api::bind;
+use std::os::unix::fs::PermissionsExt;
+
+const BOTH: [(Role, &str); 2] = [(Role::Viewer, "look-4f1c"), (Role::Operator, "touch-9b2e")];
+const RESUME: &str = "/v1/services/checkout/rollout/resume";
+
+#[tokio::test]
+async fn a_missing_or_wrong_token_is_refused_and_says_how_to_send_one() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    let missing = bench.get("/v1/services").await;
+    assert!(detail(&missing, 401).contains("--token-file"));
+    assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"serin\""));
+    for wrong in ["Bearer nope", "Bearer look-4f1", "Bearer ", "Basic bG9vazo=", "look-4f1c"] {
+        let answer = bench.ask("GET", "/v1/services", &[("authorization", wrong)], "").await;
+        detail(&answer, 401);
+    }
+    let unknown = bench.get("/v1/no/such/thing").await;
+    detail(&unknown, 401);
+}
+
+#[tokio::test]
+async fn a_viewer_reads_and_an_operator_changes() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    let viewer = ("authorization", "Bearer look-4f1c");
+    let operator = ("authorization", "Bearer touch-9b2e");
+    for role in [viewer, operator] {
+        assert_eq!(bench.ask("GET", "/v1/services", &[role], "").await.status, 200);
+    }
+    let refused = bench.ask("POST", RESUME, &[viewer], "").await;
+    assert_eq!(detail(&refused, 403), "viewer has the role viewer; POST needs an operator's token");
+    let heard = bench.ask("POST", RESUME, &[operator], "").await;
+    assert_eq!(heard.status, 409, "no rollout runs: {}", heard.text());
+}
+
+#[tokio::test]
+async fn tokens_can_be_replaced_while_it_runs() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    let admin = Admin {
+        address: AdminAddress::Tcp(bench.address),
+        tokens: vec![token(&(Role::Viewer, "fresh"))],
+        hosts: Vec::new(),
+    };
+    bench.api.reconfigure(&admin);
+    let with = async |token| bench.ask("GET", "/v1/dora", &[("authorization", token)], "").await;
+    assert_eq!(with("Bearer look-4f1c").await.status, 401);
+    assert_eq!(with("Bearer fresh").await.status, 200);
+}
+
+#[tokio::test]
+async fn probes_metrics_page_and_document_need_no_token() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    for open in ["/livez", "/readyz", "/metrics", "/", "/openapi.json"] {
+        assert_eq!(bench.get(open).await.status, 200, "{open}");
+    }
+}
+
+#[tokio::test]
+async fn a_rebound_name_is_refused_everywhere() {
+    let bench = Bench::open().await;
+    for path in ["/v1/services", "/metrics", "/", "/readyz", "/nothing"] {
+        let answer = bench.ask("GET", path, &[("host", "evil.example:9901")], "").await;
+        assert!(detail(&answer, 403).contains("admin.hosts"), "{path}");
+    }
+    for own in ["localhost", "127.0.0.1:1", "[::1]:9901"] {
+        assert_eq!(bench.ask("GET", "/v1/services", &[("host", own)], "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_changes_nothing() {
+    let bench = Bench::open().await;
+    let own = format!("http://{}", bench.address);
+    for foreign in ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"] {
+        let put =
+            bench.ask("PUT", "/v1/freeze", &[("origin", foreign)], r#"{"frozen":true}"#).await;
+        detail(&put, 403);
+        let post = bench.ask("POST", RESUME, &[("origin", foreign)], "").await;
+        detail(&post, 403);
+        let read = bench.ask("GET", "/v1/services", &[("origin", foreign)], "").await;
+        assert_eq!(read.header("access-control-allow-origin"), None);
+    }
+    let cross = bench.ask("POST", RESUME, &[("sec-fetch-site", "cross-site")], "").await;
+    detail(&cross, 403);
+    let ours = bench.ask("POST", RESUME, &[("origin", &own)], "").await;
+    assert_eq!(ours.status, 409, "heard, and no rollout runs: {}", ours.text());
+    assert!(bench.handle().snapshot().freeze.is_none());
+}
+
+#[tokio::test]
+async fn only_json_is_accepted() {
+    let bench = Bench::open().await;
+    let form = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/jsonp",
+    ];
+    for kind in form {
+        let answer = bench.ask("PUT", "/v1/freeze", &[("content-type", kind)], "{}").await;
+        detail(&answer, 415);
+        let empty = bench.ask("POST", RESUME, &[("content-type", kind)], "").await;
+        detail(&empty, 415);
+    }
+    let json = [("content-type", "Application/JSON; charset=utf-8")];
+    assert_eq!(bench.ask("POST", RESUME, &json, "{}").await.status, 409);
+}
+
+#[tokio::test]
+async fn a_body_has_a_bound() {
+    let bench = Bench::open().await;
+    let body = format!("{{\"reason\":\"{}\"}}", "x".repeat(70_000));
+    detail(&bench.post(RESUME, &body).await, 413);
+}
+
+#[tokio::test]
+async fn too_many_requests_from_one_address_are_refused_with_a_time_to_wait() {
+    let bench = Bench::open().await;
+    let mut connection = bench.connect().await;
+    for _ in 0..100_000 {
+        let answer = connection.get("/v1/freeze").await;
+        if answer.status == 429 {
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert_eq!(connection.get("/livez").await.status, 200, "probes are spared");
+            return;
+        }
+        assert_eq!(answer.status, 200);
+    }
+    panic!("100,000 requests in a row were answered");
+}
+
+#[tokio::test]
+async fn an_address_that_everybody_reaches_needs_a_token() {
+    let mut admin = Admin {
+        address: AdminAddress::Tcp("0.0.0.0:0".parse().unwrap()),
+        tokens: Vec::new(),
+        hosts: Vec::new(),
+    };
+    let refused = bind(&admin).await.expect_err("no token").to_string();
+    assert!(refused.contains("admin.tokens is empty"), "{refused}");
+    admin.tokens = vec![token(&(Role::Viewer, "look"))];
+    assert!(bind(&admin).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
+    let folder = serin_testkit::temp_dir();
+    let path = folder.path().join("admin.sock");
+    let admin =
+        Admin { address: AdminAddress::Unix(path.clone()), tokens: Vec::new(), hosts: Vec::new() };
+    let bench = Bench::open().await;
+    let bound = bind(&admin).await.expect("a socket");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(bind(&admin).await.expect_err("taken").to_string().contains("another process answers"));
+
+    let api = serin_control::api::Api::new(bench.handle(), &admin, crate::bench::hooks());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let served = tokio::spawn(bound.serve(api, async {
+        let _ = stopped.await;
+    }));
+    let stream = tokio::net::UnixStream::connect(&path).await.expect("a connection");
+    let mut connection = serin_testkit::Connection::http1_over(stream, "any.name").await;
+    assert_eq!(connection.get("/v1/services").await.status, 200);
+    drop(connection);
+    stop.send(()).expect("it still serves");
+    served.await.expect("it ends");
+    assert!(!path.exists(), "the socket goes with its server");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and leaves nothing behind");
+    bind(&admin).await.expect("the path is free again");
+}
