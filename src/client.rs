@@ -37,7 +37,9 @@ impl FromStr for Address {
             return Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into()));
         }
         if text.starts_with("https://") {
-            return Err("the admin API speaks plain HTTP; use a tunnel, and its address here".into());
+            return Err(
+                "the admin API speaks plain HTTP; use a tunnel, and its address here".into()
+            );
         }
         let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
         match host.rsplit_once(':') {

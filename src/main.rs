@@ -1,6 +1,7 @@
 //! The one binary. Everything it can do is a verb in `cli/`.
 
 mod cli;
+mod client;
 
 use std::process::ExitCode;
 

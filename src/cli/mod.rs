@@ -2,8 +2,21 @@
 
 mod check;
 mod completions;
+mod diff;
+mod dora;
+mod follow;
+mod freeze;
+mod health;
 mod output;
+mod remote;
+mod report;
+mod rollout;
 mod schema;
+mod span;
+mod status;
+mod weights;
+mod why;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -15,6 +28,10 @@ pub(crate) enum Exit {
     Done = 0,
     Error = 1,
     InvalidConfiguration = 2,
+    RolledBack = 3,
+    /// Paused, holding, inconclusive: somebody or something has to come.
+    Waiting = 4,
+    TimedOut = 5,
 }
 
 /// A traffic-shifting edge proxy.
@@ -28,6 +45,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Check(check::Args),
+    Diff(diff::Args),
+    Status(status::Args),
+    Rollout(rollout::Args),
+    Weights(weights::Args),
+    Why(why::Args),
+    Report(report::Args),
+    Dora(dora::Args),
+    Freeze(freeze::Args),
+    Health(health::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -39,6 +65,15 @@ pub(crate) fn run() -> ExitCode {
     };
     let exit = match cli.verb {
         Verb::Check(args) => check::run(&args),
+        Verb::Diff(args) => diff::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Rollout(args) => rollout::run(&args),
+        Verb::Weights(args) => weights::run(&args),
+        Verb::Why(args) => why::run(&args),
+        Verb::Report(args) => report::run(&args),
+        Verb::Dora(args) => dora::run(&args),
+        Verb::Freeze(args) => freeze::run(&args),
+        Verb::Health(args) => health::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => {
             completions::run(&args, &mut <Cli as clap::CommandFactory>::command())

@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 use serde::Serialize;
-use serin_config::Style;
+pub(crate) use serin_config::Style;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -11,10 +12,75 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Colour only ever repeats what the words say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Bold,
+    Red,
+    Yellow,
+    Green,
+}
+
 /// Colour on a terminal, unless NO_COLOR is set (<https://no-color.org>).
 pub(crate) fn style_of(stream: &impl IsTerminal) -> Style {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if stream.is_terminal() && !no_color { Style::Coloured } else { Style::Plain }
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if stream.is_terminal() && !no_color && !dumb { Style::Coloured } else { Style::Plain }
+}
+
+pub(crate) fn paint(style: Style, colour: Colour, text: &str) -> String {
+    let code = match colour {
+        Colour::Bold => 1,
+        Colour::Red => 31,
+        Colour::Yellow => 33,
+        Colour::Green => 32,
+    };
+    match style {
+        Style::Plain => text.to_owned(),
+        Style::Coloured => format!("\x1b[{code}m{text}\x1b[0m"),
+    }
+}
+
+/// Columns and lines of the terminal; 80 by 24 where there is none.
+pub(crate) fn size() -> (usize, usize) {
+    match terminal_size::terminal_size() {
+        Some((terminal_size::Width(width), terminal_size::Height(height))) => {
+            (usize::from(width).max(20), usize::from(height).max(5))
+        }
+        None => (80, 24),
+    }
+}
+
+/// How wide text is set: never so wide that the eye loses the line.
+pub(crate) fn width() -> usize {
+    size().0.min(100)
+}
+
+/// The part of a line that fits; escapes take no width.
+pub(crate) fn cut(line: &str, width: usize) -> String {
+    let mut cut = String::new();
+    let mut used = 0;
+    let mut escape = false;
+    for c in line.chars() {
+        match c {
+            '\x1b' => escape = true,
+            'm' if escape => {
+                escape = false;
+                cut.push(c);
+                continue;
+            }
+            _ => {}
+        }
+        if !escape {
+            if used == width {
+                // What follows may only be the end of a colour.
+                continue;
+            }
+            used += 1;
+        }
+        cut.push(c);
+    }
+    cut
 }
 
 /// Pretty JSON and a line break. A reader that has gone away is no error.
@@ -24,10 +90,39 @@ pub(crate) fn json(value: &impl Serialize) {
     }
 }
 
+/// JSON on one line, for streams of documents.
+pub(crate) fn json_line(value: &impl Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(&text);
+    }
+}
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the reader of our output has gone away.
+pub(crate) fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}
+
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_by_what_is_seen_of_it() {
+        assert_eq!(cut("abcdef", 3), "abc");
+        assert_eq!(cut("\x1b[31mabcdef\x1b[0m", 3), "\x1b[31mabc\x1b[0m");
+        assert_eq!(cut("ab", 3), "ab");
+    }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Bench {
     pub(crate) address: SocketAddr,
     pub(crate) control: Control,
     pub(crate) api: Api,
-    pub(crate) state: tempfile::TempDir,
+    /// Goes away with the bench.
+    _state: tempfile::TempDir,
     served: tokio::task::JoinHandle<()>,
 }
 
@@ -53,7 +54,7 @@ impl Bench {
         let bound = bind(&admin).await.expect("an admin address");
         let address = bound.address().parse().expect("a TCP address");
         let served = tokio::spawn(bound.serve(api.clone(), std::future::pending()));
-        Self { address, control, api, state, served }
+        Self { address, control, api, _state: state, served }
     }
 
     pub(crate) fn handle(&self) -> Handle {

@@ -1,0 +1,153 @@
+//! `serin diff`: what a configuration would change in the running instance.
+//!
+//! Both sides are written out with every default, so what is shown is what would be
+//! different, however it is written. Secrets are compared by the file they come from.
+
+use super::remote::{Remote, finish};
+use super::words::plain;
+use super::{Exit, output};
+use crate::client::Failure;
+use serde::Serialize;
+use serde_json::Value;
+use serin_config::{Options, render_all};
+use std::path::PathBuf;
+
+/// Show what a configuration would change in the running instance
+///
+/// Exit codes: 0 compared (with --exit-code: 0 only when equal, otherwise 1), 2 the
+/// configuration is invalid.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file, or a folder whose *.yaml files are read together
+    path: PathBuf,
+    /// Exit with 1 when there is a difference
+    #[arg(long)]
+    exit_code: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Change {
+    /// Like `services.checkout.rollout.steps[1].weight`.
+    path: String,
+    /// In the running instance; absent when it is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<Value>,
+    /// In the given configuration; absent when it goes away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<Value>,
+}
+
+pub(crate) fn run(args: &Args) -> Exit {
+    let loaded = match serin_config::load(&args.path, &Options::default()) {
+        Ok(loaded) => loaded,
+        Err(refused) => {
+            output::note(&render_all(&refused.faults, output::style_of(&std::io::stderr())));
+            return Exit::InvalidConfiguration;
+        }
+    };
+    finish(compare(args, &serin_config::effective(&loaded.config)))
+}
+
+fn compare(args: &Args, wanted: &Value) -> Result<Exit, Failure> {
+    let running: Value = args.remote.client()?.get("/v1/config")?.read()?;
+    let mut changes = Vec::new();
+    walk(String::new(), Some(&running["config"]), Some(wanted), &mut changes);
+    if args.remote.is_json() {
+        output::json(&changes);
+    } else if changes.is_empty() {
+        output::line("no difference");
+    } else {
+        changes.iter().for_each(|change| output::line(&text(change)));
+    }
+    Ok(if args.exit_code && !changes.is_empty() { Exit::Error } else { Exit::Done })
+}
+
+/// Objects are compared by key and lists of named things by name, so that a new route at the top
+/// is one change and not a hundred.
+fn walk(path: String, from: Option<&Value>, to: Option<&Value>, changes: &mut Vec<Change>) {
+    if from == to {
+        return;
+    }
+    match (from, to) {
+        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                walk(path, a.get(key), b.get(key), changes);
+            }
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => match (named(a), named(b)) {
+            (Some(a), Some(b)) => {
+                let new = b.iter().filter(|(name, _)| !a.iter().any(|(n, _)| n == name));
+                let names: Vec<&str> = a.iter().chain(new).map(|(name, _)| *name).collect();
+                for name in names {
+                    let of = |all: &[(&str, &'_ Value)]| -> Option<Value> {
+                        all.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).clone())
+                    };
+                    walk(format!("{path}[{name}]"), of(&a).as_ref(), of(&b).as_ref(), changes);
+                }
+            }
+            _ => {
+                for i in 0..a.len().max(b.len()) {
+                    walk(format!("{path}[{i}]"), a.get(i), b.get(i), changes);
+                }
+            }
+        },
+        _ => changes.push(Change { path, from: from.cloned(), to: to.cloned() }),
+    }
+}
+
+/// The elements with their names, when all have one and no two the same.
+fn named(list: &[Value]) -> Option<Vec<(&str, &Value)>> {
+    let named: Option<Vec<(&str, &Value)>> =
+        list.iter().map(|value| value["name"].as_str().map(|name| (name, value))).collect();
+    named.filter(|all| {
+        let names: std::collections::BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
+        names.len() == all.len()
+    })
+}
+
+fn text(change: &Change) -> String {
+    let value = |value: &Value| match value.as_str() {
+        Some(text) => plain(text),
+        None => plain(&value.to_string()),
+    };
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("~ {}: {} -> {}", change.path, value(from), value(to)),
+        (None, Some(to)) => format!("+ {}: {}", change.path, value(to)),
+        (Some(from), None) => format!("- {}: {}", change.path, value(from)),
+        (None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn changed(from: &Value, to: &Value) -> Vec<String> {
+        let mut changes = Vec::new();
+        walk(String::new(), Some(from), Some(to), &mut changes);
+        changes.iter().map(text).collect()
+    }
+
+    #[test]
+    fn what_is_named_is_compared_by_name() {
+        let from = json!({ "routes": [{ "name": "a", "to": 1 }, { "name": "b", "to": 2 }] });
+        let to = json!({ "routes": [{ "name": "c" }, { "name": "a", "to": 1 }, { "name": "b", "to": 3 }] });
+        assert_eq!(
+            changed(&from, &to),
+            ["~ routes[b].to: 2 -> 3", "+ routes[c]: {\"name\":\"c\"}"]
+        );
+    }
+
+    #[test]
+    fn steps_are_compared_by_position() {
+        let from = json!({ "steps": [{ "weight": "10%" }, { "weight": "50%" }] });
+        let to = json!({ "steps": [{ "weight": "10%" }] });
+        assert_eq!(changed(&from, &to), ["- steps[1]: {\"weight\":\"50%\"}"]);
+        assert!(changed(&from, &from).is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! One service as lines of text: readable at 80 columns, without colour, and read aloud.
+
+use crate::cli::output::{Colour, Style, paint};
+use crate::cli::words::{self, field};
+use serin_control::{
+    Figures, HarmView, RolloutState, RolloutView, ServiceView, Snapshot, VersionRole, VersionView,
+};
+
+/// What concerns all services, when there is something to say.
+pub(super) fn general(snapshot: &Snapshot, width: usize, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |label: &str, text: String| {
+        let said = field(label, &text, width);
+        lines.extend(said.into_iter().map(|line| paint(style, Colour::Yellow, &line)));
+    };
+    if let Some(freeze) = &snapshot.freeze {
+        let text = format!("since {} by {}: {}", freeze.since, freeze.by, freeze.reason);
+        say("frozen", text);
+    }
+    if let Some(failed) = &snapshot.config.failed {
+        say("config", format!("the reload of {} failed: {}", failed.at, failed.fault));
+    }
+    if let Some(journal) = &snapshot.health.journal {
+        say("journal", format!("cannot be written, so weights only go down: {journal}"));
+    }
+    lines
+}
+
+pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<String> {
+    let mut lines = vec![title(service, style)];
+    let mut say = |label: &str, text: &str| {
+        lines.extend(field(label, text, width));
+    };
+    say("weights", &weights(service));
+    let running = service.rollout.as_ref().filter(|rollout| !rollout.state.is_over());
+    if let Some(rollout) = running {
+        say("step", &step(rollout));
+        if let Some(waiting) = waiting(rollout) {
+            say("waits for", &waiting);
+        }
+    }
+    if let Some(rollout) = &service.rollout
+        && !rollout.reason.is_empty()
+    {
+        say("because", &rollout.reason);
+    }
+    lines.extend(table(service, running));
+    let mut say = |label: &str, text: &str| {
+        lines.extend(field(label, text, width));
+    };
+    say("budget", &budget(service));
+    if let Some(burning) = burning(service) {
+        say("burning", &burning);
+    }
+    if let Some(harm) = running.and_then(|rollout| harm(&rollout.harm)) {
+        say("harm", &harm);
+    }
+    for version in &service.versions {
+        if version.tripped {
+            say("tripped", &format!("{} failed several requests in a row", version.name));
+        }
+        if let Some(why) = &version.quarantined {
+            say("quarantine", &format!("{}: {why} (serin rollout retry lifts it)", version.name));
+        }
+    }
+    lines
+}
+
+fn title(service: &ServiceView, style: Style) -> String {
+    let Some(rollout) = &service.rollout else {
+        return format!(
+            "{}: at rest on {}",
+            paint(style, Colour::Bold, &service.name),
+            service.stable
+        );
+    };
+    let state = paint(style, colour(rollout.state), words::state(rollout.state));
+    let name = paint(style, Colour::Bold, &service.name);
+    let change = format!("{} to {}", rollout.from, rollout.to);
+    match rollout.state.is_over() {
+        true => format!("{name}: {state}, {change} ({})", rollout.id),
+        false => {
+            let step = format!("step {} of {}", rollout.step, rollout.steps);
+            format!("{name}: {state}, {step}, {change} ({})", rollout.id)
+        }
+    }
+}
+
+fn colour(state: RolloutState) -> Colour {
+    match state {
+        RolloutState::RolledBack => Colour::Red,
+        RolloutState::Paused | RolloutState::Inconclusive | RolloutState::Holding => Colour::Yellow,
+        RolloutState::Pending
+        | RolloutState::Dark
+        | RolloutState::Running
+        | RolloutState::Complete => Colour::Green,
+    }
+}
+
+/// Stable first, and nobody who has no share unless all have none.
+fn weights(service: &ServiceView) -> String {
+    let mut parts: Vec<(&String, u16)> =
+        service.weights.iter().map(|(version, points)| (version, *points)).collect();
+    parts.sort_by_key(|(version, points)| (**version != service.stable, u16::MAX - points));
+    let parts = parts.iter().map(|(version, points)| {
+        let role = if **version == service.stable { "stable " } else { "" };
+        format!("{role}{version} {}", words::weight(*points))
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn step(rollout: &RolloutView) -> String {
+    let held = format!(
+        "held {} of {}",
+        words::duration(rollout.held_seconds),
+        words::duration(rollout.hold_seconds)
+    );
+    let next = match rollout.step_remaining_seconds {
+        0 => "the hold is over".to_owned(),
+        left => format!("next in {} at the earliest", words::duration(left)),
+    };
+    format!("{held}, {next}, done in {}", words::duration(rollout.remaining_seconds))
+}
+
+fn waiting(rollout: &RolloutView) -> Option<String> {
+    let needed = rollout.requests_needed.filter(|needed| *needed > 0);
+    let needed = needed.map(|n| words::counted(n, "more candidate request"));
+    match (rollout.waiting_for.map(words::waiting), needed) {
+        (Some(waiting), Some(needed)) => Some(format!("{waiting}; {needed} needed")),
+        (Some(waiting), None) => Some(waiting.to_owned()),
+        (None, Some(needed)) => Some(needed),
+        (None, None) => None,
+    }
+}
+
+/// Candidate beside stable over the step, or every version over the last minute.
+fn table(service: &ServiceView, running: Option<&RolloutView>) -> Vec<String> {
+    let over = if running.is_some() { "this step" } else { "last minute" };
+    let header =
+        row(over, ["requests/s", "errors", "p50", "p95", "p99", "ready"].map(str::to_owned));
+    let mut lines = vec![header];
+    let mut versions: Vec<&VersionView> = service.versions.iter().collect();
+    versions.sort_by_key(|version| match version.role {
+        VersionRole::Candidate => 0,
+        VersionRole::Stable => 1,
+        VersionRole::Idle => 2,
+    });
+    for version in versions {
+        let figures = match (running, version.role) {
+            (Some(rollout), VersionRole::Candidate) => rollout.comparison.candidate,
+            (Some(rollout), VersionRole::Stable) => rollout.comparison.stable,
+            (Some(_), VersionRole::Idle) | (None, _) => version.last_minute,
+        };
+        let role = match version.role {
+            VersionRole::Candidate => " new",
+            VersionRole::Stable => " stable",
+            VersionRole::Idle => "",
+        };
+        lines.push(row(&format!("{}{role}", version.name), cells(version, &figures)));
+    }
+    lines
+}
+
+fn cells(version: &VersionView, figures: &Figures) -> [String; 6] {
+    let ms = |ms: Option<f64>| ms.map_or_else(|| "-".to_owned(), words::milliseconds);
+    [
+        words::trimmed(figures.requests_per_second, 1),
+        figures.error_ratio.map_or_else(|| "-".to_owned(), words::percent),
+        ms(figures.p50_ms),
+        ms(figures.p95_ms),
+        ms(figures.p99_ms),
+        format!("{} of {}", version.ready, version.endpoints),
+    ]
+}
+
+fn row(label: &str, cells: [String; 6]) -> String {
+    let [rate, errors, p50, p95, p99, ready] = cells;
+    format!("  {label:<18} {rate:>10} {errors:>8} {p50:>9} {p95:>9} {p99:>9} {ready:>8}")
+}
+
+fn budget(service: &ServiceView) -> String {
+    let slo = &service.slo;
+    let of =
+        format!("of {} at {}", words::duration(slo.window_seconds), words::percent(slo.objective));
+    match slo.budget_remaining {
+        Some(left) if left < 0.0 => format!("overspent by {} {of}", words::percent(-left)),
+        Some(left) => format!("{} left {of}", words::percent(left)),
+        None => format!("nothing counted yet {of}"),
+    }
+}
+
+/// Only what burns: rules whose two windows have a rate above 1.
+fn burning(service: &ServiceView) -> Option<String> {
+    let hot = service.slo.burn_rates.iter().filter_map(|burn| {
+        let rate = burn.long_rate?.min(burn.short_rate?);
+        (rate > 1.0).then(|| {
+            let rate = words::trimmed(rate, 1);
+            format!("{} {} at {rate} (acts above {})", burn.version, burn.name, burn.above)
+        })
+    });
+    let hot: Vec<String> = hot.collect();
+    (!hot.is_empty()).then(|| hot.join(", "))
+}
+
+fn harm(harm: &HarmView) -> Option<String> {
+    let requests = harm
+        .failed_requests_limit
+        .map(|limit| format!("{} of {limit} failed requests", harm.failed_requests));
+    let users = harm.users_limit.map(|limit| format!("{} of {limit} users", harm.users));
+    let parts: Vec<String> = requests.into_iter().chain(users).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
