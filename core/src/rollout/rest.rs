@@ -6,7 +6,7 @@ use super::plan::{OnRollback, Plan, Start};
 use super::position::{Course, Identity, Phase, Position, Stage, Started};
 use super::reason::{Idle, Objection};
 use super::turn::Turn;
-use crate::assign::key_of;
+use crate::assign::salt_of;
 use crate::ids::{Epoch, RolloutId};
 use crate::split::Scope;
 use crate::time::Wall;
@@ -78,7 +78,7 @@ fn new_course(
     now: Wall,
 ) -> Course {
     Course {
-        salt: key_of(id.as_str().as_bytes()),
+        salt: salt_of(&id),
         id,
         epoch,
         candidate,

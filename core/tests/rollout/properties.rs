@@ -2,7 +2,7 @@
 //! and reloads.
 
 use super::world::*;
-use proptest::prelude::*;
+use proptest::prelude::{Strategy, *};
 use serin_core::rollout::windows::{self, Windowed};
 use serin_core::rollout::*;
 use serin_core::split::Sessions;

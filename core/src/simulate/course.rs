@@ -1,0 +1,412 @@
+//! Puts a pilot on a simulated data plane and lets time pass, as the controller does: tick,
+//! store, publish, answer gates; and restarts with what was stored.
+
+use super::plane::{Behaviour, Plane, Totals, Traffic};
+use super::recorded::{RecordedCounts, Recording};
+use crate::rollout::{
+    Answer, Command, Decision, Event, Freeze, GateRef, Memory, Objection, Observed, Outside, Phase,
+    Pilot, Position, Refusal, Signal, Terms, Verdict, split_of,
+};
+use crate::split::Split;
+use crate::time::{Mono, Now, Wall};
+use crate::weights::BasisPoints;
+use std::collections::VecDeque;
+use std::mem::discriminant;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+pub struct Simulation {
+    pub terms: Terms,
+    pub position: Position,
+    pub source: Source,
+    pub starts: Wall,
+    pub length: Duration,
+    pub tick: Duration,
+    pub seed: u64,
+    /// In any order.
+    pub happenings: Vec<(Duration, Happening)>,
+    /// What webhooks answer, and how soon.
+    pub webhooks: (Duration, Answer),
+}
+
+#[derive(Debug, Clone)]
+pub enum Source {
+    Made { traffic: Traffic, behaviours: Vec<Behaviour> },
+    Recorded(Recording),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    Ask(Command),
+    Freeze {
+        by: String,
+        reason: String,
+    },
+    Thaw,
+    /// Killed, and back after so long.
+    Restart {
+        downtime: Duration,
+    },
+    /// The wall clock is set.
+    Clock {
+        by_ms: i64,
+    },
+    /// The data plane gives no counts for so long.
+    Silence {
+        lasts: Duration,
+    },
+    /// A reload.
+    Reload(Box<Terms>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    pub entries: Vec<Entry>,
+    pub totals: Totals,
+    pub position: Position,
+    /// What stood against going further in the end.
+    pub waiting: Vec<Objection>,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Since the scenario began.
+    pub at: Duration,
+    pub wall: Wall,
+    pub phase: Option<Phase>,
+    /// The candidate's.
+    pub weight: BasisPoints,
+    pub told: Told,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    Event(Event),
+    /// The decision that allowed or forced what follows.
+    Verdict(Verdict),
+    /// Nothing moves, and the weightiest reason is another one than before.
+    Waits(Objection),
+    Refused {
+        asked: Command,
+        why: Refusal,
+    },
+    Frozen {
+        by: String,
+        reason: String,
+    },
+    Thawed,
+    Restarted {
+        downtime: Duration,
+    },
+    ClockSet {
+        by_ms: i64,
+    },
+    Silent {
+        lasts: Duration,
+    },
+    Reloaded,
+}
+
+/// A reason to wait is told when it has lasted so long: numbers flicker.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
+const STORE_POSITION: Duration = Duration::from_secs(1);
+const STORE_MEMORY: Duration = Duration::from_secs(10);
+const PUSH_SIGNALS: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The same simulation always gives the same report.
+pub fn run(simulation: Simulation) -> Report {
+    let length = simulation.length;
+    let mut stage = Stage::new(simulation);
+    while stage.at < length {
+        stage.at = (stage.at + stage.tick).min(length);
+        stage.happen();
+        stage.tick();
+    }
+    stage.report()
+}
+
+#[derive(Debug)]
+struct Stage {
+    pilot: Pilot,
+    played: Played,
+    outside: Outside,
+    at: Duration,
+    tick: Duration,
+    starts: Wall,
+    clock_off_ms: i64,
+    /// When the running process began.
+    process: Duration,
+    silent_until: Duration,
+    happenings: VecDeque<(Duration, Happening)>,
+    webhooks: (Duration, Answer),
+    asked: Vec<(Duration, GateRef)>,
+    stored: (Position, Memory),
+    split: Split,
+    entries: Vec<Entry>,
+    waits: Option<Waits>,
+    waiting: Vec<Objection>,
+}
+
+/// The reason that was met last.
+#[derive(Debug)]
+struct Waits {
+    why: Objection,
+    entry: Entry,
+    told: bool,
+}
+
+#[derive(Debug)]
+enum Played {
+    Made(Box<Plane>),
+    Recorded(RecordedCounts),
+}
+
+impl Stage {
+    fn new(simulation: Simulation) -> Self {
+        let Simulation { terms, position, source, happenings, .. } = simulation;
+        let terms = Arc::new(terms);
+        let pilot = Pilot::new(Arc::clone(&terms), position.clone(), Mono(0));
+        let split = split_of(&terms, &position, pilot.evidence());
+        let played = match source {
+            Source::Made { traffic, behaviours } => {
+                let plane = Plane::new(traffic, behaviours, split.clone(), simulation.seed);
+                Played::Made(Box::new(plane))
+            }
+            Source::Recorded(recording) => {
+                let versions: Vec<_> = terms.versions.iter().map(|v| v.version.clone()).collect();
+                Played::Recorded(RecordedCounts::new(&versions, recording))
+            }
+        };
+        let mut happenings = happenings;
+        happenings.sort_by_key(|(at, _)| *at);
+        Self {
+            stored: (position, Memory::default()),
+            pilot,
+            played,
+            outside: Outside::default(),
+            at: Duration::ZERO,
+            tick: simulation.tick.max(Duration::from_millis(1)),
+            starts: simulation.starts,
+            clock_off_ms: 0,
+            process: Duration::ZERO,
+            silent_until: Duration::ZERO,
+            happenings: happenings.into(),
+            webhooks: simulation.webhooks,
+            asked: Vec::new(),
+            split,
+            entries: Vec::new(),
+            waits: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let since = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        Now {
+            mono: Mono(0).plus(self.at.saturating_sub(self.process)),
+            wall: Wall(self.starts.0 + since(self.at) + self.clock_off_ms),
+        }
+    }
+
+    fn happen(&mut self) {
+        while self.happenings.front().is_some_and(|(at, _)| *at <= self.at) {
+            let Some((_, happening)) = self.happenings.pop_front() else { return };
+            match happening {
+                Happening::Ask(command) => self.ask(command),
+                Happening::Freeze { by, reason } => {
+                    let (by2, reason2, since) = (by.clone(), reason.clone(), self.now().wall);
+                    self.outside.freeze = Some(Freeze { by: by2, reason: reason2, since });
+                    self.tell(Told::Frozen { by, reason });
+                }
+                Happening::Thaw => {
+                    self.outside.freeze = None;
+                    self.tell(Told::Thawed);
+                }
+                Happening::Restart { downtime } => self.restart(downtime),
+                Happening::Clock { by_ms } => {
+                    self.clock_off_ms += by_ms;
+                    self.tell(Told::ClockSet { by_ms });
+                }
+                Happening::Silence { lasts } => {
+                    self.silent_until = self.at + lasts;
+                    self.tell(Told::Silent { lasts });
+                }
+                Happening::Reload(terms) => {
+                    self.pilot.set_terms(Arc::new(*terms));
+                    self.tell(Told::Reloaded);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, command: Command) {
+        match self.pilot.command(&command, &self.outside, self.now()) {
+            Ok(decision) => self.perform(decision),
+            Err(why) => self.tell(Told::Refused { asked: command, why }),
+        }
+    }
+
+    /// Everything that was not stored is gone.
+    fn restart(&mut self, downtime: Duration) {
+        self.tell(Told::Restarted { downtime });
+        self.at += downtime;
+        self.process = self.at;
+        self.asked.clear();
+        let (position, memory) = self.stored.clone();
+        let terms = Arc::clone(self.pilot.terms());
+        let (pilot, _) = Pilot::resume(terms, position, &memory, downtime, Mono(0));
+        self.pilot = pilot;
+        match &mut self.played {
+            Played::Made(plane) => plane.restart(self.at),
+            Played::Recorded(recorded) => recorded.restart(),
+        }
+    }
+
+    fn tick(&mut self) {
+        let every = |period: Duration, at: Duration, tick: Duration| {
+            at.as_nanos() / period.as_nanos()
+                != at.saturating_sub(tick).as_nanos() / period.as_nanos()
+        };
+        let (at, tick) = (self.at, self.tick);
+        self.answer_gates();
+        if every(PUSH_SIGNALS, at, tick) {
+            self.push_signals();
+        }
+        let (counts, latencies, readiness) = match &mut self.played {
+            Played::Made(plane) => {
+                plane.advance(at);
+                let latencies = every(Duration::from_secs(1), at, tick).then(|| plane.latencies());
+                (plane.counts(), latencies, plane.readiness())
+            }
+            Played::Recorded(recorded) => {
+                recorded.advance(at);
+                let latencies =
+                    every(Duration::from_secs(1), at, tick).then(|| recorded.latencies());
+                (recorded.counts(), latencies, recorded.readiness())
+            }
+        };
+        let silent = at < self.silent_until;
+        let observed = Observed {
+            counts: (!silent).then_some(&counts),
+            latencies: latencies.as_ref().filter(|_| !silent),
+            readiness: &readiness,
+        };
+        let decision = self.pilot.tick(observed, &self.outside, self.now());
+        if every(STORE_MEMORY, at, tick) {
+            self.stored.1 = self.pilot.memory();
+        }
+        if every(STORE_POSITION, at, tick) {
+            self.stored.0 = decision.next.clone();
+        }
+        self.perform(decision);
+    }
+
+    /// Store, publish, tell: what the controller does with a decision.
+    fn perform(&mut self, decision: Decision) {
+        if !decision.next.equals_but_for_time(self.pilot.position()) {
+            self.stored.0 = decision.next.clone();
+        }
+        if decision.split != self.split || decision.lift_trip {
+            match &mut self.played {
+                Played::Made(plane) => plane.publish(&decision.split),
+                Played::Recorded(recorded) => recorded.publish(&decision.split),
+            }
+            self.split = decision.split;
+        }
+        self.pilot.commit(decision.next);
+        for ask in decision.asks {
+            if !self.asked.iter().any(|(_, gate)| *gate == ask.gate) {
+                self.asked.push((self.at, ask.gate));
+            }
+        }
+        match decision.verdict {
+            verdict @ (Verdict::Advance(_) | Verdict::Complete(_)) => {
+                self.tell_events(decision.events);
+                self.tell(Told::Verdict(verdict));
+            }
+            Verdict::Hold(why) => {
+                self.tell_events(decision.events);
+                self.wait(why);
+            }
+            Verdict::Rollback(_) | Verdict::Inconclusive(_) => self.tell_events(decision.events),
+        }
+        self.waiting = decision.objections;
+    }
+
+    fn answer_gates(&mut self) {
+        let (delay, answer) = self.webhooks.clone();
+        let due: Vec<(Duration, GateRef)> =
+            self.asked.extract_if(.., |(asked, _)| self.at >= *asked + delay).collect();
+        for (_, gate) in due {
+            let answer = answer.clone();
+            let again = matches!(answer, Answer::Refused { .. });
+            self.ask(Command::GateAnswered { gate: gate.clone(), answer, actor: "webhook".into() });
+            if again {
+                self.asked.push((self.at + ASK_AGAIN, gate));
+            }
+        }
+    }
+
+    fn push_signals(&mut self) {
+        let now = self.now();
+        let Played::Made(plane) = &mut self.played else { return };
+        for (version, name, good, total) in plane.take_signals() {
+            self.pilot.signal(&Signal { version, name, good, total }, now);
+        }
+    }
+
+    fn tell_events(&mut self, events: Vec<Event>) {
+        events.into_iter().for_each(|event| self.tell(Told::Event(event)));
+    }
+
+    fn tell(&mut self, told: Told) {
+        let entry = self.entry(told);
+        self.entries.push(entry);
+    }
+
+    fn entry(&self, told: Told) -> Entry {
+        let course = self.pilot.position().course.as_ref();
+        Entry {
+            at: self.at,
+            wall: self.now().wall,
+            phase: course.map(|course| course.phase),
+            weight: course.map_or(BasisPoints::ZERO, |course| course.weight),
+            told,
+        }
+    }
+
+    /// Tells a reason once it has lasted, and not again while it stays of the same kind.
+    fn wait(&mut self, why: Objection) {
+        if matches!(why, Objection::Accepted | Objection::JustStarted) {
+            return;
+        }
+        match &mut self.waits {
+            Some(waits) if discriminant(&waits.why) == discriminant(&why) => {
+                if !waits.told && self.at.saturating_sub(waits.entry.at) >= TOLD_AFTER {
+                    waits.told = true;
+                    self.entries.push(waits.entry.clone());
+                }
+            }
+            Some(_) | None => {
+                let entry = self.entry(Told::Waits(why.clone()));
+                self.waits = Some(Waits { why, entry, told: false });
+            }
+        }
+    }
+
+    fn report(mut self) -> Report {
+        self.entries.sort_by_key(|entry| entry.at);
+        Report {
+            entries: self.entries,
+            totals: match &self.played {
+                Played::Made(plane) => plane.totals(),
+                Played::Recorded(recorded) => recorded.totals(),
+            },
+            position: self.pilot.position().clone(),
+            waiting: self.waiting,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A data plane that is made of numbers, and the course of a rollout on it.
+//!
+//! [`Plane`] plays users, versions and their failures, request by request and from a seed, and
+//! counts as the real one counts. [`run`] puts a [`Pilot`](crate::rollout::Pilot) on it. `serin
+//! simulate` and the tests share both, so what they show is what the controller does.
+
+mod course;
+mod curve;
+mod dice;
+mod plane;
+mod recorded;
+mod users;
+
+pub use course::{Entry, Happening, Report, Simulation, Source, Told, run};
+pub use curve::{Change, Curve};
+pub use dice::Dice;
+pub use plane::{Behaviour, Plane, Totals, Traffic, VersionTotals};
+pub use recorded::{Recorded, RecordedCounts, Recording};
+pub use users::SessionKind;

@@ -1,0 +1,472 @@
+//! The simulated data plane: requests arrive, are split, take their time, end well or badly,
+//! and are counted as the real one counts them: first attempts, first failures of users, what
+//! is in flight, tripwire and harm cap included.
+
+use super::curve::Curve;
+use super::dice::Dice;
+use super::users::{SessionKind, Users};
+use crate::assign::Slots;
+use crate::ids::{Epoch, VersionName};
+use crate::measure::{
+    Histogram, Population, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
+};
+use crate::plane::Readiness;
+use crate::split::Split;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
+use std::time::Duration;
+
+/// What comes in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    pub requests_per_second: Curve,
+    pub sessions: SessionKind,
+    /// Users with a session at any time.
+    pub users: usize,
+    /// The share of requests that are the first of somebody.
+    pub new_sessions: f64,
+    /// The share of requests that `rescue` may ask again.
+    pub idempotent: f64,
+    /// Each has its own tripwire.
+    pub threads: usize,
+    /// The version that gets copies, and of which share of stable's requests.
+    pub shadow: Option<(VersionName, f64)>,
+    /// No answer within this is a failure.
+    pub timeout: Duration,
+}
+
+/// How one version behaves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behaviour {
+    pub version: VersionName,
+    /// The share of requests that fail.
+    pub errors: Curve,
+    /// The share of users for whom every request fails.
+    pub broken_users: Curve,
+    /// Seconds.
+    pub p50: Curve,
+    pub p95: Curve,
+    /// The share of copies that are answered differently.
+    pub mismatch: Curve,
+    pub endpoints: u32,
+    /// The share of endpoints that are ready.
+    pub ready: Curve,
+    /// A business count per new session, by name: the share that ends well.
+    pub signals: Vec<(String, Curve)>,
+}
+
+impl Behaviour {
+    /// 40 ms, 120 ms, and one failure in a thousand.
+    pub fn healthy(version: VersionName) -> Self {
+        Self {
+            version,
+            errors: Curve::constant(0.001),
+            broken_users: Curve::constant(0.0),
+            p50: Curve::constant(0.04),
+            p95: Curve::constant(0.12),
+            mismatch: Curve::constant(0.0),
+            endpoints: 2,
+            ready: Curve::constant(1.0),
+            signals: Vec::new(),
+        }
+    }
+}
+
+/// What a scenario is about in the end, over all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    pub versions: Vec<VersionTotals>,
+    pub users: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTotals {
+    pub version: VersionName,
+    pub requests: u64,
+    pub failed: u64,
+    /// Of `failed`: answered by stable after all.
+    pub rescued: u64,
+    /// Distinct users who saw a failure.
+    pub users_hurt: u64,
+}
+
+#[derive(Debug)]
+pub struct Plane {
+    traffic: Traffic,
+    versions: Vec<Playing>,
+    users: Users,
+    dice: Dice,
+    split: Split,
+    slots: Slots,
+    /// Since the scenario began.
+    now: Duration,
+    next_arrival: Duration,
+    in_flight: BinaryHeap<Reverse<Flying>>,
+    threads: Vec<Thread>,
+    epoch: Option<Epoch>,
+    failed_requests: u64,
+    failed_users: HashSet<u64>,
+    contacts: u64,
+}
+
+#[derive(Debug)]
+struct Playing {
+    behaviour: Behaviour,
+    counts: VersionCounts,
+    latencies: VersionLatencies,
+    first_bad: HashSet<u64>,
+    hurt: HashSet<u64>,
+    totals: VersionTotals,
+    signals: Vec<(String, u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Thread {
+    run: u32,
+    tripped: bool,
+}
+
+/// Ordered by when it ends.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Flying {
+    ends: Duration,
+    began: Duration,
+    version: usize,
+    user: u64,
+    thread: usize,
+    bad: bool,
+    judged: bool,
+}
+
+impl Plane {
+    pub fn new(traffic: Traffic, behaviours: Vec<Behaviour>, split: Split, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let users = Users::new(
+            traffic.sessions,
+            traffic.users,
+            traffic.new_sessions,
+            &split.stable,
+            &mut dice,
+        );
+        let threads = vec![Thread::default(); traffic.threads.max(1)];
+        let mut plane = Self {
+            versions: behaviours.into_iter().map(Playing::new).collect(),
+            slots: Slots::new(&split.weights),
+            epoch: split.rollout.as_ref().map(|r| r.epoch),
+            traffic,
+            users,
+            dice,
+            split,
+            now: Duration::ZERO,
+            next_arrival: Duration::ZERO,
+            in_flight: BinaryHeap::new(),
+            threads,
+            failed_requests: 0,
+            failed_users: HashSet::new(),
+            contacts: 0,
+        };
+        plane.schedule();
+        plane
+    }
+
+    /// Obeyed by every request from now on. Tripwires are lifted; a new epoch counts anew.
+    pub fn publish(&mut self, split: &Split) {
+        self.threads.fill(Thread::default());
+        let epoch = split.rollout.as_ref().map(|r| r.epoch);
+        if epoch.is_some() && epoch != self.epoch {
+            self.epoch = epoch;
+            self.failed_requests = 0;
+            self.failed_users.clear();
+            self.versions.iter_mut().for_each(|v| v.first_bad.clear());
+        }
+        self.slots = Slots::new(&split.weights);
+        self.split = split.clone();
+    }
+
+    /// Plays everything up to a moment of the scenario.
+    pub fn advance(&mut self, to: Duration) {
+        while self.next_arrival <= to {
+            self.now = self.next_arrival;
+            self.land(self.now);
+            self.arrive();
+            self.schedule();
+        }
+        self.now = to;
+        self.land(to);
+    }
+
+    /// The process dies and comes back at `at`: nobody is served, counters begin anew, and what
+    /// users remember stays with them.
+    pub fn restart(&mut self, at: Duration) {
+        self.in_flight.clear();
+        self.threads.fill(Thread::default());
+        self.failed_requests = 0;
+        self.failed_users.clear();
+        for playing in &mut self.versions {
+            let version = playing.behaviour.version.clone();
+            playing.counts = VersionCounts::new(version.clone());
+            playing.latencies = no_latencies(version);
+            playing.first_bad.clear();
+        }
+        self.now = at;
+        self.next_arrival = at;
+        self.schedule();
+    }
+
+    pub fn counts(&self) -> ServiceCounts {
+        let tripped = self.threads.iter().any(|thread| thread.tripped);
+        let candidate = self.split.candidate();
+        let counts = |playing: &Playing| VersionCounts {
+            tripped: tripped && candidate == Some(&playing.behaviour.version),
+            ..playing.counts.clone()
+        };
+        ServiceCounts {
+            versions: self.versions.iter().map(counts).collect(),
+            failed_requests: self.failed_requests,
+            failed_users: self.failed_users.len() as u64,
+        }
+    }
+
+    pub fn latencies(&self) -> ServiceLatencies {
+        let mut versions: Vec<VersionLatencies> =
+            self.versions.iter().map(|playing| playing.latencies.clone()).collect();
+        for Reverse(flying) in &self.in_flight {
+            if flying.judged {
+                versions[flying.version].waiting.record(self.now - flying.began);
+            }
+        }
+        ServiceLatencies { versions }
+    }
+
+    pub fn readiness(&self) -> Vec<Readiness> {
+        let ready = |playing: &Playing| {
+            let total = playing.behaviour.endpoints;
+            let ready = (playing.behaviour.ready.at(self.now) * f64::from(total)).round() as u32;
+            Readiness { version: playing.behaviour.version.clone(), ready, total }
+        };
+        self.versions.iter().map(ready).collect()
+    }
+
+    /// What was counted for business since it was asked last: version, name, good, total.
+    pub fn take_signals(&mut self) -> Vec<(VersionName, String, u64, u64)> {
+        let mut taken = Vec::new();
+        for playing in &mut self.versions {
+            for (name, good, total) in playing.signals.iter_mut().filter(|s| s.2 > 0) {
+                let version = playing.behaviour.version.clone();
+                taken.push((version, name.clone(), *good, *total));
+                (*good, *total) = (0, 0);
+            }
+        }
+        taken
+    }
+
+    pub fn totals(&self) -> Totals {
+        let of = |playing: &Playing| VersionTotals {
+            users_hurt: playing.hurt.len() as u64,
+            ..playing.totals.clone()
+        };
+        Totals {
+            versions: self.versions.iter().map(of).collect(),
+            users: self.traffic.users as u64 + self.contacts,
+        }
+    }
+
+    fn schedule(&mut self) {
+        let rate = self.traffic.requests_per_second.at(self.now).max(1e-6);
+        // A curve may rise meanwhile: look again after a second.
+        let wait = self.dice.wait(rate);
+        let from = self.next_arrival.max(self.now);
+        self.next_arrival = from + Duration::from_secs_f64(wait.min(3_600.0));
+    }
+
+    fn arrive(&mut self) {
+        let sender = self.users.next(&mut self.dice);
+        self.contacts += u64::from(sender.first_contact);
+        let thread = self.dice.below(self.threads.len());
+        let choice = self.users.choose(sender, &self.split, &self.slots, &mut self.dice);
+        let chosen = self.split.weights.parts().get(usize::from(choice.part));
+        let Some(chosen) = chosen.map(|(version, _)| version.clone()) else { return };
+        let is_candidate = self.split.candidate() == Some(&chosen);
+        let held_back = is_candidate && (self.threads[thread].tripped || !self.admits());
+        let version = if held_back { self.split.stable.clone() } else { chosen };
+        let Some(at) = self.versions.iter().position(|v| v.behaviour.version == version) else {
+            return;
+        };
+        if sender.first_contact {
+            self.versions[at].visit(self.now, &mut self.dice);
+        }
+        let judged = choice.population == Population::Judged && !held_back;
+        self.fly(at, sender.key, thread, judged);
+        if version == self.split.stable {
+            self.copy();
+        }
+    }
+
+    /// The harm cap: what failed and what could still fail stay within it.
+    fn admits(&self) -> bool {
+        let Some(rollout) = &self.split.rollout else { return true };
+        let candidate = &rollout.candidate;
+        let flying = |v: &Playing| v.behaviour.version == *candidate;
+        let in_flight = self.versions.iter().find(|v| flying(v)).map_or(0, |v| v.counts.in_flight);
+        let left = rollout.harm_left;
+        left.failed_requests.is_none_or(|left| in_flight < left)
+            && left.users.is_none_or(|left| in_flight < left)
+    }
+
+    fn fly(&mut self, at: usize, user: u64, thread: usize, judged: bool) {
+        let (now, timeout) = (self.now, self.traffic.timeout);
+        let playing = &mut self.versions[at];
+        let (takes, bad) = playing.answer(now, user, timeout, &mut self.dice);
+        playing.counts.in_flight += 1;
+        playing.totals.requests += 1;
+        let ends = now + takes;
+        self.in_flight.push(Reverse(Flying {
+            ends,
+            began: now,
+            version: at,
+            user,
+            thread,
+            bad,
+            judged,
+        }));
+    }
+
+    fn land(&mut self, until: Duration) {
+        while let Some(Reverse(flying)) = self.in_flight.peek() {
+            if flying.ends > until {
+                break;
+            }
+            if let Some(Reverse(flying)) = self.in_flight.pop() {
+                self.count(&flying);
+            }
+        }
+    }
+
+    fn count(&mut self, flying: &Flying) {
+        let rescued = flying.bad && self.rescues(flying);
+        let playing = &mut self.versions[flying.version];
+        let is_candidate = self.split.candidate() == Some(&playing.behaviour.version);
+        let known = self.traffic.sessions != SessionKind::None;
+        playing.land(flying, known, rescued);
+        if !is_candidate {
+            return;
+        }
+        let thread = &mut self.threads[flying.thread];
+        if !flying.bad {
+            thread.run = 0;
+            return;
+        }
+        thread.run += 1;
+        self.failed_requests += 1;
+        self.failed_users.insert(flying.user);
+        let Some(rollout) = &mut self.split.rollout else { return };
+        thread.tripped |= rollout.tripwire.is_some_and(|length| thread.run >= length.get());
+        let left = &mut rollout.harm_left;
+        left.failed_requests = left.failed_requests.map(|left| left.saturating_sub(1));
+        left.users = left.users.map(|left| left.saturating_sub(1));
+    }
+
+    fn rescues(&mut self, flying: &Flying) -> bool {
+        let version = &self.versions[flying.version].behaviour.version;
+        let asked =
+            self.split.rollout.as_ref().is_some_and(|r| r.rescue && r.candidate == *version);
+        let stable = &self.split.stable;
+        let stable = self.versions.iter().find(|v| v.behaviour.version == *stable);
+        let fails = stable.map_or(1.0, |v| v.behaviour.errors.at(self.now));
+        asked && self.dice.chance(self.traffic.idempotent) && !self.dice.chance(fails)
+    }
+
+    /// Copies only ever go from stable's requests.
+    fn copy(&mut self) {
+        let Some((to, share)) = &self.traffic.shadow else { return };
+        if !self.dice.chance(*share) {
+            return;
+        }
+        let Some(playing) = self.versions.iter_mut().find(|v| v.behaviour.version == *to) else {
+            return;
+        };
+        if self.dice.chance(playing.behaviour.errors.at(self.now)) {
+            playing.counts.shadow_failed += 1;
+            return;
+        }
+        playing.counts.shadow_compared += 1;
+        let differs = self.dice.chance(playing.behaviour.mismatch.at(self.now));
+        playing.counts.shadow_mismatched += u64::from(differs);
+    }
+}
+
+impl Playing {
+    fn new(behaviour: Behaviour) -> Self {
+        let version = behaviour.version.clone();
+        Self {
+            counts: VersionCounts::new(version.clone()),
+            latencies: no_latencies(version.clone()),
+            first_bad: HashSet::new(),
+            hurt: HashSet::new(),
+            signals: behaviour.signals.iter().map(|(name, _)| (name.clone(), 0, 0)).collect(),
+            totals: VersionTotals { version, requests: 0, failed: 0, rescued: 0, users_hurt: 0 },
+            behaviour,
+        }
+    }
+
+    /// How long it takes, and whether it fails.
+    fn answer(
+        &self,
+        now: Duration,
+        user: u64,
+        timeout: Duration,
+        dice: &mut Dice,
+    ) -> (Duration, bool) {
+        let broken = self.behaviour.broken_users.at(now);
+        let is_broken = broken > 0.0 && Dice::new(user ^ 0x5eed).chance(broken);
+        let fails = is_broken || dice.chance(self.behaviour.errors.at(now));
+        let (p50, p95) = (self.behaviour.p50.at(now), self.behaviour.p95.at(now));
+        // A lognormal through both: 1.645 standard deviations lie between them.
+        let sigma = (p95 / p50).max(1.0).ln() / 1.645;
+        let takes = p50 * (sigma * dice.normal()).exp();
+        let takes = Duration::try_from_secs_f64(takes).unwrap_or(timeout);
+        let none_ready = self.behaviour.ready.at(now) <= 0.0;
+        if none_ready {
+            return (Duration::ZERO, true);
+        }
+        if takes >= timeout { (timeout, true) } else { (takes, fails) }
+    }
+
+    fn visit(&mut self, now: Duration, dice: &mut Dice) {
+        for ((_, curve), (_, good, total)) in self.behaviour.signals.iter().zip(&mut self.signals) {
+            *total += 1;
+            *good += u64::from(dice.chance(curve.at(now)));
+        }
+    }
+
+    /// Where users cannot be told apart, every failure is somebody's first.
+    fn land(&mut self, flying: &Flying, known: bool, rescued: bool) {
+        self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
+        let (tally, latencies) = if flying.judged {
+            (&mut self.counts.judged, &mut self.latencies.judged)
+        } else {
+            (&mut self.counts.rest, &mut self.latencies.rest)
+        };
+        latencies.record(flying.ends - flying.began);
+        if !flying.bad {
+            tally.good += 1;
+            return;
+        }
+        tally.bad += 1;
+        tally.first_bad += u64::from(!known || self.first_bad.insert(flying.user));
+        self.totals.failed += 1;
+        self.totals.rescued += u64::from(rescued);
+        if !rescued {
+            self.hurt.insert(flying.user);
+        }
+    }
+}
+
+fn no_latencies(version: VersionName) -> VersionLatencies {
+    VersionLatencies {
+        version,
+        judged: Histogram::default(),
+        rest: Histogram::default(),
+        waiting: Histogram::default(),
+    }
+}
