@@ -214,6 +214,6 @@ fn understand(
 }
 
 fn typed(root: &Node, report: &mut Report) -> Option<File> {
-    let owner = Place { end: root.at.start, ..root.at };
+    let owner = Place { end: root.at.start, ..root.at }.whole();
     File::read(root, &mut Reader { report, owner })
 }

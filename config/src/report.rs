@@ -123,7 +123,7 @@ fn place(draft: Draft, sources: &[Source], roots: &[Option<Node>]) -> Fault {
         file: source.name.clone(),
         line,
         column,
-        path: root.map_or_else(String::new, |root| path_to(root, draft.at.start)),
+        path: root.map_or_else(String::new, |root| path_to(root, draft.at)),
         message: draft.message,
         hint: draft.hint,
         label: draft.label,

@@ -3,15 +3,23 @@
 //! A place is a file and a byte range, small enough to sit beside every value. Lines, columns
 //! and the path of keys are worked out only for the few places that a fault points at.
 
-use crate::yaml::{Node, Value};
+use crate::yaml::{Entry, Node, Value};
 use std::path::{Path, PathBuf};
 
 /// Where something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) file: u16,
+    /// The mapping that begins here is meant, not its first key.
+    pub(crate) whole: bool,
     pub(crate) start: u32,
     pub(crate) end: u32,
+}
+
+impl Place {
+    pub(crate) fn whole(self) -> Self {
+        Self { whole: true, ..self }
+    }
 }
 
 /// A value and where it stands.
@@ -72,23 +80,30 @@ impl Source {
     }
 }
 
-/// The keys and indexes that lead to an offset: `services.checkout.rollout.steps[1].weight`.
-pub(crate) fn path_to(root: &Node, offset: u32) -> String {
+/// The keys and indexes that lead to a place: `services.checkout.rollout.steps[1].weight`.
+pub(crate) fn path_to(root: &Node, place: Place) -> String {
+    let offset = place.start;
     let mut path = String::new();
     let mut node = root;
-    loop {
+    while end_of(node) > offset {
         match &node.value {
             Value::Map(entries) => {
-                let entry = entries.iter().rfind(|e| {
-                    e.key_at.file == root.at.file && e.key_at.start <= offset && !e.aliased
-                });
-                let Some(entry) = entry else { return path };
+                let own = |e: &&Entry| !e.aliased && e.key_at.start <= offset;
+                let Some(entry) = entries.iter().rfind(own) else { return path };
+                let first = entry.key_at.start == offset && node.at.start == offset;
+                if place.whole && first {
+                    return path;
+                }
                 if !path.is_empty() {
                     path.push('.');
                 }
                 path.push_str(&entry.key);
                 if offset < entry.key_at.end {
                     return path;
+                }
+                if end_of(&entry.value) < offset {
+                    path.truncate(path.len() - entry.key.len());
+                    return path.trim_end_matches('.').to_owned();
                 }
                 node = &entry.value;
             }
@@ -101,4 +116,17 @@ pub(crate) fn path_to(root: &Node, offset: u32) -> String {
             Value::Null | Value::Scalar { .. } | Value::Broken => return path,
         }
     }
+    path
+}
+
+/// Where the text of a node ends; a block collection ends with its last entry.
+fn end_of(node: &Node) -> u32 {
+    let last = match &node.value {
+        Value::Map(entries) => {
+            entries.iter().rfind(|e| !e.aliased).map(|e| end_of(&e.value).max(e.key_at.end))
+        }
+        Value::List(items) => items.last().map(end_of),
+        Value::Null | Value::Scalar { .. } | Value::Broken => None,
+    };
+    last.unwrap_or_default().max(node.at.end)
 }

@@ -25,11 +25,23 @@ pub(crate) fn nearest<'a>(
 
 /// `a`, `b` or `c`.
 pub(crate) fn either(words: &[&str]) -> String {
+    joined(words, "or")
+}
+
+/// `a`, `b` and `c`; the first few of many.
+pub(crate) fn every(words: &[&str]) -> String {
+    match words {
+        [a, b, c, d, _, _, ..] => format!("`{a}`, `{b}`, `{c}`, `{d}` and others"),
+        few => joined(few, "and"),
+    }
+}
+
+fn joined(words: &[&str], with: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         None => String::new(),
         Some((only, [])) => only.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {with} {last}", others.join(", ")),
     }
 }
 

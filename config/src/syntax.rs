@@ -18,7 +18,11 @@ pub(crate) fn said(kind: &ErrorKind) -> (&'static str, &'static str) {
         | ErrorKind::ExpectedFlowSequenceSeparator => {
             ("", "look for a `}`, a `]` or a comma that is missing before this place")
         }
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidIndentation => (
+        ErrorKind::MappingValueNotAllowed
+        | ErrorKind::InvalidIndentation
+        | ErrorKind::ExpectedBlockMappingKey
+        | ErrorKind::SimpleKeyExpected
+        | ErrorKind::InvalidSimpleKey => (
             "",
             "look at the indentation of this line and the one before; a value with `: ` in it is put in quotes",
         ),

@@ -117,7 +117,7 @@ pub(crate) fn parse(
         };
         builder.event(event, span).ok()?;
     }
-    let end = Place { file, start: 0, end: 0 };
+    let end = Place { file, whole: false, start: 0, end: 0 };
     builder.root.or(Some(Node { at: end, value: Value::Null }))
 }
 
@@ -157,8 +157,8 @@ impl Builder<'_> {
             Event::DocumentStart(..) => self.document(at),
             Event::Scalar(text, style, anchor, tag) => {
                 self.spend(at, Size { nodes: 1, text: text.len() })?;
-                self.tag(at, tag.as_deref());
-                let value = self.scalar(at, &text, style)?;
+                let known = self.tag(at, tag.as_deref());
+                let value = if known { self.scalar(at, &text, style)? } else { Value::Broken };
                 self.done(Node { at, value }, anchor)
             }
             Event::SequenceStart(style, anchor, tag) => {
@@ -178,7 +178,7 @@ impl Builder<'_> {
     fn place(&self, span: &Span) -> Place {
         let range = span.byte_range().unwrap_or_default();
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Place { file: self.file, start: offset(range.start), end: offset(range.end) }
+        Place { file: self.file, whole: false, start: offset(range.start), end: offset(range.end) }
     }
 
     fn spend(&mut self, at: Place, size: Size) -> Result<(), Stop> {
@@ -203,12 +203,15 @@ impl Builder<'_> {
         Err(Stop)
     }
 
-    fn tag(&mut self, at: Place, tag: Option<&granit_parser::Tag>) {
-        if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
+    /// Whether a tag changes nothing.
+    fn tag(&mut self, at: Place, tag: Option<&granit_parser::Tag>) -> bool {
+        let foreign = tag.filter(|tag| !tag.is_yaml_core_schema());
+        if let Some(tag) = foreign {
             self.report
                 .error(at, format!("the tag {} means nothing here", shown(&tag.original())))
                 .hint("remove the tag");
         }
+        foreign.is_none()
     }
 
     fn scalar(&mut self, at: Place, text: &str, style: ScalarStyle) -> Result<Value, Stop> {
@@ -257,14 +260,14 @@ impl Builder<'_> {
 
     fn end(&mut self, at: Place) -> Result<(), Stop> {
         let Some(open) = self.open.pop() else { return Ok(()) };
-        let first = match &open.content {
-            Content::List(items) => items.first().map(|item| item.at),
-            Content::Map { entries, .. } => entries.first().map(|entry| entry.key_at),
-        };
-        // A block collection has no brackets to point at: its first entry stands for it.
-        let at = match first {
-            Some(first) if open.block => first,
-            Some(_) | None => Place { end: at.end, ..open.at },
+        // A block collection has no brackets to point at: a list has its dash, and a mapping's
+        // first key stands for it.
+        let at = match &open.content {
+            Content::Map { entries, .. } if open.block => {
+                entries.first().map_or(open.at, |entry| entry.key_at)
+            }
+            Content::List(_) if open.block => Place { end: open.at.start + 1, ..open.at },
+            Content::Map { .. } | Content::List(_) => Place { end: at.end, ..open.at },
         };
         let value = match open.content {
             Content::List(items) => Value::List(items),
@@ -358,7 +361,7 @@ impl Builder<'_> {
     fn syntax(&mut self, error: &ScanError) {
         let start = u32::try_from(error.marker().byte_offset().unwrap_or_default());
         let start = start.unwrap_or_default();
-        let at = Place { file: self.file, start, end: start };
+        let at = Place { file: self.file, whole: false, start, end: start };
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             return self.too_deep(at);
         }

@@ -100,8 +100,8 @@ fn too_few(step: &At<file::Step>, plan: &Plan, check: &mut Check<'_>) {
         return;
     }
     let (time, until) = match plan.evidence.on_too_few {
-        OnTooFew::Hold => (plan.evidence.give_up_after, "gives up"),
-        OnTooFew::Pause | OnTooFew::Rollback => (hold.value, "hold ends"),
+        OnTooFew::Hold => (plan.evidence.give_up_after, "the step gives up"),
+        OnTooFew::Pause | OnTooFew::Rollback => (hold.value, "the hold ends"),
     };
     if time.is_zero() {
         return;
@@ -117,7 +117,7 @@ fn too_few(step: &At<file::Step>, plan: &Plan, check: &mut Check<'_>) {
                 ),
             )
             .label(format!(
-                "{need} requests at {} before it {until} ({})",
+                "{need} requests at {}, before {until} after {}",
                 weight.value,
                 spoken(time)
             ))

@@ -54,6 +54,9 @@ fn rule(
         found.shadow_errors.is_some(),
     ];
     let count = given.iter().filter(|given| **given).count();
+    if count == 0 && found.broken {
+        return None;
+    }
     if count != 1 {
         let message =
             if count == 0 { "a guard without a rule" } else { "a guard with several rules" };

@@ -28,7 +28,8 @@ fn everything() -> PathMatch {
 
 fn path_match(found: &At<file::PathMatch>, check: &mut Check<'_>) -> PathMatch {
     let given = [found.exact.is_some(), found.prefix.is_some(), found.regex.is_some()];
-    if given.iter().filter(|given| **given).count() != 1 {
+    let count = given.iter().filter(|given| **given).count();
+    if count != 1 && !(count == 0 && found.broken) {
         check
             .error(found.at, "a path is matched in one way")
             .hint("write one of `exact: /a`, `prefix: /a` and `regex: /a/[0-9]+`");
@@ -192,6 +193,7 @@ fn value(key: &At<String>, rule: &ValueRule, check: &mut Check<'_>) -> Option<Va
                 .hint("route what has it first, and leave it out here");
             None
         }
+        (None, None) if pattern.broken => None,
         (Some(_), Some(_)) | (None, None) => {
             check
                 .error(key.at, format!("{} is matched in one way", shown(&key.value)))

@@ -87,15 +87,28 @@ pub(super) fn check(
                 .hint("change the `scheme`, the `hostname`, the `port` or the `path`");
         }
         Some(to) => {
-            let back = served.iter().find(|l| https(l) == (to == "https"));
-            let Some(name) = back.and_then(|listener| listener.name.as_ref()) else { return };
+            let back = |l: &&file::Listener| https(l) == (to == "https");
+            let Some(name) = served.iter().copied().find(back).and_then(|l| l.name.as_ref()) else {
+                return;
+            };
+            let others: Vec<&str> = served
+                .iter()
+                .filter(|l| !back(l))
+                .filter_map(|l| l.name.as_ref().map(|name| name.value.as_str()))
+                .collect();
+            let hint = match others.as_slice() {
+                [] => "remove it: every request here comes that way already".to_owned(),
+                names => {
+                    format!("name the listeners that redirect: `listeners: [{}]`", names.join(", "))
+                }
+            };
             check
                 .error(
                     written.at,
                     format!("redirects to itself on the listener {}", shown(&name.value)),
                 )
                 .also(name.at, format!("requests here come by {to} already"))
-                .hint("name the listener that redirects: `listeners: [http]`");
+                .hint(hint);
         }
     }
 }

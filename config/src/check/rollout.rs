@@ -278,10 +278,13 @@ fn gate(
     }
     let approval = gate.approval.filter(|approval| approval.value);
     let given = [approval.is_some(), gate.webhook.is_some(), gate.shadow.is_some()];
-    if given.iter().filter(|given| **given).count() != 1 {
-        check.error(gate.at, "a gate waits for one thing").hint(
-            "write one of `approval: true`, `webhook: { url }` and `shadow: { comparisons }`",
-        );
+    let count = given.iter().filter(|given| **given).count();
+    if count != 1 {
+        if count > 1 || !gate.broken {
+            check.error(gate.at, "a gate waits for one thing").hint(
+                "write one of `approval: true`, `webhook: { url }` and `shadow: { comparisons }`",
+            );
+        }
         return None;
     }
     let kind = if let Some(webhook) = &gate.webhook {

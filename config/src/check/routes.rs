@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::report::shown;
 use crate::source::At;
-use crate::suggest::nearest;
+use crate::suggest::{every, nearest};
 use serin_core::ids::{RouteName, ServiceName, VersionName};
 use std::collections::{HashMap, HashSet};
 
@@ -130,6 +130,9 @@ fn action(
 ) -> Option<RouteAction> {
     let given = [found.service.is_some(), found.redirect.is_some(), found.respond.is_some()];
     let count = given.iter().filter(|given| **given).count();
+    if count == 0 && found.broken {
+        return None;
+    }
     if count != 1 {
         let message = if count == 0 {
             "a route that leads nowhere"
@@ -169,11 +172,7 @@ fn forward(
             None => {
                 let mut names: Vec<&str> = known.services.keys().copied().collect();
                 names.sort_unstable();
-                names.truncate(5);
-                draft.hint(format!(
-                    "there are {}",
-                    crate::suggest::either(&names).replace(" or ", " and ")
-                ))
+                draft.hint(format!("there are {}", every(&names)))
             }
         };
         return None;
@@ -214,6 +213,7 @@ fn rewriting(
     let (kind, path) = match (&found.prefix, &found.path) {
         (Some(prefix), None) => (Rewrite::Prefix(prefix.value.clone()), prefix),
         (None, Some(path)) => (Rewrite::Path(path.value.clone()), path),
+        (None, None) if found.broken => return None,
         (Some(_), Some(_)) | (None, None) => {
             check
                 .error(found.at, "a path is rewritten in one way")

@@ -25,7 +25,7 @@ impl Check<'_> {
                 self.read.push((full.clone(), Vec::new()));
                 let draft = self.error(path.at, format!("cannot read {what}: {reason}"));
                 if full.as_os_str() != path.value.as_str() {
-                    draft.label(format!("this is {}", full.display()));
+                    draft.label(format!("looked for {}", full.display()));
                 }
                 None
             }

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::report::shown;
 use crate::source::{At, Place};
-use crate::suggest::nearest;
+use crate::suggest::{every, nearest};
 use serin_core::ids::{ServiceName, VersionName};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -103,16 +103,16 @@ pub(super) fn version(
     if names().any(|name| name == found.value) {
         return VersionName::new(&found.value).ok();
     }
-    // A version whose own faults kept it from being read is no reason to call it unknown.
     let listed: Vec<&str> = names().collect();
+    // That there are none has been said already.
+    if listed.is_empty() {
+        return None;
+    }
+    let near = nearest(&found.value, listed.iter().copied());
     let draft = check.error(found.at, format!("there is no version {}", shown(&found.value)));
-    match nearest(&found.value, listed.iter().copied()) {
-        Some(near) => draft.hint(format!("did you mean `{near}`?")),
-        None if listed.is_empty() => draft.hint("add it to `versions`"),
-        None => draft.hint(format!(
-            "the service has {}",
-            crate::suggest::either(&listed).replace(" or ", " and ")
-        )),
+    match near {
+        Some(near) if listed.len() > 4 => draft.hint(format!("did you mean `{near}`?")),
+        Some(_) | None => draft.hint(format!("the service has {}", every(&listed))),
     };
     None
 }
@@ -179,7 +179,8 @@ fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
 fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<HealthCheck> {
     let kinds =
         [found.path.is_some(), found.tcp.is_some_and(|tcp| tcp.value), found.grpc.is_some()];
-    if kinds.iter().filter(|given| **given).count() != 1 {
+    let count = kinds.iter().filter(|given| **given).count();
+    if count != 1 && !(count == 0 && found.broken) {
         check
             .error(found.at, "a health check asks in one way")
             .hint("write one of `path: /readyz`, `tcp: true` and `grpc: {}`");

@@ -57,7 +57,7 @@ pub(super) fn notifications(
         if let Some(name) = &found.name {
             check.unique(&mut names, name, "notification");
         }
-        if let Some(on) = found.on.as_ref().filter(|on| on.value.is_empty()) {
+        if let Some(on) = found.on.as_ref().filter(|on| on.value.is_empty() && !found.broken) {
             check
                 .warning(on.at, "this notification is never sent")
                 .hint("name events: `on: [rolledBack]`");
@@ -85,7 +85,7 @@ fn target(found: &At<file::Notification>, check: &mut Check<'_>) -> Option<Notif
         found.webhook.is_some(),
     ];
     let count = given.iter().filter(|given| **given).count();
-    if count != 1 {
+    if count != 1 && !(count == 0 && found.broken) {
         let message =
             if count == 0 { "a notification to nobody" } else { "a notification to several" };
         check

@@ -33,6 +33,7 @@ fn one(found: &At<file::Window>, check: &mut Check<'_>) -> Option<Window> {
     let (effect, text) = match (&found.allow, &found.deny) {
         (Some(allow), None) => (WindowEffect::Allow, allow),
         (None, Some(deny)) => (WindowEffect::Deny, deny),
+        (None, None) if found.broken => return None,
         (Some(_), Some(_)) | (None, None) => {
             check
                 .error(found.at, "a window either allows or denies")

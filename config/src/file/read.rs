@@ -38,12 +38,15 @@ impl Reader<'_> {
             Value::Null => &[],
             Value::Broken => return None,
             Value::Scalar { .. } | Value::List(_) => {
-                self.mismatch(node, what, &format!("a mapping with {}", some(keys)));
+                self.mismatch(node, "a mapping", &format!("a mapping with {}", some(keys)));
                 return None;
             }
         };
+        let mut meant = Vec::new();
         for entry in entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
-            let hint = match nearest(&entry.key, keys.iter().copied()) {
+            let near = nearest(&entry.key, keys.iter().copied());
+            meant.extend(near);
+            let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("{what} has {}", every(keys)),
             };
@@ -52,7 +55,7 @@ impl Reader<'_> {
                 .label(format!("{what} has no such key"))
                 .hint(hint);
         }
-        Some(Fields { entries, owner: self.owner, what })
+        Some(Fields { entries, owner: self.owner, what, meant })
     }
 
     /// A single value as text.
@@ -94,7 +97,9 @@ impl Reader<'_> {
     pub(crate) fn at(&self, node: &Node) -> Place {
         match node.value {
             Value::Null => self.owner,
-            Value::Scalar { .. } | Value::List(_) | Value::Map(_) | Value::Broken => node.at,
+            Value::Scalar { .. } | Value::List(_) | Value::Map(_) | Value::Broken => {
+                node.at.whole()
+            }
         }
     }
 }
@@ -117,6 +122,8 @@ pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
     owner: Place,
     what: &'static str,
+    /// Keys that unknown ones were most likely meant to be: not to be called missing too.
+    meant: Vec<&'static str>,
 }
 
 impl Fields<'_> {
@@ -130,7 +137,8 @@ impl Fields<'_> {
     }
 
     pub(crate) fn required<T: Read>(&self, key: &str, reader: &mut Reader<'_>) -> Option<At<T>> {
-        if !self.entries.iter().any(|entry| entry.key == key) {
+        let given = self.entries.iter().any(|entry| entry.key == key);
+        if !given && !self.meant.contains(&key) {
             reader
                 .report
                 .error(self.owner, format!("`{key}` is missing"))
@@ -155,9 +163,9 @@ fn read_at<T: Read>(node: &Node, owner: Place, reader: &mut Reader<'_>) -> Optio
 impl<T: Read> Read for Vec<At<T>> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         match &node.value {
-            Value::List(items) => {
-                Some(items.iter().filter_map(|item| read_at(item, item.at, reader)).collect())
-            }
+            Value::List(items) => Some(
+                items.iter().filter_map(|item| read_at(item, item.at.whole(), reader)).collect(),
+            ),
             Value::Null => Some(Self::new()),
             Value::Broken => None,
             Value::Scalar { text } => {
@@ -251,6 +259,9 @@ macro_rules! record {
             /// What a fault of the whole is blamed on.
             #[allow(dead_code)]
             pub(crate) at: $crate::source::Place,
+            /// Some part has been reported: what is absent may only be unreadable.
+            #[allow(dead_code)]
+            pub(crate) broken: bool,
             $( $(#[doc = $doc])* pub(crate) $field: Option<$crate::source::At<$ty>>, )*
         }
 
@@ -259,8 +270,11 @@ macro_rules! record {
                 node: &$crate::yaml::Node,
                 reader: &mut $crate::file::Reader<'_>,
             ) -> Option<Self> {
+                let before = reader.report.errors();
                 let fields = reader.fields(node, $what, &[$($key),*])?;
-                Some(Self { at: fields.at(), $( $field: fields.$mode($key, reader), )* })
+                $( let $field = fields.$mode($key, reader); )*
+                let broken = reader.report.errors() > before;
+                Some(Self { at: fields.at(), broken, $( $field, )* })
             }
 
             fn schema(defs: &mut $crate::schema::Defs) -> serde_json::Value {
