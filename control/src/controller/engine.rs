@@ -187,7 +187,7 @@ impl Engine {
         {
             let outcome = orders::outcome(name, revision, &decision);
             let digest = orders::digest(name, order);
-            records.push(Record::Key(KeyRecord { key: key.clone(), digest, outcome }));
+            records.push(Record::Key(Box::new(KeyRecord { key: key.clone(), digest, outcome })));
         }
         let ticket = self.desk.commit(records, duty);
         let reply = order.map(|(_, reply)| reply);
@@ -329,7 +329,7 @@ impl Engine {
             actor: None,
             weights: weights_of(&flight.published),
         };
-        drop(self.desk.commit(vec![Record::Event(event)], Duty::May));
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
     }
 
     // --- orders ----------------------------------------------------------------------------
@@ -446,7 +446,7 @@ impl Engine {
         };
         let event = Event { actor: Some(actor), ..bare(kind, message, now) };
         let record = Record::Freeze { freeze: freeze.clone() };
-        let ticket = self.desk.commit(vec![record, Record::Event(event.clone())], duty);
+        let ticket = self.desk.commit(vec![record, Record::Event(Box::new(event.clone()))], duty);
         let patience = if duty == Duty::Must { PATIENCE } else { Duration::from_secs(1) };
         match (ticket.wait(patience), duty) {
             (Some(Ok(())), _) | (_, Duty::Must) => {
@@ -508,7 +508,7 @@ impl Engine {
     pub(crate) fn happened(&mut self, event: Event) {
         tracing::info!(event = event.kind.as_str(), "{}", event.message);
         self.outlet.tell(&event);
-        drop(self.desk.commit(vec![Record::Event(event)], Duty::May));
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
     }
 
     fn watch_journal(&mut self, now: Now) {
@@ -532,7 +532,7 @@ impl Engine {
         };
         tracing::error!(event = event.kind.as_str(), "{}", event.message);
         self.outlet.tell(&event);
-        drop(self.desk.commit(vec![Record::Event(event)], Duty::Must));
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::Must));
         self.fault = fault;
         self.generation += 1;
     }

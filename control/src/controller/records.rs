@@ -59,7 +59,7 @@ pub(crate) fn records(
     let mut records = vec![Record::Position {
         service: flight.name.to_string(),
         revision: flight.revision + 1,
-        position: Shaped(decision.next.clone()),
+        position: Box::new(Shaped(decision.next.clone())),
     }];
     let course = decision.next.course.as_ref();
     let rollout = course.map(|c| c.id.to_string());
@@ -74,7 +74,8 @@ pub(crate) fn records(
         records.push(Record::Decision(Box::new(made)));
     }
     let events = decision.events.iter();
-    let told = events.map(|e| Record::Event(told(e, at, rollout.as_deref(), &decision.split)));
+    let told =
+        events.map(|e| Record::Event(Box::new(told(e, at, rollout.as_deref(), &decision.split))));
     records.extend(told);
     (records, record)
 }

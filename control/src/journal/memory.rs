@@ -49,10 +49,10 @@ impl Memory {
             Record::Rollout(rollout) => self.rollout(rollout),
             Record::Event(event) => {
                 self.last_event = self.last_event.max(event.id);
-                push_bounded(&mut self.events, event.clone(), EVENTS);
+                push_bounded(&mut self.events, Event::clone(event), EVENTS);
             }
             Record::Freeze { freeze } => self.freeze.clone_from(freeze),
-            Record::Key(key) => push_bounded(&mut self.keys, key.clone(), KEYS),
+            Record::Key(key) => push_bounded(&mut self.keys, KeyRecord::clone(key), KEYS),
         }
     }
 
@@ -100,7 +100,7 @@ impl Memory {
     /// The fewest lines that add up to the same memory.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
         let positions = self.positions.iter().map(|(service, (revision, position))| {
-            let position = Shaped(position.clone());
+            let position = Box::new(Shaped(position.clone()));
             Record::Position { service: service.clone(), revision: *revision, position }
         });
         let freeze = std::iter::once(Record::Freeze { freeze: self.freeze.clone() });
@@ -111,8 +111,8 @@ impl Memory {
         });
         let decisions = self.decisions.values().flatten();
         let decisions = decisions.map(|d| Record::Decision(Box::new(DecisionRecord::clone(d))));
-        let events = self.events.iter().cloned().map(Record::Event);
-        let keys = self.keys.iter().cloned().map(Record::Key);
+        let events = self.events.iter().map(|e| Record::Event(Box::new(e.clone())));
+        let keys = self.keys.iter().map(|k| Record::Key(Box::new(k.clone())));
         let state = positions.chain(freeze).collect();
         std::iter::once(Line { format: FORMAT, records: state }).chain(
             rollouts

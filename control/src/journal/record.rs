@@ -24,7 +24,7 @@ pub(crate) enum Record {
     Position {
         service: String,
         revision: u64,
-        position: Shaped<PositionShape>,
+        position: Box<Shaped<PositionShape>>,
     },
     /// What the configuration said, named by its hash; written once, before the first decision
     /// that refers to it.
@@ -34,11 +34,11 @@ pub(crate) enum Record {
     },
     Decision(Box<DecisionRecord>),
     Rollout(Box<RolloutRecord>),
-    Event(Event),
+    Event(Box<Event>),
     Freeze {
         freeze: Option<FreezeView>,
     },
-    Key(KeyRecord),
+    Key(Box<KeyRecord>),
 }
 
 /// A decision with everything that it was made from.

@@ -152,7 +152,7 @@ impl Writer {
         for record in records {
             if let Record::Event(event) = record {
                 // Nobody may be listening.
-                let _ = self.events.send(event.clone());
+                let _ = self.events.send(Event::clone(event));
             }
         }
     }
