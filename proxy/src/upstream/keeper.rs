@@ -106,6 +106,7 @@ impl Keeper {
             resolved: false,
             members: Vec::new(),
         };
+        group.replace(Vec::new(), configured.len());
         let keeper = Arc::new(Self {
             group,
             settings,

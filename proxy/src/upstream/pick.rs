@@ -3,7 +3,8 @@
 //! Round robin walks one cursor that all threads share; what it passes over is used up, so the
 //! one behind a missing endpoint gets no double share. Least request compares two endpoints
 //! drawn at random, which is nearly as even as comparing all and costs the same with two as with
-//! a thousand. One that has just joined is drawn less often, and counts as fuller than it is.
+//! a thousand. One that has just joined is drawn less often, and what it has in flight counts for
+//! more.
 
 use super::endpoint::Endpoint;
 use super::group::{Group, Unavailable};
@@ -151,7 +152,7 @@ impl<'a> Draw<'a> {
     }
 
     fn load(&self, endpoint: &Endpoint) -> f64 {
-        f64::from(endpoint.in_flight() + 1) / self.factor(endpoint)
+        f64::from(endpoint.in_flight()) / self.factor(endpoint)
     }
 
     /// A number below `bound`; `None` when there is none.

@@ -1,0 +1,13 @@
+//! The data plane's inner half, from outside: routes, splits, sessions, meters and upstreams,
+//! without a listener before them.
+
+mod assign;
+mod brakes;
+mod meter;
+mod path;
+mod pick;
+mod rate;
+mod retry;
+mod routes;
+mod sessions;
+mod support;
