@@ -3,7 +3,7 @@
 use super::RequestView;
 use super::fields::any_cookie;
 use ipnet::IpNet;
-use serin_config::model::{Match, ValueMatch};
+use serin_config::model::{Match, Route, ValueMatch};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -11,6 +11,7 @@ use std::net::IpAddr;
 /// enough.
 #[derive(Debug, Clone)]
 pub(super) struct Conditions {
+    listeners: Vec<String>,
     methods: Vec<String>,
     headers: Vec<(String, ValueMatch)>,
     query: Vec<(String, ValueMatch)>,
@@ -19,8 +20,9 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn of(rule: &Match) -> Self {
+    pub(super) fn of(route: &Route, rule: &Match) -> Self {
         Self {
+            listeners: route.listeners.clone(),
             methods: rule.methods.clone(),
             headers: rule.headers.clone(),
             query: rule.query.clone(),
@@ -30,7 +32,8 @@ impl Conditions {
     }
 
     pub(super) fn accept(&self, request: &RequestView<'_>) -> bool {
-        (self.methods.is_empty() || self.methods.iter().any(|m| m == request.method))
+        (self.listeners.is_empty() || self.listeners.iter().any(|l| l == request.listener))
+            && (self.methods.is_empty() || self.methods.iter().any(|m| m == request.method))
             && self
                 .headers
                 .iter()

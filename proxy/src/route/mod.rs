@@ -30,6 +30,8 @@ use std::net::IpAddr;
 /// What routing may ask of a request.
 #[derive(Clone, Copy)]
 pub struct RequestView<'a> {
+    /// The name of the listener that it came in by.
+    pub listener: &'a str,
     /// As validated: with or without a port, in any case.
     pub host: &'a str,
     /// Normalised by [`path::normalise`]; the same that is forwarded.

@@ -48,7 +48,7 @@ impl RouteTable {
                 let compiled = Arc::new(Rule {
                     route: index as usize,
                     precedence: Precedence::of(rule, (index, number)),
-                    conditions: Conditions::of(rule),
+                    conditions: Conditions::of(route, rule),
                 });
                 for hostname in &route.hostnames {
                     table.table_of(hostname).insert(&rule.path, &compiled)?;

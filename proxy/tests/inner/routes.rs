@@ -41,6 +41,7 @@ impl Request {
 
     fn view(&self) -> RequestView<'_> {
         RequestView {
+            listener: "http",
             host: &self.host,
             path: &self.path,
             query: self.query.as_deref(),
@@ -168,6 +169,17 @@ fn a_specific_place_whose_conditions_fail_falls_through() {
     let canary = get.clone().with("x-canary", "no").with("x-canary", "always");
     assert_eq!(found(&routes, &canary).as_deref(), Some("flagged"));
     assert_eq!(found(&routes[..2], &get), None, "and at last there is no route");
+}
+
+#[test]
+fn a_route_of_one_listener_is_not_found_by_another() {
+    let mut inner = route("inner", &["a.b"], vec![exact("/")]);
+    inner.listeners = vec!["admin".to_owned(), "internal".to_owned()];
+    let outer = route("outer", &[], vec![prefix("/")]);
+    let get = Request::get("a.b", "/");
+    assert_eq!(found(&[inner.clone(), outer.clone()], &get).as_deref(), Some("outer"));
+    inner.listeners.push("http".to_owned());
+    assert_eq!(found(&[inner, outer], &get).as_deref(), Some("inner"));
 }
 
 #[test]

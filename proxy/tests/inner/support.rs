@@ -119,6 +119,7 @@ pub(crate) fn prefix(path: &str) -> Match {
 pub(crate) fn route(name: &str, hostnames: &[&str], matches: Vec<Match>) -> Route {
     Route {
         name: RouteName::new(name).unwrap(),
+        listeners: Vec::new(),
         hostnames: hostnames.iter().map(|h| (*h).to_owned()).collect(),
         matches,
         action: RouteAction::Respond {
