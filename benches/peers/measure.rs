@@ -1,0 +1,254 @@
+//! One scenario, all peers, in rounds.
+
+use crate::machine::{await_port, cpu, free_port, memory};
+use crate::peer::{Kind, Peer};
+use crate::scenario::{Load, Scenario};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one round gave.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
+    pub(crate) requests: f64,
+    pub(crate) per_second: f64,
+    /// Microseconds.
+    pub(crate) cpu: f64,
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) failed: f64,
+    /// Kilobytes for each connection.
+    pub(crate) memory: f64,
+}
+
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) rounds: Vec<Figures>,
+}
+
+pub(crate) fn scenario(
+    scenario: Scenario,
+    kinds: &[Kind],
+    rounds: usize,
+    seconds: u64,
+) -> Result<Vec<Row>, String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let backends = Backends::start(folder.path())?;
+    let fill = backends.fill(folder.path())?;
+    let mut peers = Vec::new();
+    for kind in kinds {
+        if let Some(template) = kind.template(scenario.config()) {
+            let peer = Peer::start(*kind, &template, folder.path(), &fill)?;
+            if *kind == Kind::Serin && scenario == Scenario::Split {
+                start_rollout(peer.admin)?;
+            }
+            peers.push((peer, Vec::new()));
+        }
+    }
+    // Connections are opened and caches warmed in a round that does not count.
+    for (peer, _) in &peers {
+        round(scenario, peer, 1, folder.path())?;
+    }
+    for _ in 0..rounds {
+        for (peer, figures) in &mut peers {
+            figures.push(round(scenario, peer, seconds, folder.path())?);
+        }
+    }
+    Ok(peers.into_iter().map(|(peer, rounds)| Row { kind: peer.kind, rounds }).collect())
+}
+
+fn round(scenario: Scenario, peer: &Peer, seconds: u64, folder: &Path) -> Result<Figures, String> {
+    match scenario.load(peer.port, seconds, folder) {
+        Load::Idle => idle(peer),
+        Load::Command(mut command) => {
+            let before = cpu(peer.pid());
+            let output = command.output().map_err(|e| e.to_string())?;
+            let used = cpu(peer.pid()) - before;
+            let text = String::from_utf8_lossy(&output.stdout);
+            let mut figures = match scenario {
+                Scenario::Http2 => from_h2load(&text),
+                Scenario::Fixed => from_json(&text),
+                Scenario::Small
+                | Scenario::Split
+                | Scenario::Mirror
+                | Scenario::Post
+                | Scenario::Large
+                | Scenario::Tls
+                | Scenario::Fresh
+                | Scenario::Handshake
+                | Scenario::Routes
+                | Scenario::Idle => from_wrk(&text),
+            }
+            .ok_or_else(|| format!("{}: the load generator said:\n{text}", peer.kind.name()))?;
+            figures.cpu = used.as_secs_f64() * 1e6 / figures.requests.max(1.0);
+            Ok(figures)
+        }
+    }
+}
+
+fn start_rollout(admin: u16) -> Result<(), String> {
+    await_port(admin)?;
+    let body = "{\"to\":\"v2\",\"reason\":\"bench\"}";
+    let mut stream = TcpStream::connect(("127.0.0.1", admin)).map_err(|e| e.to_string())?;
+    let head = format!(
+        "POST /v1/services/app/rollout HTTP/1.1\r\nHost: 127.0.0.1:{admin}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).map_err(|e| e.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(|e| e.to_string())?;
+    let ok = answer.starts_with("HTTP/1.1 2");
+    // The split is in force within a tick or two.
+    std::thread::sleep(Duration::from_secs(1));
+    if ok { Ok(()) } else { Err(format!("the rollout was not started:\n{answer}")) }
+}
+
+const IDLE: usize = 5_000;
+
+fn idle(peer: &Peer) -> Result<Figures, String> {
+    let before = memory(peer.pid());
+    let mut held = Vec::with_capacity(IDLE);
+    for _ in 0..IDLE {
+        let mut stream = TcpStream::connect(("127.0.0.1", peer.port)).map_err(|e| e.to_string())?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").map_err(|e| e.to_string())?;
+        let mut buffer = [0; 4096];
+        stream.read(&mut buffer).map_err(|e| e.to_string())?;
+        held.push(stream);
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    let kilobytes = memory(peer.pid()).saturating_sub(before) as f64;
+    Ok(Figures { requests: IDLE as f64, memory: kilobytes / IDLE as f64, ..Figures::default() })
+}
+
+/// A number with its unit, as wrk writes times: `1.23ms`.
+fn micros(text: &str) -> Option<f64> {
+    let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6)];
+    units
+        .iter()
+        .find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
+}
+
+fn word_after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let line = text.lines().find_map(|l| l.trim().strip_prefix(label))?;
+    line.split_whitespace().next()
+}
+
+fn from_wrk(text: &str) -> Option<Figures> {
+    let requests = text.lines().find(|l| l.contains(" requests in "))?;
+    let failed = text.lines().find_map(|l| l.trim().strip_prefix("Non-2xx or 3xx responses:"));
+    Some(Figures {
+        requests: requests.split_whitespace().next()?.parse().ok()?,
+        per_second: word_after(text, "Requests/sec:")?.parse().ok()?,
+        p50: micros(word_after(text, "50%")?)?,
+        p99: micros(word_after(text, "99%")?)?,
+        failed: failed.and_then(|n| n.trim().parse().ok()).unwrap_or(0.0),
+        ..Figures::default()
+    })
+}
+
+fn from_h2load(text: &str) -> Option<Figures> {
+    let line = text.lines().find(|l| l.starts_with("requests:"))?;
+    let number_before = |label: &str| {
+        let before = line.split(label).next()?.trim();
+        before.rsplit([' ', ',']).next()?.parse::<f64>().ok()
+    };
+    let finished = text.lines().find(|l| l.starts_with("finished in"))?;
+    let rate = finished.split(", ").nth(1)?.split(' ').next()?;
+    let time = text.lines().find_map(|l| l.strip_prefix("time for request:"))?;
+    Some(Figures {
+        requests: number_before("succeeded")?,
+        per_second: rate.parse().ok()?,
+        p50: micros(time.split_whitespace().nth(2)?)?,
+        failed: number_before("failed")?,
+        ..Figures::default()
+    })
+}
+
+fn from_json(text: &str) -> Option<Figures> {
+    let report: serde_json::Value = serde_json::from_str(text).ok()?;
+    let total = report.get("total")?;
+    let millis = |q: &str| Some(total.get("latencyMs")?.get(q)?.as_f64()? * 1e3);
+    Some(Figures {
+        requests: total.get("requests")?.as_f64()?,
+        per_second: total.get("requests")?.as_f64()? / report.get("seconds")?.as_f64()?,
+        p50: millis("p50")?,
+        p99: millis("p99")?,
+        failed: total.get("failures")?.as_f64()?,
+        ..Figures::default()
+    })
+}
+
+/// Three nginx servers as stable, canary and shadow, on the load's core.
+struct Backends {
+    child: Child,
+    ports: [u16; 3],
+}
+
+impl Backends {
+    fn start(folder: &Path) -> Result<Self, String> {
+        let ports = [free_port()?, free_port()?, free_port()?];
+        let home = folder.join("backend");
+        std::fs::create_dir_all(&home).map_err(|e| e.to_string())?;
+        std::fs::write(home.join("large"), vec![b'x'; 1 << 20]).map_err(|e| e.to_string())?;
+        let home = home.display();
+        let answer = "x".repeat(128);
+        let servers: String = ports
+            .iter()
+            .map(|port| {
+                format!("  server {{ listen 127.0.0.1:{port}; root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} }}\n")
+            })
+            .collect();
+        let text = format!(
+            "worker_processes 1; daemon off; pid {home}/pid; error_log {home}/log crit;\nworker_rlimit_nofile 65536;\nevents {{ worker_connections 32768; }}\nhttp {{\n  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; client_body_temp_path {home}/t; client_max_body_size 1g;\n{servers}}}\n"
+        );
+        let config = folder.join("backend.conf");
+        std::fs::write(&config, text).map_err(|e| e.to_string())?;
+        let child = Command::new("taskset")
+            .args(["-c", "1", "nginx", "-c"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        ports.into_iter().try_for_each(await_port)?;
+        Ok(Self { child, ports })
+    }
+
+    /// The words of the templates.
+    fn fill(&self, folder: &Path) -> Result<Vec<(&'static str, String)>, String> {
+        let (cert, key, pem) =
+            (folder.join("cert.pem"), folder.join("key.pem"), folder.join("both.pem"));
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+            .map_err(|e| e.to_string())?;
+        let (certificate, private) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let write = |path: &Path, text: &str| std::fs::write(path, text).map_err(|e| e.to_string());
+        write(&cert, &certificate)?;
+        write(&key, &private)?;
+        write(&pem, &format!("{certificate}{private}"))?;
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let [stable, canary, shadow] = self.ports;
+        Ok(vec![
+            ("@STABLE@", address(stable)),
+            ("@CANARY@", address(canary)),
+            ("@SHADOW@", address(shadow)),
+            ("@STABLE_PORT@", stable.to_string()),
+            ("@CANARY_PORT@", canary.to_string()),
+            ("@SHADOW_PORT@", shadow.to_string()),
+            ("@CERT@", cert.display().to_string()),
+            ("@KEY@", key.display().to_string()),
+            ("@PEM@", pem.display().to_string()),
+        ])
+    }
+}
+
+impl Drop for Backends {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What is measured: which configuration, which load.
+
+use std::path::Path;
+use std::process::Command;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    Small,
+    Split,
+    Mirror,
+    Post,
+    Large,
+    Tls,
+    Http2,
+    Fresh,
+    Handshake,
+    Routes,
+    Idle,
+    Fixed,
+}
+
+/// What makes the load.
+pub(crate) enum Load {
+    /// wrk, or h2load where wrk cannot.
+    Command(Command),
+    /// 5,000 connections that say nothing.
+    Idle,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Small,
+        Self::Split,
+        Self::Mirror,
+        Self::Post,
+        Self::Large,
+        Self::Tls,
+        Self::Http2,
+        Self::Fresh,
+        Self::Handshake,
+        Self::Routes,
+        Self::Idle,
+        Self::Fixed,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Split => "split",
+            Self::Mirror => "mirror",
+            Self::Post => "post",
+            Self::Large => "large",
+            Self::Tls => "tls",
+            Self::Http2 => "http2",
+            Self::Fresh => "fresh",
+            Self::Handshake => "handshake",
+            Self::Routes => "routes",
+            Self::Idle => "idle",
+            Self::Fixed => "fixed",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Small => "HTTP/1.1, small GET, 64 connections",
+            Self::Split => "the same, split 90/10",
+            Self::Mirror => "the same, every request mirrored",
+            Self::Post => "HTTP/1.1, POST of 16 KiB",
+            Self::Large => "HTTP/1.1, GET of 1 MiB",
+            Self::Tls => "TLS 1.3, HTTP/1.1, small GET",
+            Self::Http2 => "TLS 1.3, HTTP/2 (32 connections, 16 streams) to HTTP/1.1",
+            Self::Fresh => "a new connection per request",
+            Self::Handshake => "a new TLS 1.3 handshake per request",
+            Self::Routes => "10,000 routes, small GET on one of them",
+            Self::Idle => "5,000 idle connections, after one request on each",
+            Self::Fixed => "3,000 requests a second",
+        }
+    }
+
+    /// The configuration's name.
+    pub(crate) fn config(self) -> &'static str {
+        match self {
+            Self::Small | Self::Post | Self::Large | Self::Fresh | Self::Idle | Self::Fixed => {
+                "plain"
+            }
+            Self::Split => "split",
+            Self::Mirror => "mirror",
+            Self::Tls | Self::Http2 | Self::Handshake => "tls",
+            Self::Routes => "routes",
+        }
+    }
+
+    pub(crate) fn load(self, port: u16, seconds: u64, folder: &Path) -> Load {
+        let scheme = match self {
+            Self::Tls | Self::Http2 | Self::Handshake => "https",
+            Self::Small
+            | Self::Split
+            | Self::Mirror
+            | Self::Post
+            | Self::Large
+            | Self::Fresh
+            | Self::Routes
+            | Self::Idle
+            | Self::Fixed => "http",
+        };
+        let path = match self {
+            Self::Large => "/large",
+            Self::Routes => "/service-7777/item",
+            Self::Small
+            | Self::Split
+            | Self::Mirror
+            | Self::Post
+            | Self::Tls
+            | Self::Http2
+            | Self::Fresh
+            | Self::Handshake
+            | Self::Idle
+            | Self::Fixed => "/",
+        };
+        let url = format!("{scheme}://127.0.0.1:{port}{path}");
+        let wrk = |connections: &str, more: &[&str]| {
+            let mut command = pinned("wrk");
+            command.args(["-t", "1", "-c", connections, "--latency"]);
+            command.arg(format!("-d{seconds}s")).args(more).arg(&url);
+            Load::Command(command)
+        };
+        match self {
+            Self::Idle => Load::Idle,
+            Self::Small | Self::Split | Self::Mirror | Self::Tls | Self::Routes => wrk("64", &[]),
+            Self::Large => wrk("16", &[]),
+            Self::Fresh | Self::Handshake => wrk("64", &["-H", "Connection: close"]),
+            Self::Post => {
+                let script = folder.join("post.lua");
+                // Read again by the load generator, which complains if it is not there.
+                let _ = std::fs::write(
+                    &script,
+                    "wrk.method = 'POST'\nwrk.body = string.rep('x', 16384)\n",
+                );
+                wrk("64", &["-s", &script.to_string_lossy()])
+            }
+            Self::Http2 => {
+                let mut command = pinned("h2load");
+                command.args(["-c", "32", "-m", "16", "-t", "1", "--warm-up-time=0"]);
+                command.arg("-D").arg(seconds.to_string()).arg(&url);
+                Load::Command(command)
+            }
+            Self::Fixed => {
+                let beside =
+                    Path::new(env!("CARGO_BIN_EXE_serin")).with_file_name("serin-loadtest");
+                let mut command = pinned(&beside.to_string_lossy());
+                command.args(["run", &url, "--rate", "3000", "--version-by", "none", "-o", "json"]);
+                command.arg("--duration").arg(seconds.to_string());
+                Load::Command(command)
+            }
+        }
+    }
+}
+
+/// On the core that the proxy does not have.
+fn pinned(program: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "1", program]);
+    command
+}

@@ -1,0 +1,49 @@
+//! The figures of a scenario, as a table in Markdown.
+
+use crate::measure::{Figures, Row};
+use crate::peer::Kind;
+use crate::scenario::Scenario;
+
+pub(crate) fn print(scenario: Scenario, rows: &[Row]) {
+    println!("### {}\n", scenario.title());
+    if scenario == Scenario::Idle {
+        println!("| | KB a connection |\n|---|---|");
+        for row in rows {
+            println!("| {} | {:.1} |", row.kind.name(), median(row, |f| f.memory));
+        }
+        println!();
+        return;
+    }
+    println!("| | CPU µs/request | ÷ nginx | ÷ haproxy | requests/s | p50 µs | p99 µs | failed |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for row in rows {
+        let cpu = median(row, |f| f.cpu);
+        println!(
+            "| {} | {cpu:.1} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            row.kind.name(),
+            ratio(row, rows, Kind::Nginx),
+            ratio(row, rows, Kind::Haproxy),
+            median(row, |f| f.per_second),
+            median(row, |f| f.p50),
+            median(row, |f| f.p99),
+            row.rounds.iter().map(|f| f.failed).sum::<f64>(),
+        );
+    }
+    println!();
+}
+
+fn median(row: &Row, of: impl Fn(&Figures) -> f64) -> f64 {
+    middle(row.rounds.iter().map(of).collect())
+}
+
+/// The median of the ratios round by round, so that drift cancels out.
+fn ratio(row: &Row, rows: &[Row], to: Kind) -> String {
+    let Some(other) = rows.iter().find(|r| r.kind == to) else { return "-".to_owned() };
+    let ratios = row.rounds.iter().zip(&other.rounds).map(|(a, b)| a.cpu / b.cpu).collect();
+    format!("{:.2}", middle(ratios))
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
