@@ -59,6 +59,15 @@ impl Writer {
         self.0.extend_from_slice(text.as_bytes());
     }
 
+    /// Something that only makes sense for one question, in a frame of its own.
+    pub(crate) fn block(&mut self, question: &impl fmt::Debug, write: impl FnOnce(&mut Self)) {
+        let mut inner = Self::default();
+        write(&mut inner);
+        self.u64(mark(question));
+        self.u64(inner.0.len() as u64);
+        self.0.extend_from_slice(&inner.0);
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
@@ -123,7 +132,42 @@ impl<'a> Reader<'a> {
             .map_err(|_| StoredError::Nonsense("a name is not text"))
     }
 
+    /// A block whatever its question.
+    pub(crate) fn any_block(&mut self) -> Result<Block<'a>, StoredError> {
+        let mark = self.u64()?;
+        let length = self.count(1 << 20)?;
+        Ok(Block { mark, bytes: self.take(length)? })
+    }
+
+    /// The next block, if it was written for this question.
+    pub(crate) fn block(
+        &mut self,
+        question: &impl fmt::Debug,
+    ) -> Result<Option<Reader<'a>>, StoredError> {
+        Ok(self.any_block()?.answers(question))
+    }
+
     pub(crate) fn finish(self) -> Result<(), StoredError> {
         if self.0.is_empty() { Ok(()) } else { Err(StoredError::Nonsense("bytes are left over")) }
     }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block<'a> {
+    mark: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    pub(crate) fn answers(self, question: &impl fmt::Debug) -> Option<Reader<'a>> {
+        (self.mark == mark(question)).then_some(Reader(self.bytes))
+    }
+}
+
+/// Two questions that read alike are alike. FNV-1a: stable over releases of the toolchain.
+fn mark(question: &impl fmt::Debug) -> u64 {
+    let text = format!("{question:?}");
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

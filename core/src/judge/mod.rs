@@ -5,6 +5,17 @@
 //! tests may be looked at after every request: the chance that a healthy candidate is *ever*
 //! called worse stays below the plan's `falseAlarm`.
 
-mod judge;
+mod bets;
+mod coarse;
+mod compare;
+mod errors;
+mod guards;
+mod keep;
+mod promotion;
+mod rate;
+mod reading;
+mod recent;
+mod slower;
+mod trial;
 
-pub use judge::{Judge, Seen};
+pub use trial::{Judge, Seen};

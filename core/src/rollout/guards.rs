@@ -151,7 +151,7 @@ fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breac
     for rule in &terms.objectives.burn_rates {
         let acted = acted_name(rule);
         let reading = evidence.burns.iter().find(|r| r.name == rule.name);
-        let Some(reading) = reading.filter(|r| r.above) else {
+        let Some(reading) = reading.filter(|r| r.above && r.proven) else {
             course.acted.retain(|name| *name != acted);
             continue;
         };

@@ -1,0 +1,181 @@
+//! Money on a fixed set of alternatives, and how it grows: the one engine behind every test.
+//!
+//! Each alternative holds a stake; what is observed multiplies it by a factor whose expectation is
+//! at most 1 as long as nothing is wrong. The sum can then reach 1/α only with probability α,
+//! however often and whenever one looks. Part of the money is bet at the start and the rest in
+//! ever smaller instalments, because a stake that lost a million times over a healthy hour
+//! would need as long to win again. Stakes are kept as logarithms: a billion requests neither
+//! underflow nor overflow them.
+
+use crate::stored::{Reader, StoredError, Writer};
+
+/// ln 10^12. A stake grows no further, so that what is over is forgotten sooner; giving money
+/// away cannot make a test less honest.
+const CEILING: f64 = 27.631_021_115_928_547;
+/// Of an alternative's money, before anything is seen.
+const AT_ONCE: f64 = 0.5;
+/// What is left after n instalments is (1 + n/[`EARLY`])^-[`THRIFT`] of the rest: much for the first
+/// hours, and never nothing.
+const THRIFT: f64 = 0.6;
+const EARLY: f64 = 200.0;
+/// An alternative is paid an instalment when it has lost so much (a factor of e^3) since its last.
+/// By what was lost, not by the clock: at a thousand requests a second a bold stake is worthless
+/// within a second, at one a minute a cautious one is as good as new after an hour.
+const PATIENCE: f64 = 3.0;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bets<const K: usize> {
+    stakes: [Stake; K],
+    /// Not bet yet, of all of them.
+    purse: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stake {
+    ln: f64,
+    /// Won or lost since the last instalment, as a logarithm.
+    since: f32,
+    /// Of all the money.
+    share: f32,
+    /// `None` when everything was bet at once.
+    instalments: Option<u32>,
+}
+
+impl<const K: usize> Bets<K> {
+    /// Most at once, the rest in instalments: finds what begins late.
+    pub(super) fn in_instalments() -> Self {
+        Self::divided([1.0 / K as f32; K])
+    }
+
+    /// The same with more on the alternatives that are likelier; the shares sum to 1.
+    pub(super) fn divided(shares: [f32; K]) -> Self {
+        let stakes = shares.map(|share| Stake {
+            ln: (f64::from(share) * AT_ONCE).ln(),
+            since: 0.0,
+            share,
+            instalments: Some(0),
+        });
+        let bets = Self { stakes, purse: 0.0 };
+        Self { purse: bets.unspent(), ..bets }
+    }
+
+    /// Everything at once: for a question that is asked about the whole course.
+    pub(super) fn at_once() -> Self {
+        let share = 1.0 / K as f32;
+        let stake = Stake { ln: f64::from(share).ln(), since: 0.0, share, instalments: None };
+        Self { stakes: [stake; K], purse: 0.0 }
+    }
+
+    /// `factors` are logarithms, one for each alternative.
+    pub(super) fn play(&mut self, factors: [f64; K]) {
+        let mut paid = false;
+        for (stake, factor) in self.stakes.iter_mut().zip(factors) {
+            stake.ln = (stake.ln + factor).min(CEILING);
+            stake.since = (f64::from(stake.since) + factor).clamp(-1e30, 1e30) as f32;
+            paid |= stake.pay_when_due();
+        }
+        if paid {
+            self.purse = self.unspent();
+        }
+    }
+
+    fn unspent(&self) -> f64 {
+        self.stakes.iter().map(|stake| stake.unspent(stake.instalments)).sum()
+    }
+
+    /// The evidence so far; 1 says nothing.
+    pub(super) fn value(&self) -> f64 {
+        self.purse + self.stakes.iter().map(|stake| stake.ln.exp()).sum::<f64>()
+    }
+
+    /// What the evidence would be after these factors.
+    pub(super) fn value_after(&self, factors: [f64; K]) -> f64 {
+        let stakes = self.stakes.iter().zip(factors);
+        let after = stakes.map(|(stake, factor)| (stake.ln + factor).min(CEILING).exp());
+        self.purse + after.sum::<f64>()
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        for stake in &self.stakes {
+            out.f64(stake.ln);
+            out.f64(f64::from(stake.since));
+            out.u64(u64::from(stake.instalments.unwrap_or(0)));
+        }
+    }
+
+    /// Takes over what was won and lost; how money is divided stays.
+    pub(super) fn decode(&mut self, from: &mut Reader<'_>) -> Result<(), StoredError> {
+        for stake in &mut self.stakes {
+            stake.ln = from.f64()?.min(CEILING);
+            stake.since = from.f64()?.clamp(-1e30, 1e30) as f32;
+            let instalments = u32::try_from(from.u64()?).unwrap_or(u32::MAX);
+            stake.instalments = stake.instalments.map(|_| instalments);
+        }
+        self.purse = self.unspent();
+        Ok(())
+    }
+}
+
+impl Stake {
+    fn pay_when_due(&mut self) -> bool {
+        let Some(paid) = self.instalments.filter(|_| f64::from(self.since) <= -PATIENCE) else {
+            return false;
+        };
+        let next = Some(paid.saturating_add(1));
+        let amount = self.unspent(self.instalments) - self.unspent(next);
+        (self.instalments, self.since) = (next, 0.0);
+        if amount > 0.0 {
+            self.ln = ln_add(self.ln, amount.ln());
+        }
+        true
+    }
+
+    fn unspent(&self, instalments: Option<u32>) -> f64 {
+        let Some(paid) = instalments else { return 0.0 };
+        let left = (1.0 + f64::from(paid) / EARLY).powf(-THRIFT);
+        f64::from(self.share) * (1.0 - AT_ONCE) * left
+    }
+}
+
+/// ln(e^a + e^b), also where e^a is nothing.
+fn ln_add(a: f64, b: f64) -> f64 {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stake_lost_over_a_billion_requests_is_replaced_by_instalments() {
+        let mut bets = Bets::<2>::in_instalments();
+        (0..1_000).for_each(|_| bets.play([-1.0e6, -1.0e6]));
+        assert!(bets.value() > 0.0 && bets.value() < 1.0);
+        bets.play([30.0, 30.0]);
+        assert!(bets.value() > 1e6, "an instalment wins at once: {}", bets.value());
+    }
+
+    /// Everything that was ever paid, and what is left, is the whole.
+    #[test]
+    fn instalments_never_exceed_the_purse() {
+        let mut bets = Bets::<3>::in_instalments();
+        let mut paid = AT_ONCE;
+        for _ in 0..100_000 {
+            // Lost for good, so that what is there afterwards is the instalment.
+            bets.play([-1e9; 3]);
+            paid += bets.value() - bets.purse;
+            assert!(paid + bets.purse <= 1.0 + 1e-6);
+        }
+        assert!(bets.purse > 0.0 && paid > 0.9, "{paid} and {}", bets.purse);
+    }
+
+    #[test]
+    fn gains_are_bounded_and_finite() {
+        let mut bets = Bets::<2>::in_instalments();
+        (0..1_000).for_each(|_| bets.play([1e9, 1e300]));
+        assert!(bets.value().is_finite());
+        bets.play([-1e300, -1e300]);
+        assert!(bets.value().is_finite() && bets.value() >= bets.purse);
+    }
+}

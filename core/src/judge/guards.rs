@@ -1,0 +1,239 @@
+//! The operator's own rules, each with its window and its proof.
+//!
+//! A guard is *breached* when the numbers of its window are beyond the threshold, and *proven* when
+//! chance alone does not explain it at the plan's false alarm rate. Only both together act, so
+//! one error among twenty requests is no verdict. How long a breach must stand (`for`) is
+//! the rollout's business.
+
+use super::bets::Bets;
+use super::compare::{Batch, factors};
+use super::rate::RateTest;
+use super::recent::Recent;
+use crate::measure::Part;
+use crate::rollout::{Compared, Guard, GuardReading, MissingReading, Rule, Samples, Value};
+use crate::stored::{Reader, StoredError, Writer};
+use std::time::Duration;
+
+/// Of the signal's own margin: how much lower the alternatives are.
+const LOWER: [f64; 7] = [0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.02];
+
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    pub(super) guard: Guard,
+    test: Test,
+    recent: Recent,
+    /// Pushes of a signal that still lack their counterpart.
+    pending: Batch,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Rate(Box<RateTest>),
+    /// The candidate's share of good ones against stable's.
+    Ratio {
+        margin: f64,
+        bets: Bets<7>,
+    },
+}
+
+/// What one tick adds for one guard.
+pub(super) enum More {
+    /// Both versions' requests, all at once.
+    Requests(Batch),
+    /// A push for one version; the other side is empty. `bad` of it are the *good* ones where
+    /// the guard compares with stable.
+    Push(Batch),
+}
+
+impl Watched {
+    pub(super) fn new(guard: &Guard) -> Self {
+        let rate = |limit| Test::Rate(Box::new(RateTest::new(limit)));
+        let test = match &guard.rule {
+            Rule::ErrorRate { above }
+            | Rule::ShadowMismatch { above }
+            | Rule::ShadowErrors { above } => rate(*above),
+            Rule::Latency { quantile, .. } => rate(1.0 - quantile),
+            Rule::Signal { below, of: Compared::Absolute, .. } => rate(1.0 - below),
+            Rule::Signal { below, of: Compared::Baseline, .. } => {
+                Test::Ratio { margin: below.max(1e-6), bets: Bets::in_instalments() }
+            }
+        };
+        Self {
+            recent: Recent::new(guard.over),
+            guard: guard.clone(),
+            test,
+            pending: Batch::default(),
+        }
+    }
+
+    pub(super) fn observe(&mut self, more: More, at: u64) {
+        match (more, &mut self.test) {
+            (More::Requests(batch) | More::Push(batch), Test::Rate(test)) => {
+                test.observe(batch.candidate);
+                self.recent.add(batch, at);
+            }
+            (More::Requests(batch) | More::Push(batch), Test::Ratio { margin, bets }) => {
+                self.recent.add(batch, at);
+                self.pending = self.pending.plus(batch);
+                if self.pending.candidate.of > 0 && self.pending.stable.of > 0 {
+                    let ratios = LOWER.map(|share| share * *margin);
+                    bets.play(factors(std::mem::take(&mut self.pending), *margin, &ratios));
+                }
+            }
+        }
+    }
+
+    pub(super) fn stage(&mut self) {
+        self.recent.stage();
+    }
+
+    fn value(&self) -> f64 {
+        match &self.test {
+            Test::Rate(test) => test.value(),
+            Test::Ratio { bets, .. } => bets.value(),
+        }
+    }
+
+    /// Whether so many failures in a row would be proof; `None` for a rule that failures say
+    /// nothing about, or that does not act at once.
+    pub(super) fn proven_after(&self, failures: f64, needed: f64) -> bool {
+        match (&self.guard.rule, &self.test) {
+            (Rule::ErrorRate { .. }, Test::Rate(test)) => {
+                self.guard.lasting.is_zero() && test.value_after(failures) >= needed
+            }
+            (
+                Rule::ErrorRate { .. }
+                | Rule::Latency { .. }
+                | Rule::Signal { .. }
+                | Rule::ShadowMismatch { .. }
+                | Rule::ShadowErrors { .. },
+                Test::Rate(_) | Test::Ratio { .. },
+            ) => false,
+        }
+    }
+
+    /// `lately` gives the candidate's and stable's value of a quantile.
+    pub(super) fn reading(
+        &self,
+        needed: f64,
+        lately: impl Fn(f64) -> (Option<Duration>, Option<Duration>),
+        at: u64,
+    ) -> GuardReading {
+        let seen = self.recent.seen(at);
+        let mut reading = GuardReading {
+            name: self.guard.name.clone(),
+            observed: None,
+            threshold: Value::Share(0.0),
+            stable: None,
+            samples: Samples { seen: seen.candidate.of, needed: 0 },
+            breached: false,
+            proven: self.value() >= needed,
+            missing: None,
+        };
+        match &self.guard.rule {
+            Rule::ErrorRate { above } => {
+                read_rate(&mut reading, seen, *above);
+                reading.missing = reading.observed.is_none().then_some(MissingReading::TooFew);
+            }
+            Rule::ShadowMismatch { above } | Rule::ShadowErrors { above } => {
+                read_rate(&mut reading, seen, *above);
+                reading.missing = reading.observed.is_none().then_some(MissingReading::NoShadow);
+            }
+            Rule::Latency { quantile, above } => {
+                read_quantile(&mut reading, seen.candidate, *quantile, *above, lately(*quantile));
+            }
+            Rule::Signal { below, of: Compared::Absolute, .. } => {
+                read_signal(&mut reading, seen, *below);
+            }
+            Rule::Signal { below, of: Compared::Baseline, .. } => {
+                read_ratio(&mut reading, seen, *below);
+            }
+        }
+        if let (Test::Rate(test), Some(share), true) =
+            (&self.test, seen.candidate.share(), reading.breached)
+        {
+            reading.samples.needed = match reading.proven {
+                true => seen.candidate.of,
+                false => test.samples_needed(share, needed).max(seen.candidate.of + 1),
+            };
+        }
+        reading
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        match &self.test {
+            Test::Rate(test) => test.encode(out),
+            Test::Ratio { bets, .. } => bets.encode(out),
+        }
+        self.recent.encode(out);
+    }
+
+    pub(super) fn decode(guard: &Guard, from: &mut Reader<'_>) -> Result<Self, StoredError> {
+        let mut watched = Self::new(guard);
+        match &mut watched.test {
+            Test::Rate(test) => **test = RateTest::decode(test.limit(), from)?,
+            Test::Ratio { bets, .. } => bets.decode(from)?,
+        }
+        watched.recent = Recent::decode(guard.over, from)?;
+        Ok(watched)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<RateTest>() + self.recent.bytes()
+    }
+}
+
+fn read_rate(reading: &mut GuardReading, seen: Batch, above: f64) {
+    reading.threshold = Value::Share(above);
+    reading.observed = seen.candidate.share().map(Value::Share);
+    reading.stable = seen.stable.share().map(Value::Share);
+    reading.breached = seen.candidate.share().is_some_and(|share| share > above);
+}
+
+/// `p95 > 2s` is exactly "more than 5% slower than 2 s". The quantile itself is shown for the eye,
+/// of the last minute or two, and never on the other side of the threshold than the count.
+fn read_quantile(
+    reading: &mut GuardReading,
+    seen: Part,
+    quantile: f64,
+    above: Duration,
+    (candidate, stable): (Option<Duration>, Option<Duration>),
+) {
+    reading.threshold = Value::Time(above);
+    reading.stable = stable.map(Value::Time);
+    let Some(share) = seen.share() else {
+        reading.missing = Some(MissingReading::TooFew);
+        return;
+    };
+    reading.breached = share > 1.0 - quantile;
+    let shown = candidate.unwrap_or(above);
+    reading.observed =
+        Some(Value::Time(if reading.breached { shown.max(above) } else { shown.min(above) }));
+}
+
+/// `bad` are those that were not good.
+fn read_signal(reading: &mut GuardReading, seen: Batch, below: f64) {
+    let good = |part: Part| part.share().map(|share| 1.0 - share);
+    reading.threshold = Value::Share(below);
+    reading.observed = good(seen.candidate).map(Value::Share);
+    reading.stable = good(seen.stable).map(Value::Share);
+    reading.breached = good(seen.candidate).is_some_and(|share| share < below);
+    reading.missing = reading.observed.is_none().then_some(MissingReading::NoSignal);
+}
+
+/// `bad` are the good ones: what is compared is how often they come.
+fn read_ratio(reading: &mut GuardReading, seen: Batch, below: f64) {
+    reading.threshold = Value::Ratio(below);
+    reading.stable = seen.stable.share().map(Value::Share);
+    match (seen.candidate.share(), seen.stable.share()) {
+        (None, _) => reading.missing = Some(MissingReading::NoSignal),
+        (Some(_), None) => reading.missing = Some(MissingReading::NoBaseline),
+        (Some(_), Some(0.0)) => reading.missing = Some(MissingReading::NoBaseline),
+        (Some(candidate), Some(stable)) => {
+            let ratio = candidate / stable;
+            reading.observed = Some(Value::Ratio(ratio));
+            reading.breached = ratio < below;
+            reading.samples.needed = seen.candidate.of;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The judge's state as bytes, for a process that may be killed at any moment.
+//!
+//! Each test is stored with the question that it asks. When the configuration changed while
+//! nobody ran, tests with another question begin anew and the rest go on. Readings of the
+//! data plane's counters are not stored: those begin at zero with the process.
+
+use super::errors::{Batching, ErrorsTest, decode_batch, encode_batch};
+use super::guards::Watched;
+use super::promotion::Promotion;
+use super::rate::RateTest;
+use super::recent::Recent;
+use super::slower::SlownessTest;
+use super::trial::{Course, Judge, LATELY, Read, Shadow, allowed, named};
+use crate::ids::VersionName;
+use crate::rollout::{Plan, Stage};
+use crate::slo::Objectives;
+use crate::stored::{Reader, StoredError, Writer};
+use crate::time::Mono;
+use crate::weights::BasisPoints;
+use std::time::Duration;
+
+const TAG: u8 = 1;
+/// More guards or rules than this are not in any sound configuration.
+const MOST: usize = 1_024;
+
+impl Judge {
+    /// What to store every few seconds and on shutdown: a few KB.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::tagged(TAG);
+        self.course.encode(&mut out);
+        let tests = &self.tests;
+        tests.batching.encode(&mut out);
+        tests.recent.encode(&mut out);
+        let (margin, allowed) = (self.plan.regression.errors, allowed(&self.objectives));
+        out.block(&(margin, allowed), |out| {
+            tests.errors.encode(out);
+            tests.promotion.iter().for_each(|bet| bet.encode(out));
+        });
+        let named = named(&self.plan, &self.objectives);
+        out.block(&(self.plan.regression.latency, named), |out| tests.slowness.encode(out));
+        out.u64(tests.guards.len() as u64);
+        for watched in &tests.guards {
+            out.block(&watched.guard, |out| watched.encode(out));
+        }
+        out.u64(tests.burns.len() as u64 * 2);
+        for test in tests.burns.as_flattened() {
+            out.block(&test.limit(), |out| test.encode(out));
+        }
+        out.finish()
+    }
+
+    /// Goes on after `downtime` with everything that was known, against counters that begin anew.
+    pub fn decode(
+        plan: &Plan,
+        objectives: &Objectives,
+        stable: &VersionName,
+        bytes: &[u8],
+        downtime: Duration,
+        now: Mono,
+    ) -> Result<Self, StoredError> {
+        let mut judge = Self::new(plan, objectives, stable);
+        let mut from = Reader::tagged(bytes, TAG)?;
+        judge.course = Course::decode(&mut from)?;
+        let missed = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
+        judge.course.at = judge.course.at.saturating_add(missed);
+        if judge.course.at > u64::MAX / 4 {
+            return Err(StoredError::Nonsense("a time is too far away"));
+        }
+        judge.offset = i128::from(judge.course.at) - i128::from(now.0);
+        // The data plane's count of harm begins at zero with its process.
+        judge.read = Read { harm: Some((0, 0)), ..Read::default() };
+        judge.decode_tests(&mut from)?;
+        from.finish()?;
+        Ok(judge)
+    }
+
+    fn decode_tests(&mut self, from: &mut Reader<'_>) -> Result<(), StoredError> {
+        let tests = &mut self.tests;
+        tests.batching = Batching::decode(from)?;
+        tests.recent = Recent::decode(LATELY, from)?;
+        let (margin, allowed) = (self.plan.regression.errors, allowed(&self.objectives));
+        if let Some(mut block) = from.block(&(margin, allowed))? {
+            tests.errors = ErrorsTest::decode(margin, allowed, &mut block)?;
+            for bet in &mut tests.promotion {
+                *bet = Promotion::decode(margin, allowed, &mut block)?;
+            }
+            block.finish()?;
+        }
+        let (tolerance, named) =
+            (self.plan.regression.latency, named(&self.plan, &self.objectives));
+        if let Some(mut block) = from.block(&(tolerance, named.clone()))? {
+            tests.slowness = SlownessTest::decode(tolerance, &named, &mut block)?;
+            block.finish()?;
+        }
+        for _ in 0..from.count(MOST)? {
+            let stored = from.any_block()?;
+            for watched in &mut tests.guards {
+                if let Some(mut block) = stored.answers(&watched.guard) {
+                    *watched = Watched::decode(&watched.guard, &mut block)?;
+                    block.finish()?;
+                }
+            }
+        }
+        let count = from.count(MOST)?;
+        let mut burns = tests.burns.as_flattened_mut().iter_mut();
+        for _ in 0..count {
+            let stored = from.any_block()?;
+            let Some(test) = burns.next() else { continue };
+            if let Some(mut block) = stored.answers(&test.limit()) {
+                *test = RateTest::decode(test.limit(), &mut block)?;
+                block.finish()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Course {
+    fn encode(&self, out: &mut Writer) {
+        out.u64(self.at);
+        out.u64(self.born.map_or(0, |born| born + 1));
+        out.u64(match self.stage {
+            None => 0,
+            Some(Stage::Before) => 1,
+            Some(Stage::Dark) => 2,
+            Some(Stage::Step(index)) => 3 + u64::from(index),
+        });
+        out.u64(u64::from(self.weight.get()));
+        encode_batch(self.step, out);
+        for count in [
+            self.failed_requests,
+            self.failed_users,
+            self.shadow.compared,
+            self.shadow.mismatched,
+            self.shadow.failed,
+        ] {
+            out.u64(count);
+        }
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Result<Self, StoredError> {
+        let (at, born) = (from.u64()?, from.u64()?.checked_sub(1));
+        let stage = match from.count(3 + usize::from(u16::MAX))? {
+            0 => None,
+            1 => Some(Stage::Before),
+            2 => Some(Stage::Dark),
+            index => u16::try_from(index - 3).ok().map(Stage::Step),
+        };
+        let weight = u16::try_from(from.u64()?).ok().and_then(BasisPoints::new);
+        Ok(Self {
+            at,
+            born,
+            stage,
+            weight: weight.ok_or(StoredError::Nonsense("a weight is past the whole"))?,
+            step: decode_batch(from)?,
+            failed_requests: from.u64()?,
+            failed_users: from.u64()?,
+            shadow: Shadow { compared: from.u64()?, mismatched: from.u64()?, failed: from.u64()? },
+            tripped: false,
+        })
+    }
+}

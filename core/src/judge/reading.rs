@@ -1,0 +1,181 @@
+//! What the tests say, in the numbers that an operator can follow.
+
+use super::compare::Batch;
+use super::promotion;
+use super::trial::{Judge, Tests, allowed};
+use crate::ids::VersionName;
+use crate::plane::Readiness;
+use crate::rollout::{
+    Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
+    LatencyTest, Ready, ShadowReading, SharedCause,
+};
+use crate::slo::{Promise, ServiceSlo};
+use crate::time::Mono;
+use std::time::Duration;
+
+/// How the one false alarm rate is divided: failing is what rollbacks are mostly for.
+const SHARE_OF_ERRORS: f64 = 0.95;
+const SHARE_OF_LATENCY: f64 = 1.0 - SHARE_OF_ERRORS;
+/// A longer run of failures is left to the tick.
+const LONGEST_RUN: u32 = 64;
+
+impl Judge {
+    /// Every number a decision rests on. Asking changes nothing.
+    pub fn evidence(&self, slo: &ServiceSlo, readiness: &[Readiness], now: Mono) -> Evidence {
+        let at = self.line(now);
+        let errors = self.errors();
+        let ready = |version: &VersionName| {
+            let found = readiness.iter().find(|r| r.version == *version)?;
+            Some(Ready { ready: found.ready, total: found.total })
+        };
+        let shadow = self.course.shadow;
+        Evidence {
+            data: Data::Fresh,
+            step: exposure(self.course.step),
+            errors: (errors.candidate.of > 0).then_some(errors),
+            latency: self.latency(),
+            promotion: self.promotion(),
+            guards: self.guards(at),
+            burns: self.burns(slo, at, now),
+            budget_left: slo.budget_left(),
+            harm: Harmed {
+                failed_requests: self.course.failed_requests,
+                users: self.course.failed_users,
+            },
+            shared_cause: self.shared_cause(&errors, at),
+            shadow: ShadowReading {
+                compared: shadow.compared,
+                mismatched: shadow.mismatched,
+                failed: shadow.failed,
+            },
+            candidate_ready: ready(&self.candidate),
+            stable_ready: ready(&self.stable),
+            tripped: self.course.tripped,
+            tripwire: self.tripwire(errors.needed, at),
+        }
+    }
+
+    /// How much evidence is proof.
+    fn proof(&self) -> f64 {
+        1.0 / self.plan.evidence.false_alarm.clamp(1e-9, 1.0)
+    }
+
+    /// The comparisons share one false alarm rate: the weighted average of their evidence is what
+    /// must be proof. Said of one of them: what the others have found need not be found again.
+    fn needed(&self, share: f64, others: f64) -> f64 {
+        let proof = self.proof();
+        ((proof - others) / share).max(proof)
+    }
+
+    fn errors(&self) -> ErrorTest {
+        let test = &self.tests.errors;
+        let needed = self.needed(SHARE_OF_ERRORS, SHARE_OF_LATENCY * self.tests.slowness.value());
+        ErrorTest {
+            value: test.comparison(),
+            needed,
+            floor: test.floor(),
+            candidate: test.seen.candidate,
+            stable: test.seen.stable,
+            worse: test.value() >= needed,
+        }
+    }
+
+    fn latency(&self) -> Option<LatencyTest> {
+        let worst = self.tests.slowness.worst().filter(|worst| worst.seen.candidate.of > 0)?;
+        let value = self.tests.slowness.value();
+        let needed = self.needed(SHARE_OF_LATENCY, SHARE_OF_ERRORS * self.tests.errors.value());
+        Some(LatencyTest {
+            value,
+            needed,
+            quantile: worst.quantile,
+            baseline: worst.limit,
+            candidate: worst.seen.candidate,
+            stable: worst.seen.stable,
+            worse: value >= needed,
+        })
+    }
+
+    fn promotion(&self) -> Option<Bet> {
+        self.course.born?;
+        let [first, all] = &self.tests.promotion;
+        Some(Bet { value: first.value().min(all.value()), needed: promotion::NEEDED })
+    }
+
+    fn guards(&self, at: u64) -> Vec<GuardReading> {
+        let Tests { guards, slowness, .. } = &self.tests;
+        let lately = |quantile| slowness.lately(quantile);
+        guards.iter().map(|watched| watched.reading(self.proof(), lately, at)).collect()
+    }
+
+    fn burns(&self, slo: &ServiceSlo, at: u64, now: Mono) -> Vec<BurnReading> {
+        let age = self.course.born.map_or(0, |born| at.saturating_sub(born));
+        let age = Some(Duration::from_millis(age));
+        let rules = self.objectives.burn_rates.iter().zip(&self.tests.burns);
+        let read = rules.map(|(rule, [availability, latency])| {
+            let burn = slo.burn(rule, &self.candidate, age, now);
+            let test = match burn.promise {
+                Promise::Availability => availability,
+                Promise::Latency => latency,
+            };
+            BurnReading {
+                name: rule.name.clone(),
+                promise: burn.promise,
+                long: burn.long,
+                short: burn.short,
+                threshold: rule.above,
+                above: burn.lower().is_some_and(|lower| lower > rule.above),
+                proven: test.value() >= self.proof(),
+                stable: slo.burn(rule, &self.stable, age, now).lower(),
+                samples: burn.samples,
+            }
+        });
+        read.collect()
+    }
+
+    /// Both fail more than the objective allows, provably and right now, and the comparison
+    /// has found no difference.
+    fn shared_cause(&self, errors: &ErrorTest, at: u64) -> Option<SharedCause> {
+        let proof = self.proof();
+        let both = self.tests.errors.floor() >= proof && self.tests.errors.stable_floor() >= proof;
+        let seen = self.tests.recent.seen(at);
+        let (candidate, stable) = (seen.candidate.share()?, seen.stable.share()?);
+        let silent = errors.value < errors.needed;
+        let allowed = allowed(&self.objectives);
+        (both && silent && candidate > allowed && stable > allowed)
+            .then_some(SharedCause { candidate, stable })
+    }
+
+    /// The smallest run of consecutive failures of the candidate that would be proof by the same
+    /// tests, while stable goes on as it does. `None` when no run of a sensible length would be.
+    fn tripwire(&self, needed: f64, at: u64) -> Option<u32> {
+        let weight = self.course.weight.ratio();
+        if weight == 0.0 {
+            return None;
+        }
+        let stable_share = self.tests.recent.seen(at).stable.share().unwrap_or(0.0);
+        let proof = |run: u32| {
+            let failures = f64::from(run);
+            let concurrent = failures * (1.0 - weight) / weight;
+            let mut guards =
+                self.tests.guards.iter().filter(|w| w.guard.action == Action::Rollback);
+            self.tests.errors.value_after(failures, concurrent, stable_share) >= needed
+                || guards.any(|watched| watched.proven_after(failures, self.proof()))
+        };
+        let (mut too_few, mut enough) = (1, 2);
+        while !proof(enough) {
+            if enough == LONGEST_RUN {
+                return None;
+            }
+            (too_few, enough) = (enough, enough * 2);
+        }
+        while enough - too_few > 1 {
+            let middle = too_few.midpoint(enough);
+            if proof(middle) { enough = middle } else { too_few = middle }
+        }
+        Some(enough)
+    }
+}
+
+fn exposure(batch: Batch) -> Exposure {
+    Exposure { candidate: batch.candidate, stable: batch.stable }
+}

@@ -1,0 +1,231 @@
+//! Is the candidate slower than stable?
+//!
+//! The error test again, on another kind of bad outcome: taking longer than a limit. Limits are
+//! stable's own p50, p90, p95 and p99 of the minutes before, and every latency that the
+//! configuration names; the candidate may take `tolerance` longer before it counts. Only
+//! indicators are compared, so a heavy tail cannot break the test. A request counts as soon as
+//! its age passes the limit, or a hang would be invisible until it ends.
+
+use super::bets::Bets;
+use super::coarse::Coarse;
+use super::compare::{Batch, even_factors};
+use super::errors::{decode_batch, encode_batch};
+use crate::measure::{Part, VersionLatencies};
+use crate::stored::{Reader, StoredError, Writer};
+use std::time::Duration;
+
+const RATIOS: [f64; 12] = [1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0];
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
+/// Limits from the configuration; of more, the first are tested.
+pub(super) const NAMED: usize = 4;
+/// Stable's answers before its quantiles are believed.
+const ENOUGH: u64 = 100;
+/// In milliseconds: how often the limits follow stable.
+const MINUTE: u64 = 60_000;
+
+#[derive(Debug, Clone)]
+pub(super) struct SlownessTest {
+    tolerance: f64,
+    levels: Vec<Level>,
+    candidate: Coarse,
+    stable: Coarse,
+    turned: Option<u64>,
+}
+
+/// One limit and its stakes.
+#[derive(Debug, Clone)]
+struct Level {
+    /// `None` for a limit from the configuration.
+    quantile: Option<f64>,
+    /// `None` until stable has had enough answers.
+    limit: Option<Duration>,
+    bets: Bets<12>,
+    seen: Batch,
+    pending: Batch,
+    /// The cumulative counts at the last look, at this limit.
+    read: Option<Batch>,
+}
+
+/// The level that says the most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Worst {
+    pub(super) quantile: f64,
+    pub(super) limit: Duration,
+    pub(super) seen: Batch,
+}
+
+impl SlownessTest {
+    pub(super) fn new(tolerance: f64, named: &[Duration]) -> Self {
+        let level = |quantile, limit| Level {
+            quantile,
+            limit,
+            bets: Bets::in_instalments(),
+            seen: Batch::default(),
+            pending: Batch::default(),
+            read: None,
+        };
+        let own = QUANTILES.iter().map(|q| level(Some(*q), None));
+        let named = named.iter().take(NAMED).map(|limit| level(None, Some(*limit)));
+        Self {
+            tolerance: tolerance.max(0.0),
+            levels: own.chain(named).collect(),
+            candidate: Coarse::new(),
+            stable: Coarse::new(),
+            turned: None,
+        }
+    }
+
+    /// About once a second. During the warm-up only stable's quantiles are learnt.
+    pub(super) fn observe(
+        &mut self,
+        candidate: &VersionLatencies,
+        stable: &VersionLatencies,
+        warm: bool,
+        at: u64,
+    ) {
+        self.candidate.observe(&candidate.judged);
+        self.stable.observe(&stable.judged);
+        for level in &mut self.levels {
+            level.look(self.tolerance, candidate, stable, warm);
+        }
+        let turned = *self.turned.get_or_insert(at);
+        let unlimited = self.levels.iter().any(|level| level.limit.is_none());
+        if at.saturating_sub(turned) >= MINUTE || (unlimited && self.stable.total() >= ENOUGH) {
+            self.set_limits(candidate, stable);
+        }
+        if at.saturating_sub(turned) >= MINUTE {
+            self.candidate.turn();
+            self.stable.turn();
+            // What has waited a minute for its counterpart is not concurrent with it.
+            self.levels.iter_mut().for_each(|level| level.pending = Batch::default());
+            self.turned = Some(at);
+        }
+    }
+
+    /// From what was seen until now, for what comes next.
+    fn set_limits(&mut self, candidate: &VersionLatencies, stable: &VersionLatencies) {
+        if self.stable.total() < ENOUGH {
+            return;
+        }
+        for level in &mut self.levels {
+            if let Some(q) = level.quantile {
+                level.limit = self.stable.quantile(q);
+                level.read = level.counts(self.tolerance, candidate, stable);
+            }
+        }
+    }
+
+    /// The average over all limits: one evidence.
+    pub(super) fn value(&self) -> f64 {
+        let sum: f64 = self.levels.iter().map(|level| level.bets.value()).sum();
+        sum / self.levels.len() as f64
+    }
+
+    pub(super) fn worst(&self) -> Option<Worst> {
+        let known = self.levels.iter().filter(|level| level.limit.is_some());
+        let worst = known.max_by(|a, b| a.bets.value().total_cmp(&b.bets.value()))?;
+        let limit = worst.limit?;
+        let share = worst.seen.stable.share();
+        Some(Worst {
+            // A limit from the configuration stands at whatever quantile it is for stable.
+            quantile: worst.quantile.or(share.map(|share| 1.0 - share)).unwrap_or(1.0),
+            limit,
+            seen: worst.seen,
+        })
+    }
+
+    /// Of the last minute or two: candidate, stable.
+    pub(super) fn lately(&self, quantile: f64) -> (Option<Duration>, Option<Duration>) {
+        (self.candidate.quantile(quantile), self.stable.quantile(quantile))
+    }
+
+    pub(super) fn asks(&self, tolerance: f64, named: &[Duration]) -> bool {
+        let limits: Vec<_> = self
+            .levels
+            .iter()
+            .filter(|level| level.quantile.is_none())
+            .filter_map(|level| level.limit)
+            .collect();
+        self.tolerance == tolerance.max(0.0) && limits[..] == named[..named.len().min(NAMED)]
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        for level in &self.levels {
+            level.bets.encode(out);
+            encode_batch(level.seen, out);
+            let limit = level.limit.map_or(0, |limit| limit.as_micros() as u64);
+            out.u64(limit);
+        }
+    }
+
+    pub(super) fn decode(
+        tolerance: f64,
+        named: &[Duration],
+        from: &mut Reader<'_>,
+    ) -> Result<Self, StoredError> {
+        let mut test = Self::new(tolerance, named);
+        for level in &mut test.levels {
+            level.bets.decode(from)?;
+            level.seen = decode_batch(from)?;
+            let limit = from.u64()?;
+            level.limit = (limit > 0).then(|| Duration::from_micros(limit));
+        }
+        Ok(test)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.levels.capacity() * size_of::<Level>() + 2 * Coarse::bytes()
+    }
+}
+
+impl Level {
+    fn look(
+        &mut self,
+        tolerance: f64,
+        candidate: &VersionLatencies,
+        stable: &VersionLatencies,
+        warm: bool,
+    ) {
+        let now = self.counts(tolerance, candidate, stable);
+        let before = std::mem::replace(&mut self.read, now);
+        let (Some(now), Some(before), true) = (now, before, warm) else { return };
+        self.pending = self.pending.plus(Batch {
+            candidate: whole(now.candidate.since(before.candidate)),
+            stable: whole(now.stable.since(before.stable)),
+        });
+        if self.pending.candidate.of == 0 || self.pending.stable.of == 0 {
+            return;
+        }
+        let batch = std::mem::take(&mut self.pending);
+        self.seen = self.seen.plus(batch);
+        if batch.candidate.bad + batch.stable.bad > 0 {
+            self.bets.play(even_factors(batch, &RATIOS));
+        }
+    }
+
+    /// What has passed its limit or is known to stay within it.
+    fn counts(
+        &self,
+        tolerance: f64,
+        candidate: &VersionLatencies,
+        stable: &VersionLatencies,
+    ) -> Option<Batch> {
+        let limit = self.limit?;
+        Some(Batch {
+            candidate: passed(candidate, limit.mul_f64(1.0 + tolerance)),
+            stable: passed(stable, limit),
+        })
+    }
+}
+
+/// Answers and waiting requests that took longer than `limit`, of those whose fate is known. A
+/// waiting one that leaves without an answer takes its count back, which [`Part::since`] ignores.
+pub(super) fn passed(latencies: &VersionLatencies, limit: Duration) -> Part {
+    let waiting = latencies.waiting.above(limit);
+    Part { bad: latencies.judged.above(limit) + waiting, of: latencies.judged.total() + waiting }
+}
+
+/// An exceedance of a request that was counted before can come without its request.
+pub(super) fn whole(part: Part) -> Part {
+    Part { of: part.of.max(part.bad), ..part }
+}

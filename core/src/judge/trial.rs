@@ -1,0 +1,405 @@
+//! One rollout's tests, fed by the tick.
+
+use super::compare::Batch;
+use super::errors::{Batching, ErrorsTest};
+use super::guards::{More, Watched};
+use super::promotion::Promotion;
+use super::rate::RateTest;
+use super::recent::Recent;
+use super::slower::{NAMED, SlownessTest, passed, whole};
+use crate::ids::VersionName;
+use crate::measure::{
+    Part, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
+};
+use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
+use crate::slo::Objectives;
+use crate::time::Mono;
+use crate::weights::BasisPoints;
+use std::time::Duration;
+
+/// Of the candidate's first traffic: caches are cold, and so are connections.
+const WARM_UP: u64 = 30_000;
+/// For saying that both versions are bad right now.
+pub(super) const LATELY: Duration = Duration::from_secs(60);
+
+/// What the data plane said at one moment, and the stage of the rollout that it was said in.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    pub counts: &'a ServiceCounts,
+    /// Once a second, not with every tick.
+    pub latencies: Option<&'a ServiceLatencies>,
+    pub stage: Stage,
+    /// The candidate's, in force.
+    pub weight: BasisPoints,
+}
+
+#[derive(Debug, Clone)]
+pub struct Judge {
+    pub(super) plan: Plan,
+    pub(super) objectives: Objectives,
+    pub(super) candidate: VersionName,
+    pub(super) stable: VersionName,
+    pub(super) tests: Tests,
+    pub(super) course: Course,
+    pub(super) read: Read,
+    /// Added to the monotonic clock; makes one line of time of many processes.
+    pub(super) offset: i128,
+}
+
+/// Everything that weighs evidence.
+#[derive(Debug, Clone)]
+pub(super) struct Tests {
+    pub(super) errors: ErrorsTest,
+    pub(super) batching: Batching,
+    /// By first failures and by all: both must be convinced.
+    pub(super) promotion: [Promotion; 2],
+    pub(super) slowness: SlownessTest,
+    /// In the order of the plan's guards.
+    pub(super) guards: Vec<Watched>,
+    /// For each burn rule: availability, latency.
+    pub(super) burns: Vec<[RateTest; 2]>,
+    pub(super) recent: Recent,
+}
+
+/// What has happened so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Course {
+    pub(super) at: u64,
+    /// The candidate's first request.
+    pub(super) born: Option<u64>,
+    pub(super) stage: Option<Stage>,
+    pub(super) weight: BasisPoints,
+    /// Of the present stage, and of the whole rollout.
+    pub(super) step: Batch,
+    pub(super) failed_requests: u64,
+    pub(super) failed_users: u64,
+    pub(super) shadow: Shadow,
+    pub(super) tripped: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shadow {
+    pub(super) compared: u64,
+    pub(super) mismatched: u64,
+    pub(super) failed: u64,
+}
+
+/// The data plane's counters at the last look; what they hold before the first is not ours.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Read {
+    pub(super) candidate: Option<Counters>,
+    pub(super) stable: Option<Counters>,
+    /// Failed requests and users.
+    pub(super) harm: Option<(u64, u64)>,
+    /// Slower than the objective, own requests of the candidate.
+    pub(super) slow: Option<Part>,
+    /// In the order of the guards; of latency guards only.
+    pub(super) slower: Vec<Option<Batch>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counters {
+    judged: Tally,
+    rest: Tally,
+    shadow: Shadow,
+}
+
+/// What one version gained between two looks.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gain {
+    all: Part,
+    first: Part,
+    own: Part,
+    shadow: Shadow,
+}
+
+impl Judge {
+    /// For a rollout that begins now: what the counters hold already is not its doing.
+    pub fn new(plan: &Plan, objectives: &Objectives, stable: &VersionName) -> Self {
+        Self {
+            plan: plan.clone(),
+            objectives: objectives.clone(),
+            candidate: plan.to.clone(),
+            stable: stable.clone(),
+            tests: Tests::new(plan, objectives),
+            course: Course::default(),
+            read: Read::default(),
+            offset: 0,
+        }
+    }
+
+    /// After a reload. Tests whose question is still the same go on, the others begin anew.
+    pub fn set_plan(&mut self, plan: &Plan, objectives: &Objectives) {
+        if self.plan == *plan && self.objectives == *objectives {
+            return;
+        }
+        self.tests.keep_what_still_asks(plan, objectives);
+        self.read.slower.clear();
+        self.read.slow = None;
+        (self.plan, self.objectives) = (plan.clone(), objectives.clone());
+    }
+
+    pub(super) fn line(&self, now: Mono) -> u64 {
+        u64::try_from(i128::from(now.0) + self.offset).unwrap_or(0).max(self.course.at)
+    }
+
+    pub fn observe(&mut self, seen: Seen<'_>, now: Mono) {
+        let at = self.line(now);
+        self.course.at = at;
+        let candidate = gain(&mut self.read.candidate, seen.counts.of(&self.candidate));
+        let stable = gain(&mut self.read.stable, seen.counts.of(&self.stable));
+        if candidate.all.of > 0 {
+            self.course.born.get_or_insert(at);
+        }
+        self.weigh(candidate, stable, at);
+        self.count_harm(seen.counts);
+        if let Some(latencies) = seen.latencies {
+            self.weigh_latencies(latencies, at);
+        }
+        self.move_on(seen.stage, seen.weight, at);
+    }
+
+    fn weigh(&mut self, candidate: Gain, stable: Gain, at: u64) {
+        let all = Batch { candidate: candidate.all, stable: stable.all };
+        let first = Batch { candidate: candidate.first, stable: stable.first };
+        self.course.step = self.course.step.plus(all);
+        self.tests.recent.add(all, at);
+        self.tests.errors.hold_to_objective(all);
+        if let Some(finished) = self.tests.batching.add(first, all, at) {
+            self.tests.compare(finished.first, finished.all);
+        }
+        for tests in &mut self.tests.burns {
+            tests[0].observe(candidate.own);
+        }
+        let shadow = candidate.shadow;
+        self.course.shadow = self.course.shadow.plus(shadow);
+        for watched in &mut self.tests.guards {
+            if let Some(batch) = requests_of(&watched.guard, all, shadow) {
+                watched.observe(More::Requests(batch), at);
+            }
+        }
+    }
+
+    fn count_harm(&mut self, counts: &ServiceCounts) {
+        let harm = (counts.failed_requests, counts.failed_users);
+        let (requests, users) = self.read.harm.unwrap_or(harm);
+        let gained = |now: u64, before: u64| if now < before { now } else { now - before };
+        self.course.failed_requests += gained(harm.0, requests);
+        self.course.failed_users += gained(harm.1, users);
+        self.read.harm = Some(harm);
+        self.course.tripped = counts.of(&self.candidate).is_some_and(|counts| counts.tripped);
+    }
+
+    fn weigh_latencies(&mut self, latencies: &ServiceLatencies, at: u64) {
+        let of = |name: &VersionName| latencies.versions.iter().find(|l| l.version == *name);
+        let (Some(candidate), Some(stable)) = (of(&self.candidate), of(&self.stable)) else {
+            return;
+        };
+        let warm = self.course.born.is_some_and(|born| at.saturating_sub(born) >= WARM_UP);
+        self.tests.slowness.observe(candidate, stable, warm, at);
+        self.weigh_against_limits(candidate, stable, warm, at);
+        if let Some(objective) = &self.objectives.latency {
+            let both =
+                candidate.judged.above(objective.under) + candidate.rest.above(objective.under);
+            let now = Part { bad: both, of: candidate.judged.total() + candidate.rest.total() };
+            let gained = self.read.slow.map_or(Part::default(), |read| now.gained(read));
+            self.read.slow = Some(now);
+            if warm {
+                self.tests.burns.iter_mut().for_each(|tests| tests[1].observe(whole(gained)));
+            }
+        }
+    }
+
+    fn weigh_against_limits(
+        &mut self,
+        candidate: &VersionLatencies,
+        stable: &VersionLatencies,
+        warm: bool,
+        at: u64,
+    ) {
+        self.read.slower.resize(self.tests.guards.len(), None);
+        for (watched, read) in self.tests.guards.iter_mut().zip(&mut self.read.slower) {
+            let Rule::Latency { above, .. } = watched.guard.rule else { continue };
+            let now = Batch { candidate: passed(candidate, above), stable: passed(stable, above) };
+            if let (Some(before), true) = (*read, warm) {
+                let more = now.since(before);
+                let more = Batch { candidate: whole(more.candidate), stable: whole(more.stable) };
+                watched.observe(More::Requests(more), at);
+            }
+            *read = Some(now);
+        }
+    }
+
+    /// What was counted until now belongs to the stage and the weight that were in force.
+    fn move_on(&mut self, stage: Stage, weight: BasisPoints, at: u64) {
+        if self.course.weight != weight {
+            self.course.weight = weight;
+            let finished = self.tests.batching.finish(at);
+            self.tests.compare(finished.first, finished.all);
+        }
+        if self.course.stage.replace(stage) != Some(stage) {
+            self.course.step = Batch::default();
+            self.tests.guards.iter_mut().for_each(Watched::stage);
+        }
+    }
+
+    /// A business count pushed from outside; each push adds.
+    pub fn signal(&mut self, signal: &Signal, now: Mono) {
+        let at = self.line(now);
+        for watched in &mut self.tests.guards {
+            let Rule::Signal { name, of, .. } = &watched.guard.rule else { continue };
+            let good = signal.good.min(signal.total);
+            let counted = match of {
+                Compared::Baseline => good,
+                Compared::Absolute => signal.total - good,
+            };
+            let part = Part { bad: counted, of: signal.total };
+            let push = if signal.version == self.candidate {
+                Batch { candidate: part, stable: Part::default() }
+            } else if signal.version == self.stable {
+                Batch { candidate: Part::default(), stable: part }
+            } else {
+                continue;
+            };
+            if *name == signal.name {
+                watched.observe(More::Push(push), at);
+            }
+        }
+    }
+
+    /// Roughly how much memory it holds.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.tests.slowness.bytes()
+            + self.tests.guards.iter().map(Watched::bytes).sum::<usize>()
+            + self.tests.burns.capacity() * size_of::<[RateTest; 2]>()
+            + self.tests.recent.bytes()
+    }
+}
+
+impl Tests {
+    pub(super) fn new(plan: &Plan, objectives: &Objectives) -> Self {
+        let (margin, allowed) = (plan.regression.errors, allowed(objectives));
+        let burns = objectives.burn_rates.iter().map(|rule| {
+            let slow = objectives.latency.as_ref().map_or(1.0, |l| 1.0 - l.objective);
+            [RateTest::new(rule.above * allowed), RateTest::new(rule.above * slow)]
+        });
+        Self {
+            errors: ErrorsTest::new(margin, allowed),
+            batching: Batching::default(),
+            promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
+            slowness: SlownessTest::new(plan.regression.latency, &named(plan, objectives)),
+            guards: plan.guards.iter().map(Watched::new).collect(),
+            burns: burns.collect(),
+            recent: Recent::new(LATELY),
+        }
+    }
+
+    /// A finished batch: first failures, and all.
+    fn compare(&mut self, first: Batch, all: Batch) {
+        self.errors.compare(first);
+        self.promotion[0].observe(first);
+        self.promotion[1].observe(all);
+    }
+
+    fn keep_what_still_asks(&mut self, plan: &Plan, objectives: &Objectives) {
+        let fresh = Self::new(plan, objectives);
+        let (margin, allowed) = (plan.regression.errors, allowed(objectives));
+        if !self.errors.asks(margin, allowed) {
+            self.errors = fresh.errors;
+            self.promotion = fresh.promotion;
+        }
+        if !self.slowness.asks(plan.regression.latency, &named(plan, objectives)) {
+            self.slowness = fresh.slowness;
+        }
+        let old = std::mem::take(&mut self.guards);
+        let kept = |new: Watched| old.iter().find(|w| w.guard == new.guard).cloned().unwrap_or(new);
+        self.guards = fresh.guards.into_iter().map(kept).collect();
+        let limits = |burns: &[[RateTest; 2]]| -> Vec<[f64; 2]> {
+            burns.iter().map(|[a, l]| [a.limit(), l.limit()]).collect()
+        };
+        if limits(&self.burns) != limits(&fresh.burns) {
+            self.burns = fresh.burns;
+        }
+    }
+}
+
+impl Shadow {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            compared: self.compared + other.compared,
+            mismatched: self.mismatched + other.mismatched,
+            failed: self.failed + other.failed,
+        }
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            compared: self.compared.saturating_sub(earlier.compared),
+            mismatched: self.mismatched.saturating_sub(earlier.mismatched),
+            failed: self.failed.saturating_sub(earlier.failed),
+        }
+    }
+}
+
+pub(super) fn allowed(objectives: &Objectives) -> f64 {
+    1.0 - objectives.availability.objective
+}
+
+/// Every latency that the configuration names, in its order and once.
+pub(super) fn named(plan: &Plan, objectives: &Objectives) -> Vec<Duration> {
+    let mut named: Vec<Duration> = objectives.latency.iter().map(|l| l.under).collect();
+    for guard in &plan.guards {
+        if let Rule::Latency { above, .. } = guard.rule
+            && !named.contains(&above)
+        {
+            named.push(above);
+        }
+    }
+    named.truncate(NAMED);
+    named
+}
+
+fn gain(read: &mut Option<Counters>, now: Option<&VersionCounts>) -> Gain {
+    let Some(now) = now else {
+        // A version that is listed again begins anew.
+        *read = None;
+        return Gain::default();
+    };
+    let now = Counters {
+        judged: now.judged,
+        rest: now.rest,
+        shadow: Shadow {
+            compared: now.shadow_compared,
+            mismatched: now.shadow_mismatched,
+            failed: now.shadow_failed,
+        },
+    };
+    let Some(before) = read.replace(now) else { return Gain::default() };
+    let judged = gained(now.judged, before.judged);
+    let own = judged.plus(gained(now.rest, before.rest));
+    let of = judged.exposures();
+    Gain {
+        all: Part { bad: judged.bad, of },
+        first: Part { bad: judged.first_bad.min(of), of },
+        own: Part { bad: own.bad, of: own.exposures() },
+        shadow: now.shadow.since(before.shadow),
+    }
+}
+
+/// A tally that went back has begun anew, and everything in it is gain.
+fn gained(now: Tally, before: Tally) -> Tally {
+    let back = now.good < before.good || now.bad < before.bad || now.first_bad < before.first_bad;
+    if back { now } else { now.since(before) }
+}
+
+fn requests_of(guard: &Guard, all: Batch, shadow: Shadow) -> Option<Batch> {
+    let copies =
+        |bad, of| Some(Batch { candidate: whole(Part { bad, of }), stable: Part::default() });
+    match &guard.rule {
+        Rule::ErrorRate { .. } => Some(all),
+        Rule::ShadowMismatch { .. } => copies(shadow.mismatched, shadow.compared),
+        Rule::ShadowErrors { .. } => copies(shadow.failed, shadow.compared + shadow.failed),
+        Rule::Latency { .. } | Rule::Signal { .. } => None,
+    }
+}

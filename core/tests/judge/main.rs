@@ -1,0 +1,7 @@
+//! The judge from outside: what it promises, measured, and how it behaves.
+#![allow(clippy::unwrap_used)] // The helpers of tests are tests.
+
+mod bars;
+mod behaviour;
+mod rng;
+mod world;
