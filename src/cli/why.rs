@@ -49,7 +49,7 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     }
     say("at", why.at.to_string());
     for (i, bad) in why.bad_requests.iter().enumerate() {
-        let label = if i == 0 { "bad requests" } else { "" };
+        let label = if i == 0 { "bad request" } else { "" };
         say(label, format!("{}  {}  {}", bad.request_id, bad.what, bad.at));
     }
     lines

@@ -108,7 +108,7 @@ impl From<serin_config::Fault> for Fault {
 
 /// The configuration in force, secrets masked
 #[utoipa::path(
-    get, path = "/v1/config", tag = "config",
+    get, path = "/v1/config", operation_id = "readConfig", tag = "config",
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
@@ -130,7 +130,7 @@ pub(crate) async fn read(State(api): State<Api>) -> Response {
 /// Answers when they are in force. Invalid files change nothing, and are answered with every
 /// fault.
 #[utoipa::path(
-    post, path = "/v1/config/reload", tag = "config",
+    post, path = "/v1/config/reload", operation_id = "reloadConfig", tag = "config",
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
 pub(crate) async fn reload(State(api): State<Api>) -> Answered {
@@ -143,7 +143,7 @@ pub(crate) async fn reload(State(api): State<Api>) -> Answered {
 
 /// Check a configuration, changing nothing
 #[utoipa::path(
-    post, path = "/v1/config/check", tag = "config", request_body = Option<Check>,
+    post, path = "/v1/config/check", operation_id = "checkConfig", tag = "config", request_body = Check,
     responses((status = 200, body = Checked))
 )]
 pub(crate) async fn check(State(api): State<Api>, body: Raw) -> Answered {

@@ -27,7 +27,7 @@ const MOST_DAYS: u64 = 3650;
 
 /// Deployment frequency, lead time, change failure rate, time to restore
 #[utoipa::path(
-    get, path = "/v1/dora", tag = "rollouts", params(Which),
+    get, path = "/v1/dora", operation_id = "readDora", tag = "rollouts", params(Which),
     responses((status = 200, body = crate::view::Dora))
 )]
 pub(crate) async fn read(State(api): State<Api>, Params(which): Params<Which>) -> Answered {

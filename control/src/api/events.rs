@@ -25,6 +25,7 @@ pub(crate) struct Which {
     /// Only of this service; events that are about no service come too.
     service: Option<String>,
     /// Begin after this event, like the header Last-Event-ID; 0 replays everything remembered.
+    #[param(maximum = 9_007_199_254_740_991i64)]
     after: Option<u64>,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct Which {
 ///
 /// Each event has an id; send the last one seen as Last-Event-ID to miss nothing.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "events", params(Which),
+    get, path = "/v1/events", operation_id = "streamEvents", tag = "events", params(Which),
     responses((status = 200, body = String, content_type = "text/event-stream"))
 )]
 pub(crate) async fn stream(

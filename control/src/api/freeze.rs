@@ -28,12 +28,13 @@ pub(crate) struct Freeze {
 pub(crate) struct Set {
     frozen: bool,
     /// For the journal and the notifications.
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 
 /// Whether everything is frozen
 #[utoipa::path(
-    get, path = "/v1/freeze", tag = "freeze",
+    get, path = "/v1/freeze", operation_id = "readFreeze", tag = "freeze",
     responses((status = 200, body = Freeze, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
@@ -44,7 +45,7 @@ pub(crate) async fn read(State(api): State<Api>) -> Response {
 ///
 /// If-Match is honoured.
 #[utoipa::path(
-    put, path = "/v1/freeze", tag = "freeze", request_body = Set,
+    put, path = "/v1/freeze", operation_id = "setFreeze", tag = "freeze", request_body = Set,
     responses((status = 200, body = Freeze, headers(("etag" = String))))
 )]
 pub(crate) async fn replace(State(api): State<Api>, who: Who, body: Raw) -> Answered {

@@ -56,7 +56,7 @@ struct Document;
 
 /// This document
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "probes", security(()),
+    get, path = "/openapi.json", operation_id = "readDocument", tag = "probes", security(()),
     responses((status = 200, body = Object))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Json<utoipa::openapi::OpenApi> {
@@ -67,6 +67,12 @@ fn document(tokens_needed: bool) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     for item in document.paths.paths.values_mut() {
         operations(item).for_each(|operation| {
+            operation.responses.responses.values_mut().for_each(describe);
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && is_optional(operation.operation_id.as_deref())
+            {
+                body.required = None;
+            }
             let error = RefOr::T(error());
             operation.responses.responses.insert("default".to_owned(), error);
             if !tokens_needed {
@@ -84,6 +90,20 @@ fn document(tokens_needed: bool) -> utoipa::openapi::OpenApi {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten()
+}
+
+/// Commands and checks go without a body too.
+fn is_optional(operation: Option<&str>) -> bool {
+    operation.is_some_and(|id| id.ends_with("Rollout") || id == "checkConfig")
+}
+
+/// A response has a description, by the specification.
+fn describe(response: &mut RefOr<utoipa::openapi::Response>) {
+    if let RefOr::T(response) = response
+        && response.description.is_empty()
+    {
+        response.description = "Done, and shown".to_owned();
+    }
 }
 
 /// Every other answer.

@@ -22,7 +22,7 @@ const PAGE: &str = r#"<!doctype html>
 
 /// The page
 #[utoipa::path(
-    get, path = "/", tag = "probes", security(()),
+    get, path = "/", operation_id = "readPage", tag = "probes", security(()),
     responses((status = 200, body = String, content_type = "text/html"))
 )]
 pub(crate) async fn read() -> Response {

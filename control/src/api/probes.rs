@@ -28,7 +28,7 @@ pub(crate) struct Check {
 
 /// Whether the process answers
 #[utoipa::path(
-    get, path = "/livez", tag = "probes", security(()),
+    get, path = "/livez", operation_id = "readLiveness", tag = "probes", security(()),
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn livez() -> &'static str {
@@ -37,7 +37,7 @@ pub(crate) async fn livez() -> &'static str {
 
 /// Whether traffic should be sent here, and what is not well
 #[utoipa::path(
-    get, path = "/readyz", tag = "probes", security(()),
+    get, path = "/readyz", operation_id = "readReadiness", tag = "probes", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness))
 )]
 pub(crate) async fn readyz(State(api): State<Api>) -> Response {
@@ -48,7 +48,7 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Response {
 
 /// Prometheus' text format
 #[utoipa::path(
-    get, path = "/metrics", tag = "probes", security(()),
+    get, path = "/metrics", operation_id = "readMetrics", tag = "probes", security(()),
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {

@@ -23,8 +23,10 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Start {
     /// The version to bring in; the configuration's `rollout.to` when left out.
+    #[schema(max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     to: Option<String>,
     /// For the journal, the report and the notifications.
+    #[schema(max_length = 1000)]
     reason: Option<String>,
     /// Refused when the configuration gives that version another release.
     release: Option<String>,
@@ -38,6 +40,7 @@ pub(crate) struct Start {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Reason {
     /// For the journal, the report and the notifications.
+    #[schema(max_length = 1000)]
     reason: Option<String>,
 }
 
@@ -59,8 +62,8 @@ const LONGEST_REASON: usize = 1000;
 
 /// The rollout that runs, or the last one
 #[utoipa::path(
-    get, path = "/v1/services/{service}/rollout", tag = "rollout",
-    params(("service" = String, Path)),
+    get, path = "/v1/services/{service}/rollout", operation_id = "readRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
     responses((status = 200, body = RolloutView, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
@@ -82,9 +85,9 @@ pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
 ///
 /// If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout", tag = "rollout",
-    params(("service" = String, Path)),
-    request_body = Option<Start>,
+    post, path = "/v1/services/{service}/rollout", operation_id = "startRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
+    request_body = Start,
     responses((status = 201, body = Done, headers(("etag" = String), ("location" = String))))
 )]
 pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
@@ -110,8 +113,8 @@ pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Ra
 /// Past holds, approvals and missing evidence; never past a guard. If-Match and Idempotency-Key
 /// are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout/promote", tag = "rollout",
-    params(("service" = String, Path)), request_body = Option<Reason>,
+    post, path = "/v1/services/{service}/rollout/promote", operation_id = "promoteRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
@@ -122,8 +125,8 @@ pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: 
 ///
 /// Guards still roll back. If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout/pause", tag = "rollout",
-    params(("service" = String, Path)), request_body = Option<Reason>,
+    post, path = "/v1/services/{service}/rollout/pause", operation_id = "pauseRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn pause(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
@@ -134,8 +137,8 @@ pub(crate) async fn pause(State(api): State<Api>, name: Name, who: Who, body: Ra
 ///
 /// If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout/resume", tag = "rollout",
-    params(("service" = String, Path)), request_body = Option<Reason>,
+    post, path = "/v1/services/{service}/rollout/resume", operation_id = "resumeRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn resume(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
@@ -146,8 +149,8 @@ pub(crate) async fn resume(State(api): State<Api>, name: Name, who: Who, body: R
 ///
 /// If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout/abort", tag = "rollout",
-    params(("service" = String, Path)), request_body = Option<Reason>,
+    post, path = "/v1/services/{service}/rollout/abort", operation_id = "abortRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn abort(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
@@ -158,8 +161,8 @@ pub(crate) async fn abort(State(api): State<Api>, name: Name, who: Who, body: Ra
 ///
 /// Lifts the quarantine of its release. If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/rollout/retry", tag = "rollout",
-    params(("service" = String, Path)), request_body = Option<Reason>,
+    post, path = "/v1/services/{service}/rollout/retry", operation_id = "retryRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn retry(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {

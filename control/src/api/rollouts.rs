@@ -39,7 +39,7 @@ const LARGEST_LIMIT: u64 = 1000;
 
 /// Rollouts, the newest first
 #[utoipa::path(
-    get, path = "/v1/rollouts", tag = "rollouts", params(Which),
+    get, path = "/v1/rollouts", operation_id = "listRollouts", tag = "rollouts", params(Which),
     responses((status = 200, body = Rollouts))
 )]
 pub(crate) async fn list(State(api): State<Api>, Params(which): Params<Which>) -> Answered {
@@ -58,8 +58,8 @@ pub(crate) async fn list(State(api): State<Api>, Params(which): Params<Which>) -
 
 /// One rollout with its timeline
 #[utoipa::path(
-    get, path = "/v1/rollouts/{id}", tag = "rollouts",
-    params(("id" = String, Path)),
+    get, path = "/v1/rollouts/{id}", operation_id = "readRecord", tag = "rollouts",
+    params(("id" = String, Path, description = "Like checkout-17")),
     responses((status = 200, body = RolloutRecord))
 )]
 pub(crate) async fn read(State(api): State<Api>, Name(id): Name) -> Answered {
@@ -72,8 +72,8 @@ pub(crate) async fn read(State(api): State<Api>, Name(id): Name) -> Answered {
 
 /// The post-mortem in Markdown
 #[utoipa::path(
-    get, path = "/v1/rollouts/{id}/report", tag = "rollouts",
-    params(("id" = String, Path)),
+    get, path = "/v1/rollouts/{id}/report", operation_id = "readReport", tag = "rollouts",
+    params(("id" = String, Path, description = "Like checkout-17")),
     responses((status = 200, body = String, content_type = "text/markdown"))
 )]
 pub(crate) async fn report(State(api): State<Api>, Name(id): Name) -> Answered {
@@ -88,8 +88,8 @@ pub(crate) async fn report(State(api): State<Api>, Name(id): Name) -> Answered {
 
 /// What each decision was made from, enough to make it again
 #[utoipa::path(
-    get, path = "/v1/rollouts/{id}/evidence", tag = "rollouts",
-    params(("id" = String, Path)),
+    get, path = "/v1/rollouts/{id}/evidence", operation_id = "readEvidence", tag = "rollouts",
+    params(("id" = String, Path, description = "Like checkout-17")),
     responses((status = 200, body = Evidence))
 )]
 pub(crate) async fn evidence(State(api): State<Api>, Name(id): Name) -> Answered {

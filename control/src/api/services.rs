@@ -16,7 +16,7 @@ use std::sync::Arc;
 ///
 /// One moment, read at once: nothing in it is older than the rest.
 #[utoipa::path(
-    get, path = "/v1/services", tag = "services",
+    get, path = "/v1/services", operation_id = "listServices", tag = "services",
     responses((status = 200, body = Snapshot))
 )]
 pub(crate) async fn list(State(api): State<Api>) -> Response {
@@ -27,8 +27,8 @@ pub(crate) async fn list(State(api): State<Api>) -> Response {
 ///
 /// Its ETag changes with its weights and its rollout, not with its counts.
 #[utoipa::path(
-    get, path = "/v1/services/{service}", tag = "services",
-    params(("service" = String, Path)),
+    get, path = "/v1/services/{service}", operation_id = "readService", tag = "services",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
     responses((status = 200, body = ServiceView, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
@@ -39,8 +39,8 @@ pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
 
 /// The evidence behind the last verdict
 #[utoipa::path(
-    get, path = "/v1/services/{service}/why", tag = "services",
-    params(("service" = String, Path)),
+    get, path = "/v1/services/{service}/why", operation_id = "readWhy", tag = "services",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
     responses((status = 200, body = Why))
 )]
 pub(crate) async fn why(State(api): State<Api>, name: Name) -> Answered {

@@ -16,11 +16,15 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Push {
+    #[schema(max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     version: String,
     /// As a guard of the rollout names it.
+    #[schema(max_length = 63, pattern = "^[A-Za-z0-9._-]+$")]
     name: String,
+    #[schema(maximum = 1_000_000_000_000i64)]
     good: u64,
     /// At least `good`.
+    #[schema(maximum = 1_000_000_000_000i64)]
     total: u64,
 }
 
@@ -30,6 +34,8 @@ pub(crate) struct Accepted {
     accepted: usize,
 }
 
+/// Larger counts are mistakes, and sums of these cannot overflow.
+const LARGEST: u64 = 1_000_000_000_000;
 /// A push with more than this is a mistake.
 const MOST: usize = 1000;
 const LONGEST_NAME: usize = 63;
@@ -39,8 +45,8 @@ const LONGEST_NAME: usize = 63;
 /// Each push adds to what was pushed before: send what happened since the last one. All of a
 /// push is taken, or nothing. Idempotency-Key is honoured, so a push can be repeated safely.
 #[utoipa::path(
-    post, path = "/v1/services/{service}/signals", tag = "signals",
-    params(("service" = String, Path)), request_body = Vec<Push>,
+    post, path = "/v1/services/{service}/signals", operation_id = "pushSignals", tag = "signals",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Vec<Push>,
     responses((status = 202, body = Accepted))
 )]
 pub(crate) async fn push(State(api): State<Api>, name: Name, _: Who, body: Raw) -> Answered {
@@ -67,6 +73,12 @@ fn check(i: usize, push: &Push) -> Result<(), Problem> {
         return Err(Problem::unprocessable(format!(
             "signal {i} ({}): good is {}, which is more than total {}",
             push.name, push.good, push.total
+        )));
+    }
+    if push.total > LARGEST {
+        return Err(Problem::unprocessable(format!(
+            "signal {i} ({}): total is {}, which is more than {LARGEST}",
+            push.name, push.total
         )));
     }
     let shaped = (1..=LONGEST_NAME).contains(&push.name.len())

@@ -20,16 +20,23 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Weights {
+    #[schema(value_type = BTreeMap<String, Points>)]
     weights: BTreeMap<String, u16>,
 }
+
+/// Hundredths of a percent.
+#[derive(ToSchema)]
+#[schema(maximum = 10_000)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct Points(u16);
 
 /// Set the candidate's weight by hand
 ///
 /// The weights name stable and the candidate, and sum to 10000. A rollout that runs is paused
 /// there; guards still roll back. If-Match is honoured.
 #[utoipa::path(
-    put, path = "/v1/services/{service}/weights", tag = "rollout",
-    params(("service" = String, Path)), request_body = Weights,
+    put, path = "/v1/services/{service}/weights", operation_id = "setWeights", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Weights,
     responses((status = 200, body = Weights, headers(("etag" = String))))
 )]
 pub(crate) async fn replace(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {

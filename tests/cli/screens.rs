@@ -1,0 +1,107 @@
+//! What people see: 80 columns, no colour, nothing a terminal obeys.
+
+use crate::canned::{command, rollout, serin, service, snapshot, stdout};
+use serde_json::{Value, json};
+
+fn shown(args: &[&str], answer: Value) -> String {
+    let (output, _) = serin(args, &[(200, answer)]);
+    stdout(&output)
+}
+
+#[test]
+fn status_shows_everything_an_operator_asks_first() {
+    let screen = shown(&["status"], snapshot(rollout("holding", Some("evidence"))));
+    assert_eq!(screen, include_str!("status.txt"));
+    let widest = screen.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}");
+    assert!(!screen.contains('\x1b'));
+}
+
+#[test]
+fn a_finished_rollout_says_how_it_ended() {
+    let screen = shown(&["status"], snapshot(rollout("rolledBack", None)));
+    assert!(screen.starts_with("checkout: rolled back, v41 to v42 (checkout-3)\n"), "{screen}");
+    assert!(screen.contains("because     too little evidence"), "{screen}");
+    let screen = shown(&["status"], snapshot(Value::Null));
+    assert!(screen.starts_with("checkout: at rest on v41\n"), "{screen}");
+}
+
+#[test]
+fn what_concerns_everything_comes_first() {
+    let mut all = snapshot(Value::Null);
+    all["freeze"] = json!({
+        "since": "2026-11-21T02:00:00.000Z", "by": "ops", "reason": "the\u{1b}[2Jsale",
+    });
+    all["config"]["failed"] = json!({ "at": "2026-11-21T02:00:00.000Z", "fault": "line 3" });
+    all["health"]["journal"] = json!("No space left on device");
+    let screen = shown(&["status"], all);
+    assert!(screen.starts_with("  frozen      since 2026-11-21T02:00:00.000Z by ops"), "{screen}");
+    assert!(screen.contains("  config      the reload of"), "{screen}");
+    assert!(screen.contains("  journal     cannot be written"), "{screen}");
+    assert!(!screen.contains('\x1b'), "control characters are taken out: {screen}");
+}
+
+#[test]
+fn json_is_what_the_server_said() {
+    let all = snapshot(rollout("running", None));
+    let said: Value = serde_json::from_str(&shown(&["status", "-o", "json"], all.clone())).unwrap();
+    assert_eq!(said, all);
+    let one = service(rollout("running", None));
+    let dora = json!({
+        "days": 30.0, "deployments": 2, "deploymentsPerDay": 0.07, "leadTimeSeconds": 3725.0,
+        "changeFailureRatio": 0.5, "timeToRestoreSeconds": null,
+    });
+    let said: Value = serde_json::from_str(&shown(&["dora", "-o", "json"], dora.clone())).unwrap();
+    assert_eq!(said, dora);
+    drop(one);
+}
+
+#[test]
+fn watching_through_a_pipe_prints_a_line_per_change_and_no_escape() {
+    use std::io::{BufRead, BufReader};
+    let answers = ["running", "holding", "complete"]
+        .map(|state| crate::canned::answer(200, &snapshot(rollout(state, None))));
+    let origin = serin_testkit::RawOrigin::in_turn(answers.to_vec());
+    let mut watching = command(&origin.address().to_string())
+        .args(["status", "--watch"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(3);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert!(lines[0].starts_with("checkout: checkout-3 running, step 2 of 3"), "{lines:?}");
+    assert!(lines[1].starts_with("checkout: checkout-3 holding"), "{lines:?}");
+    assert!(lines[2].starts_with("checkout: checkout-3 complete"), "{lines:?}");
+    assert!(!lines.concat().contains('\x1b'));
+}
+
+#[test]
+fn why_shows_the_rule_the_numbers_and_the_requests() {
+    let why = json!({
+        "service": "checkout", "rollout": "checkout-3", "at": "2026-11-21T02:12:00.000Z",
+        "verdict": "rollback", "reason": "the candidate fails 22% of its requests",
+        "rule": "guard errors: errorRate > 1% over 30s", "observed": 0.22, "threshold": 0.01,
+        "stableObserved": 0.0, "samples": 41, "stableSamples": 372,
+        "badRequests": [
+            { "requestId": "7f3a", "what": "503", "at": "2026-11-21T02:11:59.000Z" },
+            { "requestId": "7f3b", "what": "reset", "at": "2026-11-21T02:11:58.000Z" },
+        ],
+        "evidence": {}, "decision": {},
+    });
+    assert_eq!(shown(&["why", "checkout"], why), include_str!("why.txt"));
+}
+
+#[test]
+fn dora_reads_as_four_lines() {
+    let dora = json!({
+        "days": 30.0, "deployments": 2, "deploymentsPerDay": 0.07, "leadTimeSeconds": 3725.0,
+        "changeFailureRatio": 0.5, "timeToRestoreSeconds": null,
+    });
+    let wanted = "deployments          2 in 30 days, 0.07 a day\n\
+                  lead time            1h 2m\n\
+                  change failure rate  50%\n\
+                  time to restore      unknown\n";
+    assert_eq!(shown(&["dora"], dora), wanted);
+}
