@@ -1,12 +1,19 @@
 //! The data plane: accepts, routes, splits, forwards, measures.
 
+mod accesslog;
 pub mod clock;
+pub mod ingress;
+mod lane;
 pub mod meter;
 pub mod metrics;
 pub mod plane;
+mod proxy;
 pub mod route;
 pub mod service;
 pub mod session;
 pub mod thread;
 pub mod upstream;
 pub mod world;
+
+pub use ingress::ListenError;
+pub use proxy::{Options, Proxy, ProxyError};

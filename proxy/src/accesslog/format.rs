@@ -1,0 +1,123 @@
+//! A record as a line. Nothing that a client sends can end a line or a field.
+
+use super::record::Record;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use std::fmt::Write;
+
+pub(super) fn json(record: &Record, line: &mut String) {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            fields.insert(name.into(), value);
+        }
+    };
+    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+    put("time", timestamp(record).to_string().into());
+    put("client", record.client.to_string().into());
+    put("method", text(&record.method));
+    put("scheme", record.scheme.into());
+    put("host", text(&record.host));
+    put("target", text(&record.target));
+    put("protocol", text(record.protocol));
+    put("status", record.status.into());
+    put("bytesIn", record.bytes_in.into());
+    put("bytesOut", record.bytes_out.into());
+    put("durationMs", millis(record.duration));
+    put("firstByteMs", record.first_byte.map_or(Value::Null, millis));
+    put("route", optional(&record.route));
+    put("service", optional(&record.service));
+    put("version", optional(&record.version));
+    put("endpoint", optional(&record.endpoint));
+    put("outcome", record.outcome.into());
+    put("what", record.what.into());
+    put("attempts", record.attempts.into());
+    put("rescuedBy", optional(&record.rescued_by));
+    put("requestId", optional(&record.request_id));
+    put("traceId", optional(&record.trace_id));
+    put("referer", optional(&record.referer));
+    put("userAgent", optional(&record.user_agent));
+    put("tls", record.tls.into());
+    line.push_str(&Value::Object(fields).to_string());
+    line.push('\n');
+}
+
+fn millis(duration: std::time::Duration) -> Value {
+    // To a hundredth of a millisecond.
+    ((duration.as_micros() as f64 / 10.0).round() / 100.0).into()
+}
+
+fn timestamp(record: &Record) -> Timestamp {
+    let exact = Timestamp::try_from(record.at).unwrap_or_default();
+    exact.round(jiff::Unit::Microsecond).unwrap_or(exact)
+}
+
+/// As Apache and nginx write it.
+pub(super) fn combined(record: &Record, line: &mut String) {
+    let time = timestamp(record).to_zoned(TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S %z");
+    let _ = write!(line, "{} - - [{time}] \"", record.client);
+    let request = [record.method.as_str(), record.target.as_str(), record.protocol];
+    escape(&request.join(" "), line);
+    let _ = write!(line, "\" {} {} \"", record.status, record.bytes_out);
+    escape(record.referer.as_deref().unwrap_or("-"), line);
+    line.push_str("\" \"");
+    escape(record.user_agent.as_deref().unwrap_or("-"), line);
+    line.push_str("\"\n");
+}
+
+fn escape(text: &str, line: &mut String) {
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                line.push('\\');
+                line.push(c);
+            }
+            c if c.is_control() => {
+                let _ = write!(line, "\\x{:02x}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    fn record() -> Record {
+        let mut record = Record::new([192, 0, 2, 7].into());
+        record.at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        record.method = "GET".into();
+        record.target = "/a?b=\"c\"\n".into();
+        record.protocol = "HTTP/1.1";
+        record.status = 200;
+        record.bytes_out = 42;
+        record.duration = Duration::from_micros(1234);
+        record
+    }
+
+    #[test]
+    fn a_combined_line_cannot_be_broken_by_what_a_client_sends() {
+        let mut line = String::new();
+        combined(&record(), &mut line);
+        assert_eq!(
+            line,
+            "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b=\\\"c\\\"\\x0a HTTP/1.1\" 200 42 \"-\" \"-\"\n"
+        );
+    }
+
+    #[test]
+    fn a_json_line_leaves_out_what_is_not_known() {
+        let mut line = String::new();
+        json(&record(), &mut line);
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(parsed["time"], "2023-11-14T22:13:20.123Z");
+        assert_eq!(parsed["durationMs"], 1.23);
+        assert_eq!(parsed["target"], "/a?b=\"c\"\n");
+        assert!(parsed.get("version").is_none());
+        assert_eq!(line.matches('\n').count(), 1);
+    }
+}

@@ -1,0 +1,103 @@
+//! One line per request, in JSON or the combined format, that never makes a request wait.
+//!
+//! A request hands over a record and goes on; a thread of its own formats and writes. When the
+//! disk or the reader of a pipe is slower than the traffic the queue fills, and what does not
+//! fit is dropped and counted.
+
+mod format;
+mod record;
+mod writer;
+
+pub(crate) use record::Record;
+
+use crate::ingress::Refusal;
+use serin_config::model::{AccessLog as Model, AccessLogFormat};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Records that wait to be written; about 4 MiB.
+const QUEUE: usize = 8192;
+
+/// A handle on the log, for everyone who has something to say.
+#[derive(Clone)]
+pub(crate) struct AccessLog(Arc<Inner>);
+
+struct Inner {
+    queue: SyncSender<Entry>,
+    /// Of 10,000 requests, how many are written. 0 is off.
+    share: AtomicU32,
+    dropped: AtomicU64,
+}
+
+enum Entry {
+    Record(Box<Record>),
+    /// What the writer shall do from here on.
+    Configure(Model),
+    /// Write what there is, then say so.
+    Flush(SyncSender<()>),
+}
+
+impl AccessLog {
+    pub(crate) fn start(model: &Model) -> std::io::Result<Self> {
+        let (queue, entries) = sync_channel(QUEUE);
+        let model_for_writer = model.clone();
+        std::thread::Builder::new()
+            .name("serin-accesslog".into())
+            .spawn(move || writer::run(&entries, model_for_writer))?;
+        let log = Self(Arc::new(Inner {
+            queue,
+            share: AtomicU32::new(share(model)),
+            dropped: AtomicU64::new(0),
+        }));
+        Ok(log)
+    }
+
+    pub(crate) fn apply(&self, model: &Model) {
+        self.0.share.store(share(model), Relaxed);
+        // Waits for a place: a reload is not a request.
+        let _ = self.0.queue.send(Entry::Configure(model.clone()));
+    }
+
+    /// Whether a request with this random number is to be written at all.
+    pub(crate) fn wants(&self, random: u64) -> bool {
+        random % 10_000 < u64::from(self.0.share.load(Relaxed))
+    }
+
+    pub(crate) fn write(&self, record: Box<Record>) {
+        if self.0.queue.try_send(Entry::Record(record)).is_err() {
+            self.0.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A request whose head was turned away: there is nothing to say but who and why.
+    pub(crate) fn refused(&self, client: IpAddr, refusal: Refusal) {
+        if self.wants(crate::thread::random()) {
+            let mut record = Box::new(Record::new(client));
+            record.status = refusal.status();
+            record.what = Some(refusal.detail());
+            self.write(record);
+        }
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
+    }
+
+    /// Waits until everything that was handed over is written, at most so long.
+    pub(crate) fn flush(&self, patience: Duration) {
+        let (done, wait) = sync_channel(1);
+        if self.0.queue.try_send(Entry::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(patience);
+        }
+    }
+}
+
+fn share(model: &Model) -> u32 {
+    match model.format {
+        AccessLogFormat::Off => 0,
+        AccessLogFormat::Json | AccessLogFormat::Combined => u32::from(model.sample.get()),
+    }
+}

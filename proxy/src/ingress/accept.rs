@@ -1,0 +1,98 @@
+//! Taking connections off a listening socket.
+//!
+//! When descriptors run out, accepting pauses a little longer each time, and says so once per
+//! pause; when the listener is full, the connection in hand waits for a place, and those behind
+//! it in the kernel's queue.
+
+use super::connection;
+use super::listener::ListenerState;
+use super::worker::Worker;
+use arc_swap::ArcSwap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts until `stop` says so; connections live on.
+pub(super) async fn accept(
+    socket: TcpListener,
+    state: Arc<ArcSwap<ListenerState>>,
+    worker: Arc<Worker>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((client, peer)) => {
+                pause = FIRST_PAUSE;
+                let listener = state.load_full();
+                let patience = listener.limits.header_timeout;
+                let slot = timeout(patience, listener.slots.clone().acquire_owned()).await;
+                if let Ok(Ok(slot)) = slot {
+                    admit(client, peer, listener, &worker, slot);
+                }
+            }
+            Err(e) if is_exhaustion(&e) => {
+                state.load().counters.accept_errors.add();
+                tracing::warn!(error = %e, ?pause, "cannot accept; pausing");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            // The client was gone before it was accepted.
+            Err(_) => state.load().counters.accept_errors.add(),
+        }
+    }
+}
+
+/// A connection that is open: its place in the listener, counted out when it is dropped.
+struct Admitted {
+    listener: Arc<ListenerState>,
+    worker: Arc<Worker>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.listener.counters.open.fetch_sub(1, Relaxed);
+        self.worker.connection_ended();
+    }
+}
+
+fn admit(
+    client: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<ListenerState>,
+    worker: &Arc<Worker>,
+    slot: OwnedSemaphorePermit,
+) {
+    listener.counters.accepted.add();
+    listener.counters.open.fetch_add(1, Relaxed);
+    worker.connection_began();
+    let admitted = Admitted { listener: listener.clone(), worker: worker.clone(), _slot: slot };
+    let worker = worker.clone();
+    tokio::spawn(async move {
+        let _admitted = admitted;
+        connection::serve(client, peer, listener, worker).await;
+    });
+}
+
+/// Out of descriptors or memory, in this process or on the machine: no use in trying at once.
+fn is_exhaustion(e: &io::Error) -> bool {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    const ENOBUFS: i32 = 105;
+    const ENOMEM: i32 = 12;
+    matches!(e.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
+}

@@ -1,0 +1,65 @@
+//! The value of `Host` or `:authority`: a name or an address, and perhaps a port.
+
+/// Whether a host can be routed on and forwarded: no user, no empty name, no port that is none.
+pub fn is_valid(authority: &[u8]) -> bool {
+    let (host, port) = split(authority);
+    let named = match host {
+        [b'[', inner @ .., b']'] => is_v6(inner),
+        _ => is_name(host),
+    };
+    named && port.is_none_or(is_port)
+}
+
+/// The host without its port.
+pub fn host(authority: &str) -> &str {
+    let end = split(authority.as_bytes()).0.len();
+    authority.get(..end).unwrap_or(authority)
+}
+
+fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let after_address = authority.iter().rposition(|b| *b == b']').map_or(0, |at| at + 1);
+    match authority[after_address..].iter().position(|b| *b == b':') {
+        Some(at) => {
+            let colon = after_address + at;
+            (&authority[..colon], Some(&authority[colon + 1..]))
+        }
+        None => (authority, None),
+    }
+}
+
+fn is_name(host: &[u8]) -> bool {
+    !host.is_empty()
+        && host.len() <= 253
+        && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(b))
+}
+
+fn is_v6(inner: &[u8]) -> bool {
+    std::str::from_utf8(inner).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+fn is_port(port: &[u8]) -> bool {
+    (1..=5).contains(&port.len())
+        && port.iter().all(u8::is_ascii_digit)
+        && port.iter().fold(0u32, |sum, d| sum * 10 + u32::from(d - b'0')) <= 65_535
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+        for good in ["a", "shop.example.com:8080", "10.0.0.1", "[::1]:80", "[2001:db8::1]", "a_b"] {
+            assert!(is_valid(good.as_bytes()), "{good}");
+        }
+        let bad = [
+            "", ":80", "a:", "a:99999", "a:8x", "u@a", "a b", "a/b", "[::1", "::1", "[x]", "a,b",
+            "a:1:2", "[::1]x", "a\\b", "a%2e",
+        ];
+        for bad in bad {
+            assert!(!is_valid(bad.as_bytes()), "{bad}");
+        }
+        assert_eq!(host("a.example:80"), "a.example");
+        assert_eq!(host("[::1]:80"), "[::1]");
+    }
+}

@@ -1,0 +1,120 @@
+//! What the fields of a head say about its framing and its connection.
+//!
+//! Each field that decides where a message ends may stand once, in its one canonical form.
+//! Two of a kind, a list, a sign or a leading zero are refused, even where a standard would
+//! let a recipient repair them: a repair here is a disagreement with whoever reads next.
+
+use super::head::{Framing, Span};
+use super::refusal::Refusal;
+
+/// Whether a byte may stand in a method or a field's name.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) host: Option<Span>,
+    content_length: Option<u64>,
+    chunked: bool,
+    pub(super) upgrade: bool,
+    pub(super) connection_upgrade: bool,
+    pub(super) expects_continue: bool,
+    close: bool,
+    keep: bool,
+}
+
+impl Facts {
+    /// Takes note of one field. `at` is where its value stands.
+    pub(super) fn note(&mut self, name: &[u8], value: &[u8], at: Span) -> Result<(), Refusal> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(at)?,
+            6 if name.eq_ignore_ascii_case(b"expect") => self.expect(value)?,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => self.connection(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value)?,
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer(value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn host(&mut self, at: Span) -> Result<(), Refusal> {
+        match self.host.replace(at) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Host),
+        }
+    }
+
+    fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+        if self.expects_continue { Ok(()) } else { Err(Refusal::Expectation) }
+    }
+
+    fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let length = content_length(value).ok_or(Refusal::ContentLength)?;
+        match self.content_length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::ContentLength),
+        }
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                self.keep = true;
+            } else if option.eq_ignore_ascii_case(b"upgrade") {
+                self.connection_upgrade = true;
+            }
+        }
+    }
+
+    fn transfer(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if value.eq_ignore_ascii_case(b"chunked") && !self.chunked {
+            self.chunked = true;
+            return Ok(());
+        }
+        Err(if is_real_coding(value) { Refusal::Coding } else { Refusal::TransferEncoding })
+    }
+
+    pub(super) fn framing(&self, minor_one: bool) -> Result<Framing, Refusal> {
+        match (self.chunked, self.content_length) {
+            (true, Some(_)) => Err(Refusal::TransferEncoding),
+            (true, None) if !minor_one => Err(Refusal::TransferEncoding),
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(0) | None) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+        }
+    }
+
+    pub(super) fn keep_alive(&self, minor_one: bool) -> bool {
+        if self.close { false } else { minor_one || self.keep }
+    }
+}
+
+/// Digits alone, without a leading zero, and within what any reader can count.
+fn content_length(value: &[u8]) -> Option<u64> {
+    let canonical = value == b"0" || (!value.is_empty() && value[0] != b'0');
+    if !canonical || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// One that exists and that Serin does not speak: `gzip`, or `gzip, chunked`.
+fn is_real_coding(value: &[u8]) -> bool {
+    const CODINGS: [&[u8]; 7] =
+        [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress", b"br", b"zstd"];
+    let mut parts = value.split(|b| *b == b',').map(<[u8]>::trim_ascii).peekable();
+    let mut real = false;
+    while let Some(part) = parts.next() {
+        if CODINGS.iter().any(|coding| part.eq_ignore_ascii_case(coding)) {
+            real = true;
+        } else if !(part.eq_ignore_ascii_case(b"chunked") && parts.peek().is_none()) {
+            return false;
+        }
+    }
+    real
+}

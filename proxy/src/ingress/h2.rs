@@ -1,0 +1,128 @@
+//! HTTP/2 connections: limits, and the loop that takes requests off one.
+//!
+//! The loop is ours so that limits can follow the listener, requests count as in flight, and a
+//! connection that is idle, or told to go, ends with GOAWAY.
+
+use super::stream::ClientStream;
+use super::worker::Worker;
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, handshake};
+use pingora_core::protocols::{Digest, GetProxyDigest};
+use serin_config::model::ListenerLimits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Decoded, names and values and 32 bytes for each field: a small head cannot stand for a large
+/// one.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Of an answer that the client does not take.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client opened and reset before they were looked at.
+const MAX_PENDING_RESETS: usize = 50;
+/// Streams that were reset because of what the client sent.
+const MAX_OWN_RESETS: usize = 256;
+/// Requests turned away while they were accepted.
+const MAX_MALFORMED: u32 = 32;
+
+fn options(limits: &ListenerLimits) -> H2Options {
+    let mut options = H2Options::default();
+    options
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_concurrent_streams(limits.max_streams)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buffer_size(MAX_SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(Some(MAX_OWN_RESETS))
+        .max_concurrent_reset_streams(MAX_PENDING_RESETS);
+    options
+}
+
+#[derive(Default)]
+struct Streams {
+    open: AtomicUsize,
+    ended: Notify,
+}
+
+/// Counts a stream out, however it ends.
+struct Open(Arc<Streams>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+        self.0.ended.notify_one();
+    }
+}
+
+pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
+    stream.watch_frames();
+    let limits = stream.visit().listener.limits.clone();
+    let counters = stream.visit().listener.counters.clone();
+    let digest = Arc::new(Digest {
+        ssl_digest: None,
+        timing_digest: Vec::new(),
+        proxy_digest: stream.get_proxy_digest(),
+        socket_digest: None,
+    });
+    let shaken = handshake(Box::new(stream), Some(options(&limits)));
+    let Ok(Ok(mut connection)) = timeout(limits.header_timeout, shaken).await else { return };
+    let streams = Arc::new(Streams::default());
+    let mut shutdown = worker.shutdown.clone();
+    let (mut going, mut malformed) = (false, 0);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|down| *down), if !going => {
+                connection.graceful_shutdown();
+                going = true;
+                continue;
+            }
+            accepted = HttpSession::from_h2_conn(&mut connection, digest.clone()) => accepted,
+            () = idle(&streams, limits.idle_timeout), if !going => {
+                connection.graceful_shutdown();
+                going = true;
+                continue;
+            }
+        };
+        match accepted {
+            Ok(Some(H2Accept::Session(session))) => spawn(session, &streams, worker),
+            Ok(Some(H2Accept::Rejected)) => {
+                counters.refused_heads.add();
+                malformed += 1;
+                if malformed >= MAX_MALFORMED {
+                    return;
+                }
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn spawn(session: HttpSession, streams: &Arc<Streams>, worker: &Arc<Worker>) {
+    streams.open.fetch_add(1, Relaxed);
+    let open = Open(streams.clone());
+    let worker = worker.clone();
+    tokio::spawn(async move {
+        let _open = open;
+        let session = ServerSession::new_http2(session);
+        worker.proxy.process_new_http(session, &worker.shutdown).await;
+    });
+}
+
+/// Ready once no stream has been open for so long.
+async fn idle(streams: &Streams, patience: std::time::Duration) {
+    loop {
+        while streams.open.load(Relaxed) > 0 {
+            streams.ended.notified().await;
+        }
+        tokio::time::sleep(patience).await;
+        if streams.open.load(Relaxed) == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! One listener of the configuration, as all threads share it.
+
+use super::tls::TlsState;
+use ipnet::IpNet;
+use serin_config::model::{Listener, ListenerLimits, ProxyProtocol};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use tokio::sync::Semaphore;
+
+/// What new connections are served by. A reload that changes a listener makes a new one;
+/// connections that are open keep theirs.
+#[derive(Debug)]
+pub(crate) struct ListenerState {
+    pub(crate) name: String,
+    pub(crate) limits: ListenerLimits,
+    pub(crate) proxy_protocol: ProxyProtocol,
+    trusted: Vec<IpNet>,
+    pub(crate) tls: Option<Arc<TlsState>>,
+    pub(crate) counters: Arc<Counters>,
+    /// One permit per connection that may be open.
+    pub(super) slots: Arc<Semaphore>,
+}
+
+impl ListenerState {
+    pub(super) fn new(
+        model: &Listener,
+        tls: Option<Arc<TlsState>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let most = usize::try_from(model.limits.max_connections).unwrap_or(usize::MAX);
+        Self {
+            name: model.name.clone(),
+            limits: model.limits.clone(),
+            proxy_protocol: model.proxy_protocol,
+            trusted: model.trusted.clone(),
+            tls,
+            counters,
+            slots: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    pub(crate) fn trusts(&self, peer: SocketAddr) -> bool {
+        self.trusts_ip(peer.ip())
+    }
+
+    pub(crate) fn trusts_ip(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// Counted for a listener's name, across reloads.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) open: AtomicI64,
+    pub(crate) accepted: Count,
+    pub(crate) accept_errors: Count,
+    pub(crate) handshake_failures: Count,
+    pub(crate) invalid_proxy_headers: Count,
+    /// Requests whose head was turned away before a lane saw it, by status class.
+    pub(crate) refused_heads: Count,
+    pub(crate) slow_heads: Count,
+    pub(crate) floods: Count,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}

@@ -1,0 +1,40 @@
+//! How clients get in: sockets, PROXY protocol, TLS, limits, and the guard that reads every
+//! HTTP/1 head before a lane does.
+
+mod accept;
+pub mod authority;
+mod body;
+mod certificates;
+pub mod chunks;
+mod connection;
+mod fields;
+mod frames;
+mod h2;
+pub mod head;
+mod listener;
+mod listeners;
+mod metrics;
+pub mod proxy_header;
+pub mod refusal;
+mod replay;
+mod signals;
+mod socket;
+mod stream;
+mod timing;
+mod tls;
+mod transport;
+mod visit;
+mod worker;
+
+pub use certificates::CertificateError;
+pub use listeners::ListenError;
+pub use tls::TlsError;
+
+pub(crate) use authority::host as host_of;
+pub(crate) use authority::is_valid as is_valid_authority;
+pub(crate) use listeners::Ingress;
+pub(crate) use metrics::IngressCollector;
+pub(crate) use refusal::Refusal;
+pub(crate) use signals::{Signals, StreamFault};
+pub(crate) use stream::ClientStream;
+pub(crate) use visit::Visit;

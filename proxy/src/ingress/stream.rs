@@ -1,0 +1,408 @@
+//! The client's stream as a lane sees it: one request at a time, already checked.
+//!
+//! Between requests the connection reads the head through [`ClientStream::fill`] and judges it;
+//! then it hands the lane this stream, which replays the head, cuts out the body, and shows
+//! nothing of what follows. It keeps the time of everything that a client can make slow, and
+//! gathers small writes so that a head and a short body leave in one call.
+
+use super::body::{Body, Cut};
+use super::frames::{FrameWatch, POISON};
+use super::signals::{Signals, StreamFault};
+use super::timing::{Alarm, BodyPace};
+use super::transport::Transport;
+use super::visit::Visit;
+use bytes::{Buf, BytesMut};
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+/// What is read at once, on the stack, so that a connection that waits holds no buffer.
+const READ: usize = 16 * 1024;
+/// Requests that a client may send ahead; past it, the socket is left unread.
+const AHEAD: usize = 64 * 1024;
+/// Small writes are gathered up to here.
+const GATHER: usize = 16 * 1024;
+
+#[derive(Debug)]
+enum Mode {
+    /// One HTTP/1 request: its head, then its body.
+    Request(Body),
+    /// HTTP/2: every byte, with an eye on the frames.
+    Frames(Box<FrameWatch>),
+}
+
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    transport: Transport,
+    /// Read, and not yet looked at.
+    pub(super) input: BytesMut,
+    /// Checked, and not yet given to the lane.
+    output: BytesMut,
+    gathered: BytesMut,
+    mode: Mode,
+    /// The client sent its last byte.
+    pub(super) ended: bool,
+    visit: Arc<Visit>,
+    signals: Arc<Signals>,
+    pace: BodyPace,
+    alarm: Alarm,
+    stall: Alarm,
+    attempt: (u64, Instant),
+    moved: Instant,
+}
+
+impl ClientStream {
+    pub(super) fn new(transport: Transport, input: BytesMut, visit: Arc<Visit>) -> Self {
+        let now = Instant::now();
+        Self {
+            transport,
+            input,
+            output: BytesMut::new(),
+            gathered: BytesMut::new(),
+            mode: Mode::Request(Body::Done),
+            ended: false,
+            visit,
+            signals: Arc::default(),
+            pace: BodyPace::default(),
+            alarm: Alarm::default(),
+            stall: Alarm::default(),
+            attempt: (0, now),
+            moved: now,
+        }
+    }
+
+    pub(crate) fn visit(&self) -> &Arc<Visit> {
+        &self.visit
+    }
+
+    pub(crate) fn signals(&self) -> &Arc<Signals> {
+        &self.signals
+    }
+
+    /// From here on every byte belongs to HTTP/2.
+    pub(super) fn watch_frames(&mut self) {
+        self.mode = Mode::Frames(Box::new(FrameWatch::new(Instant::now())));
+    }
+
+    /// The next request: `head` is what the lane shall read first.
+    pub(super) fn begin(&mut self, head: BytesMut, body: Body) {
+        self.signals.reset();
+        self.output = head;
+        self.mode = Mode::Request(body);
+        self.pace = BodyPace::begin(&self.visit.listener.limits);
+        self.moved = Instant::now();
+    }
+
+    /// Whether all of the last request was read, so that what follows is the next.
+    pub(super) fn at_boundary(&self) -> bool {
+        matches!(&self.mode, Mode::Request(body) if body.is_done()) && self.output.is_empty()
+    }
+
+    /// Reads what has come into `input`. `Ok(0)` is the end.
+    pub(super) async fn fill(&mut self) -> io::Result<usize> {
+        let read = std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
+        self.ended |= read == 0;
+        Ok(read)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stack = [0u8; READ];
+        let mut buf = ReadBuf::new(&mut stack);
+        ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buf))?;
+        self.input.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(buf.filled().len()))
+    }
+
+    /// Gives back what memory an idle connection does not need.
+    pub(super) fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.output = BytesMut::new();
+        self.gathered = BytesMut::new();
+        self.alarm = Alarm::default();
+        self.stall = Alarm::default();
+    }
+
+    /// Says farewell: sends `answer`, and reads a little longer, so that the answer is not lost
+    /// to a reset caused by bytes that nobody read.
+    pub(super) async fn close(mut self, answer: &[u8], linger: Duration) {
+        let farewell = async {
+            self.write_all(answer).await?;
+            self.flush().await?;
+            Pin::new(&mut self.transport).shutdown().await?;
+            let mut left = 256 * 1024;
+            while left > 0 {
+                self.input.clear();
+                match self.fill().await? {
+                    0 => break,
+                    n => left -= n.min(left),
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(linger, farewell).await;
+    }
+
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.output.is_empty() {
+                give(&mut self.output, buf);
+                return Poll::Ready(Ok(()));
+            }
+            if self.signals.is_tunnel() {
+                return self.poll_tunnel(cx, buf);
+            }
+            let Mode::Request(body) = &mut self.mode else {
+                return Poll::Ready(Ok(()));
+            };
+            if body.is_done() {
+                return self.poll_after_request(cx);
+            }
+            match body.cut(&mut self.input, &mut self.output) {
+                Ok(Cut::Moved) => continue,
+                Ok(Cut::NeedMore) if body.is_done() => continue,
+                Ok(Cut::NeedMore) => {}
+                Err(_) => return Poll::Ready(Err(self.fault(StreamFault::BodyInvalid))),
+            }
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(n)) => self.pace.received(n),
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => {
+                    let due = self.pace.waiting(Instant::now());
+                    if ready!(self.alarm.poll_due(due, cx)) {
+                        return Poll::Ready(Err(self.fault(StreamFault::BodyTooSlow)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The request is whole, its answer is not: looks out for the client's end, keeps what it
+    /// sends ahead, and watches the clock.
+    fn poll_after_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.ended && self.input.len() < AHEAD {
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(0)) => self.ended = true,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => break,
+            }
+        }
+        let (due, fault) = match self.signals.awaited() {
+            Some((attempt, within)) => {
+                if self.attempt.0 != attempt {
+                    self.attempt = (attempt, Instant::now());
+                }
+                (Some(self.attempt.1 + within), StreamFault::ResponseOverdue)
+            }
+            None => (self.signals.idle().map(|idle| self.moved + idle), StreamFault::Idle),
+        };
+        if ready!(self.alarm.poll_due(due, cx)) {
+            return Poll::Ready(Err(self.fault(fault)));
+        }
+        Poll::Pending
+    }
+
+    fn poll_tunnel(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.input.is_empty() {
+            give(&mut self.input, buf);
+            self.moved = Instant::now();
+            return Poll::Ready(Ok(()));
+        }
+        if self.ended {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(done) = Pin::new(&mut self.transport).poll_read(cx, buf) {
+            self.moved = Instant::now();
+            return Poll::Ready(done);
+        }
+        let due = self.signals.idle().map(|idle| self.moved + idle);
+        if ready!(self.alarm.poll_due(due, cx)) {
+            return Poll::Ready(Err(self.fault(StreamFault::Idle)));
+        }
+        Poll::Pending
+    }
+
+    fn poll_frames(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.output.is_empty() {
+            give(&mut self.output, buf);
+            return Poll::Ready(Ok(()));
+        }
+        if self.ended {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        if self.input.is_empty() {
+            ready!(Pin::new(&mut self.transport).poll_read(cx, buf))?;
+        } else {
+            give(&mut self.input, buf);
+        }
+        if let Mode::Frames(watch) = &mut self.mode
+            && let Some(end) = watch.note(&buf.filled()[before..], Instant::now())
+        {
+            buf.set_filled(before + end);
+            self.output.extend_from_slice(&POISON);
+            self.ended = true;
+            self.visit.listener.counters.floods.add();
+            if end == 0 {
+                give(&mut self.output, buf);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn fault(&self, fault: StreamFault) -> io::Error {
+        self.signals.set_fault(fault);
+        let kind = match fault {
+            StreamFault::BodyInvalid => io::ErrorKind::InvalidData,
+            StreamFault::BodyTooSlow
+            | StreamFault::ResponseOverdue
+            | StreamFault::Idle
+            | StreamFault::WriteStalled => io::ErrorKind::TimedOut,
+        };
+        io::Error::new(kind, format!("{fault:?}"))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.transport).poll_write(cx, data) {
+            Poll::Ready(Ok(n)) => {
+                self.stall.clear();
+                self.moved = Instant::now();
+                if let Mode::Frames(watch) = &mut self.mode {
+                    watch.note_sent(n);
+                }
+                Poll::Ready(Ok(n))
+            }
+            Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
+            Poll::Pending => self.poll_stalled(cx),
+        }
+    }
+
+    fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let patience = self.visit.listener.limits.idle_timeout;
+        if ready!(self.stall.poll_within(patience, cx)) {
+            return Poll::Ready(Err(self.fault(StreamFault::WriteStalled)));
+        }
+        Poll::Pending
+    }
+
+    fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.gathered.is_empty() {
+            let data = std::mem::take(&mut self.gathered);
+            let sent = self.poll_send(cx, &data);
+            self.gathered = data;
+            match ready!(sent)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.gathered.advance(n),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn give(from: &mut BytesMut, to: &mut ReadBuf<'_>) {
+    let n = from.len().min(to.remaining());
+    to.put_slice(&from[..n]);
+    from.advance(n);
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.mode {
+            Mode::Request(_) => self.poll_request(cx, buf),
+            Mode::Frames(_) => self.poll_frames(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.gathered.len() + data.len() <= GATHER {
+            self.gathered.extend_from_slice(data);
+            return Poll::Ready(Ok(data.len()));
+        }
+        ready!(self.poll_gathered(cx))?;
+        self.poll_send(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_gathered(cx))?;
+        match Pin::new(&mut self.transport).poll_flush(cx) {
+            Poll::Pending => self.poll_stalled(cx),
+            Poll::Ready(done) => {
+                self.stall.clear();
+                Poll::Ready(done)
+            }
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+#[async_trait::async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.transport.fd()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        matches!(self.mode, Mode::Frames(_)).then_some(ALPN::H2)
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    /// How a lane of HTTP/2, which never sees this stream, learns who its client is.
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        let Mode::Frames(_) = self.mode else { return None };
+        let nothing = pingora_http::ResponseHeader::build(200, Some(0)).ok()?;
+        let visit: Box<dyn std::any::Any + Send + Sync> = Box::new(self.visit.clone());
+        Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(visit))))
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for ClientStream {}

@@ -1,0 +1,34 @@
+//! Who a connection came from, and through which listener: what a lane asks about its client.
+
+use super::listener::ListenerState;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) listener: Arc<ListenerState>,
+    /// The client, as far as the connection itself says: the peer, or whom a trusted balancer
+    /// named by the PROXY protocol.
+    pub(crate) client: SocketAddr,
+    /// Whether the forwarding headers of the client's requests are believed.
+    pub(crate) trusted: bool,
+    pub(crate) tls: Option<TlsVisit>,
+}
+
+/// What the TLS handshake settled.
+#[derive(Debug)]
+pub(crate) struct TlsVisit {
+    /// Lower case; `None` when the client named nobody.
+    pub(crate) server_name: Option<String>,
+    pub(crate) version: &'static str,
+}
+
+impl Visit {
+    pub(crate) fn ip(&self) -> IpAddr {
+        self.client.ip().to_canonical()
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}

@@ -1,0 +1,137 @@
+//! One thread of the data plane: its runtime, its proxy with its own pools of connections, and
+//! the listening sockets it accepts from. A connection never leaves the thread that accepted it.
+
+use super::accept;
+use super::listener::ListenerState;
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::accesslog::AccessLog;
+use crate::lane::FullLane;
+use crate::thread::ThreadId;
+use arc_swap::ArcSwap;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::{HttpProxy, http_proxy};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Idle upstream connections that one thread keeps, over all endpoints.
+const UPSTREAM_POOL: usize = 1024;
+/// Attempts that pingora may make; how many a request really gets is the lane's decision.
+const MAX_ATTEMPTS: usize = 16;
+
+/// What the connections of a thread share.
+pub(super) struct Worker {
+    pub(super) proxy: Arc<HttpProxy<FullLane>>,
+    pub(super) shutdown: watch::Receiver<bool>,
+    log: AccessLog,
+    open: AtomicUsize,
+    ended: Notify,
+}
+
+impl Worker {
+    pub(super) fn connection_began(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn connection_ended(&self) {
+        self.open.fetch_sub(1, Relaxed);
+        self.ended.notify_one();
+    }
+
+    /// A request that no lane ever sees still leaves a line in the access log.
+    pub(super) fn note_refusal(&self, visit: &Visit, refusal: Refusal) {
+        self.log.refused(visit.ip(), refusal);
+    }
+
+    async fn drained(&self) {
+        while self.open.load(Relaxed) > 0 {
+            self.ended.notified().await;
+        }
+    }
+}
+
+/// A socket to accept from, until `stop` says so.
+pub(super) struct Opening {
+    pub(super) socket: std::net::TcpListener,
+    pub(super) state: Arc<ArcSwap<ListenerState>>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// A running thread.
+pub(super) struct WorkerHandle {
+    /// Bounded by the number of listeners that a configuration opens.
+    pub(super) openings: mpsc::UnboundedSender<Opening>,
+}
+
+/// What a thread obeys.
+pub(super) struct Watches {
+    /// Accept nothing more, and end when nothing is open.
+    pub(super) shutdown: watch::Receiver<bool>,
+    /// End now.
+    pub(super) abort: watch::Receiver<bool>,
+    /// Dropped at the very end.
+    pub(super) living: std::sync::mpsc::Sender<()>,
+}
+
+pub(super) fn start(
+    index: u16,
+    lane: FullLane,
+    log: AccessLog,
+    watches: Watches,
+) -> io::Result<WorkerHandle> {
+    let (openings, opened) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = std::thread::Builder::new().name(format!("serin-{index}")).spawn(move || {
+        ThreadId(index).enter();
+        let conf = ServerConf {
+            threads: 1,
+            upstream_keepalive_pool_size: UPSTREAM_POOL,
+            max_retries: MAX_ATTEMPTS,
+            ..ServerConf::default()
+        };
+        let worker = Arc::new(Worker {
+            proxy: Arc::new(http_proxy(&Arc::new(conf), lane)),
+            shutdown: watches.shutdown,
+            log,
+            open: AtomicUsize::new(0),
+            ended: Notify::new(),
+        });
+        let mut abort = watches.abort;
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = abort.wait_for(|abort| *abort) => {}
+                () = run(worker, opened) => {}
+            }
+        });
+        drop(runtime);
+        drop(watches.living);
+    })?;
+    drop(thread);
+    Ok(WorkerHandle { openings })
+}
+
+/// Accepts from what is opened until the shutdown, then waits for what is open to end.
+async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) {
+    let mut shutdown = worker.shutdown.clone();
+    loop {
+        let opening = tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|down| *down) => break,
+            opening = opened.recv() => opening,
+        };
+        let Some(opening) = opening else { break };
+        match TcpListener::from_std(opening.socket) {
+            Ok(socket) => {
+                let accepting = accept::accept(socket, opening.state, worker.clone(), opening.stop);
+                tokio::spawn(accepting);
+            }
+            Err(e) => tracing::error!(error = %e, "cannot listen"),
+        }
+    }
+    let _ = shutdown.wait_for(|down| *down).await;
+    worker.drained().await;
+}

@@ -1,0 +1,152 @@
+//! A request has come: is it sound, and what does it ask for?
+//!
+//! HTTP/1 heads were judged byte by byte before; here both protocols meet, and what they have in
+//! common is settled once: one host, one normalised path, and no header that only the
+//! connection, or only Serin, has a right to.
+
+use super::life::{Life, Upgrade};
+use super::reply::Reply;
+use super::{hop, identify};
+use crate::ingress::{ClientStream, Visit, host_of, is_valid_authority};
+use crate::route::path;
+use http::{Method, Version, header};
+use pingora_proxy::Session;
+use std::sync::Arc;
+
+pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply> {
+    meet(session, life);
+    let request = session.req_header();
+    life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
+    life.asked.idempotent = is_idempotent(&request.method);
+    life.asked.grpc = is_grpc(&request.headers);
+    identify::identify(&request.headers, life);
+    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+        return Err(Reply::refused(405, "this method is not served"));
+    }
+    within_limits(session, life)?;
+    life.asked.host = host(session)?;
+    right_certificate(life)?;
+    split_target(life)?;
+    life.asked.upgrade = upgrade(session);
+    hop::strip(session.req_header_mut(), life.asked.upgrade);
+    Ok(())
+}
+
+/// Finds out whose connection this is. HTTP/1 has the stream itself, HTTP/2 a note about it.
+fn meet(session: &Session, life: &mut Life) {
+    let stream = session.as_http1().map(|http1| http1.stream());
+    if let Some(stream) = stream.and_then(|s| (**s).as_any().downcast_ref::<ClientStream>()) {
+        life.visit = Some(stream.visit().clone());
+        life.signals = Some(stream.signals().clone());
+    } else {
+        let digest = session.digest().and_then(|digest| digest.proxy_digest.as_ref());
+        let data = digest.and_then(|digest| digest.user_data.as_ref());
+        life.visit = data.and_then(|data| data.downcast_ref::<Arc<Visit>>()).cloned();
+    }
+}
+
+/// HTTP/1 was held to these before; for HTTP/2 this is the place.
+fn within_limits(session: &Session, life: &Life) -> Result<(), Reply> {
+    let request = session.req_header();
+    let Some(visit) = life.visit.as_ref().filter(|_| request.version == Version::HTTP_2) else {
+        return Ok(());
+    };
+    let limits = &visit.listener.limits;
+    if request.raw_path().len() as u64 > limits.max_uri_bytes {
+        return Err(Reply::refused(414, "the request target is too long"));
+    }
+    if request.headers.len() > limits.max_headers as usize {
+        return Err(Reply::refused(431, "too many headers"));
+    }
+    if request
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|e| !e.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Err(Reply::refused(417, "this expectation cannot be met"));
+    }
+    Ok(())
+}
+
+fn host(session: &Session) -> Result<String, Reply> {
+    let invalid = || Reply::refused(400, "there must be one valid host");
+    let request = session.req_header();
+    let mut named = request.headers.get_all(header::HOST).iter();
+    let (host, second) = (named.next(), named.next());
+    let authority = request.uri.authority().map(http::uri::Authority::as_str);
+    let host = match (authority, host) {
+        (Some(authority), None) => authority.as_bytes(),
+        (Some(authority), Some(host))
+            if authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            host.as_bytes()
+        }
+        (None, Some(host)) => host.as_bytes(),
+        (Some(_), Some(_)) | (None, None) => return Err(invalid()),
+    };
+    if second.is_some() || !is_valid_authority(host) {
+        return Err(invalid());
+    }
+    std::str::from_utf8(host).map(str::to_owned).map_err(|_| invalid())
+}
+
+/// A connection that was opened for one certificate's names serves no others: a client that
+/// reuses it for them has to open its own.
+fn right_certificate(life: &Life) -> Result<(), Reply> {
+    let Some(visit) = &life.visit else { return Ok(()) };
+    let (Some(tls), Some(state)) = (&visit.tls, &visit.listener.tls) else { return Ok(()) };
+    if state.may_serve(tls.server_name.as_deref(), host_of(&life.asked.host)) {
+        return Ok(());
+    }
+    Err(Reply::refused(421, "this host has a certificate of its own"))
+}
+
+fn split_target(life: &mut Life) -> Result<(), Reply> {
+    let target = life.asked.target.as_str();
+    if target == "*" {
+        return Err(
+            Reply::empty(204).with(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        );
+    }
+    let (raw, query) = match target.split_once('?') {
+        Some((raw, query)) => (raw, Some(query)),
+        None => (target, None),
+    };
+    if query.is_some_and(|query| query.bytes().any(|b| b <= b' ' || b == 0x7f || b == b'#')) {
+        return Err(Reply::refused(400, "the query is invalid"));
+    }
+    let path = path::normalise(raw).map_err(|why| Reply::refused(400, why.to_string()))?;
+    let (path, query) = (path.into_owned(), query.map(str::to_owned));
+    life.asked.path = path;
+    life.asked.query = query;
+    Ok(())
+}
+
+/// The protocol that the client wants to change to. Not HTTP/2, which would be a way around every
+/// route, and not with a body, which no protocol needs; those requests go on as they are.
+fn upgrade(session: &mut Session) -> Option<Upgrade> {
+    let empty = session.is_body_empty();
+    let request = session.req_header();
+    if request.version != Version::HTTP_11 || !empty {
+        return None;
+    }
+    let asked = hop::options(&request.headers).any(|o| o.eq_ignore_ascii_case(b"upgrade"));
+    let mut wanted = request.headers.get_all(header::UPGRADE).iter();
+    let (first, second) = (wanted.next(), wanted.next());
+    let protocol = first.filter(|_| asked && second.is_none())?.as_bytes();
+    if protocol.eq_ignore_ascii_case(b"websocket") {
+        Some(Upgrade::WebSocket)
+    } else if protocol.to_ascii_lowercase().windows(3).any(|w| w == b"h2c") {
+        None
+    } else {
+        Some(Upgrade::Other)
+    }
+}
+
+fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+fn is_grpc(headers: &http::HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"))
+}

@@ -1,0 +1,162 @@
+//! What is known of one request while it lives.
+
+use crate::ingress::{Signals, Visit};
+use crate::meter::Exchange;
+use crate::route::Route;
+use crate::service::Service;
+use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
+use crate::world::World;
+use http::HeaderValue;
+use serin_core::outcome::Failure;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::reply::Reply;
+use super::websocket::CloseCode;
+
+pub(crate) struct Life {
+    pub(super) began: Instant,
+    pub(super) at: SystemTime,
+    /// The one configuration that this request ever sees.
+    pub(super) world: Arc<World>,
+    pub(super) visit: Option<Arc<Visit>>,
+    /// Only HTTP/1 has them: one stream, one request.
+    pub(super) signals: Option<Arc<Signals>>,
+    pub(super) asked: Asked,
+    pub(super) route: Option<Arc<Route>>,
+    /// How much of the path the route's match took.
+    pub(super) matched: usize,
+    pub(super) service: Option<Arc<Service>>,
+    pub(super) exchange: Option<Exchange>,
+    pub(super) set_cookie: Option<HeaderValue>,
+    pub(super) attempt: Option<Attempt>,
+    /// Who gets the next attempt.
+    pub(super) next: Option<Arc<VersionRuntime>>,
+    /// Where the last attempt failed: to be avoided.
+    pub(super) failed_on: Option<Arc<Endpoint>>,
+    /// Counts while a retry is in flight.
+    pub(super) permit: Option<RetryPermit>,
+    pub(super) attempts: u32,
+    /// Attempts that met a connection which had died while it was idle.
+    pub(super) stale: u32,
+    /// Another version answers in the chosen one's place.
+    pub(super) stand_in: bool,
+    /// What the client is told when an attempt has failed for good.
+    pub(super) verdict: Option<Reply>,
+    pub(super) first_byte: Option<Instant>,
+    pub(super) status: u16,
+    pub(super) what: Option<&'static str>,
+    pub(super) body_received: u64,
+}
+
+/// The request itself, as far as it is needed after its head was changed.
+pub(super) struct Asked {
+    /// With its port when the client named one.
+    pub(super) host: String,
+    /// In normal form.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    /// As the client sent it.
+    pub(super) target: String,
+    pub(super) client: IpAddr,
+    pub(super) idempotent: bool,
+    pub(super) grpc: bool,
+    pub(super) upgrade: Option<Upgrade>,
+    pub(super) request_id: String,
+    pub(super) traceparent: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    WebSocket,
+    Other,
+}
+
+/// The attempt under way.
+pub(super) struct Attempt {
+    pub(super) on: Arc<VersionRuntime>,
+    pub(super) lease: Option<Lease>,
+    pub(super) connected: bool,
+    /// The head has left: from here on the endpoint may have acted on it.
+    pub(super) sent: bool,
+    /// The final head that came.
+    pub(super) status: Option<u16>,
+    pub(super) grpc: Option<u32>,
+    pub(super) close_code: Option<CloseCode>,
+    /// What it was is known and counted.
+    pub(super) ended: bool,
+}
+
+impl Attempt {
+    pub(super) fn new(on: Arc<VersionRuntime>, lease: Lease) -> Self {
+        Self {
+            on,
+            lease: Some(lease),
+            connected: false,
+            sent: false,
+            status: None,
+            grpc: None,
+            close_code: None,
+            ended: false,
+        }
+    }
+}
+
+impl Life {
+    pub(super) fn new(world: Arc<World>) -> Self {
+        Self {
+            began: Instant::now(),
+            at: SystemTime::now(),
+            world,
+            visit: None,
+            signals: None,
+            asked: Asked {
+                host: String::new(),
+                path: String::new(),
+                query: None,
+                target: String::new(),
+                client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                idempotent: false,
+                grpc: false,
+                upgrade: None,
+                request_id: String::new(),
+                traceparent: String::new(),
+            },
+            route: None,
+            matched: 0,
+            service: None,
+            exchange: None,
+            set_cookie: None,
+            attempt: None,
+            next: None,
+            failed_on: None,
+            permit: None,
+            attempts: 0,
+            stale: 0,
+            stand_in: false,
+            verdict: None,
+            first_byte: None,
+            status: 0,
+            what: None,
+            body_received: 0,
+        }
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.visit.as_ref().is_some_and(|visit| visit.tls.is_some())
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        self.visit.as_ref().map_or("http", |visit| visit.scheme())
+    }
+}
+
+/// What a failure is answered with, and called.
+pub(super) fn status_of(failure: Failure) -> (u16, &'static str) {
+    match failure {
+        Failure::Connect | Failure::Reset | Failure::Invalid => (502, failure.as_str()),
+        Failure::ConnectTimeout | Failure::Timeout => (504, failure.as_str()),
+        Failure::NoEndpoint => (503, failure.as_str()),
+    }
+}

@@ -1,0 +1,60 @@
+//! Which route the request takes, and whether the route lets it in: rate, size, redirects and
+//! fixed answers end here.
+
+use super::life::Life;
+use super::reply::Reply;
+use crate::clock;
+use crate::route::{Action, RequestView, Target};
+use http::header;
+use pingora_proxy::Session;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) fn route(session: &Session, life: &mut Life) -> Result<(), Reply> {
+    let request = session.req_header();
+    let view = RequestView {
+        host: &life.asked.host,
+        path: &life.asked.path,
+        query: life.asked.query.as_deref(),
+        method: request.method.as_str(),
+        headers: &request.headers,
+        client_ip: life.asked.client,
+    };
+    let Some(found) = life.world.routes.find(&view) else {
+        return Err(Reply::text(404, "no route matches this request"));
+    };
+    let (route, matched) = (Arc::clone(found.route), found.prefix);
+    life.matched = matched;
+    if let Some(rate) = &route.rate {
+        let now = clock::micros(Instant::now());
+        if let Err(wait) = rate.admit(life.asked.client, now) {
+            let seconds = (wait.as_secs_f64().ceil() as u64).max(1).to_string();
+            life.route = Some(route);
+            return Err(Reply::text(429, "too many requests").with(header::RETRY_AFTER, seconds));
+        }
+    }
+    let length = request.headers.get(header::CONTENT_LENGTH);
+    let length: Option<u64> = length.and_then(|v| v.to_str().ok()?.parse().ok());
+    let too_large = length.zip(route.max_body).is_some_and(|(length, most)| length > most);
+    life.route = Some(route.clone());
+    if too_large {
+        return Err(Reply::refused(413, "the request body is too large"));
+    }
+    match &route.action {
+        Action::Forward { service, .. } => {
+            life.service = Some(Arc::clone(service));
+            Ok(())
+        }
+        Action::Redirect(redirect) => {
+            let target = Target {
+                scheme: life.scheme(),
+                host: &life.asked.host,
+                path: &life.asked.path,
+                query: life.asked.query.as_deref(),
+            };
+            let location = redirect.location(target, matched);
+            Err(Reply::empty(redirect.status).with(header::LOCATION, location).edited())
+        }
+        Action::Respond(fixed) => Err(Reply::fixed(fixed).edited()),
+    }
+}

@@ -1,0 +1,63 @@
+//! What the backend gets to see of the request.
+
+use super::forwarded;
+use super::identify::REQUEST_ID;
+use super::life::Life;
+use super::trace::TRACEPARENT;
+use crate::route::Edits;
+use pingora_core::{Error, ErrorType, OrErr, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+
+pub(super) fn shape(
+    _session: &mut Session,
+    request: &mut RequestHeader,
+    life: &mut Life,
+) -> Result<()> {
+    retarget(request, life)?;
+    forwarded::tell(request, life)?;
+    request.insert_header(REQUEST_ID, life.asked.request_id.as_str())?;
+    request.insert_header(TRACEPARENT, life.asked.traceparent.as_str())?;
+    if let Some(route) = &life.route {
+        edit(request, &route.request)?;
+    }
+    Ok(())
+}
+
+/// The normal form that was matched, rewritten if the route says so, is what is forwarded.
+fn retarget(request: &mut RequestHeader, life: &Life) -> Result<()> {
+    let rewrite = life.route.as_ref().and_then(|route| route.rewrite.as_ref());
+    let path = match rewrite {
+        Some(rewrite) => rewrite.apply(&life.asked.path, life.matched),
+        None => std::borrow::Cow::Borrowed(life.asked.path.as_str()),
+    };
+    let target = match &life.asked.query {
+        Some(query) => std::borrow::Cow::Owned(format!("{path}?{query}")),
+        None => path,
+    };
+    if target.as_bytes() == request.raw_path() && request.uri.authority().is_none() {
+        return Ok(());
+    }
+    let invalid = || "the forwarded target is invalid";
+    let path_and_query = http::uri::PathAndQuery::try_from(target.as_bytes())
+        .or_err_with(ErrorType::InvalidHTTPHeader, invalid)?;
+    let mut parts = request.uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query);
+    let uri = http::Uri::from_parts(parts)
+        .map_err(|e| Error::because(ErrorType::InvalidHTTPHeader, invalid(), e))?;
+    request.set_uri(uri);
+    Ok(())
+}
+
+fn edit(request: &mut RequestHeader, edits: &Edits) -> Result<()> {
+    for name in &edits.remove {
+        request.remove_header(name);
+    }
+    for (name, value) in &edits.set {
+        request.insert_header(name.clone(), value.clone())?;
+    }
+    for (name, value) in &edits.add {
+        request.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}

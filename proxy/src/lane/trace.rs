@@ -1,0 +1,62 @@
+//! W3C Trace Context: a valid `traceparent` passes as it came, anything else is made anew.
+
+use crate::thread::random;
+use http::HeaderMap;
+
+pub(super) const TRACEPARENT: &str = "traceparent";
+
+/// The one that came, if it is valid (and alone).
+pub(super) fn parent(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(TRACEPARENT).iter();
+    let (parent, second) = (lines.next()?.to_str().ok()?, lines.next());
+    (second.is_none() && is_valid(parent)).then(|| parent.to_owned())
+}
+
+pub(super) fn new_parent() -> String {
+    // Not sampled: that is for whoever traces to decide.
+    format!("00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1)
+}
+
+pub(super) fn trace_id(parent: &str) -> Option<&str> {
+    parent.split('-').nth(1)
+}
+
+fn is_valid(parent: &str) -> bool {
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let some = |part: &str| part.bytes().any(|b| b != b'0');
+    let mut parts = parent.split('-');
+    let (Some(version), Some(trace), Some(span), Some(flags)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    hex(version, 2)
+        && version != "ff"
+        && hex(trace, 32)
+        && some(trace)
+        && hex(span, 16)
+        && some(span)
+        && hex(flags, 2)
+        && (version != "00" || parts.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_standard_allows_is_passed_on() {
+        let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert!(is_valid(&format!("00-{trace}-00f067aa0ba902b7-01")));
+        assert!(is_valid(&format!("01-{trace}-00f067aa0ba902b7-01-more")));
+        assert!(!is_valid(&format!("00-{trace}-00f067aa0ba902b7-01-more")));
+        assert!(!is_valid(&format!("ff-{trace}-00f067aa0ba902b7-01")));
+        assert!(!is_valid(&format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32))));
+        assert!(!is_valid(&format!("00-{trace}-0000000000000000-01")));
+        assert!(!is_valid(&format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase())));
+        assert!(!is_valid(""));
+        assert!(is_valid(&new_parent()));
+    }
+}

@@ -1,0 +1,155 @@
+//! The data plane as one thing: started, changed, asked, and shut down.
+
+use crate::accesslog::AccessLog;
+use crate::ingress::{Ingress, IngressCollector, ListenError};
+use crate::lane::FullLane;
+use crate::metrics::PlaneCollector;
+use crate::plane::Plane;
+use crate::world::{Environment, World, WorldError};
+use prometheus::core::Collector;
+use serin_config::model::Config;
+use serin_core::plane::DataPlane;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Threads that serve requests; as many as there are cores when nothing is said.
+    pub threads: Option<NonZeroU16>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    #[error(transparent)]
+    World(#[from] WorldError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running data plane. Dropping it ends it at once; [`Proxy::shutdown`] lets it finish.
+pub struct Proxy {
+    plane: Arc<Plane>,
+    ingress: Arc<Ingress>,
+    log: AccessLog,
+    environment: Environment,
+    /// Health checks, name resolution and the watch over certificates: never a request.
+    background: Option<Runtime>,
+    changing: Mutex<()>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("plane", &self.plane).finish_non_exhaustive()
+    }
+}
+
+/// How often certificates are looked at, and control's silence.
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Proxy {
+    /// Returns when every listener accepts.
+    pub fn start(config: Arc<Config>, options: &Options) -> Result<Self, ProxyError> {
+        let threads = options.threads.map_or_else(cores, NonZeroU16::get);
+        let background = background()?;
+        let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));
+        let log = AccessLog::start(&config.access_log)?;
+        let world = World::build(config.clone(), None, &environment)?;
+        let plane = Arc::new(Plane::new(world));
+        let lane = || FullLane { plane: plane.clone(), log: log.clone() };
+        let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
+        ingress.commit(ingress.prepare(&config.listeners)?);
+        background.spawn(watch(ingress.clone(), plane.clone()));
+        let background = Some(background);
+        Ok(Self { plane, ingress, log, environment, background, changing: Mutex::new(()) })
+    }
+
+    /// Puts another configuration in force: whole, or not at all.
+    pub fn apply(&self, config: Arc<Config>) -> Result<(), ProxyError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let listeners = self.ingress.prepare(&config.listeners)?;
+        let before = self.plane.world_full();
+        let world = World::build(config.clone(), Some(&before), &self.environment)?;
+        self.plane.install(world);
+        self.ingress.commit(listeners);
+        if before.config.access_log != config.access_log {
+            self.log.apply(&config.access_log);
+        }
+        Ok(())
+    }
+
+    /// Where a listener listens: the port that was chosen, where the configuration says 0.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.ingress.address(listener)
+    }
+
+    /// What control steers and reads.
+    pub fn data_plane(&self) -> Arc<dyn DataPlane> {
+        self.plane.clone()
+    }
+
+    /// The configuration in force, with its generation.
+    pub fn world(&self) -> Arc<World> {
+        self.plane.world_full()
+    }
+
+    /// Everything that the data plane counts, to be registered once.
+    pub fn collectors(&self) -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
+        Ok(vec![
+            Box::new(PlaneCollector::new(self.plane.clone())?),
+            Box::new(IngressCollector::new(self.ingress.clone(), self.log.clone())?),
+        ])
+    }
+
+    /// Whether requests should come here: every service has somebody ready behind its stable
+    /// version, and nobody has asked for a shutdown.
+    pub fn is_ready(&self) -> bool {
+        let now = crate::clock::mono(Instant::now());
+        !self.ingress.is_going()
+            && self.plane.world().services().all(|service| service.stable().is_ready(now))
+    }
+
+    /// Stops accepting, and waits for what is in flight, at most until the deadline. Says whether
+    /// everything had ended by itself. Blocks: not for an asynchronous thread.
+    pub fn shutdown(&self, deadline: Duration) -> bool {
+        let drained = self.ingress.shutdown(deadline);
+        self.log.flush(Duration::from_secs(1));
+        drained
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.ingress.abort();
+        if let Some(background) = self.background.take() {
+            background.shutdown_background();
+        }
+    }
+}
+
+async fn watch(ingress: Arc<Ingress>, plane: Arc<Plane>) {
+    let mut every = tokio::time::interval(LOOK);
+    loop {
+        every.tick().await;
+        ingress.refresh_certificates();
+        plane.watch(Instant::now());
+    }
+}
+
+fn background() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("serin-background")
+        .enable_all()
+        .build()
+}
+
+fn cores() -> u16 {
+    std::thread::available_parallelism()
+        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
+}
