@@ -2,6 +2,8 @@
 
 mod cli;
 mod client;
+mod logging;
+mod run;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ mod output;
 mod remote;
 mod report;
 mod rollout;
+mod run;
 mod schema;
 mod span;
 mod status;
@@ -44,6 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Run(run::Args),
     Check(check::Args),
     Diff(diff::Args),
     Status(status::Args),
@@ -64,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let exit = match cli.verb {
+        Verb::Run(args) => run::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Diff(args) => diff::run(&args),
         Verb::Status(args) => status::run(&args),

@@ -13,6 +13,7 @@ use std::time::Instant;
 pub(super) fn route(session: &Session, life: &mut Life) -> Result<(), Reply> {
     let request = session.req_header();
     let view = RequestView {
+        listener: life.visit.as_ref().map_or("", |visit| visit.listener.name.as_str()),
         host: &life.asked.host,
         path: &life.asked.path,
         query: life.asked.query.as_deref(),

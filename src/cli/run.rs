@@ -1,0 +1,44 @@
+//! `serin run`: serves until it is told to stop.
+
+use super::Exit;
+use super::output;
+use serin_config::{Options, render_all};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Serve: SIGTERM or SIGINT stops accepting and leaves as soon as nothing is in flight
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file, or a folder whose *.yaml files are read together
+    #[arg(short, long, env = "SERIN_CONFIG")]
+    config: PathBuf,
+    /// Threads that serve requests [default: one per core]
+    #[arg(long)]
+    threads: Option<NonZeroU16>,
+    /// How long requests in flight may take after a SIGTERM, in seconds
+    #[arg(long, default_value_t = 30)]
+    grace: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Exit {
+    crate::logging::start();
+    let loaded = match serin_config::load(&args.config, &Options::default()) {
+        Ok(loaded) => loaded,
+        Err(refused) => {
+            output::note(&render_all(&refused.faults, output::style_of(&std::io::stderr())));
+            return Exit::InvalidConfiguration;
+        }
+    };
+    if !loaded.warnings.is_empty() {
+        output::note(&render_all(&loaded.warnings, output::style_of(&std::io::stderr())));
+    }
+    let grace = Duration::from_secs(args.grace);
+    match crate::run::run(loaded.config, args.threads, grace) {
+        Ok(()) => Exit::Done,
+        Err(e) => {
+            output::note(&format!("error: {e}"));
+            Exit::Error
+        }
+    }
+}
