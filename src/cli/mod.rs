@@ -13,6 +13,7 @@ mod report;
 mod rollout;
 mod run;
 mod schema;
+mod simulate;
 mod span;
 mod status;
 mod weights;
@@ -56,6 +57,7 @@ enum Verb {
     Dora(dora::Args),
     Freeze(freeze::Args),
     Health(health::Args),
+    Simulate(simulate::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -77,6 +79,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Dora(args) => dora::run(&args),
         Verb::Freeze(args) => freeze::run(&args),
         Verb::Health(args) => health::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Completions(args) => {
             completions::run(&args, &mut <Cli as clap::CommandFactory>::command())

@@ -359,7 +359,10 @@ impl Stage {
     }
 
     fn tell_events(&mut self, events: Vec<Event>) {
-        events.into_iter().for_each(|event| self.tell(Told::Event(event)));
+        // The verdict says these with its grounds.
+        let said_twice = |e: &Event| matches!(e, Event::Advanced { .. } | Event::Completed { .. });
+        let events = events.into_iter().filter(|event| !said_twice(event));
+        events.for_each(|event| self.tell(Told::Event(event)));
     }
 
     fn tell(&mut self, told: Told) {

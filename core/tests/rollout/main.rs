@@ -1,5 +1,7 @@
 //! The state machine from outside: evidence goes in, decisions come out.
 
+#![allow(clippy::unwrap_used)]
+
 mod commands;
 mod playbook;
 mod properties;

@@ -146,15 +146,13 @@ struct Checked {
     rejected: Option<Identity>,
     unsettled: Duration,
     jumped: i64,
-    /// Watched time for which the guard `slow` stood without a break.
-    slow_for: Duration,
 }
 
 impl Checked {
     fn new(plan: Plan) -> Self {
         let zero = Duration::ZERO;
         let world = World::new(plan);
-        Self { world, rejected: None, unsettled: zero, jumped: 0, slow_for: zero }
+        Self { world, rejected: None, unsettled: zero, jumped: 0 }
     }
 
     fn act(&mut self, act: Act) -> Result<(), TestCaseError> {

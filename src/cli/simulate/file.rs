@@ -1,0 +1,112 @@
+//! What a scenario file says.
+
+use super::quantity::{Share, Shift, Span};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Scenario {
+    /// One sentence: what it shows.
+    pub(super) about: Option<String>,
+    /// May be left out when only one service has a rollout.
+    pub(super) service: Option<Spanned<String>>,
+    /// When the simulated clock begins: `2026-11-24T14:30[Europe/Paris]`.
+    pub(super) starts: Option<Spanned<String>>,
+    pub(super) lasts: Span,
+    pub(super) tick: Option<Span>,
+    pub(super) seed: Option<u64>,
+    #[serde(default)]
+    pub(super) traffic: Traffic,
+    #[serde(default)]
+    pub(super) versions: BTreeMap<String, Spanned<Version>>,
+    /// A file of counts, one JSON object a line, instead of made traffic.
+    pub(super) recorded: Option<PathBuf>,
+    pub(super) webhooks: Option<Webhooks>,
+    #[serde(default)]
+    pub(super) course: Vec<Spanned<Moment>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Traffic {
+    pub(super) requests_per_second: Option<f64>,
+    pub(super) users: Option<usize>,
+    pub(super) new_sessions: Option<Share>,
+    pub(super) idempotent: Option<Share>,
+    pub(super) threads: Option<usize>,
+}
+
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Version {
+    pub(super) errors: Option<Share>,
+    pub(super) broken_users: Option<Share>,
+    pub(super) p50: Option<Span>,
+    pub(super) p95: Option<Span>,
+    pub(super) mismatch: Option<Share>,
+    /// The share of endpoints that are ready.
+    pub(super) ready: Option<Share>,
+    #[serde(default)]
+    pub(super) signals: BTreeMap<String, Share>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Webhooks {
+    pub(super) after: Span,
+    pub(super) answer: WebhookAnswer,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum WebhookAnswer {
+    Granted,
+    Refused,
+}
+
+/// Something that happens at a moment: a person's command, a machine's mishap, or a change of
+/// how versions behave.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Moment {
+    pub(super) at: Span,
+    pub(super) start: Option<String>,
+    pub(super) promote: Option<String>,
+    pub(super) pause: Option<String>,
+    pub(super) resume: Option<String>,
+    pub(super) abort: Option<String>,
+    pub(super) retry: Option<String>,
+    /// The weight of the step whose approval is given.
+    pub(super) approve: Option<Spanned<String>>,
+    /// Set by hand.
+    pub(super) weight: Option<Spanned<String>>,
+    pub(super) freeze: Option<String>,
+    pub(super) thaw: Option<String>,
+    /// Downtime.
+    pub(super) restart: Option<Span>,
+    pub(super) clock: Option<Shift>,
+    /// No counts for so long.
+    pub(super) silence: Option<Span>,
+    pub(super) requests_per_second: Option<f64>,
+    /// Several at once for an outage that they share.
+    #[serde(default)]
+    pub(super) versions: BTreeMap<String, Version>,
+    /// A change comes gradually.
+    #[serde(default)]
+    pub(super) over: Span,
+    /// And passes again.
+    #[serde(rename = "for")]
+    pub(super) lasts: Option<Span>,
+}
+
+/// The fault with its line, as rustc would show it.
+pub(super) fn read(path: &Path) -> Result<Scenario, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_saphyr::from_str(&text).map_err(|error| {
+        let at = error.location().map(|l| format!(":{}:{}", l.line(), l.column()));
+        format!("{}{}: {error}", path.display(), at.unwrap_or_default())
+    })
+}
