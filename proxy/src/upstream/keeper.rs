@@ -15,7 +15,7 @@ use serin_config::model;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +26,8 @@ pub struct Upstreams {
     /// Runs the tasks. Without one there are none, as in tests of what needs neither.
     pub runtime: Option<Handle>,
     pub resolver: Resolver,
+    /// How often a name is resolved again.
+    pub resolve_every: Duration,
     pub(super) prober: Arc<Prober>,
     /// A configuration before this one was in force: endpoints that are new now have to pass
     /// their first health check before they get requests, and start slowly. The first
@@ -41,7 +43,13 @@ impl std::fmt::Debug for Upstreams {
 
 impl Upstreams {
     pub fn new(runtime: Option<Handle>, resolver: Resolver) -> Self {
-        Self { runtime, resolver, prober: Arc::default(), joining: false }
+        Self {
+            runtime,
+            resolver,
+            resolve_every: resolve::AGAIN,
+            prober: Arc::default(),
+            joining: false,
+        }
     }
 
     #[must_use]
@@ -215,7 +223,7 @@ impl Keeper {
 }
 
 async fn follow(keeper: Weak<Keeper>, index: usize, name: String) {
-    let mut resolved = false;
+    let mut pause = resolve::AGAIN_UNRESOLVED;
     loop {
         let Some(resolver) = keeper.upgrade().map(|k| Arc::clone(&k.upstreams.resolver)) else {
             return;
@@ -225,7 +233,7 @@ async fn follow(keeper: Weak<Keeper>, index: usize, name: String) {
         match answer {
             Ok(addresses) => {
                 keeper.update(index, &addresses, &[]);
-                resolved = true;
+                pause = keeper.upstreams.resolve_every;
             }
             Err(error) => {
                 if keeper.resolve_failures.fetch_add(1, Relaxed) == 0 {
@@ -234,7 +242,6 @@ async fn follow(keeper: Weak<Keeper>, index: usize, name: String) {
             }
         }
         drop(keeper);
-        let pause = if resolved { resolve::AGAIN } else { resolve::AGAIN_UNRESOLVED };
         tokio::time::sleep(health::jittered(pause, crate::thread::random())).await;
     }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 /// Asks for the addresses of a name; it may block.
 pub type Resolver = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
-/// How often a name is asked for that has addresses, and one that has none yet.
+/// How often a name is asked for that has addresses, unless something else is said, and one that
+/// has none yet.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 pub(super) const AGAIN_UNRESOLVED: Duration = Duration::from_millis(500);
 

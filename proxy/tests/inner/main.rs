@@ -6,7 +6,10 @@
 
 mod assign;
 mod brakes;
+mod health;
 mod meter;
+mod metrics;
+mod names;
 mod path;
 mod pick;
 mod rate;

@@ -183,3 +183,12 @@ pub(crate) const GOOD: serin_core::outcome::Ending =
     serin_core::outcome::Ending::Answered { status: 200, grpc: None };
 pub(crate) const BAD: serin_core::outcome::Ending =
     serin_core::outcome::Ending::Answered { status: 500, grpc: None };
+
+/// Waits for a condition, for as long as a slow machine may need.
+pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(30), "it never came true");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
