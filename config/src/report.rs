@@ -140,9 +140,10 @@ fn excerpt(source: &Source, at: Place) -> Option<Excerpt> {
         return None;
     }
     let begin = source.line_start(line);
-    let start = (at.start as usize).saturating_sub(begin).min(text.len());
+    // A mark that cuts a character in two cannot be drawn.
+    let start = text.floor_char_boundary((at.start as usize).saturating_sub(begin));
     let end = (at.end as usize).saturating_sub(begin).min(text.trim_end().len());
-    let end = if end > start { end } else { text.len().min(start + 1) };
+    let end = text.ceil_char_boundary(if end > start { end } else { start + 1 });
     Some(Excerpt { text: text.to_owned(), mark: start..end })
 }
 
