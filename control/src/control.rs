@@ -1,23 +1,39 @@
 //! Starting and stopping.
 
+use crate::controller::{self, Clock, Engine, INBOX, Kept, Message, Outlet};
+use crate::event::Event;
+use crate::gates::Gates;
 use crate::handle::{Handle, Inner};
-use crate::view::{
-    ConfigView, Health, ServiceView, SloView, Snapshot, Timestamp, VersionRole, VersionView,
-};
-use arc_swap::ArcSwap;
-use serin_config::model::{Config, Service};
+use crate::journal::{Desk, Folder, JournalError, Lock, LockError, Storage, Writer};
+use crate::metrics::Tallies;
+use crate::notify::Notifier;
+use crate::outbound::Outbound;
+use serin_config::model::Config;
+use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
-use serin_core::split::Split;
-use serin_core::time::Wall;
+use serin_core::rollout::Ask;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 
-/// Control while it runs. Dropping it stops it; [`Control::shutdown`] does so and waits.
+/// Events that a slow listener may fall behind before it is served from the journal again.
+pub(crate) const LIVE_EVENTS: usize = 1024;
+/// What notifications under way get when Serin stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Control while it runs. Dropping it stops it; [`Control::shutdown`] says so.
 #[derive(Debug)]
 pub struct Control {
     handle: Handle,
+    inbox: SyncSender<Message>,
+    controller: Option<JoinHandle<()>>,
+    runtime: Option<Runtime>,
+    _lock: Option<Lock>,
 }
 
 /// What is not in the configuration.
@@ -27,6 +43,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// The data plane's own metrics, exposed beside control's.
     pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
+    /// Instead of the configuration's `state.dir`.
+    pub storage: Option<Box<dyn Storage>>,
 }
 
 impl std::fmt::Debug for Options {
@@ -37,8 +55,16 @@ impl std::fmt::Debug for Options {
 
 #[derive(Debug, Error)]
 pub enum StartError {
-    #[error("cannot read the clock")]
-    Clock,
+    #[error("state.dir {} cannot be used: {fault}", dir.display())]
+    Folder { dir: PathBuf, fault: std::io::Error },
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("a metric was registered twice: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("no thread could be started: {0}")]
+    Thread(std::io::Error),
 }
 
 impl Control {
@@ -48,30 +74,47 @@ impl Control {
         plane: Arc<dyn DataPlane>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let _ = options;
-        let at = Timestamp(wall_now()?);
-        for service in config.services.values() {
-            plane.publish(Arc::new(Split::at_rest(service.name.clone(), service.stable.clone())));
-        }
-        let snapshot = Snapshot {
-            generation: 1,
-            at,
-            services: config.services.values().map(at_rest).collect(),
-            freeze: None,
-            config: ConfigView {
-                generation: 1,
-                hash: config.hash.clone(),
-                loaded_at: at,
-                failed: None,
-            },
-            health: Health::default(),
+        let Options { lock_wait, collectors, storage } = options;
+        let (storage, lock) = match storage {
+            Some(storage) => (storage, None),
+            None => open_folder(&config, lock_wait)?,
         };
-        let inner = Inner {
-            snapshot: ArcSwap::from_pointee(snapshot),
-            config: ArcSwap::new(config),
-            events: broadcast::channel(1024).0,
-        };
-        Ok(Self { handle: Handle { inner: Arc::new(inner) } })
+        let clock = Clock::start();
+        let events = broadcast::channel(LIVE_EVENTS).0;
+        let mut writer = Writer::open(storage, events.clone())?;
+        let kept = kept(&mut writer);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(4)
+            .thread_name("serin-control-io")
+            .enable_all()
+            .build()
+            .map_err(StartError::Thread)?;
+        let tallies = Arc::new(Tallies::new(collectors)?);
+        let (inbox, messages) = sync_channel(INBOX);
+        let wake = inbox.clone();
+        let desk = Desk::threaded(writer, move || {
+            // A full inbox means that the controller is about to look anyway.
+            let _ = wake.try_send(Message::Wake);
+        })?;
+        let handle = Handle::new(Inner::new(
+            Arc::clone(&config),
+            Arc::clone(&plane),
+            events,
+            Arc::clone(desk.shared()),
+            Arc::clone(&tallies),
+            Some((inbox.clone(), runtime.handle().clone())),
+        ));
+        let outlet = Outside::new(&config, &tallies, runtime.handle(), &inbox);
+        let inner = Arc::clone(&handle.inner);
+        let now = clock.now();
+        let engine = Engine::start(config, plane, desk, kept, inner, Box::new(outlet), now);
+        let controller = std::thread::Builder::new()
+            .name("serin-controller".to_owned())
+            .spawn(move || controller::run(engine, &messages, clock))
+            .map_err(StartError::Thread)?;
+        let (controller, runtime) = (Some(controller), Some(runtime));
+        Ok(Self { handle, inbox, controller, runtime, _lock: lock })
     }
 
     pub fn handle(&self) -> Handle {
@@ -82,39 +125,96 @@ impl Control {
     pub fn shutdown(self) {}
 }
 
-fn wall_now() -> Result<Wall, StartError> {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_err(|_| StartError::Clock)?;
-    i64::try_from(since.as_millis()).map(Wall).map_err(|_| StartError::Clock)
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = self.inbox.send(Message::Stop);
+        if let Some(controller) = self.controller.take()
+            && controller.join().is_err()
+        {
+            tracing::error!("the controller had died; weights were frozen by the data plane");
+        }
+        if let Some(runtime) = self.runtime.take() {
+            // Joining from within another runtime's thread would be an error.
+            std::thread::scope(|scope| {
+                scope.spawn(|| runtime.shutdown_timeout(LAST_WORDS));
+            });
+        }
+    }
 }
 
-fn at_rest(service: &Service) -> ServiceView {
-    let version = |v: &serin_config::model::Version| VersionView {
-        name: v.name.to_string(),
-        release: v.release.clone(),
-        role: if v.name == service.stable { VersionRole::Stable } else { VersionRole::Idle },
-        ready: 0,
-        endpoints: u32::try_from(v.endpoints.len()).unwrap_or(u32::MAX),
-        requests: 0,
-        bad: 0,
-        in_flight: 0,
-        last_minute: crate::view::Figures::default(),
-        tripped: false,
-        quarantined: None,
+type Opened = (Box<dyn Storage>, Option<Lock>);
+
+fn open_folder(config: &Config, wait: Duration) -> Result<Opened, StartError> {
+    let dir = &config.state_dir;
+    let folder =
+        Folder::create(dir).map_err(|fault| StartError::Folder { dir: dir.clone(), fault })?;
+    let lock = Lock::take(dir, wait)?;
+    Ok((Box::new(folder), Some(lock)))
+}
+
+/// Windows that cannot be read cost certainty, not safety: they begin anew.
+pub(crate) fn kept(writer: &mut Writer) -> Option<Kept> {
+    let bytes = match writer.last_checkpoint() {
+        Ok(bytes) => bytes?,
+        Err(fault) => {
+            tracing::warn!(%fault, "the windows file cannot be read; windows begin anew");
+            return None;
+        }
     };
-    ServiceView {
-        name: service.name.to_string(),
-        revision: 1,
-        stable: service.stable.to_string(),
-        weights: [(service.stable.to_string(), serin_core::weights::WHOLE)].into(),
-        versions: service.versions.iter().map(version).collect(),
-        slo: SloView {
-            objective: service.objectives.availability.objective,
-            window_seconds: service.objectives.window.as_secs(),
-            budget_remaining: None,
-            burn_rates: Vec::new(),
-        },
-        rollout: None,
+    let kept = Kept::decode(&bytes);
+    if kept.is_none() {
+        tracing::warn!("the windows file is damaged; windows begin anew");
+    }
+    kept
+}
+
+/// The real outlet: tasks of control's own runtime.
+struct Outside {
+    notifier: Notifier,
+    outbound: Outbound,
+    gates: Gates,
+    tallies: Arc<Tallies>,
+    runtime: tokio::runtime::Handle,
+    inbox: SyncSender<Message>,
+}
+
+impl Outside {
+    fn new(
+        config: &Config,
+        tallies: &Arc<Tallies>,
+        runtime: &tokio::runtime::Handle,
+        inbox: &SyncSender<Message>,
+    ) -> Self {
+        let outbound = Outbound::new();
+        Self {
+            notifier: Notifier::start(&config.notifications, &outbound, tallies, runtime),
+            gates: Gates::new(outbound.clone()),
+            outbound,
+            tallies: Arc::clone(tallies),
+            runtime: runtime.clone(),
+            inbox: inbox.clone(),
+        }
+    }
+}
+
+impl Outlet for Outside {
+    fn tell(&self, event: &Event) {
+        self.notifier.tell(event);
+    }
+
+    fn ask(&self, service: &ServiceName, ask: Ask) {
+        let (gates, inbox, service) = (self.gates.clone(), self.inbox.clone(), service.clone());
+        self.runtime.spawn(async move {
+            let answer = gates.ask(&service, &ask).await;
+            let message = Message::GateAnswered { service, gate: ask.gate, answer };
+            // An answer that finds the inbox full is lost, and the gate is asked again.
+            let _ = inbox.try_send(message);
+        });
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        let notifications = &config.notifications;
+        self.notifier =
+            Notifier::start(notifications, &self.outbound, &self.tallies, &self.runtime);
     }
 }

@@ -1,15 +1,24 @@
 //! The one door to control, for everyone outside.
 
 use crate::command::{Actor, Order, Outcome, Refusal, Signal};
-use crate::event::{Event, Subscription};
-use crate::view::{Dora, EvidenceView, RolloutRecord, Snapshot, Why};
+use crate::controller::{Latest, Message, bare, recorded, wall_now};
+use crate::event::{Event, EventKind, Subscription};
+use crate::history;
+use crate::journal::{Shared, read};
+use crate::metrics::Tallies;
+use crate::view::{
+    ConfigView, Dora, EvidenceView, FreezeView, Health, RolloutRecord, Snapshot, Timestamp, Why,
+};
 use arc_swap::ArcSwap;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
-use serin_core::time::Wall;
+use serin_core::plane::DataPlane;
+use serin_core::time::{Mono, Now, Wall};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 /// Cheap to clone; every method is safe to call from a request handler.
 #[derive(Debug, Clone)]
@@ -17,24 +26,82 @@ pub struct Handle {
     pub(crate) inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+/// What the handle, the controller and subscriptions share.
 pub(crate) struct Inner {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) config: ArcSwap<Config>,
     pub(crate) events: broadcast::Sender<Event>,
+    /// By service.
+    pub(crate) latest: ArcSwap<BTreeMap<String, Arc<Latest>>>,
+    pub(crate) tallies: Arc<Tallies>,
+    memory: Shared,
+    plane: Arc<dyn DataPlane>,
+    /// `None` without a controller thread.
+    door: Option<(SyncSender<Message>, tokio::runtime::Handle)>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
 }
 
 impl Inner {
-    pub(crate) fn last_event(&self) -> u64 {
-        0
+    pub(crate) fn new(
+        config: Arc<Config>,
+        plane: Arc<dyn DataPlane>,
+        events: broadcast::Sender<Event>,
+        memory: Shared,
+        tallies: Arc<Tallies>,
+        door: Option<(SyncSender<Message>, tokio::runtime::Handle)>,
+    ) -> Self {
+        let empty = Snapshot {
+            generation: 0,
+            at: Timestamp::default(),
+            services: Vec::new(),
+            freeze: None,
+            config: ConfigView {
+                generation: 0,
+                hash: config.hash.clone(),
+                loaded_at: Timestamp::default(),
+                failed: None,
+            },
+            health: Health::default(),
+        };
+        Self {
+            snapshot: ArcSwap::from_pointee(empty),
+            config: ArcSwap::new(config),
+            events,
+            latest: ArcSwap::default(),
+            tallies,
+            memory,
+            plane,
+            door,
+        }
     }
 
-    pub(crate) fn events_after(&self, _id: u64) -> Vec<Event> {
-        Vec::new()
+    pub(crate) fn last_event(&self) -> u64 {
+        read(&self.memory).last_event
+    }
+
+    pub(crate) fn events_after(&self, id: u64) -> Vec<Event> {
+        read(&self.memory).events_after(id)
+    }
+
+    fn send(&self, message: Message) -> Result<(), Refusal> {
+        let (inbox, _) = self.door.as_ref().ok_or(Refusal::Stopped)?;
+        inbox.try_send(message).map_err(|e| match e {
+            TrySendError::Full(_) => Refusal::Busy,
+            TrySendError::Disconnected(_) => Refusal::Stopped,
+        })
     }
 }
 
 impl Handle {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
     /// The state as of the last tick. One atomic load.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.load_full()
@@ -45,13 +112,23 @@ impl Handle {
         self.inner.config.load_full()
     }
 
+    /// Control's own runtime: for what serves control, never for requests of clients.
+    pub fn runtime(&self) -> Option<tokio::runtime::Handle> {
+        self.inner.door.as_ref().map(|(_, runtime)| runtime.clone())
+    }
+
+    // --- asking for something ---------------------------------------------------------------
+
     /// Returns when the command is durable and in force, or refused.
     pub async fn command(&self, service: &ServiceName, order: Order) -> Result<Outcome, Refusal> {
-        let _ = order;
-        match self.snapshot().service(service.as_str()) {
-            None => Err(Refusal::UnknownService(service.to_string())),
-            Some(_) => Err(Refusal::NotNow("no rollout can run yet".to_owned())),
-        }
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inner.send(Message::Order { service: service.clone(), order, reply });
+        let result = match sent {
+            Ok(()) => answer.await.unwrap_or(Err(Refusal::Stopped)),
+            Err(refusal) => Err(refusal),
+        };
+        self.inner.tallies.commanded(result.is_ok());
+        result
     }
 
     /// Adds business counts to a version's signals. Atomic: all of them or none.
@@ -60,18 +137,51 @@ impl Handle {
         service: &ServiceName,
         signals: Vec<Signal>,
     ) -> Result<(), Refusal> {
-        let _ = signals;
-        match self.snapshot().service(service.as_str()) {
-            None => Err(Refusal::UnknownService(service.to_string())),
-            Some(_) => Ok(()),
-        }
+        let (done, answer) = oneshot::channel();
+        self.inner.send(Message::Signals { service: service.clone(), signals, done })?;
+        answer.await.unwrap_or(Err(Refusal::Stopped))
     }
 
     /// While frozen nothing starts or advances; guards still roll back. `None` lifts the freeze.
     pub async fn freeze(&self, reason: Option<String>, actor: Actor) -> Result<(), Refusal> {
-        let _ = (reason, actor);
-        Err(Refusal::NotNow("freezing is not possible yet".to_owned()))
+        let since = Timestamp(wall_now());
+        let freeze = reason.map(|reason| FreezeView { since, reason, by: actor.0.clone() });
+        let (done, answer) = oneshot::channel();
+        self.inner.send(Message::Freeze { freeze, actor: actor.0, done })?;
+        answer.await.unwrap_or(Err(Refusal::Stopped))
     }
+
+    /// Puts a checked configuration in force, once the data plane has it.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> Result<(), Refusal> {
+        let (done, answer) = oneshot::channel();
+        self.inner.send(Message::Reconfigure { config, done })?;
+        answer.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// A configuration that could not be loaded: seen in status, metric, event and notification.
+    pub fn reload_failed(&self, fault: String) {
+        if let Err(refusal) = self.inner.send(Message::ReloadFailed(fault)) {
+            tracing::error!(%refusal, "a failed reload was not recorded");
+        }
+    }
+
+    /// A certificate that has few days left.
+    pub fn certificate_expiring(&self, listener: &str, subject: &str, expires: Wall) {
+        let message = format!(
+            "the certificate {subject} of listener {listener} expires {}",
+            Timestamp(expires)
+        );
+        let now = Now { mono: Mono::default(), wall: wall_now() };
+        let event = Event {
+            severity: Some("P3".to_owned()),
+            ..bare(EventKind::CertificateExpiring, message, now)
+        };
+        if let Err(refusal) = self.inner.send(Message::Happened(event)) {
+            tracing::error!(%refusal, "an expiring certificate was not told");
+        }
+    }
+
+    // --- looking ----------------------------------------------------------------------------
 
     /// Events after the given id, then those to come. `None`: only those to come.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {
@@ -80,52 +190,59 @@ impl Handle {
 
     /// The evidence behind the last verdict; `None` when the service never had one.
     pub fn why(&self, service: &ServiceName) -> Option<Why> {
-        let _ = service;
-        None
+        if let Some(latest) = self.inner.latest.load().get(service.as_str()) {
+            let bad = self.inner.plane.bad_samples(service, &latest.candidate);
+            return Some(history::why(&recorded(latest, &bad)));
+        }
+        let decision = read(&self.inner.memory).last_decision(service.as_str())?;
+        Some(history::why(&decision))
     }
 
     /// The newest first, at most `limit`, of one service or of all.
     pub fn rollouts(&self, service: Option<&ServiceName>, limit: usize) -> Vec<RolloutRecord> {
-        let _ = (service, limit);
-        Vec::new()
+        let memory = read(&self.inner.memory);
+        let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
+        memory.rollouts.iter().rev().filter(wanted).take(limit).cloned().collect()
     }
 
     pub fn rollout(&self, id: &str) -> Option<RolloutRecord> {
-        let _ = id;
-        None
+        read(&self.inner.memory).find_rollout(id).cloned()
     }
 
     /// The post-mortem in Markdown.
     pub fn report(&self, id: &str) -> Option<String> {
-        let _ = id;
-        None
+        let memory = read(&self.inner.memory);
+        let rollout = memory.find_rollout(id)?;
+        let decisions: Vec<_> = memory.decisions.get(id).into_iter().flatten().collect();
+        let decisions: Vec<_> = decisions.iter().map(|d| d.as_ref()).collect();
+        Some(history::report(rollout, &decisions))
     }
 
     /// Every decision of a rollout that changed something, oldest first.
     pub fn evidence(&self, id: &str) -> Option<Vec<EvidenceView>> {
-        let _ = id;
-        None
+        let memory = read(&self.inner.memory);
+        memory.find_rollout(id)?;
+        let decisions = memory.decisions.get(id).into_iter().flatten();
+        Some(decisions.map(|d| history::evidence_of(d)).collect())
     }
 
     /// The numbers over the last `period`, of one service or of all.
     pub fn dora(&self, service: Option<&ServiceName>, now: Wall, period: Duration) -> Dora {
-        let _ = (service, now, period);
-        Dora::default()
+        let memory = read(&self.inner.memory);
+        let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
+        history::dora(memory.rollouts.iter().filter(wanted), now, period)
     }
 
     /// The exposition in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        String::new()
+        self.inner.tallies.exposition(&self.snapshot())
     }
 
-    /// Puts a checked configuration in force, once the data plane has it.
-    pub async fn reconfigure(&self, config: Arc<Config>) -> Result<(), Refusal> {
-        self.inner.config.store(config);
-        Ok(())
-    }
-
-    /// A configuration that could not be loaded: seen in status, metric, event and notification.
-    pub fn reload_failed(&self, fault: String) {
-        let _ = fault;
+    /// Adds somebody else's metrics to the exposition.
+    pub fn register(
+        &self,
+        collector: Box<dyn prometheus::core::Collector>,
+    ) -> Result<(), prometheus::Error> {
+        self.inner.tallies.add(collector)
     }
 }

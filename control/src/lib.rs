@@ -8,14 +8,23 @@
 pub mod api;
 mod command;
 mod control;
+mod controller;
 mod event;
+mod gates;
 mod handle;
+mod history;
+pub mod journal;
+mod metrics;
+mod notify;
+mod outbound;
+mod stepped;
 mod view;
 
 pub use command::{Actor, Command, Order, Outcome, Refusal, Signal, StartRollout};
 pub use control::{Control, Options, StartError};
 pub use event::{Event, EventKind, Subscription};
 pub use handle::Handle;
+pub use stepped::Stepped;
 pub use view::{
     BadRequest, BurnView, Comparison, ConfigView, Dora, EvidenceView, Figures, FreezeView,
     HarmView, Health, ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView,

@@ -37,6 +37,8 @@ pub struct Health {
     pub journal: Option<String>,
     /// Notifications given up or thrown away since the start.
     pub notifications_lost: u64,
+    /// Records that a failing journal made Serin throw away.
+    pub records_lost: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -93,6 +95,8 @@ pub struct VersionView {
     /// Since Serin started.
     pub requests: u64,
     pub bad: u64,
+    /// Client aborts and forced cohorts: counted, never judged.
+    pub excluded: u64,
     pub in_flight: u64,
     /// Over the last minute.
     pub last_minute: Figures,
@@ -321,6 +325,12 @@ pub struct RolloutRecord {
     pub committed_at: Option<Timestamp>,
     /// `P1` to `P3` when it was rolled back.
     pub severity: Option<String>,
+    /// The release itself was found to be bad, and is quarantined.
+    pub blamed: bool,
+    /// When the harm began that ended in a rollback.
+    pub harmed_at: Option<Timestamp>,
+    /// The highest weight that the candidate had, in basis points.
+    pub reached: u16,
     pub harm: HarmView,
     pub timeline: Vec<TimelineEntry>,
 }

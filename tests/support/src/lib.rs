@@ -11,6 +11,7 @@
 mod client;
 mod config_text;
 mod origin;
+mod process;
 mod raw_client;
 mod raw_origin;
 mod response;
@@ -20,6 +21,7 @@ mod wait;
 pub use client::{Answer, Connection};
 pub use config_text::{ConfigText, ServiceText};
 pub use origin::{Fault, Origin, Seen, body_hash};
+pub use process::{Finished, Serin, finish};
 pub use raw_client::{End, RawClient, get};
 pub use raw_origin::{RawOrigin, Record};
 pub use response::{Broken, Framing, Response};

@@ -4,8 +4,9 @@
 use hyper::header::HeaderValue;
 use serin_testkit::{
     ConfigText, Connection, End, Fault, Framing, Latch, Origin, RawClient, RawOrigin, Script,
-    ServiceText, body_hash, eventually, get, temp_dir,
+    Serin, ServiceText, body_hash, eventually, finish, get, temp_dir,
 };
+use std::process::Command;
 use std::time::Duration;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -199,4 +200,16 @@ accessLog: { format: off }
 state: { dir: state }
 "#;
     assert_eq!(std::fs::read_to_string(path).unwrap(), expected);
+}
+
+#[test]
+fn a_process_is_followed_by_what_it_says_and_ends_as_told() {
+    let listening = "echo 'INFO listening listener=http address=127.0.0.1:81'; exec sleep 60";
+    let mut process = Serin::start(Command::new("sh").arg("-c").arg(listening));
+    assert_eq!(process.address("http"), "127.0.0.1:81".parse().unwrap());
+    process.signal("TERM");
+    assert!(!process.ended().success());
+    let finished = finish("sh", &["-c", "echo out; echo err >&2; exit 3"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(3), "out\n"));
+    assert_eq!(finished.stderr, "err\n");
 }

@@ -1,0 +1,221 @@
+//! One service in the controller's care: its pilot, what is published of it, and what waits.
+
+use super::figures::Ledger;
+use super::windows::Kept;
+use crate::command::{Order, Outcome, Refusal};
+use crate::journal::{Memory, Shaped, TermsShape, Ticket};
+use crate::view::{RolloutRecord, Timestamp};
+use serin_config::model::Service;
+use serin_core::ids::{RolloutId, ServiceName, VersionName};
+use serin_core::rollout::{
+    Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, split_of,
+};
+use serin_core::split::Split;
+use serin_core::time::{Mono, Now};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+pub(crate) type Reply = oneshot::Sender<Result<Outcome, Refusal>>;
+
+/// Commands that wait until a raise is durable.
+pub(crate) const QUEUE: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) name: ServiceName,
+    pub(crate) pilot: Pilot,
+    pub(crate) terms_id: String,
+    pub(crate) revision: u64,
+    pub(crate) published: Arc<Split>,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) queue: VecDeque<(Order, Reply)>,
+    pub(crate) ledger: Ledger,
+    pub(crate) record: Option<RolloutRecord>,
+    pub(crate) latest: Option<Arc<Latest>>,
+    pub(crate) asked: Vec<Asked>,
+    /// After a write that failed: no other attempt before this moment.
+    pub(crate) not_before: Option<Mono>,
+    /// Whose harm was seen first when, since the weight last changed.
+    pub(crate) harm: HarmWatch,
+    /// The kind of waiting that was told last.
+    pub(crate) told_waiting: Option<crate::view::WaitingFor>,
+}
+
+/// A decision on its way to the disk. Nothing of it is in force.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) decision: Decision,
+    pub(crate) revision: u64,
+    pub(crate) record: Option<RolloutRecord>,
+    pub(crate) ticket: Ticket,
+    pub(crate) reply: Option<Reply>,
+}
+
+/// The latest decision about a rollout, with what it was made from.
+#[derive(Debug)]
+pub(crate) struct Latest {
+    pub(crate) service: String,
+    pub(crate) rollout: String,
+    pub(crate) terms: String,
+    pub(crate) position: Position,
+    pub(crate) evidence: Evidence,
+    pub(crate) outside: Outside,
+    pub(crate) now: Now,
+    pub(crate) decision: Decision,
+    pub(crate) candidate: VersionName,
+}
+
+/// A gate that was asked, and when it may be asked again.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) rollout: RolloutId,
+    pub(crate) gate: GateRef,
+    /// `None` while the answer is awaited.
+    pub(crate) again: Option<Mono>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct HarmWatch {
+    pub(crate) failed: u64,
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl Flight {
+    /// Goes on from what is remembered of this service, or begins at rest.
+    pub(crate) fn resume(
+        service: &Service,
+        memory: &Memory,
+        kept: Option<&Kept>,
+        now: Now,
+    ) -> Self {
+        let terms = Arc::new(terms_of(service));
+        let known = memory.positions.get(service.name.as_str()).cloned();
+        let (revision, mut position) =
+            known.unwrap_or_else(|| (1, Position::at_rest(terms.file_stable())));
+        position.clock = Clock::default();
+        if let (Some(course), Some(kept)) = (&mut position.course, kept) {
+            let held = kept.held(service.name.as_str(), course);
+            course.held = course.held.max(held.unwrap_or_default());
+        }
+        let record = position
+            .course
+            .as_ref()
+            .and_then(|course| memory.find_rollout(course.id.as_str()).cloned());
+        let pilot = match kept.and_then(|kept| kept.of(service, now)) {
+            None => Pilot::new(Arc::clone(&terms), position, now.mono),
+            Some((kept, downtime)) => {
+                let (pilot, read) =
+                    Pilot::resume(Arc::clone(&terms), position, &kept, downtime, now.mono);
+                if let Err(fault) = read {
+                    tracing::warn!(service = %service.name, %fault, "windows begin anew");
+                }
+                pilot
+            }
+        };
+        let published = Arc::new(split_of(&terms, pilot.position(), &Evidence::default()));
+        Self {
+            name: service.name.clone(),
+            terms_id: id_of(&terms),
+            pilot,
+            revision,
+            published,
+            pending: None,
+            queue: VecDeque::new(),
+            ledger: Ledger::default(),
+            record,
+            latest: None,
+            asked: Vec::new(),
+            not_before: None,
+            harm: HarmWatch::default(),
+            told_waiting: None,
+        }
+    }
+
+    pub(crate) fn set_service(&mut self, service: &Service) {
+        let terms = Arc::new(terms_of(service));
+        self.terms_id = id_of(&terms);
+        self.pilot.set_terms(terms);
+    }
+
+    /// Keeps a decision about a rollout under way, with what it was made from, for whoever asks why.
+    pub(crate) fn note(
+        &mut self,
+        before: &Position,
+        decision: &Decision,
+        outside: &Outside,
+        now: Now,
+    ) {
+        if before.active().is_none() && decision.next.active().is_none() {
+            return;
+        }
+        if let Some(course) = decision.next.course.as_ref() {
+            self.latest = Some(Arc::new(Latest {
+                service: self.name.to_string(),
+                rollout: course.id.to_string(),
+                terms: self.terms_id.clone(),
+                position: before.clone(),
+                evidence: self.pilot.evidence().clone(),
+                outside: outside.clone(),
+                now,
+                decision: decision.clone(),
+                candidate: course.candidate.version.clone(),
+            }));
+        }
+    }
+
+    /// Whether this gate may be asked now; if so it counts as asked.
+    pub(crate) fn may_ask(&mut self, rollout: &RolloutId, gate: &GateRef, now: Mono) -> bool {
+        self.asked.retain(|asked| asked.rollout == *rollout);
+        match self.asked.iter_mut().find(|asked| asked.gate == *gate) {
+            Some(Asked { again: None, .. }) => false,
+            Some(asked) => {
+                let may = asked.again.is_some_and(|again| now >= again);
+                if may {
+                    asked.again = None;
+                }
+                may
+            }
+            None => {
+                let (rollout, gate) = (rollout.clone(), gate.clone());
+                self.asked.push(Asked { rollout, gate, again: None });
+                true
+            }
+        }
+    }
+
+    pub(crate) fn answered(&mut self, gate: &GateRef, again: Mono) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.gate == *gate) {
+            asked.again = Some(again);
+        }
+    }
+
+    /// Failures since the weight last changed, for the time that it took to restore.
+    pub(crate) fn watch_harm(&mut self, at: Timestamp) {
+        let failed = self.pilot.evidence().harm.failed_requests;
+        if failed > self.harm.failed {
+            self.harm.since.get_or_insert(at);
+        }
+        self.harm.failed = failed;
+    }
+}
+
+pub(crate) fn terms_of(service: &Service) -> Terms {
+    let identity = |v: &serin_config::model::Version| Identity {
+        version: v.name.clone(),
+        release: v.release.clone(),
+    };
+    Terms {
+        service: service.name.clone(),
+        stable: service.stable.clone(),
+        versions: service.versions.iter().map(identity).collect(),
+        objectives: service.objectives.clone(),
+        plan: service.rollout.clone(),
+    }
+}
+
+/// The same terms have the same id in every run.
+fn id_of(terms: &Terms) -> String {
+    let text = serde_json::to_string(&Shaped::<TermsShape>(terms.clone())).unwrap_or_default();
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+}

@@ -1,0 +1,137 @@
+//! The controller: one thread that ticks, performs decisions and answers commands.
+//!
+//! Every 20 ms the counts are looked at, every second the latencies. A command or the end of a
+//! write is looked at as soon as it comes. When this thread stalls or dies, the data plane misses
+//! its heartbeat and freezes the weights by itself.
+
+mod engine;
+mod explain;
+mod figures;
+mod flight;
+mod orders;
+mod portrait;
+mod records;
+mod telling;
+mod windows;
+
+pub(crate) use engine::{Engine, Outlet, bare};
+pub(crate) use flight::{Latest, Reply};
+pub(crate) use records::recorded;
+pub(crate) use telling::severity_text;
+pub(crate) use windows::Kept;
+
+use crate::command::{Order, Refusal, Signal};
+use crate::event::Event;
+use crate::view::FreezeView;
+use serin_config::model::Config;
+use serin_core::ids::ServiceName;
+use serin_core::rollout::{Answer, GateRef};
+use serin_core::time::{Mono, Now, Wall};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// What may wait for the controller; more is refused at the door.
+pub(crate) const INBOX: usize = 1024;
+
+type Done = oneshot::Sender<Result<(), Refusal>>;
+
+pub(crate) enum Message {
+    Order {
+        service: ServiceName,
+        order: Order,
+        reply: Reply,
+    },
+    Signals {
+        service: ServiceName,
+        signals: Vec<Signal>,
+        done: Done,
+    },
+    Freeze {
+        freeze: Option<FreezeView>,
+        actor: String,
+        done: Done,
+    },
+    Reconfigure {
+        config: Arc<Config>,
+        done: Done,
+    },
+    ReloadFailed(String),
+    Happened(Event),
+    GateAnswered {
+        service: ServiceName,
+        gate: GateRef,
+        answer: Answer,
+    },
+    /// A write has ended.
+    Wake,
+    Stop,
+}
+
+/// Both clocks of this process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let mono = u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Now { mono: Mono(mono), wall: wall_now() }
+    }
+}
+
+/// A clock set before 1970 is taken to stand there; core notices when it jumps.
+pub(crate) fn wall_now() -> Wall {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Runs until it is told to stop, or nobody is left who could.
+pub(crate) fn run(mut engine: Engine, inbox: &Receiver<Message>, clock: Clock) {
+    let mut next = Instant::now();
+    loop {
+        engine.tick(clock.now());
+        // Ticks that were missed are not made up for.
+        next = (next + TICK).max(Instant::now());
+        loop {
+            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return engine.close(clock.now());
+                }
+                Ok(message) => perform(&mut engine, message, clock.now()),
+                Err(RecvTimeoutError::Timeout) => break,
+            }
+            if Instant::now() >= next {
+                break;
+            }
+        }
+    }
+}
+
+fn perform(engine: &mut Engine, message: Message, now: Now) {
+    match message {
+        Message::Order { service, order, reply } => engine.order(&service, order, reply, now),
+        Message::Signals { service, signals, done } => {
+            let _ = done.send(engine.signals(&service, signals, now));
+        }
+        Message::Freeze { freeze, actor, done } => {
+            let _ = done.send(engine.freeze(freeze, actor, now));
+        }
+        Message::Reconfigure { config, done } => {
+            engine.reconfigure(config, now);
+            let _ = done.send(Ok(()));
+        }
+        Message::ReloadFailed(fault) => engine.reload_failed(fault, now),
+        Message::Happened(event) => engine.happened(event),
+        Message::GateAnswered { service, gate, answer } => {
+            engine.gate_answered(&service, &gate, answer, now);
+        }
+        Message::Wake => engine.settle(now),
+        Message::Stop => {}
+    }
+}

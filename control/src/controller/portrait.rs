@@ -1,0 +1,235 @@
+//! The snapshot: what the outside sees of all this.
+
+use super::engine::Engine;
+use super::flight::Flight;
+use super::records::harm_of;
+use super::telling::{state_of, waiting_for, weights_of};
+use crate::journal::read;
+use crate::view::{
+    BurnView, Comparison, Health, RolloutView, ServiceView, SloView, Snapshot, Timestamp,
+    VersionRole, VersionView, WaitingFor,
+};
+use serin_core::plane::Readiness;
+use serin_core::rollout::{Course, Objection, Plan, Strategy};
+use serin_core::time::Now;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Engine {
+    /// Draws and shows the snapshot, and keeps the reasons of the latest decisions beside it.
+    pub(crate) fn portray(&mut self, now: Now) {
+        let (freeze, lost) = {
+            let memory = read(self.desk.shared());
+            (memory.freeze.clone(), memory.lost)
+        };
+        let failing = self.fault().is_some();
+        let views = self.flights.values().map(|flight| {
+            let readiness = self.plane.readiness(&flight.name);
+            self.service_view(flight, &readiness, failing, now)
+        });
+        let snapshot = Snapshot {
+            generation: self.generation,
+            at: Timestamp(now.wall),
+            services: views.collect(),
+            freeze: if self.outside.freeze.is_some() { freeze } else { None },
+            config: self.config_view.clone(),
+            health: Health {
+                journal: self.fault().map(str::to_owned),
+                notifications_lost: self.inner.tallies.notifications_lost(),
+                records_lost: lost,
+            },
+        };
+        self.inner.snapshot.store(Arc::new(snapshot));
+        let latest = self.flights.values().filter_map(|flight| {
+            Some((flight.name.to_string(), Arc::clone(flight.latest.as_ref()?)))
+        });
+        self.inner.latest.store(Arc::new(latest.collect()));
+    }
+
+    fn service_view(
+        &self,
+        flight: &Flight,
+        readiness: &[Readiness],
+        failing: bool,
+        now: Now,
+    ) -> ServiceView {
+        let position = flight.pilot.position();
+        let service = self.config.services.get(&flight.name);
+        let versions = service.map(|s| s.versions.as_slice()).unwrap_or_default();
+        let version = |v| version_view(flight, v, readiness, now);
+        let objectives = flight.pilot.slo().objectives();
+        ServiceView {
+            name: flight.name.to_string(),
+            revision: flight.revision,
+            stable: position.stable.version.to_string(),
+            weights: weights_of(&flight.published),
+            versions: versions.iter().map(version).collect(),
+            slo: SloView {
+                objective: objectives.availability.objective,
+                window_seconds: objectives.window.as_secs(),
+                budget_remaining: flight.pilot.slo().budget_left(),
+                burn_rates: burns(flight, now),
+            },
+            rollout: position.course.as_ref().map(|c| rollout_view(flight, c, failing, now)),
+        }
+    }
+}
+
+fn version_view(
+    flight: &Flight,
+    version: &serin_config::model::Version,
+    readiness: &[Readiness],
+    now: Now,
+) -> VersionView {
+    let position = flight.pilot.position();
+    let ready = readiness.iter().find(|r| r.version == version.name);
+    let counts = flight.ledger.counts().of(&version.name);
+    let tally = counts.map(|c| c.judged.plus(c.rest)).unwrap_or_default();
+    let candidate = position.active().is_some_and(|c| c.candidate.version == version.name);
+    let quarantined = position
+        .quarantine
+        .iter()
+        .find(|q| q.identity.version == version.name && q.identity.release == version.release);
+    VersionView {
+        name: version.name.to_string(),
+        release: version.release.clone(),
+        role: if version.name == position.stable.version {
+            VersionRole::Stable
+        } else if candidate {
+            VersionRole::Candidate
+        } else {
+            VersionRole::Idle
+        },
+        ready: ready.map_or(0, |r| r.ready),
+        endpoints: ready.map_or_else(
+            || u32::try_from(version.endpoints.len()).unwrap_or(u32::MAX),
+            |r| r.total,
+        ),
+        requests: tally.exposures(),
+        bad: tally.bad,
+        excluded: tally.excluded,
+        in_flight: counts.map_or(0, |c| c.in_flight),
+        last_minute: flight.ledger.last_minute(&version.name, now.mono),
+        tripped: counts.is_some_and(|c| c.tripped),
+        quarantined: quarantined.map(|q| q.why.clone()),
+    }
+}
+
+fn burns(flight: &Flight, now: Now) -> Vec<BurnView> {
+    let slo = flight.pilot.slo();
+    let position = flight.pilot.position();
+    let candidate = position.active().map(|course| &course.candidate.version);
+    let versions = std::iter::once(&position.stable.version).chain(candidate);
+    let of_version = |version| {
+        slo.objectives().burn_rates.iter().map(move |rule| BurnView {
+            name: rule.name.clone(),
+            version: ToString::to_string(version),
+            above: rule.above,
+            long_seconds: rule.long.as_secs(),
+            short_seconds: rule.short.as_secs(),
+            long_rate: slo.burn_rate(version, rule.long, now.mono),
+            short_rate: slo.burn_rate(version, rule.short, now.mono),
+        })
+    };
+    versions.flat_map(of_version).collect()
+}
+
+fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> RolloutView {
+    let plan = flight.pilot.terms().plan.as_ref();
+    let latest = flight.latest.as_deref();
+    let over = course.phase.is_over();
+    let objections = latest.map(|l| l.decision.objections.as_slice()).unwrap_or_default();
+    let record = flight.record.as_ref();
+    let step_left = course.hold_left().unwrap_or_default();
+    let later: Duration = course.steps.iter().skip(steps_done(course)).map(|s| s.hold).sum();
+    let reason = match (&course.ended, latest) {
+        (Some(ended), _) => ended.why.clone(),
+        (None, Some(latest)) => latest.decision.verdict.to_string(),
+        (None, None) => String::new(),
+    };
+    RolloutView {
+        id: course.id.to_string(),
+        from: record.map_or_else(String::new, |r| r.from.clone()),
+        to: course.candidate.version.to_string(),
+        release: course.candidate.release.clone(),
+        strategy: plan.map_or("canary", |plan| strategy(plan)).to_owned(),
+        state: state_of(course.phase),
+        step: u32::try_from(steps_done(course)).unwrap_or(u32::MAX),
+        steps: u32::try_from(course.steps.len()).unwrap_or(u32::MAX),
+        weight: course.weight.get(),
+        reason,
+        waiting_for: if over {
+            None
+        } else if failing {
+            Some(WaitingFor::Journal)
+        } else {
+            objections.first().and_then(waiting_for)
+        },
+        started_at: Timestamp(course.started.at),
+        started_by: course.started.by.clone(),
+        ended_at: course.ended.as_ref().map(|ended| Timestamp(ended.at)),
+        hold_seconds: course.step().map_or(0, |step| step.hold.as_secs()),
+        held_seconds: course.held.as_secs(),
+        step_remaining_seconds: if over { 0 } else { step_left.as_secs() },
+        remaining_seconds: if over { 0 } else { (step_left + later).as_secs() },
+        requests_needed: objections.iter().find_map(needed),
+        comparison: comparison(flight, course, now),
+        harm: match record {
+            Some(record) if over => record.harm,
+            Some(_) | None => harm_of(flight, flight.pilot.evidence()),
+        },
+    }
+}
+
+/// Steps that were begun.
+fn steps_done(course: &Course) -> usize {
+    match course.stage {
+        serin_core::rollout::Stage::Before | serin_core::rollout::Stage::Dark => 0,
+        serin_core::rollout::Stage::Step(index) => usize::from(index) + 1,
+    }
+}
+
+fn needed(objection: &Objection) -> Option<u64> {
+    match objection {
+        Objection::TooFewSamples(samples) => Some(samples.needed.saturating_sub(samples.seen)),
+        Objection::GaveUp { seen, needed, .. } => Some(needed.saturating_sub(*seen)),
+        Objection::Idle(_)
+        | Objection::Paused { .. }
+        | Objection::NoData(_)
+        | Objection::JustStarted
+        | Objection::ClockJumped { .. }
+        | Objection::GuardStanding { .. }
+        | Objection::Burning { .. }
+        | Objection::SharedCause(_)
+        | Objection::Tripped
+        | Objection::NotReady(_)
+        | Objection::TooFewReady { .. }
+        | Objection::Frozen { .. }
+        | Objection::BudgetFrozen { .. }
+        | Objection::Window { .. }
+        | Objection::HoldRunning { .. }
+        | Objection::NotProven { .. }
+        | Objection::Gate { .. }
+        | Objection::Shadow { .. }
+        | Objection::Quarantined { .. }
+        | Objection::Breached(_)
+        | Objection::Accepted => None,
+    }
+}
+
+fn comparison(flight: &Flight, course: &Course, now: Now) -> Comparison {
+    let stable = &flight.pilot.position().stable.version;
+    Comparison {
+        candidate: flight.ledger.this_stage(&course.candidate.version, now.mono),
+        stable: flight.ledger.this_stage(stable, now.mono),
+    }
+}
+
+fn strategy(plan: &Plan) -> &'static str {
+    match plan.strategy {
+        Strategy::Canary => "canary",
+        Strategy::BlueGreen => "blueGreen",
+        Strategy::Rolling => "rolling",
+        Strategy::BigBang => "bigBang",
+    }
+}

@@ -1,0 +1,220 @@
+//! What is written down of a decision, and whether it may wait for the disk.
+
+use super::explain::explain;
+use super::flight::{Flight, Latest};
+use super::telling::{severity_text, state_of, told, weights_of};
+use crate::journal::{
+    DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
+    Record, Shaped, TermsShape,
+};
+use crate::view::{BadRequest, HarmView, RolloutRecord, TimelineEntry, Timestamp};
+use serin_core::plane::BadSample;
+use serin_core::rollout::{Course, Decision, Event as Happened, Evidence, Outside, Position};
+use serin_core::split::{Sessions, Split};
+use serin_core::time::Now;
+use serin_core::weights::BasisPoints;
+
+/// Entries of one rollout's timeline; the first and the latest are kept.
+const TIMELINE: usize = 200;
+
+/// What only lowers weights must happen, disk or no disk; everything else only if it is durable.
+pub(crate) fn duty(published: &Split, decision: &Decision) -> Duty {
+    let next = &decision.split;
+    let raises = next.stable != published.stable
+        || next.weights.iter().any(|(v, w)| *v != published.stable && w > published.weights.of(v));
+    let lowers =
+        published.weights.iter().any(|(v, w)| *v != published.stable && next.weights.of(v) < w);
+    let leaves = |split: &Split| {
+        split.rollout.as_ref().is_some_and(|r| match r.sessions {
+            Sessions::Drain | Sessions::Revoke => true,
+            Sessions::Honour => false,
+        })
+    };
+    let stops = decision
+        .events
+        .iter()
+        .any(|e| matches!(e, Happened::Paused { .. } | Happened::RolledBack { .. }));
+    let sends_away = leaves(next) && next.rollout != published.rollout;
+    if !raises && (lowers || stops || sends_away) { Duty::Must } else { Duty::May }
+}
+
+/// The circumstances of a decision, as far as they are recorded.
+pub(crate) struct Made<'a> {
+    pub(crate) position: &'a Position,
+    pub(crate) evidence: &'a Evidence,
+    pub(crate) outside: &'a Outside,
+    pub(crate) now: Now,
+    pub(crate) asked: Option<String>,
+    pub(crate) bad: Vec<BadSample>,
+}
+
+/// All records of one decision, and the rollout's own as it then is.
+pub(crate) fn records(
+    flight: &Flight,
+    decision: &Decision,
+    made: &Made<'_>,
+    terms_known: bool,
+) -> (Vec<Record>, Option<RolloutRecord>) {
+    let at = Timestamp(made.now.wall);
+    let mut records = vec![Record::Position {
+        service: flight.name.to_string(),
+        revision: flight.revision + 1,
+        position: Box::new(Shaped(decision.next.clone())),
+    }];
+    let course = decision.next.course.as_ref();
+    let rollout = course.map(|c| c.id.to_string());
+    let record = course.map(|course| rollout_record(flight, course, decision, made));
+    if let (Some(record), Some(rollout)) = (&record, &rollout) {
+        if !terms_known {
+            let terms = Shaped::<TermsShape>(flight.pilot.terms().as_ref().clone());
+            records.push(Record::Terms { id: flight.terms_id.clone(), terms: Box::new(terms) });
+        }
+        let made = decision_record(flight, decision, made, rollout.clone());
+        records.push(Record::Rollout(Box::new(record.clone())));
+        records.push(Record::Decision(Box::new(made)));
+    }
+    let events = decision.events.iter();
+    let told =
+        events.map(|e| Record::Event(Box::new(told(e, at, rollout.as_deref(), &decision.split))));
+    records.extend(told);
+    (records, record)
+}
+
+fn decision_record(
+    flight: &Flight,
+    decision: &Decision,
+    made: &Made<'_>,
+    rollout: String,
+) -> DecisionRecord {
+    DecisionRecord {
+        service: flight.name.to_string(),
+        rollout,
+        at: Timestamp(made.now.wall),
+        explained: explain(decision, made.evidence),
+        bad_requests: made.bad.iter().map(bad_request).collect(),
+        terms: flight.terms_id.clone(),
+        position: json(&Shaped::<PositionShape>(made.position.clone())),
+        evidence: json(&Shaped::<EvidenceShape>(made.evidence.clone())),
+        outside: json(&Shaped::<OutsideShape>(made.outside.clone())),
+        now: json(&Shaped::<NowShape>(made.now)),
+        asked: made.asked.clone(),
+        decision: text_of(decision),
+    }
+}
+
+/// The latest decision in the same form, for one who asks before anything is recorded.
+pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> DecisionRecord {
+    DecisionRecord {
+        service: latest.service.clone(),
+        rollout: latest.rollout.clone(),
+        at: Timestamp(latest.now.wall),
+        explained: explain(&latest.decision, &latest.evidence),
+        bad_requests: bad.iter().map(bad_request).collect(),
+        terms: latest.terms.clone(),
+        position: json(&Shaped::<PositionShape>(latest.position.clone())),
+        evidence: json(&Shaped::<EvidenceShape>(latest.evidence.clone())),
+        outside: json(&Shaped::<OutsideShape>(latest.outside.clone())),
+        now: json(&Shaped::<NowShape>(latest.now)),
+        asked: None,
+        decision: text_of(&latest.decision),
+    }
+}
+
+/// A decision as it is stored and shown. Two equal decisions have equal texts.
+fn text_of(decision: &Decision) -> DecisionText {
+    DecisionText {
+        verdict: decision.verdict.to_string(),
+        objections: decision.objections.iter().map(ToString::to_string).collect(),
+        events: decision.events.iter().map(ToString::to_string).collect(),
+        weights: weights_of(&decision.split),
+        next: json(&Shaped::<PositionShape>(decision.next.clone())),
+    }
+}
+
+fn bad_request(sample: &BadSample) -> BadRequest {
+    BadRequest {
+        request_id: sample.request_id.clone(),
+        what: sample.what.clone(),
+        at: Timestamp(sample.at),
+    }
+}
+
+/// A value that cannot be written (there is none) is written as null rather than lost with its record.
+fn json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+fn rollout_record(
+    flight: &Flight,
+    course: &Course,
+    decision: &Decision,
+    made: &Made<'_>,
+) -> RolloutRecord {
+    let at = Timestamp(made.now.wall);
+    let known = flight.record.clone().filter(|known| known.id == course.id.as_str());
+    let mut record = known.unwrap_or_else(|| begun(flight, course, made.position));
+    // Once it is over, later decisions are not about this rollout any more.
+    if !record.state.is_over() {
+        record.reason = decision.verdict.to_string();
+        record.harm = harm_of(flight, made.evidence);
+    }
+    record.state = state_of(course.phase);
+    record.ended_at = course.ended.as_ref().map(|ended| Timestamp(ended.at));
+    record.reached = record.reached.max(course.weight.get());
+    for happened in &decision.events {
+        if let Happened::RolledBack { severity, why, .. } = happened {
+            record.severity = Some(severity_text(*severity).to_owned());
+            record.reason = why.to_string();
+            record.blamed = why.blames();
+            record.harmed_at = flight.harm.since;
+        }
+        push_timeline(&mut record.timeline, happened, at, course.weight);
+    }
+    record
+}
+
+fn begun(flight: &Flight, course: &Course, before: &Position) -> RolloutRecord {
+    RolloutRecord {
+        id: course.id.to_string(),
+        service: flight.name.to_string(),
+        from: before.stable.version.to_string(),
+        to: course.candidate.version.to_string(),
+        release: course.candidate.release.clone(),
+        state: state_of(course.phase),
+        reason: String::new(),
+        start_reason: course.started.reason.clone(),
+        started_by: course.started.by.clone(),
+        started_at: Timestamp(course.started.at),
+        ended_at: None,
+        committed_at: course.started.committed_at.map(Timestamp),
+        severity: None,
+        blamed: false,
+        harmed_at: None,
+        reached: 0,
+        harm: HarmView::default(),
+        timeline: Vec::new(),
+    }
+}
+
+pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
+    let caps = flight.pilot.terms().plan.as_ref().map(|plan| plan.harm).unwrap_or_default();
+    HarmView {
+        failed_requests: evidence.harm.failed_requests,
+        failed_requests_limit: caps.failed_requests,
+        users: evidence.harm.users,
+        users_limit: caps.users,
+    }
+}
+
+fn push_timeline(
+    timeline: &mut Vec<TimelineEntry>,
+    happened: &Happened,
+    at: Timestamp,
+    weight: BasisPoints,
+) {
+    if timeline.len() >= TIMELINE {
+        timeline.remove(TIMELINE / 4);
+    }
+    let what = happened.to_string();
+    timeline.push(TimelineEntry { at, what, weight: weight.get(), actor: None });
+}

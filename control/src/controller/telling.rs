@@ -1,0 +1,156 @@
+//! Core's events in the words of the outside.
+
+use crate::event::{Event, EventKind};
+use crate::view::{RolloutState, Timestamp, WaitingFor};
+use serin_core::rollout::{Event as Happened, GateRefKind, Objection, Phase};
+use serin_core::slo::Severity;
+use serin_core::split::Split;
+use std::collections::BTreeMap;
+
+pub(crate) fn state_of(phase: Phase) -> RolloutState {
+    match phase {
+        Phase::Pending => RolloutState::Pending,
+        Phase::Dark => RolloutState::Dark,
+        Phase::Running => RolloutState::Running,
+        Phase::Holding => RolloutState::Holding,
+        Phase::Paused => RolloutState::Paused,
+        Phase::Inconclusive => RolloutState::Inconclusive,
+        Phase::RolledBack => RolloutState::RolledBack,
+        Phase::Complete => RolloutState::Complete,
+    }
+}
+
+/// Basis points by version.
+pub(crate) fn weights_of(split: &Split) -> BTreeMap<String, u16> {
+    split.weights.iter().map(|(version, points)| (version.to_string(), points.get())).collect()
+}
+
+/// An event of a service; its id is given when it is recorded.
+pub(crate) fn told(
+    happened: &Happened,
+    at: Timestamp,
+    rollout: Option<&str>,
+    split: &Split,
+) -> Event {
+    Event {
+        id: 0,
+        at,
+        kind: kind_of(happened),
+        service: Some(split.service.to_string()),
+        rollout: rollout.map(str::to_owned),
+        severity: severity_of(happened).map(|s| severity_text(s).to_owned()),
+        message: happened.to_string(),
+        actor: actor_of(happened).map(str::to_owned),
+        weights: weights_of(split),
+    }
+}
+
+pub(crate) fn severity_text(severity: Severity) -> &'static str {
+    match severity {
+        Severity::P1 => "P1",
+        Severity::P2 => "P2",
+        Severity::P3 => "P3",
+    }
+}
+
+fn kind_of(happened: &Happened) -> EventKind {
+    match happened {
+        Happened::Started { .. } => EventKind::Started,
+        Happened::Dark { .. } | Happened::Advanced { .. } => EventKind::Advanced,
+        Happened::SteppedBack { .. } | Happened::SetByHand { .. } => EventKind::WeightSet,
+        Happened::Paused { .. } => EventKind::Paused,
+        Happened::Resumed { .. } | Happened::Promoted { .. } | Happened::Retried { .. } => {
+            EventKind::Resumed
+        }
+        Happened::GateAnswered { .. }
+        | Happened::Drained
+        | Happened::PlanChanged { .. }
+        | Happened::StableChanged { .. } => EventKind::Waiting,
+        Happened::Warned { .. } | Happened::ClockJumped { .. } => EventKind::Warning,
+        Happened::RolledBack { .. } => EventKind::RolledBack,
+        Happened::Completed { .. } => EventKind::Completed,
+        Happened::Inconclusive { .. } => EventKind::Inconclusive,
+        Happened::BudgetLow { .. } => EventKind::BudgetLow,
+    }
+}
+
+fn severity_of(happened: &Happened) -> Option<Severity> {
+    match happened {
+        Happened::Warned { severity, .. } | Happened::RolledBack { severity, .. } => {
+            Some(*severity)
+        }
+        Happened::Inconclusive { .. } | Happened::BudgetLow { .. } => Some(Severity::P3),
+        Happened::Started { .. }
+        | Happened::Dark { .. }
+        | Happened::Advanced { .. }
+        | Happened::SteppedBack { .. }
+        | Happened::SetByHand { .. }
+        | Happened::Paused { .. }
+        | Happened::Resumed { .. }
+        | Happened::Promoted { .. }
+        | Happened::GateAnswered { .. }
+        | Happened::Drained
+        | Happened::Completed { .. }
+        | Happened::PlanChanged { .. }
+        | Happened::StableChanged { .. }
+        | Happened::ClockJumped { .. }
+        | Happened::Retried { .. } => None,
+    }
+}
+
+fn actor_of(happened: &Happened) -> Option<&str> {
+    match happened {
+        Happened::Started { by, .. }
+        | Happened::SetByHand { by, .. }
+        | Happened::Paused { by, .. }
+        | Happened::Resumed { by }
+        | Happened::Promoted { by }
+        | Happened::GateAnswered { by, .. }
+        | Happened::Retried { by, .. } => Some(by),
+        Happened::Dark { .. }
+        | Happened::Advanced { .. }
+        | Happened::SteppedBack { .. }
+        | Happened::Warned { .. }
+        | Happened::RolledBack { .. }
+        | Happened::Drained
+        | Happened::Completed { .. }
+        | Happened::Inconclusive { .. }
+        | Happened::PlanChanged { .. }
+        | Happened::StableChanged { .. }
+        | Happened::ClockJumped { .. }
+        | Happened::BudgetLow { .. } => None,
+    }
+}
+
+/// What the next step waits for: the weightiest objection's kind.
+pub(crate) fn waiting_for(objection: &Objection) -> Option<WaitingFor> {
+    Some(match objection {
+        Objection::Idle(_) => return None,
+        Objection::Paused { .. } | Objection::GaveUp { .. } | Objection::Quarantined { .. } => {
+            WaitingFor::Operator
+        }
+        Objection::NoData(_)
+        | Objection::JustStarted
+        | Objection::ClockJumped { .. }
+        | Objection::GuardStanding { .. }
+        | Objection::Burning { .. }
+        | Objection::Tripped
+        | Objection::Breached(_)
+        | Objection::Accepted
+        | Objection::TooFewSamples(_)
+        | Objection::NotProven { .. } => WaitingFor::Evidence,
+        Objection::SharedCause(_) => WaitingFor::SharedCause,
+        Objection::NotReady(_) | Objection::TooFewReady { .. } => WaitingFor::Readiness,
+        Objection::Frozen { .. } => WaitingFor::Freeze,
+        Objection::BudgetFrozen { .. } => WaitingFor::Budget,
+        Objection::Window { .. } => WaitingFor::Window,
+        Objection::HoldRunning { .. } => WaitingFor::Hold,
+        Objection::Gate { gate, .. } => match gate.kind {
+            GateRefKind::Approval => WaitingFor::Approval,
+            GateRefKind::Webhook { .. } => WaitingFor::Webhook,
+            GateRefKind::Shadow => WaitingFor::Shadow,
+            GateRefKind::Budget => WaitingFor::Budget,
+        },
+        Objection::Shadow { .. } => WaitingFor::Shadow,
+    })
+}

@@ -1,0 +1,109 @@
+//! The four numbers of software delivery, from the rollouts that ended.
+
+use crate::view::{Dora, RolloutRecord, RolloutState, Timestamp};
+use serin_core::time::Wall;
+use std::time::Duration;
+
+/// Over the last `period` before `now`. What an operator aborted or replaced before it did harm is
+/// neither a deployment nor a failure.
+pub(crate) fn dora<'a>(
+    rollouts: impl Iterator<Item = &'a RolloutRecord>,
+    now: Wall,
+    period: Duration,
+) -> Dora {
+    let from = now.0.saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX));
+    let within = |r: &&RolloutRecord| r.ended_at.is_some_and(|at| (from..=now.0).contains(&at.0.0));
+    let ended: Vec<&RolloutRecord> = rollouts.filter(within).collect();
+    let completed: Vec<&&RolloutRecord> =
+        ended.iter().filter(|r| r.state == RolloutState::Complete).collect();
+    let failed: Vec<&&RolloutRecord> =
+        ended.iter().filter(|r| r.state == RolloutState::RolledBack && r.blamed).collect();
+    let days = period.as_secs_f64() / 86_400.0;
+    let changes = completed.len() + failed.len();
+    Dora {
+        days,
+        deployments: completed.len() as u64,
+        deployments_per_day: if days > 0.0 { completed.len() as f64 / days } else { 0.0 },
+        lead_time_seconds: median(
+            completed.iter().filter_map(|r| seconds(r.committed_at?, r.ended_at?)).collect(),
+        ),
+        change_failure_ratio: (changes > 0).then(|| failed.len() as f64 / changes as f64),
+        time_to_restore_seconds: median(
+            failed.iter().filter_map(|r| seconds(r.harmed_at?, r.ended_at?)).collect(),
+        ),
+    }
+}
+
+/// `None` when the clock makes no sense of it.
+fn seconds(from: Timestamp, to: Timestamp) -> Option<f64> {
+    (to >= from).then(|| (to.0.0 - from.0.0) as f64 / 1000.0)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 {
+        return values.get(middle).copied();
+    }
+    let (below, above) = (values.get(middle.checked_sub(1)?)?, values.get(middle)?);
+    Some((below + above) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::HarmView;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn rollout(state: RolloutState, ended_hour: i64) -> RolloutRecord {
+        RolloutRecord {
+            id: format!("shop-{ended_hour}"),
+            service: "shop".to_owned(),
+            from: "v1".to_owned(),
+            to: "v2".to_owned(),
+            release: "v2".to_owned(),
+            state,
+            reason: String::new(),
+            start_reason: String::new(),
+            started_by: "test".to_owned(),
+            started_at: Timestamp(Wall((ended_hour - 2) * HOUR)),
+            ended_at: Some(Timestamp(Wall(ended_hour * HOUR))),
+            committed_at: None,
+            severity: None,
+            blamed: state == RolloutState::RolledBack,
+            harmed_at: None,
+            reached: 1000,
+            harm: HarmView::default(),
+            timeline: Vec::new(),
+        }
+    }
+
+    fn over_two_days(rollouts: &[RolloutRecord]) -> Dora {
+        dora(rollouts.iter(), Wall(100 * HOUR), Duration::from_secs(48 * 3600))
+    }
+
+    #[test]
+    fn the_numbers_are_of_what_ended_within_the_period() {
+        let mut committed = rollout(RolloutState::Complete, 90);
+        committed.committed_at = Some(Timestamp(Wall(80 * HOUR)));
+        let mut failed = rollout(RolloutState::RolledBack, 95);
+        failed.harmed_at = Some(Timestamp(Wall(95 * HOUR - 4_000)));
+        let old = rollout(RolloutState::Complete, 10);
+        let numbers = over_two_days(&[old, committed, rollout(RolloutState::Complete, 91), failed]);
+        assert_eq!(numbers.deployments, 2);
+        assert_eq!(numbers.deployments_per_day, 1.0);
+        assert_eq!(numbers.lead_time_seconds, Some(10.0 * 3600.0));
+        assert_eq!(numbers.change_failure_ratio, Some(1.0 / 3.0));
+        assert_eq!(numbers.time_to_restore_seconds, Some(4.0));
+    }
+
+    #[test]
+    fn without_rollouts_there_are_no_ratios() {
+        let numbers = over_two_days(&[]);
+        assert_eq!((numbers.change_failure_ratio, numbers.lead_time_seconds), (None, None));
+        let mut aborted = rollout(RolloutState::RolledBack, 95);
+        aborted.blamed = false;
+        assert_eq!(over_two_days(&[aborted]).change_failure_ratio, None);
+    }
+}

@@ -1,0 +1,10 @@
+//! What the journal remembers, made readable: the post-mortem, the numbers, the reasons.
+//! Pure functions of records.
+
+mod dora;
+mod report;
+mod why;
+
+pub(crate) use dora::dora;
+pub(crate) use report::report;
+pub(crate) use why::{evidence_of, why};

@@ -1,0 +1,142 @@
+//! A rollout's post-mortem in Markdown: everything that is known, and room for what is not.
+
+use crate::journal::DecisionRecord;
+use crate::view::{RolloutRecord, RolloutState, Timestamp};
+use serin_core::rollout::Span;
+use std::fmt::Write;
+use std::time::Duration;
+
+pub(crate) fn report(rollout: &RolloutRecord, decisions: &[&DecisionRecord]) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = head(&mut text, rollout);
+    let _ = impact(&mut text, rollout);
+    let _ = timeline(&mut text, rollout);
+    let _ = cause(&mut text, rollout, decisions);
+    let _ = evidence(&mut text, decisions);
+    text.push_str("\n## Actions\n\n| Action | Owner | Due |\n|---|---|---|\n|  |  |  |\n");
+    text
+}
+
+fn head(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+    let outcome = match r.state {
+        RolloutState::Complete => "completed",
+        RolloutState::RolledBack if r.blamed => "was rolled back",
+        RolloutState::RolledBack => "was ended without blame",
+        RolloutState::Inconclusive => "is inconclusive",
+        RolloutState::Pending
+        | RolloutState::Dark
+        | RolloutState::Running
+        | RolloutState::Holding
+        | RolloutState::Paused => "is under way",
+    };
+    writeln!(to, "# {}: {} → {} {outcome}\n", r.service, plain(&r.from), plain(&r.to))?;
+    writeln!(to, "| | |\n|---|---|")?;
+    writeln!(to, "| Rollout | `{}` |", r.id)?;
+    writeln!(to, "| Release | {} |", cell(&r.release))?;
+    writeln!(to, "| Severity | {} |", r.severity.as_deref().unwrap_or("none"))?;
+    writeln!(to, "| Started | {} by {} |", r.started_at, cell(&r.started_by))?;
+    if !r.start_reason.is_empty() {
+        writeln!(to, "| Why it was started | {} |", cell(&r.start_reason))?;
+    }
+    match r.ended_at {
+        Some(ended) => {
+            let duration = between(r.started_at, ended);
+            writeln!(to, "| Ended | {ended}, after {} |", Span(duration))
+        }
+        None => writeln!(to, "| Ended | not yet |"),
+    }
+}
+
+fn impact(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+    writeln!(to, "\n## Impact\n")?;
+    let limit = |limit: Option<u64>| limit.map_or_else(String::new, |l| format!(" (limit {l})"));
+    let harm = &r.harm;
+    writeln!(
+        to,
+        "- {} failed requests{}",
+        harm.failed_requests,
+        limit(harm.failed_requests_limit)
+    )?;
+    writeln!(to, "- {} users among them{}", harm.users, limit(harm.users_limit))?;
+    writeln!(to, "- the candidate had at most {}% of the traffic", f64::from(r.reached) / 100.0)?;
+    match (r.harmed_at, r.ended_at) {
+        (Some(harmed), Some(ended)) => {
+            let lasted = Span(between(harmed, ended));
+            writeln!(to, "- harm began {harmed} and ended {lasted} later")
+        }
+        (Some(_) | None, Some(_) | None) => Ok(()),
+    }
+}
+
+fn timeline(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+    writeln!(to, "\n## Timeline\n\n| When (UTC) | Weight | What |\n|---|---|---|")?;
+    for entry in &r.timeline {
+        let weight = f64::from(entry.weight) / 100.0;
+        writeln!(to, "| {} | {weight}% | {} |", entry.at, cell(&entry.what))?;
+    }
+    Ok(())
+}
+
+fn cause(to: &mut String, r: &RolloutRecord, decisions: &[&DecisionRecord]) -> std::fmt::Result {
+    writeln!(to, "\n## Cause\n\n{}.", plain(r.reason.trim_end_matches('.')))?;
+    let Some(last) = decisions.iter().rev().find(|d| d.explained.verdict == "rollback") else {
+        return Ok(());
+    };
+    let e = &last.explained;
+    let number = |n: Option<f64>| n.map_or_else(|| "–".to_owned(), |n| format!("{n:.6}"));
+    writeln!(to, "\n| Rule | Observed | Threshold | Stable at the same time | Samples |")?;
+    writeln!(to, "|---|---|---|---|---|")?;
+    writeln!(
+        to,
+        "| {} | {} | {} | {} | {} |",
+        cell(&e.rule),
+        number(e.observed),
+        number(e.threshold),
+        number(e.stable_observed),
+        e.samples
+    )?;
+    if last.bad_requests.is_empty() {
+        return Ok(());
+    }
+    writeln!(to, "\nSome of the requests:\n")?;
+    for bad in last.bad_requests.iter().take(5) {
+        writeln!(to, "- `{}` {} at {}", bad.request_id.replace('`', ""), plain(&bad.what), bad.at)?;
+    }
+    Ok(())
+}
+
+fn evidence(to: &mut String, decisions: &[&DecisionRecord]) -> std::fmt::Result {
+    writeln!(to, "\n## Evidence\n")?;
+    if decisions.is_empty() {
+        return writeln!(to, "The decisions of this rollout are no longer kept.");
+    }
+    writeln!(to, "| When (UTC) | Verdict | Why | Candidate | Stable |\n|---|---|---|---|---|")?;
+    for decision in decisions {
+        let e = &decision.explained;
+        writeln!(
+            to,
+            "| {} | {} | {} | {} requests | {} requests |",
+            decision.at,
+            e.verdict,
+            cell(&e.reason),
+            e.samples,
+            e.stable_samples
+        )?;
+    }
+    Ok(())
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(to.0.0 - from.0.0).unwrap_or_default())
+}
+
+/// Text from outside cannot end a table's cell or begin markup.
+fn cell(text: &str) -> String {
+    plain(text).replace('|', "\\|")
+}
+
+fn plain(text: &str) -> String {
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    one_line.replace('\\', "\\\\").replace('`', "\\`").replace('<', "&lt;").replace('[', "\\[")
+}

@@ -1,0 +1,64 @@
+//! One process writes one state folder.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// Held until dropped, or until the process ends in whatever way.
+#[derive(Debug)]
+pub struct Lock {
+    /// `None` on a disk that nobody can write.
+    _file: Option<File>,
+}
+
+#[derive(Debug, Error)]
+pub enum LockError {
+    #[error("{} is in use by process {pid}; stop it, or give this one another state.dir", dir.display())]
+    Held { dir: PathBuf, pid: String },
+    #[error("{} cannot be locked: {fault}", dir.display())]
+    Io { dir: PathBuf, fault: io::Error },
+}
+
+impl Lock {
+    /// Waits for so long for a process that is handing over.
+    pub fn take(dir: &Path, wait: Duration) -> Result<Self, LockError> {
+        let io = |fault| LockError::Io { dir: dir.to_owned(), fault };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = match options.open(dir.join("lock")) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                return Ok(Self { _file: None });
+            }
+            Err(e) => return Err(io(e)),
+        };
+        let until = Instant::now() + wait;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(fault)) => return Err(io(fault)),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let _ = file.read_to_string(&mut pid);
+                    let pid = pid.trim().to_owned();
+                    return Err(LockError::Held { dir: dir.to_owned(), pid });
+                }
+            }
+        }
+        // Only for the message above: a full or read-only disk is no reason not to start.
+        let named = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(fault) = named {
+            tracing::warn!(%fault, "the lock file could not be given our process id");
+        }
+        Ok(Self { _file: Some(file) })
+    }
+}

@@ -1,0 +1,133 @@
+//! What the journal's lines add up to. Bounded: old evidence, events and keys are forgotten, and a
+//! compaction writes only what is remembered.
+
+use super::record::{DecisionRecord, FORMAT, KeyRecord, Line, Record};
+use super::shape::{Shaped, TermsShape};
+use crate::event::Event;
+use crate::view::{FreezeView, RolloutRecord};
+use serin_core::rollout::{Position, Terms};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+const ROLLOUTS: usize = 1_000;
+/// Of the newest so many rollouts the decisions are kept too.
+const WITH_EVIDENCE: usize = 64;
+/// Of one rollout: the first and the latest say the most.
+const DECISIONS: usize = 96;
+const EVENTS: usize = 10_000;
+const KEYS: usize = 1_000;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    /// By service, with its revision.
+    pub(crate) positions: BTreeMap<String, (u64, Position)>,
+    pub(crate) freeze: Option<FreezeView>,
+    /// The oldest first.
+    pub(crate) rollouts: VecDeque<RolloutRecord>,
+    /// By rollout, the oldest first.
+    pub(crate) decisions: BTreeMap<String, VecDeque<Arc<DecisionRecord>>>,
+    pub(crate) terms: BTreeMap<String, Arc<Terms>>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) last_event: u64,
+    pub(crate) keys: VecDeque<KeyRecord>,
+    /// Why the last write failed, while it does.
+    pub(crate) fault: Option<String>,
+    /// Records that a failing disk made us throw away.
+    pub(crate) lost: u64,
+}
+
+impl Memory {
+    pub(crate) fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Position { service, revision, position } => {
+                self.positions.insert(service.clone(), (*revision, position.0.clone()));
+            }
+            Record::Terms { id, terms } => {
+                self.terms.insert(id.clone(), Arc::new(terms.0.clone()));
+            }
+            Record::Decision(decision) => self.remember(decision),
+            Record::Rollout(rollout) => self.rollout(rollout),
+            Record::Event(event) => {
+                self.last_event = self.last_event.max(event.id);
+                push_bounded(&mut self.events, Event::clone(event), EVENTS);
+            }
+            Record::Freeze { freeze } => self.freeze.clone_from(freeze),
+            Record::Key(key) => push_bounded(&mut self.keys, KeyRecord::clone(key), KEYS),
+        }
+    }
+
+    fn remember(&mut self, decision: &DecisionRecord) {
+        let of_rollout = self.decisions.entry(decision.rollout.clone()).or_default();
+        of_rollout.push_back(Arc::new(decision.clone()));
+        if of_rollout.len() > DECISIONS {
+            of_rollout.remove(DECISIONS / 4);
+        }
+    }
+
+    fn rollout(&mut self, rollout: &RolloutRecord) {
+        match self.rollouts.iter_mut().rev().find(|known| known.id == rollout.id) {
+            Some(known) => known.clone_from(rollout),
+            None => {
+                push_bounded(&mut self.rollouts, rollout.clone(), ROLLOUTS);
+                self.forget_evidence();
+            }
+        }
+    }
+
+    fn forget_evidence(&mut self) {
+        let newest: Vec<&str> =
+            self.rollouts.iter().rev().take(WITH_EVIDENCE).map(|r| r.id.as_str()).collect();
+        self.decisions.retain(|id, _| newest.contains(&id.as_str()));
+        let decisions = &self.decisions;
+        self.terms.retain(|id, _| decisions.values().flatten().any(|d| d.terms == *id));
+    }
+
+    pub(crate) fn events_after(&self, id: u64) -> Vec<Event> {
+        let from = self.events.partition_point(|event| event.id <= id);
+        self.events.range(from..).cloned().collect()
+    }
+
+    pub(crate) fn find_rollout(&self, id: &str) -> Option<&RolloutRecord> {
+        self.rollouts.iter().rev().find(|r| r.id == id)
+    }
+
+    /// The latest decision about a service's rollouts.
+    pub(crate) fn last_decision(&self, service: &str) -> Option<Arc<DecisionRecord>> {
+        let newest = self.rollouts.iter().rev().filter(|r| r.service == service);
+        newest.filter_map(|r| self.decisions.get(&r.id)?.back().cloned()).next()
+    }
+
+    /// The fewest lines that add up to the same memory.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let positions = self.positions.iter().map(|(service, (revision, position))| {
+            let position = Box::new(Shaped(position.clone()));
+            Record::Position { service: service.clone(), revision: *revision, position }
+        });
+        let freeze = std::iter::once(Record::Freeze { freeze: self.freeze.clone() });
+        let rollouts = self.rollouts.iter().map(|r| Record::Rollout(Box::new(r.clone())));
+        let terms = self.terms.iter().map(|(id, terms)| {
+            let terms = Box::new(Shaped::<TermsShape>(Terms::clone(terms)));
+            Record::Terms { id: id.clone(), terms }
+        });
+        let decisions = self.decisions.values().flatten();
+        let decisions = decisions.map(|d| Record::Decision(Box::new(DecisionRecord::clone(d))));
+        let events = self.events.iter().map(|e| Record::Event(Box::new(e.clone())));
+        let keys = self.keys.iter().map(|k| Record::Key(Box::new(k.clone())));
+        let state = positions.chain(freeze).collect();
+        std::iter::once(Line { format: FORMAT, records: state }).chain(
+            rollouts
+                .chain(terms)
+                .chain(decisions)
+                .chain(events)
+                .chain(keys)
+                .map(|record| Line { format: FORMAT, records: vec![record] }),
+        )
+    }
+}
+
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, bound: usize) {
+    if queue.len() >= bound {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}

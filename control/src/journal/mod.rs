@@ -1,0 +1,23 @@
+//! What survives a crash.
+//!
+//! [`Log`] is the file, [`Record`] what is in it, [`Memory`] what it adds up to, [`Writer`] the
+//! rules of writing, and [`Desk`] the writer on a thread of its own. `Storage` is the disk.
+
+mod desk;
+mod lock;
+mod log;
+mod memory;
+mod record;
+mod shape;
+mod storage;
+mod writer;
+
+pub(crate) use desk::{Desk, Ticket};
+pub use lock::{Lock, LockError};
+pub use log::{Log, LogError, replace};
+pub(crate) use memory::Memory;
+pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Record};
+pub(crate) use shape::{EvidenceShape, NowShape, OutsideShape, PositionShape, Shaped, TermsShape};
+pub use storage::{Folder, Storage};
+pub use writer::JournalError;
+pub(crate) use writer::{Duty, Shared, Writer, read};

@@ -1,0 +1,97 @@
+//! One commit of the journal: a line of records that become true together.
+
+use super::shape::{PositionShape, Shaped, TermsShape};
+use crate::command::Outcome;
+use crate::event::Event;
+use crate::view::{BadRequest, FreezeView, RolloutRecord, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The format that this program writes, and the only one that it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Line {
+    pub(crate) format: u32,
+    pub(crate) records: Vec<Record>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Record {
+    /// Where a service stands from here on.
+    Position {
+        service: String,
+        revision: u64,
+        position: Box<Shaped<PositionShape>>,
+    },
+    /// What the configuration said, named by its hash; written once, before the first decision
+    /// that refers to it.
+    Terms {
+        id: String,
+        terms: Box<Shaped<TermsShape>>,
+    },
+    Decision(Box<DecisionRecord>),
+    Rollout(Box<RolloutRecord>),
+    Event(Box<Event>),
+    Freeze {
+        freeze: Option<FreezeView>,
+    },
+    Key(Box<KeyRecord>),
+}
+
+/// A decision with everything that it was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DecisionRecord {
+    pub(crate) service: String,
+    pub(crate) rollout: String,
+    pub(crate) at: Timestamp,
+    pub(crate) explained: Explained,
+    pub(crate) bad_requests: Vec<BadRequest>,
+    /// The arguments of the decision: `terms` is named by its hash.
+    pub(crate) terms: String,
+    pub(crate) position: serde_json::Value,
+    pub(crate) evidence: serde_json::Value,
+    pub(crate) outside: serde_json::Value,
+    pub(crate) now: serde_json::Value,
+    /// The command, when the decision came from one.
+    pub(crate) asked: Option<String>,
+    /// What was decided, in words and weights, and the position that followed.
+    pub(crate) decision: DecisionText,
+}
+
+/// A verdict in the terms of the question "why?".
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Explained {
+    pub(crate) verdict: String,
+    pub(crate) reason: String,
+    pub(crate) rule: String,
+    pub(crate) observed: Option<f64>,
+    pub(crate) threshold: Option<f64>,
+    pub(crate) stable_observed: Option<f64>,
+    pub(crate) samples: u64,
+    pub(crate) stable_samples: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DecisionText {
+    pub(crate) verdict: String,
+    pub(crate) objections: Vec<String>,
+    pub(crate) events: Vec<String>,
+    pub(crate) weights: BTreeMap<String, u16>,
+    pub(crate) next: serde_json::Value,
+}
+
+/// An idempotency key that was used, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeyRecord {
+    pub(crate) key: String,
+    /// Of the service and the command.
+    pub(crate) digest: String,
+    pub(crate) outcome: Outcome,
+}

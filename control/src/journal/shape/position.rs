@@ -1,0 +1,268 @@
+//! Where a service stands: the record that decides what a restart resumes.
+
+use super::{
+    EpochShape, List, Maybe, NowShape, PointsShape, RolloutIdShape, Text, WallShape, exact, shape,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serin_core::ids::{Epoch, RolloutId, VersionName};
+use serin_core::rollout::{
+    Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Position, Quarantined, Stage, Standing, Started, Step,
+};
+use serin_core::split::Scope;
+use serin_core::time::{Now, Wall};
+use serin_core::weights::{BasisPoints, Weights};
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Position", rename_all = "camelCase")]
+pub(crate) struct PositionShape {
+    #[serde(with = "IdentityShape")]
+    stable: Identity,
+    #[serde(with = "EpochShape")]
+    epoch: Epoch,
+    #[serde(with = "Maybe::<CourseShape>")]
+    course: Option<Course>,
+    #[serde(with = "List::<QuarantinedShape>")]
+    quarantine: Vec<Quarantined>,
+    #[serde(with = "Maybe::<ManualShape>")]
+    manual: Option<Manual>,
+    #[serde(with = "List::<IdentityShape>")]
+    seen: Vec<Identity>,
+    /// Only in evidence: a decision can be made again only with the clock it was made with. A
+    /// restart throws it away.
+    #[serde(with = "ClockShape")]
+    clock: Clock,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Clock", rename_all = "camelCase")]
+struct ClockShape {
+    #[serde(with = "Maybe::<NowShape>")]
+    last: Option<Now>,
+    #[serde(with = "exact")]
+    unsettled: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Identity", rename_all = "camelCase")]
+pub(super) struct IdentityShape {
+    #[serde(with = "Text::<VersionName>")]
+    version: VersionName,
+    release: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Course", rename_all = "camelCase")]
+struct CourseShape {
+    #[serde(with = "RolloutIdShape")]
+    id: RolloutId,
+    #[serde(with = "EpochShape")]
+    epoch: Epoch,
+    salt: u64,
+    #[serde(with = "IdentityShape")]
+    candidate: Identity,
+    #[serde(with = "List::<StepShape>")]
+    steps: Vec<Step>,
+    #[serde(with = "PhaseShape")]
+    phase: Phase,
+    #[serde(with = "StageShape")]
+    stage: Stage,
+    #[serde(with = "PointsShape")]
+    weight: BasisPoints,
+    #[serde(with = "ScopeShape")]
+    of: Scope,
+    #[serde(with = "exact")]
+    held: Duration,
+    #[serde(with = "List::<StandingShape>")]
+    standing: Vec<Standing>,
+    acted: Vec<String>,
+    #[serde(with = "List::<GateAnswerShape>")]
+    answers: Vec<GateAnswer>,
+    promoted: bool,
+    #[serde(with = "Maybe::<PauseShape>")]
+    pause: Option<Pause>,
+    #[serde(with = "Maybe::<EndedShape>")]
+    ended: Option<Ended>,
+    #[serde(with = "exact")]
+    drained: Duration,
+    #[serde(with = "StartedShape")]
+    started: Started,
+    #[serde(with = "WallShape")]
+    stage_at: Wall,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Step", rename_all = "camelCase")]
+pub(super) struct StepShape {
+    #[serde(with = "PointsShape")]
+    weight: BasisPoints,
+    #[serde(with = "exact")]
+    hold: Duration,
+    #[serde(with = "ScopeShape")]
+    of: Scope,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Scope", rename_all = "camelCase")]
+pub(super) enum ScopeShape {
+    All,
+    NewSessions,
+}
+
+struct PhaseShape;
+
+impl PhaseShape {
+    fn serialize<T: Serializer>(value: &Phase, to: T) -> Result<T::Ok, T::Error> {
+        to.serialize_str(value.as_str())
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Phase, D::Error> {
+        let text = String::deserialize(from)?;
+        Phase::parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no state")))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Stage", rename_all = "camelCase")]
+enum StageShape {
+    Before,
+    Dark,
+    Step(u16),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Standing", rename_all = "camelCase")]
+struct StandingShape {
+    guard: String,
+    #[serde(with = "exact")]
+    lasted: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GateRef", rename_all = "camelCase")]
+struct GateRefShape {
+    #[serde(with = "PointsShape")]
+    before: BasisPoints,
+    #[serde(with = "GateRefKindShape")]
+    kind: GateRefKind,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GateRefKind", rename_all = "camelCase")]
+enum GateRefKindShape {
+    Approval,
+    Webhook { url: String },
+    Shadow,
+    Budget,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GateAnswer", rename_all = "camelCase")]
+struct GateAnswerShape {
+    #[serde(with = "GateRefShape")]
+    gate: GateRef,
+    #[serde(with = "AnswerShape")]
+    answer: Answer,
+    by: String,
+    #[serde(with = "WallShape")]
+    at: Wall,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Answer", rename_all = "camelCase")]
+enum AnswerShape {
+    Granted,
+    Refused { detail: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Pause", rename_all = "camelCase")]
+struct PauseShape {
+    by: String,
+    why: String,
+    #[serde(with = "WallShape")]
+    at: Wall,
+    guard: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Ended", rename_all = "camelCase")]
+struct EndedShape {
+    #[serde(with = "WallShape")]
+    at: Wall,
+    by: String,
+    label: String,
+    why: String,
+    blamed: bool,
+    #[serde(with = "PointsShape")]
+    reached: BasisPoints,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Started", rename_all = "camelCase")]
+struct StartedShape {
+    #[serde(with = "WallShape")]
+    at: Wall,
+    by: String,
+    reason: String,
+    #[serde(with = "Maybe::<WallShape>")]
+    committed_at: Option<Wall>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Quarantined", rename_all = "camelCase")]
+struct QuarantinedShape {
+    #[serde(with = "IdentityShape")]
+    identity: Identity,
+    #[serde(with = "RolloutIdShape")]
+    by: RolloutId,
+    #[serde(with = "WallShape")]
+    at: Wall,
+    why: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Manual", rename_all = "camelCase")]
+struct ManualShape {
+    #[serde(with = "WeightsShape")]
+    weights: Weights,
+    by: String,
+    reason: String,
+    #[serde(with = "WallShape")]
+    at: Wall,
+}
+
+/// Pairs, because their order is part of the value.
+struct WeightsShape;
+
+impl WeightsShape {
+    fn serialize<T: Serializer>(value: &Weights, to: T) -> Result<T::Ok, T::Error> {
+        to.collect_seq(value.iter().map(|(version, points)| (version.as_str(), points.get())))
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Weights, D::Error> {
+        let parts = Vec::<(String, u16)>::deserialize(from)?;
+        let part = |(name, points): (String, u16)| {
+            let version = VersionName::new(&name).map_err(D::Error::custom)?;
+            let points = BasisPoints::new(points)
+                .ok_or_else(|| D::Error::custom("a weight is over the whole"))?;
+            Ok((version, points))
+        };
+        let parts = parts.into_iter().map(part).collect::<Result<_, D::Error>>()?;
+        Weights::new(parts).map_err(D::Error::custom)
+    }
+}
+
+shape! {
+    ClockShape => Clock,
+    IdentityShape => Identity,
+    CourseShape => Course,
+    StepShape => Step,
+    StandingShape => Standing,
+    GateAnswerShape => GateAnswer,
+    PauseShape => Pause,
+    EndedShape => Ended,
+    QuarantinedShape => Quarantined,
+    ManualShape => Manual,
+}

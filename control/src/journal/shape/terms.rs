@@ -1,0 +1,365 @@
+//! What the configuration said when a decision was made.
+
+use super::position::{IdentityShape, StepShape};
+use super::{List, Maybe, PointsShape, Text, WallShape, exact, shape};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::outcome::BadStatuses;
+use serin_core::rollout::{
+    Action, Compared, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity, OnRollback,
+    OnTooFew, Outside, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay, Window,
+    WindowEffect, WindowSpan,
+};
+use serin_core::slo::{
+    Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
+};
+use serin_core::time::Wall;
+use serin_core::weights::BasisPoints;
+use std::time::Duration;
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Terms", rename_all = "camelCase")]
+pub(crate) struct TermsShape {
+    #[serde(with = "Text::<ServiceName>")]
+    service: ServiceName,
+    #[serde(with = "Text::<VersionName>")]
+    stable: VersionName,
+    #[serde(with = "List::<IdentityShape>")]
+    versions: Vec<Identity>,
+    #[serde(with = "ObjectivesShape")]
+    objectives: Objectives,
+    #[serde(with = "Maybe::<PlanShape>")]
+    plan: Option<Plan>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Outside", rename_all = "camelCase")]
+pub(crate) struct OutsideShape {
+    #[serde(with = "Maybe::<FreezeShape>")]
+    freeze: Option<Freeze>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Freeze", rename_all = "camelCase")]
+struct FreezeShape {
+    by: String,
+    reason: String,
+    #[serde(with = "WallShape")]
+    since: Wall,
+}
+
+// --- objectives ----------------------------------------------------------------------------
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Objectives", rename_all = "camelCase")]
+struct ObjectivesShape {
+    #[serde(with = "exact")]
+    window: Duration,
+    #[serde(with = "AvailabilityShape")]
+    availability: Availability,
+    #[serde(with = "Maybe::<LatencyObjectiveShape>")]
+    latency: Option<LatencyObjective>,
+    #[serde(with = "List::<BurnRuleShape>")]
+    burn_rates: Vec<BurnRule>,
+    #[serde(with = "BudgetPolicyShape")]
+    budget: BudgetPolicy,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Availability", rename_all = "camelCase")]
+struct AvailabilityShape {
+    objective: f64,
+    #[serde(with = "BadStatusesShape")]
+    bad: BadStatuses,
+}
+
+/// The statuses one by one.
+struct BadStatusesShape;
+
+impl BadStatusesShape {
+    fn serialize<T: Serializer>(value: &BadStatuses, to: T) -> Result<T::Ok, T::Error> {
+        to.collect_seq((0..640_u16).filter(|status| value.contains(*status)))
+    }
+
+    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BadStatuses, D::Error> {
+        let mut bad = BadStatuses::NONE;
+        Vec::<u16>::deserialize(from)?.into_iter().for_each(|status| bad.insert(status));
+        Ok(bad)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "LatencyObjective", rename_all = "camelCase")]
+struct LatencyObjectiveShape {
+    objective: f64,
+    #[serde(with = "exact")]
+    under: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BurnRule", rename_all = "camelCase")]
+struct BurnRuleShape {
+    name: String,
+    above: f64,
+    #[serde(with = "exact")]
+    long: Duration,
+    #[serde(with = "exact")]
+    short: Duration,
+    #[serde(with = "BurnActionShape")]
+    action: BurnAction,
+    #[serde(with = "SeverityShape")]
+    severity: Severity,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BurnAction", rename_all = "camelCase")]
+enum BurnActionShape {
+    Rollback,
+    Pause,
+    Notify,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Severity")]
+enum SeverityShape {
+    P1,
+    P2,
+    P3,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BudgetPolicy", rename_all = "camelCase")]
+struct BudgetPolicyShape {
+    freeze_below: f64,
+    confirm_below: f64,
+}
+
+// --- the plan ------------------------------------------------------------------------------
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Plan", rename_all = "camelCase")]
+struct PlanShape {
+    #[serde(with = "Text::<VersionName>")]
+    to: VersionName,
+    release: String,
+    #[serde(with = "StrategyShape")]
+    strategy: Strategy,
+    #[serde(with = "StartShape")]
+    start: Start,
+    #[serde(with = "List::<StepShape>")]
+    steps: Vec<Step>,
+    #[serde(with = "DemandShape")]
+    evidence: Demand,
+    #[serde(with = "RegressionShape")]
+    regression: Regression,
+    #[serde(with = "List::<GuardShape>")]
+    guards: Vec<Guard>,
+    #[serde(with = "HarmShape")]
+    harm: Harm,
+    rescue: bool,
+    #[serde(with = "List::<GateShape>")]
+    gates: Vec<Gate>,
+    #[serde(with = "List::<WindowShape>")]
+    windows: Vec<Window>,
+    #[serde(with = "OnRollbackShape")]
+    on_rollback: OnRollback,
+    #[serde(with = "Maybe::<DarkShape>")]
+    dark: Option<Dark>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Strategy", rename_all = "camelCase")]
+enum StrategyShape {
+    Canary,
+    BlueGreen,
+    Rolling,
+    BigBang,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Start", rename_all = "camelCase")]
+enum StartShape {
+    Manual,
+    OnChange,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Demand", rename_all = "camelCase")]
+struct DemandShape {
+    false_alarm: f64,
+    min_requests: u64,
+    #[serde(with = "OnTooFewShape")]
+    on_too_few: OnTooFew,
+    #[serde(with = "exact")]
+    give_up_after: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnTooFew", rename_all = "camelCase")]
+enum OnTooFewShape {
+    Hold,
+    Pause,
+    Rollback,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Regression", rename_all = "camelCase")]
+struct RegressionShape {
+    errors: f64,
+    latency: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Guard", rename_all = "camelCase")]
+struct GuardShape {
+    name: String,
+    #[serde(with = "RuleShape")]
+    rule: Rule,
+    #[serde(with = "exact")]
+    over: Duration,
+    #[serde(with = "exact")]
+    lasting: Duration,
+    #[serde(with = "ActionShape")]
+    action: Action,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Rule", rename_all = "camelCase")]
+enum RuleShape {
+    ErrorRate {
+        above: f64,
+    },
+    Latency {
+        quantile: f64,
+        #[serde(with = "exact")]
+        above: Duration,
+    },
+    Signal {
+        name: String,
+        below: f64,
+        #[serde(with = "ComparedShape")]
+        of: Compared,
+    },
+    ShadowMismatch {
+        above: f64,
+    },
+    ShadowErrors {
+        above: f64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Compared", rename_all = "camelCase")]
+enum ComparedShape {
+    Baseline,
+    Absolute,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Action", rename_all = "camelCase")]
+enum ActionShape {
+    Rollback,
+    Pause,
+    Notify,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Harm", rename_all = "camelCase")]
+struct HarmShape {
+    failed_requests: Option<u64>,
+    users: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Gate", rename_all = "camelCase")]
+struct GateShape {
+    #[serde(with = "PointsShape")]
+    before: BasisPoints,
+    #[serde(with = "GateKindShape")]
+    kind: GateKind,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GateKind", rename_all = "camelCase")]
+enum GateKindShape {
+    Approval,
+    Webhook {
+        url: String,
+        #[serde(with = "exact")]
+        timeout: Duration,
+    },
+    Shadow {
+        comparisons: u64,
+        mismatch_below: f64,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Window", rename_all = "camelCase")]
+struct WindowShape {
+    #[serde(with = "WindowEffectShape")]
+    effect: WindowEffect,
+    #[serde(with = "WindowSpanShape")]
+    span: WindowSpan,
+    time_zone: String,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WindowEffect", rename_all = "camelCase")]
+enum WindowEffectShape {
+    Allow,
+    Deny,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "WindowSpan", rename_all = "camelCase")]
+enum WindowSpanShape {
+    Daily {
+        first: u8,
+        last: u8,
+        #[serde(with = "TimeOfDayShape")]
+        from: TimeOfDay,
+        #[serde(with = "TimeOfDayShape")]
+        to: TimeOfDay,
+    },
+    Weekly {
+        first: u8,
+        #[serde(with = "TimeOfDayShape")]
+        from: TimeOfDay,
+        last: u8,
+        #[serde(with = "TimeOfDayShape")]
+        to: TimeOfDay,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TimeOfDay")]
+struct TimeOfDayShape(u16);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnRollback", rename_all = "camelCase")]
+enum OnRollbackShape {
+    Revoke,
+    Drain,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Dark", rename_all = "camelCase")]
+struct DarkShape {
+    #[serde(with = "exact")]
+    hold: Duration,
+    comparisons: u64,
+    mismatch_below: f64,
+}
+
+shape! {
+    FreezeShape => Freeze,
+    LatencyObjectiveShape => LatencyObjective,
+    BurnRuleShape => BurnRule,
+    PlanShape => Plan,
+    GuardShape => Guard,
+    GateShape => Gate,
+    WindowShape => Window,
+    DarkShape => Dark,
+}

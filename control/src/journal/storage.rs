@@ -1,0 +1,113 @@
+//! The few things that the journal asks of a disk, so that a test can be a worse one.
+//!
+//! Two implementations: [`Folder`], and a disk in the tests that dies at any chosen operation and
+//! loses what was not synced. Nothing here knows what the bytes mean.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+pub trait Storage: Send + std::fmt::Debug {
+    /// `None` when there is no such file.
+    fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>>;
+    /// Creates the file if need be. What lies between its end and `offset` becomes zero.
+    fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    fn truncate(&mut self, file: &str, len: u64) -> io::Result<()>;
+    /// What was written to this file so far survives a power cut once this returns.
+    fn sync(&mut self, file: &str) -> io::Result<()>;
+    /// Puts one file in the place of another, durably and at once.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
+}
+
+/// A folder that only its owner can read.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    open: HashMap<String, File>,
+}
+
+impl Folder {
+    pub fn create(path: &Path) -> io::Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Self { path: path.to_owned(), open: HashMap::new() })
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&File> {
+        if !self.open.contains_key(name) {
+            let path = self.path.join(name);
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).mode(0o600);
+            let file = match options.open(&path) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    let file = options.create(true).truncate(false).open(&path)?;
+                    self.sync_folder()?;
+                    file
+                }
+                Err(e) => return Err(e),
+            };
+            self.open.insert(name.to_owned(), file);
+        }
+        self.open.get(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// A new name is durable only when its folder is.
+    fn sync_folder(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+impl Storage for Folder {
+    fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>> {
+        match std::fs::read(self.path.join(file)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file(file)?.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&mut self, file: &str, len: u64) -> io::Result<()> {
+        self.file(file)?.set_len(len)
+    }
+
+    fn sync(&mut self, file: &str) -> io::Result<()> {
+        self.file(file)?.sync_data()
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(from), self.path.join(to))?;
+        self.open.remove(to);
+        if let Some(moved) = self.open.remove(from) {
+            self.open.insert(to.to_owned(), moved);
+        }
+        self.sync_folder()
+    }
+}
+
+impl Storage for Box<dyn Storage> {
+    fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>> {
+        (**self).read(file)
+    }
+
+    fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write(file, offset, bytes)
+    }
+
+    fn truncate(&mut self, file: &str, len: u64) -> io::Result<()> {
+        (**self).truncate(file, len)
+    }
+
+    fn sync(&mut self, file: &str) -> io::Result<()> {
+        (**self).sync(file)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+}

@@ -1,0 +1,231 @@
+//! The one writer of the journal.
+//!
+//! There are two kinds of commits. What raises a candidate's weight, or begins something, [`May`] happen:
+//! if it cannot be made durable it did not happen. What lowers a weight [`Must`] happen: if the
+//! disk is in the way it is remembered here, written as soon as the disk allows, and until then
+//! nothing that may happen does.
+//!
+//! [`May`]: Duty::May
+//! [`Must`]: Duty::Must
+
+use super::log::{Log, LogError, replace};
+use super::memory::Memory;
+use super::record::{FORMAT, Line, Record};
+use super::storage::Storage;
+use crate::event::Event;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use thiserror::Error;
+use tokio::sync::broadcast;
+
+pub(super) const FILE: &str = "journal";
+const CHECKPOINT: &str = "windows";
+/// Compaction is looked at from this size on.
+const SMALL: u64 = 8 * 1024 * 1024;
+/// Records that wait for a failing disk.
+const PENDING: usize = 2_000;
+
+#[derive(Debug, Error)]
+pub enum JournalError {
+    #[error(
+        "the journal is damaged: {fault}. Nothing was changed. Put a backup copy of it in place (see docs/state.md), or move it away to begin anew with every service on the stable version of its configuration"
+    )]
+    Damaged { fault: String },
+    #[error(
+        "the journal was written in format {found}, and this version of serin reads format {FORMAT}; run the version that wrote it"
+    )]
+    Format { found: u32 },
+    #[error("the journal cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    May,
+    Must,
+}
+
+/// What is remembered, for readers on any thread.
+pub(crate) type Shared = Arc<RwLock<Memory>>;
+
+pub(crate) fn read(shared: &Shared) -> RwLockReadGuard<'_, Memory> {
+    shared.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    log: Log<Box<dyn Storage>>,
+    memory: Shared,
+    events: broadcast::Sender<Event>,
+    /// True, but not yet durable.
+    pending: Vec<Record>,
+    compact_at: u64,
+}
+
+impl Writer {
+    pub(crate) fn open(
+        storage: Box<dyn Storage>,
+        events: broadcast::Sender<Event>,
+    ) -> Result<Self, JournalError> {
+        let (mut memory, mut fault) = (Memory::default(), None);
+        let mut number = 0;
+        let log = Log::open(storage, FILE, |json| {
+            number += 1;
+            if fault.is_none() {
+                fault = fold(&mut memory, json, number).err();
+            }
+        });
+        let log = match (log, fault) {
+            (_, Some(fault)) => return Err(fault),
+            (Ok(log), None) => log,
+            (Err(LogError::Io(e)), None) => return Err(JournalError::Io(e)),
+            (Err(e @ LogError::Corrupt { .. }), None) => {
+                return Err(JournalError::Damaged { fault: e.to_string() });
+            }
+        };
+        let compact_at = SMALL.max(log.size());
+        let memory = Arc::new(RwLock::new(memory));
+        Ok(Self { log, memory, events, pending: Vec::new(), compact_at })
+    }
+
+    pub(crate) fn memory(&self) -> Shared {
+        Arc::clone(&self.memory)
+    }
+
+    /// An error means: not durable. Whether it is true all the same is the duty's to say.
+    pub(crate) fn commit(&mut self, mut records: Vec<Record>, duty: Duty) -> Result<(), String> {
+        let flushed = self.flush();
+        if duty == Duty::May {
+            flushed?;
+            self.number_events(&mut records);
+            self.write(&records)?;
+            self.make_true(&records);
+            return Ok(());
+        }
+        self.number_events(&mut records);
+        self.make_true(&records);
+        self.pending.extend(records);
+        self.squeeze();
+        self.flush()
+    }
+
+    /// Writes what is true and not yet durable.
+    pub(crate) fn flush(&mut self) -> Result<(), String> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let records = std::mem::take(&mut self.pending);
+        let written = self.write(&records);
+        if written.is_err() {
+            self.pending = records;
+        }
+        written
+    }
+
+    pub(crate) fn checkpoint(&mut self, bytes: &[u8]) -> Result<(), String> {
+        replace(self.log.storage(), "windows.new", CHECKPOINT, bytes).map_err(|e| e.to_string())
+    }
+
+    pub(crate) fn last_checkpoint(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.log.storage().read(CHECKPOINT)
+    }
+
+    pub(crate) fn close(&mut self) {
+        let closed = self.flush().and_then(|()| self.log.close().map_err(|e| e.to_string()));
+        if let Err(fault) = closed {
+            tracing::error!(%fault, pending = self.pending.len(), "the journal was not closed cleanly");
+        }
+    }
+
+    fn write(&mut self, records: &[Record]) -> Result<(), String> {
+        let line = Line { format: FORMAT, records: records.to_vec() };
+        let json = serde_json::to_string(&line).map_err(|e| e.to_string())?;
+        let written = self.log.commit(&json).map_err(|e| e.to_string());
+        self.update(|memory| memory.fault = written.as_ref().err().cloned());
+        written?;
+        self.compact_if_large();
+        Ok(())
+    }
+
+    fn make_true(&mut self, records: &[Record]) {
+        self.update(|memory| records.iter().for_each(|record| memory.apply(record)));
+        for record in records {
+            if let Record::Event(event) = record {
+                // Nobody may be listening.
+                let _ = self.events.send(Event::clone(event));
+            }
+        }
+    }
+
+    fn number_events(&self, records: &mut [Record]) {
+        let mut last = read(&self.memory).last_event;
+        for record in records {
+            if let Record::Event(event) = record {
+                last += 1;
+                event.id = last;
+            }
+        }
+    }
+
+    fn compact_if_large(&mut self) {
+        if self.log.size() < self.compact_at {
+            return;
+        }
+        let memory = read(&self.memory).clone();
+        let lines = memory.lines().filter_map(|line| serde_json::to_string(&line).ok());
+        if let Err(fault) = self.log.rewrite(lines) {
+            tracing::warn!(%fault, "the journal could not be compacted");
+        }
+        self.compact_at = SMALL.max(self.log.size() * 2);
+    }
+
+    /// Positions are never thrown away, only replaced by later ones of the same service.
+    fn squeeze(&mut self) {
+        if self.pending.len() <= PENDING {
+            return;
+        }
+        let before = self.pending.len();
+        let mut kept: Vec<Record> = Vec::new();
+        for record in std::mem::take(&mut self.pending).into_iter().rev() {
+            let keep = match &record {
+                Record::Position { service, .. } => !kept.iter().any(
+                    |k| matches!(k, Record::Position { service: other, .. } if other == service),
+                ),
+                Record::Rollout(rollout) => !kept
+                    .iter()
+                    .any(|k| matches!(k, Record::Rollout(other) if other.id == rollout.id)),
+                Record::Freeze { .. } => !kept.iter().any(|k| matches!(k, Record::Freeze { .. })),
+                Record::Event(_) => kept.len() < PENDING / 2,
+                Record::Terms { .. } | Record::Decision(_) | Record::Key(_) => false,
+            };
+            if keep {
+                kept.push(record);
+            }
+        }
+        kept.reverse();
+        let lost = (before - kept.len()) as u64;
+        self.pending = kept;
+        self.update(|memory| memory.lost += lost);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Memory)) {
+        change(&mut self.memory.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn fold(memory: &mut Memory, json: &str, number: u64) -> Result<(), JournalError> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let damaged = |e: serde_json::Error| JournalError::Damaged {
+        fault: format!("line {number} is whole but not understood: {e}"),
+    };
+    let head: Head = serde_json::from_str(json).map_err(damaged)?;
+    if head.format != FORMAT {
+        return Err(JournalError::Format { found: head.format });
+    }
+    let line: Line = serde_json::from_str(json).map_err(damaged)?;
+    line.records.iter().for_each(|record| memory.apply(record));
+    Ok(())
+}

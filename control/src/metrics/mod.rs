@@ -1,0 +1,191 @@
+//! The exposition: control's own gauges, set from the snapshot when somebody looks, and the
+//! counters that only ever rise. Label sets are bounded by the configuration.
+//!
+//! The data plane's collectors are registered from outside; nothing here counts a request.
+
+use crate::view::{RolloutState, Snapshot};
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+/// Control's metrics.
+#[derive(Debug)]
+pub(crate) struct Tallies {
+    registry: Registry,
+    weight: GaugeVec,
+    state: GaugeVec,
+    burn: GaugeVec,
+    budget: GaugeVec,
+    generation: IntGauge,
+    journal_failing: IntGauge,
+    rollbacks: IntCounterVec,
+    reloads: IntCounterVec,
+    notifications: IntCounterVec,
+    notifications_lost: IntCounter,
+    commands: IntCounterVec,
+}
+
+impl Tallies {
+    pub(crate) fn new(collectors: Vec<Box<dyn Collector>>) -> Result<Self, prometheus::Error> {
+        let gauges = |name, help, labels: &[&str]| GaugeVec::new(Opts::new(name, help), labels);
+        let counters =
+            |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let tallies = Self {
+            registry: Registry::new(),
+            weight: gauges(
+                "serin_weight_ratio",
+                "Share of new traffic now in force.",
+                &["service", "version"],
+            )?,
+            state: gauges(
+                "serin_rollout_state",
+                "1 for the state that the service's latest rollout is in.",
+                &["service", "state"],
+            )?,
+            burn: gauges(
+                "serin_slo_burn_rate",
+                "Error budget burnt, in times the rate that would just spend it; absent while too little of the window was watched.",
+                &["service", "version", "window"],
+            )?,
+            budget: gauges(
+                "serin_slo_budget_remaining_ratio",
+                "Share of the error budget that is left; below 0 when overspent.",
+                &["service"],
+            )?,
+            generation: IntGauge::new(
+                "serin_config_generation",
+                "Configurations put in force since the start.",
+            )?,
+            journal_failing: IntGauge::new(
+                "serin_journal_failing",
+                "1 while the journal cannot be written; weights can then only go down.",
+            )?,
+            rollbacks: counters(
+                "serin_rollbacks_total",
+                "Rollbacks by the guard or rule that caused them.",
+                &["service", "reason"],
+            )?,
+            reloads: counters(
+                "serin_config_reloads_total",
+                "Attempts to load a configuration.",
+                &["result"],
+            )?,
+            notifications: counters(
+                "serin_notifications_total",
+                "Notifications by receiver and what became of them.",
+                &["receiver", "result"],
+            )?,
+            notifications_lost: IntCounter::new(
+                "serin_notifications_lost_total",
+                "Notifications that were given up or found their queue full.",
+            )?,
+            commands: counters(
+                "serin_commands_total",
+                "Commands by what came of them.",
+                &["result"],
+            )?,
+        };
+        tallies.register(collectors)?;
+        Ok(tallies)
+    }
+
+    fn register(&self, collectors: Vec<Box<dyn Collector>>) -> Result<(), prometheus::Error> {
+        let own: [Box<dyn Collector>; 11] = [
+            Box::new(self.weight.clone()),
+            Box::new(self.state.clone()),
+            Box::new(self.burn.clone()),
+            Box::new(self.budget.clone()),
+            Box::new(self.generation.clone()),
+            Box::new(self.journal_failing.clone()),
+            Box::new(self.rollbacks.clone()),
+            Box::new(self.reloads.clone()),
+            Box::new(self.notifications.clone()),
+            Box::new(self.notifications_lost.clone()),
+            Box::new(self.commands.clone()),
+        ];
+        own.into_iter().chain(collectors).try_for_each(|c| self.registry.register(c))
+    }
+
+    pub(crate) fn add(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
+    }
+
+    pub(crate) fn rolled_back(&self, service: &str, reason: &str) {
+        self.rollbacks.with_label_values(&[service, reason]).inc();
+    }
+
+    pub(crate) fn reloaded(&self, good: bool) {
+        self.reloads.with_label_values(&[if good { "success" } else { "failure" }]).inc();
+    }
+
+    pub(crate) fn commanded(&self, good: bool) {
+        self.commands.with_label_values(&[if good { "done" } else { "refused" }]).inc();
+    }
+
+    pub(crate) fn notified(&self, receiver: &str, sent: bool) {
+        let result = if sent { "sent" } else { "lost" };
+        self.notifications.with_label_values(&[receiver, result]).inc();
+        if !sent {
+            self.notifications_lost.inc();
+        }
+    }
+
+    pub(crate) fn notifications_lost(&self) -> u64 {
+        self.notifications_lost.get()
+    }
+
+    /// Prometheus' text format. Series of services and versions that are gone are not written.
+    pub(crate) fn exposition(&self, snapshot: &Snapshot) -> String {
+        self.draw(snapshot);
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            Ok(()) => String::from_utf8(text).unwrap_or_default(),
+            Err(fault) => {
+                tracing::error!(%fault, "metrics cannot be written");
+                String::new()
+            }
+        }
+    }
+
+    fn draw(&self, snapshot: &Snapshot) {
+        [&self.weight, &self.state, &self.burn, &self.budget].into_iter().for_each(GaugeVec::reset);
+        for service in &snapshot.services {
+            let name = service.name.as_str();
+            for version in &service.versions {
+                let points = service.weights.get(&version.name).copied().unwrap_or_default();
+                let weight = self.weight.with_label_values(&[name, &version.name]);
+                weight.set(f64::from(points) / f64::from(serin_core::weights::WHOLE));
+            }
+            for state in RolloutState::ALL {
+                let is = service.rollout.as_ref().is_some_and(|r| r.state == state);
+                let gauge = self.state.with_label_values(&[name, state.as_str()]);
+                gauge.set(if is { 1.0 } else { 0.0 });
+            }
+            for burn in &service.slo.burn_rates {
+                let windows =
+                    [(burn.long_seconds, burn.long_rate), (burn.short_seconds, burn.short_rate)];
+                for (seconds, rate) in windows {
+                    if let Some(rate) = rate {
+                        let labels = [name, burn.version.as_str(), &window(seconds)];
+                        self.burn.with_label_values(&labels).set(rate);
+                    }
+                }
+            }
+            if let Some(left) = service.slo.budget_remaining {
+                self.budget.with_label_values(&[name]).set(left);
+            }
+        }
+        self.generation.set(i64::try_from(snapshot.config.generation).unwrap_or(i64::MAX));
+        self.journal_failing.set(i64::from(snapshot.health.journal.is_some()));
+    }
+}
+
+/// `5m`, `1h`, `90s`: as the configuration says it.
+fn window(seconds: u64) -> String {
+    match seconds {
+        s if s > 0 && s % 3600 == 0 => format!("{}h", s / 3600),
+        s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}

@@ -1,0 +1,94 @@
+//! Control without its threads and clocks: for simulations and for tests that must be able to
+//! stop at any point.
+//!
+//! It is the same engine, journal and decisions; only who calls the tick is different. Commits
+//! are made on the caller's thread, nobody is notified and no gate is asked.
+
+use crate::command::{Order, Outcome, Refusal};
+use crate::control::{LIVE_EVENTS, StartError, kept};
+use crate::controller::{Engine, Outlet};
+use crate::event::Event;
+use crate::handle::{Handle, Inner};
+use crate::journal::{Desk, Storage, Writer};
+use crate::metrics::Tallies;
+use serin_config::model::Config;
+use serin_core::ids::ServiceName;
+use serin_core::plane::DataPlane;
+use serin_core::rollout::Ask;
+use serin_core::time::Now;
+use std::sync::Arc;
+use tokio::sync::{broadcast, oneshot};
+
+pub struct Stepped {
+    engine: Engine,
+    handle: Handle,
+}
+
+impl std::fmt::Debug for Stepped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stepped").finish_non_exhaustive()
+    }
+}
+
+struct Silent;
+
+impl Outlet for Silent {
+    fn tell(&self, _event: &Event) {}
+    fn ask(&self, _service: &ServiceName, _ask: Ask) {}
+    fn reconfigure(&mut self, _config: &Config) {}
+}
+
+impl Stepped {
+    pub fn start(
+        config: Arc<Config>,
+        plane: Arc<dyn DataPlane>,
+        storage: Box<dyn Storage>,
+        now: Now,
+    ) -> Result<Self, StartError> {
+        let events = broadcast::channel(LIVE_EVENTS).0;
+        let mut writer = Writer::open(storage, events.clone())?;
+        let kept = kept(&mut writer);
+        let desk = Desk::inline(writer);
+        let tallies = Arc::new(Tallies::new(Vec::new())?);
+        let handle = Handle::new(Inner::new(
+            Arc::clone(&config),
+            Arc::clone(&plane),
+            events,
+            Arc::clone(desk.shared()),
+            tallies,
+            None,
+        ));
+        let inner = Arc::clone(&handle.inner);
+        let engine = Engine::start(config, plane, desk, kept, inner, Box::new(Silent), now);
+        Ok(Self { engine, handle })
+    }
+
+    pub fn tick(&mut self, now: Now) {
+        self.engine.tick(now);
+    }
+
+    pub fn command(
+        &mut self,
+        service: &ServiceName,
+        order: Order,
+        now: Now,
+    ) -> Result<Outcome, Refusal> {
+        let (reply, mut answer) = oneshot::channel();
+        self.engine.order(service, order, reply, now);
+        answer.try_recv().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    pub fn reconfigure(&mut self, config: Arc<Config>, now: Now) {
+        self.engine.reconfigure(config, now);
+    }
+
+    /// For looking only: its commands have nobody to go to.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// As in an orderly shutdown. Dropping it without is a crash.
+    pub fn close(mut self, now: Now) {
+        self.engine.close(now);
+    }
+}

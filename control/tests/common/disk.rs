@@ -1,0 +1,185 @@
+//! A disk that dies, fills up, refuses or dawdles when it is told to.
+//!
+//! It keeps what was synced apart from what was only written. When it dies, every sector that was
+//! written since the last sync is kept or lost by the toss of a coin, as with a power cut.
+
+use serin_control::journal::Storage;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const SECTOR: usize = 512;
+
+#[derive(Debug, Clone, Default)]
+pub struct Disk(Arc<Mutex<State>>);
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    files: BTreeMap<String, FileState>,
+    operations: u64,
+    dies_at: Option<u64>,
+    mood: Mood,
+}
+
+#[derive(Debug, Clone, Default)]
+struct FileState {
+    durable: Vec<u8>,
+    now: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mood {
+    #[default]
+    Well,
+    /// No file can grow.
+    Full,
+    ReadOnly,
+    /// Each sync takes this long.
+    Slow(Duration),
+    /// It is gone: the power was cut.
+    Dead,
+}
+
+impl Disk {
+    pub fn dies_at(&self, operation: u64) {
+        self.state(|s| s.dies_at = Some(operation));
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        self.state(|s| s.mood = mood);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.state(|s| s.mood == Mood::Dead)
+    }
+
+    /// How many operations were asked of it.
+    pub fn operations(&self) -> u64 {
+        self.state(|s| s.operations)
+    }
+
+    /// What a new start finds: another disk, with what the old one kept. `coin` decides.
+    pub fn after_power_cut(&self, mut coin: impl FnMut() -> bool) -> Disk {
+        self.state(|s| {
+            let keep = |f: &FileState| kept(&f.durable, &f.now, &mut coin);
+            let contents: Vec<Vec<u8>> = s.files.values().map(keep).collect();
+            let files = s.files.keys().cloned().zip(contents);
+            let file = |bytes: Vec<u8>| FileState { durable: bytes.clone(), now: bytes };
+            let files = files.map(|(name, bytes)| (name, file(bytes))).collect();
+            Disk(Arc::new(Mutex::new(State { files, ..State::default() })))
+        })
+    }
+
+    /// What a new start finds after `kill -9`: the kernel still has everything that was written.
+    pub fn after_kill(&self) -> Disk {
+        self.state(|s| {
+            let file = |f: &FileState| FileState { durable: f.now.clone(), now: f.now.clone() };
+            let files = s.files.iter().map(|(name, f)| (name.clone(), file(f))).collect();
+            Disk(Arc::new(Mutex::new(State { files, ..State::default() })))
+        })
+    }
+
+    pub fn bytes(&self, file: &str) -> Vec<u8> {
+        self.state(|s| s.files.get(file).map(|f| f.now.clone()).unwrap_or_default())
+    }
+
+    pub fn put(&self, file: &str, bytes: Vec<u8>) {
+        let state = FileState { durable: bytes.clone(), now: bytes };
+        self.state(|s| s.files.insert(file.to_owned(), state));
+    }
+
+    fn state<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts one operation. The one at which the disk dies is begun, never reported.
+    fn operate(&self, apply: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        let dawdle = self.state(|s| {
+            s.operations += 1;
+            if s.mood == Mood::Dead {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            if s.dies_at == Some(s.operations) {
+                let _ = apply(s);
+                s.mood = Mood::Dead;
+                return Err(io::Error::other("the disk is gone"));
+            }
+            if s.mood == Mood::ReadOnly {
+                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            apply(s)?;
+            Ok(if let Mood::Slow(by) = s.mood { by } else { Duration::ZERO })
+        })?;
+        if !dawdle.is_zero() {
+            std::thread::sleep(dawdle);
+        }
+        Ok(())
+    }
+}
+
+/// The durable content with a random part of the sectors that were written since.
+fn kept(durable: &[u8], now: &[u8], coin: &mut impl FnMut() -> bool) -> Vec<u8> {
+    let longest = durable.len().max(now.len());
+    let mut bytes = durable.to_vec();
+    // The new length may have reached the disk or not; a sector beyond it has not.
+    if coin() {
+        bytes.resize(now.len(), 0);
+    }
+    for from in (0..longest).step_by(SECTOR) {
+        let upto = (from + SECTOR).min(now.len()).min(bytes.len());
+        if from < upto && bytes[from..upto] != now[from..upto] && coin() {
+            bytes[from..upto].copy_from_slice(&now[from..upto]);
+        }
+    }
+    bytes
+}
+
+impl Storage for Disk {
+    fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.state(|s| s.files.get(file).map(|f| f.now.clone())))
+    }
+
+    fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.operate(|s| {
+            let full = s.mood == Mood::Full;
+            let content = &mut s.files.entry(file.to_owned()).or_default().now;
+            let from = usize::try_from(offset).map_err(io::Error::other)?;
+            let upto = from + bytes.len();
+            if content.len() < upto {
+                if full {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                content.resize(upto, 0);
+            }
+            content[from..upto].copy_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    fn truncate(&mut self, file: &str, len: u64) -> io::Result<()> {
+        self.operate(|s| {
+            let len = usize::try_from(len).map_err(io::Error::other)?;
+            s.files.entry(file.to_owned()).or_default().now.resize(len, 0);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self, file: &str) -> io::Result<()> {
+        self.operate(|s| {
+            let dying = s.dies_at == Some(s.operations);
+            if let (Some(f), false) = (s.files.get_mut(file), dying) {
+                f.durable = f.now.clone();
+            }
+            Ok(())
+        })
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.operate(|s| {
+            let moved = s.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            s.files.insert(to.to_owned(), moved);
+            Ok(())
+        })
+    }
+}
