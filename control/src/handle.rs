@@ -226,6 +226,14 @@ impl Handle {
         Some(decisions.map(|d| history::evidence_of(d)).collect())
     }
 
+    /// Makes a recorded decision again, from nothing but its record; `None` when it is not kept. It
+    /// equals what was recorded, or the record is not the whole truth.
+    pub fn decide_again(&self, id: &str, at: Timestamp) -> Option<serde_json::Value> {
+        let memory = read(&self.inner.memory);
+        let decision = memory.decisions.get(id)?.iter().find(|d| d.at == at)?;
+        history::decide_again(decision, memory.terms.get(&decision.terms)?)
+    }
+
     /// The numbers over the last `period`, of one service or of all.
     pub fn dora(&self, service: Option<&ServiceName>, now: Wall, period: Duration) -> Dora {
         let memory = read(&self.inner.memory);

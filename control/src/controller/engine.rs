@@ -113,7 +113,7 @@ impl Engine {
         for name in &names {
             self.tick_service(name, second, now);
         }
-        self.watch_journal(now);
+        self.watch_journal(second, now);
         self.keep_windows(second, now);
         if due(&mut self.portrait_at, PORTRAIT, now.mono) {
             self.portray(now);
@@ -235,6 +235,7 @@ impl Engine {
         if decision.lift_trip || *flight.published != decision.split {
             let moved = flight.published.weights != decision.split.weights;
             flight.published = Arc::new(decision.split.clone());
+            flight.published_at = now.mono;
             self.plane.publish(Arc::clone(&flight.published));
             if moved {
                 flight.harm.since = None;
@@ -269,8 +270,9 @@ impl Engine {
     /// Only time has passed, or numbers that the data plane goes by have changed.
     fn pass_time(&mut self, name: &ServiceName, decision: Decision, now: Now) {
         let Some(flight) = self.flights.get_mut(name) else { return };
-        if decision.lift_trip || *flight.published != decision.split {
+        if decision.lift_trip || flight.must_publish(&decision.split, now.mono) {
             flight.published = Arc::new(decision.split);
+            flight.published_at = now.mono;
             self.plane.publish(Arc::clone(&flight.published));
         }
         flight.pilot.commit(decision.next);
@@ -511,7 +513,10 @@ impl Engine {
         drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
     }
 
-    fn watch_journal(&mut self, now: Now) {
+    fn watch_journal(&mut self, second: bool, now: Now) {
+        if second && self.fault.is_some() {
+            self.desk.retry();
+        }
         let fault = read(self.desk.shared()).fault.clone();
         if fault.is_some() == self.fault.is_some() {
             return;

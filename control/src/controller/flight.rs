@@ -14,6 +14,7 @@ use serin_core::split::Split;
 use serin_core::time::{Mono, Now};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub(crate) type Reply = oneshot::Sender<Result<Outcome, Refusal>>;
@@ -28,6 +29,7 @@ pub(crate) struct Flight {
     pub(crate) terms_id: String,
     pub(crate) revision: u64,
     pub(crate) published: Arc<Split>,
+    pub(crate) published_at: Mono,
     pub(crate) pending: Option<Pending>,
     pub(crate) queue: VecDeque<(Order, Reply)>,
     pub(crate) ledger: Ledger,
@@ -120,6 +122,7 @@ impl Flight {
             pilot,
             revision,
             published,
+            published_at: now.mono,
             pending: None,
             queue: VecDeque::new(),
             ledger: Ledger::default(),
@@ -136,6 +139,24 @@ impl Flight {
         let terms = Arc::new(terms_of(service));
         self.terms_id = id_of(&terms);
         self.pilot.set_terms(terms);
+    }
+
+    /// Whether the data plane has to be told of this split now. Each publication begins the
+    /// tripwires' runs anew, so what changes with every count (the run's length, and the harm left,
+    /// which the data plane counts down by itself) is told once a second at most.
+    pub(crate) fn must_publish(&self, split: &Split, now: Mono) -> bool {
+        if *self.published == *split {
+            return false;
+        }
+        let armed = |s: &Split| s.rollout.as_ref().is_some_and(|r| r.tripwire.is_some());
+        let mut like = split.clone();
+        if let (Some(next), Some(before)) = (&mut like.rollout, &self.published.rollout) {
+            next.harm_left = before.harm_left;
+            next.tripwire = before.tripwire;
+        }
+        like != *self.published
+            || armed(split) != armed(&self.published)
+            || now.since(self.published_at) >= Duration::from_secs(1)
     }
 
     /// Keeps a decision about a rollout under way, with what it was made from, for whoever asks why.

@@ -16,7 +16,7 @@ mod windows;
 
 pub(crate) use engine::{Engine, Outlet, bare};
 pub(crate) use flight::{Latest, Reply};
-pub(crate) use records::recorded;
+pub(crate) use records::{recorded, text_of};
 pub(crate) use telling::severity_text;
 pub(crate) use windows::Kept;
 

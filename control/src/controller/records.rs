@@ -121,7 +121,7 @@ pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> DecisionRecord {
 }
 
 /// A decision as it is stored and shown. Two equal decisions have equal texts.
-fn text_of(decision: &Decision) -> DecisionText {
+pub(crate) fn text_of(decision: &Decision) -> DecisionText {
     DecisionText {
         verdict: decision.verdict.to_string(),
         objections: decision.objections.iter().map(ToString::to_string).collect(),

@@ -7,4 +7,4 @@ mod why;
 
 pub(crate) use dora::dora;
 pub(crate) use report::report;
-pub(crate) use why::{evidence_of, why};
+pub(crate) use why::{decide_again, evidence_of, why};

@@ -1,8 +1,12 @@
 //! The answer to the only question at 3 a.m.
 
-use crate::journal::DecisionRecord;
+use crate::controller::text_of;
+use crate::journal::{
+    DecisionRecord, EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped,
+};
 use crate::view::{EvidenceView, Why};
 use serde_json::{Value, json};
+use serin_core::rollout::{Terms, decide};
 
 pub(crate) fn why(decision: &DecisionRecord) -> Why {
     let explained = &decision.explained;
@@ -31,6 +35,19 @@ pub(crate) fn evidence_of(decision: &DecisionRecord) -> EvidenceView {
         evidence: arguments(decision),
         decision: decided(decision),
     }
+}
+
+/// The same decision from the same arguments: what a record must always give.
+pub(crate) fn decide_again(decision: &DecisionRecord, terms: &Terms) -> Option<Value> {
+    fn read<S: Shape>(value: &Value) -> Option<S::Of> {
+        serde_json::from_value::<Shaped<S>>(value.clone()).ok().map(|shaped| shaped.0)
+    }
+    let position = read::<PositionShape>(&decision.position)?;
+    let evidence = read::<EvidenceShape>(&decision.evidence)?;
+    let outside = read::<OutsideShape>(&decision.outside)?;
+    let now = read::<NowShape>(&decision.now)?;
+    let again = decide(terms, &position, &evidence, &outside, now);
+    serde_json::to_value(text_of(&again)).ok()
 }
 
 fn arguments(decision: &DecisionRecord) -> Value {

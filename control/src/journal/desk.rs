@@ -101,6 +101,13 @@ impl Desk {
         Ticket(ticket)
     }
 
+    /// Tries again to write what a failing disk has left. A thread does so by itself.
+    pub(crate) fn retry(&self) {
+        if let Way::Inline(writer) = &self.way {
+            let _ = writer.borrow_mut().flush();
+        }
+    }
+
     /// Best effort: the next one comes in ten seconds.
     pub(crate) fn checkpoint(&self, bytes: Vec<u8>) {
         match &self.way {

@@ -17,7 +17,9 @@ pub use lock::{Lock, LockError};
 pub use log::{Log, LogError, replace};
 pub(crate) use memory::Memory;
 pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Record};
-pub(crate) use shape::{EvidenceShape, NowShape, OutsideShape, PositionShape, Shaped, TermsShape};
+pub(crate) use shape::{
+    EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped, TermsShape,
+};
 pub use storage::{Folder, Storage};
 pub use writer::JournalError;
 pub(crate) use writer::{Duty, Shared, Writer, read};

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod disk;
+pub mod world;
 
 /// A small generator, so that a failing case can be named by its seed.
 pub struct Dice(pub u64);
