@@ -1,5 +1,5 @@
 //! What the tests of control share.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod disk;
 pub mod world;
