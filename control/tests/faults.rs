@@ -20,7 +20,7 @@ fn world() -> World {
 }
 
 fn weight(points: u16) -> Command {
-    Command::Weight(BasisPoints::new(points).unwrap())
+    Command::Weight(BasisPoints::new(points).expect("a weight"))
 }
 
 /// Commands that raise and lower, pause and begin, until the disk dies. After each tick and command:
