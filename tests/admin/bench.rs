@@ -8,7 +8,7 @@ use serin_config::model::{
 use serin_control::api::{Api, Hooks, bind};
 use serin_control::{Control, Handle, Options};
 use serin_core::ids::{ServiceName, VersionName};
-use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
 use serin_core::slo::Objectives;
 use serin_core::split::Split;
@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     /// Goes away with the bench.
     _state: tempfile::TempDir,
     served: tokio::task::JoinHandle<()>,
+    stop: tokio::sync::watch::Sender<bool>,
 }
 
 impl Drop for Bench {
@@ -53,8 +54,18 @@ impl Bench {
         let api = Api::new(control.handle(), &admin, hooks());
         let bound = bind(&admin).await.expect("an admin address");
         let address = bound.address().parse().expect("a TCP address");
-        let served = tokio::spawn(bound.serve(api.clone(), std::future::pending()));
-        Self { address, control, api, _state: state, served }
+        let (stop, mut stopped) = tokio::sync::watch::channel(false);
+        let served = tokio::spawn(bound.serve(api.clone(), async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }));
+        Self { address, control, api, _state: state, served, stop }
+    }
+
+    /// Stops the server, and waits until it has let go of its connections.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(serin_testkit::PATIENCE, &mut self.served).await;
+        ended.expect("the server stops").expect("and does not panic");
     }
 
     pub(crate) fn handle(&self) -> Handle {
@@ -227,7 +238,11 @@ impl DataPlane for Idle {
     fn heartbeat(&self) {}
 
     fn counts(&self, _: &ServiceName) -> Option<ServiceCounts> {
-        Some(ServiceCounts::default())
+        let version = |name: &str| VersionCounts::new(VersionName::new(name).unwrap());
+        Some(ServiceCounts {
+            versions: vec![version("v41"), version("v42")],
+            ..ServiceCounts::default()
+        })
     }
 
     fn latencies(&self, _: &ServiceName) -> Option<ServiceLatencies> {

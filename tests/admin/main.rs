@@ -5,5 +5,6 @@ mod answers;
 mod bench;
 mod changes;
 mod doors;
+mod rollouts;
 mod secrets;
 mod slow;

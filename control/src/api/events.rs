@@ -29,6 +29,9 @@ pub(crate) struct Which {
     after: Option<u64>,
 }
 
+/// The largest number that every JSON reader keeps whole.
+const LARGEST_ID: u64 = 9_007_199_254_740_991;
+
 /// What happens, as it happens
 ///
 /// Each event has an id; send the last one seen as Last-Event-ID to miss nothing.
@@ -45,6 +48,9 @@ pub(crate) async fn stream(
         Some(id) => Some(last_id(id)?),
         None => which.after,
     };
+    if after.is_some_and(|after| after > LARGEST_ID) {
+        return Err(Problem::malformed(format!("an event's id is at most {LARGEST_ID}")));
+    }
     if let Some(service) = &which.service {
         super::services::known(&api, service)?;
     }

@@ -1,0 +1,217 @@
+//! A rollout from its start to its report, with the real controller behind the API.
+
+use crate::bench::{Bench, detail};
+use serde_json::Value;
+use serin_testkit::{Answer, eventually_async};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+const SERVICE: &str = "/v1/services/checkout";
+const ROLLOUT: &str = "/v1/services/checkout/rollout";
+const WEIGHTS: &str = "/v1/services/checkout/weights";
+
+async fn started(bench: &Bench) -> Answer {
+    let answer = bench.post(ROLLOUT, r#"{"to":"v42","reason":"the new basket"}"#).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer
+}
+
+/// The service once its first step is in force.
+async fn at_first_step(bench: &Bench) -> Value {
+    eventually_async("the first step", async || {
+        let service = bench.get(SERVICE).await.json();
+        (service["weights"]["v42"] == 1000).then_some(service)
+    })
+    .await
+}
+
+async fn told(bench: &Bench, word: &str) -> Value {
+    let answer = bench.post(&format!("{ROLLOUT}/{word}"), r#"{"reason":"because"}"#).await;
+    assert_eq!(answer.status, 200, "{word}: {}", answer.text());
+    answer.json()
+}
+
+#[tokio::test]
+async fn a_start_is_created_and_says_where() {
+    let bench = Bench::open().await;
+    let answer = started(&bench).await;
+    let begun = answer.json();
+    assert_eq!(begun["to"], "v42");
+    let id = begun["id"].as_str().unwrap().to_owned();
+    assert_eq!(answer.header("location"), Some(&*format!("/v1/rollouts/{id}")));
+    assert!(answer.header("etag").is_some());
+    let shown = bench.get(ROLLOUT).await.json();
+    assert_eq!(shown["id"], id);
+    for key in ["id", "to", "state", "step", "reason", "waitingFor"] {
+        assert!(shown.get(key).is_some(), "{key} is missing: {shown}");
+    }
+    let record = bench.get(&format!("/v1/rollouts/{id}")).await.json();
+    assert_eq!(
+        (&record["service"], &record["startReason"]),
+        (&"checkout".into(), &"the new basket".into())
+    );
+    let listed = bench.get("/v1/rollouts?service=checkout&limit=1").await.json();
+    assert_eq!(listed["rollouts"][0]["id"], id);
+    detail(&bench.post(ROLLOUT, r#"{"to":"v42"}"#).await, 409);
+}
+
+#[tokio::test]
+async fn an_operator_pauses_resumes_weighs_and_aborts() {
+    let bench = Bench::open().await;
+    started(&bench).await;
+    at_first_step(&bench).await;
+    assert_eq!(told(&bench, "pause").await["state"], "paused");
+    assert_ne!(told(&bench, "resume").await["state"], "paused");
+    let put = bench.put(WEIGHTS, r#"{"weights":{"v41":7500,"v42":2500}}"#).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(put.json()["weights"]["v42"], 2500);
+    let service = bench.get(SERVICE).await.json();
+    assert_eq!(
+        (&service["weights"]["v42"], &service["rollout"]["state"]),
+        (&2500.into(), &"paused".into())
+    );
+    let aborted = told(&bench, "abort").await;
+    assert_eq!(aborted["state"], "rolledBack");
+    let service = bench.get(SERVICE).await.json();
+    assert_eq!(service["weights"]["v41"], 10_000);
+
+    let id = aborted["id"].as_str().unwrap();
+    let report = bench.get(&format!("/v1/rollouts/{id}/report")).await;
+    assert_eq!(report.header("content-type"), Some("text/markdown; charset=utf-8"));
+    assert!(report.text().starts_with("# "), "{}", report.text());
+    let evidence = bench.get(&format!("/v1/rollouts/{id}/evidence")).await.json();
+    assert!(evidence["evidence"].as_array().is_some_and(|all| !all.is_empty()), "{evidence}");
+    let why = bench.get(&format!("{SERVICE}/why")).await.json();
+    assert_eq!(why["rollout"], id);
+    assert_eq!(bench.get("/v1/dora").await.status, 200);
+    let again = told(&bench, "retry").await;
+    assert_ne!(again["id"], id, "a retry is a rollout of its own");
+}
+
+#[tokio::test]
+async fn promote_goes_on_without_waiting() {
+    let bench = Bench::open().await;
+    started(&bench).await;
+    at_first_step(&bench).await;
+    told(&bench, "promote").await;
+    eventually_async("the second step", async || {
+        bench.get(SERVICE).await.json()["weights"]["v42"] == 5000
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_made_on_an_old_reading_is_refused() {
+    let bench = Bench::open().await;
+    let before = bench.get(SERVICE).await;
+    let before = before.header("etag").unwrap();
+    started(&bench).await;
+    at_first_step(&bench).await;
+    let stale = [("if-match", before)];
+    let refused = bench.ask("POST", &format!("{ROLLOUT}/pause"), &stale, "").await;
+    assert!(detail(&refused, 412).contains("read it again"));
+    let body = r#"{"weights":{"v41":7500,"v42":2500}}"#;
+    detail(&bench.ask("PUT", WEIGHTS, &stale, body).await, 412);
+    let now = bench.get(SERVICE).await;
+    let fresh = [("if-match", now.header("etag").unwrap())];
+    let paused = bench.ask("POST", &format!("{ROLLOUT}/pause"), &fresh, "").await;
+    assert_eq!(paused.status, 200, "{}", paused.text());
+    assert_ne!(paused.header("etag"), now.header("etag"));
+}
+
+#[tokio::test]
+async fn a_pipeline_that_repeats_its_start_starts_once() {
+    let bench = Bench::open().await;
+    let key = [("idempotency-key", "build-1234")];
+    let body = r#"{"to":"v42"}"#;
+    let first = bench.ask("POST", ROLLOUT, &key, body).await;
+    let again = bench.ask("POST", ROLLOUT, &key, body).await;
+    assert_eq!((first.status, again.status), (201, 201));
+    assert_eq!(first.body, again.body);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(bench.get("/v1/rollouts").await.json()["rollouts"].as_array().unwrap().len(), 1);
+    detail(&bench.ask("POST", ROLLOUT, &key, r#"{}"#).await, 422);
+}
+
+#[tokio::test]
+async fn nothing_starts_while_frozen() {
+    let bench = Bench::open().await;
+    let calm = bench.get("/v1/freeze").await;
+    assert_eq!(calm.json()["frozen"], false);
+    let frozen = bench.put("/v1/freeze", r#"{"frozen":true,"reason":"the sale"}"#).await;
+    assert_eq!(frozen.status, 200, "{}", frozen.text());
+    let body = frozen.json();
+    assert_eq!((&body["frozen"], &body["reason"]), (&true.into(), &"the sale".into()));
+    assert_eq!(body["by"], "loopback");
+    started(&bench).await;
+    let waiting = eventually_async("the rollout waits", async || {
+        let rollout = bench.get(ROLLOUT).await.json();
+        (rollout["waitingFor"] == "freeze").then_some(rollout)
+    });
+    let waiting = waiting.await;
+    assert_eq!((&waiting["state"], &waiting["weight"]), (&"pending".into(), &0.into()));
+    let stale = [("if-match", calm.header("etag").unwrap())];
+    detail(&bench.ask("PUT", "/v1/freeze", &stale, r#"{"frozen":false}"#).await, 412);
+    let fresh = [("if-match", frozen.header("etag").unwrap())];
+    let lifted = bench.ask("PUT", "/v1/freeze", &fresh, r#"{"frozen":false}"#).await;
+    assert_eq!(lifted.json()["frozen"], false);
+    at_first_step(&bench).await;
+}
+
+/// Reads server-sent events until one of this kind; returns the ids and kinds seen.
+async fn events(bench: &Bench, last: Option<u64>, until: &str) -> Vec<(u64, String)> {
+    let stream = TcpStream::connect(bench.address).await.unwrap();
+    let (read, mut write) = stream.into_split();
+    let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
+    let request = format!("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n{last}\r\n");
+    write.write_all(request.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(read).lines();
+    let (mut id, mut seen) = (0, Vec::new());
+    let reading = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(number) = line.strip_prefix("id: ") {
+                id = number.parse().unwrap();
+            }
+            if let Some(kind) = line.strip_prefix("event: ") {
+                seen.push((id, kind.to_owned()));
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).unwrap();
+                assert_eq!(data["kind"], seen.last().unwrap().1);
+                if data["kind"] == until {
+                    return;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(serin_testkit::PATIENCE, reading).await.expect("the event comes");
+    seen
+}
+
+#[tokio::test]
+async fn events_come_in_order_and_a_reader_that_was_away_misses_nothing() {
+    let bench = Bench::open().await;
+    started(&bench).await;
+    at_first_step(&bench).await;
+    told(&bench, "pause").await;
+    told(&bench, "abort").await;
+    let all = events(&bench, Some(0), "rolledBack").await;
+    let kinds: Vec<&str> = all.iter().map(|(_, kind)| kind.as_str()).collect();
+    assert_eq!(kinds.first(), Some(&"started"), "{kinds:?}");
+    assert!(kinds.contains(&"paused"), "{kinds:?}");
+    assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0), "{all:?}");
+    let second = all[1].0;
+    let rest = events(&bench, Some(all[0].0), "rolledBack").await;
+    assert_eq!(rest.first().map(|(id, _)| *id), Some(second));
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_with_its_server() {
+    let bench = Bench::open().await;
+    let mut connection = bench.connect().await;
+    let request = connection.request("GET", "/v1/events", "");
+    let answer = connection.begin(request).await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    bench.stop().await;
+}
