@@ -44,6 +44,21 @@ impl Defs {
     }
 }
 
+/// One of a few words; a word that looks like a number may be written as one.
+pub(crate) fn words(words: &[&str]) -> Json {
+    let numbers = words.iter().filter_map(|word| word.parse::<f64>().ok()).map(Json::from);
+    // To YAML 1.1, which some editors speak, `off` is a switch.
+    let switches = words.iter().filter(|word| **word == "off").map(|_| Json::from(false));
+    let texts = words.iter().copied().map(Json::from);
+    let all: Vec<Json> = texts.chain(numbers).chain(switches).collect();
+    or_variable(json!({ "enum": all }))
+}
+
+/// The same, or a text with a variable in it.
+pub(crate) fn or_variable(schema: Json) -> Json {
+    json!({ "anyOf": [schema, { "type": "string", "pattern": "\\$\\{" }] })
+}
+
 fn refer(name: &str) -> Json {
     json!({ "$ref": format!("#/$defs/{name}") })
 }

@@ -44,6 +44,10 @@ impl Reader<'_> {
         };
         let mut meant = Vec::new();
         for entry in entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
+            if self.report.is_full() {
+                self.report.error(entry.key_at, "unknown key");
+                continue;
+            }
             let near = nearest(&entry.key, keys.iter().copied());
             meant.extend(near);
             let hint = match near {
@@ -304,7 +308,7 @@ macro_rules! words {
             }
 
             fn schema(_: &mut $crate::schema::Defs) -> serde_json::Value {
-                serde_json::json!({ "enum": [$($word),*] })
+                $crate::schema::words(&[$($word),*])
             }
         }
     };

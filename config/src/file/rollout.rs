@@ -33,7 +33,7 @@ record! {
         /// When the rollout may advance. Rolling back is always allowed.
         "windows" optional windows: Vec<At<Window>> = "[]",
         /// What becomes of the candidate's users after a rollback.
-        "onRollback" optional on_rollback: OnRollbackFile,
+        "onRollback" optional on_rollback: AfterRollback,
         /// A phase before the first step, in which the candidate only gets copies.
         "dark" optional dark: Dark,
     }
@@ -197,7 +197,7 @@ record! {
 
 record! {
     /// What becomes of the candidate's users after a rollback.
-    OnRollbackFile, "`onRollback`" {
+    AfterRollback, "`onRollback`" {
         /// `revoke` (everyone leaves now) or `drain` (open sessions finish, at most ten minutes).
         "sessions" optional sessions: OnRollback = "revoke",
     }

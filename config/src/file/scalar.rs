@@ -3,7 +3,7 @@
 use super::{Read, Reader};
 use crate::quantity::{self, QuantityFault};
 use crate::report::shown;
-use crate::schema::Defs;
+use crate::schema::{Defs, or_variable};
 use crate::yaml::Node;
 use serde_json::{Value as Json, json};
 use serin_core::weights::BasisPoints;
@@ -40,7 +40,7 @@ impl Read for bool {
     }
 
     fn schema(_: &mut Defs) -> Json {
-        json!({ "type": "boolean" })
+        or_variable(json!({ "type": "boolean" }))
     }
 }
 
