@@ -73,6 +73,11 @@ impl Report {
         }
     }
 
+    /// Whether further faults are only counted, so that words for them would be wasted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.drafts.len() >= KEPT
+    }
+
     /// How many errors there are so far.
     pub(crate) fn errors(&self) -> usize {
         self.errors

@@ -88,8 +88,9 @@ pub(crate) fn path_to(root: &Node, place: Place) -> String {
     while end_of(node) > offset {
         match &node.value {
             Value::Map(entries) => {
-                let own = |e: &&Entry| !e.aliased && e.key_at.start <= offset;
-                let Some(entry) = entries.iter().rfind(own) else { return path };
+                let Some(entry) = before(own(entries), offset, |e| e.key_at.start) else {
+                    return path;
+                };
                 let first = entry.key_at.start == offset && node.at.start == offset;
                 if place.whole && first {
                     return path;
@@ -108,8 +109,8 @@ pub(crate) fn path_to(root: &Node, place: Place) -> String {
                 node = &entry.value;
             }
             Value::List(items) => {
-                let item = items.iter().enumerate().rfind(|(_, item)| item.at.start <= offset);
-                let Some((index, item)) = item else { return path };
+                let Some(item) = before(items, offset, |item| item.at.start) else { return path };
+                let index = items.partition_point(|item| item.at.start <= offset) - 1;
                 path.push_str(&format!("[{index}]"));
                 node = item;
             }
@@ -119,12 +120,21 @@ pub(crate) fn path_to(root: &Node, place: Place) -> String {
     path
 }
 
+/// The entries that stand where they are read; what `<<` brings comes after them.
+fn own(entries: &[Entry]) -> &[Entry] {
+    &entries[..entries.partition_point(|entry| !entry.aliased)]
+}
+
+/// The last of the parts, in the order of the text, that begins before an offset.
+fn before<T>(parts: &[T], offset: u32, start: impl Fn(&T) -> u32) -> Option<&T> {
+    let after = parts.partition_point(|part| start(part) <= offset);
+    parts[..after].last()
+}
+
 /// Where the text of a node ends; a block collection ends with its last entry.
 fn end_of(node: &Node) -> u32 {
     let last = match &node.value {
-        Value::Map(entries) => {
-            entries.iter().rfind(|e| !e.aliased).map(|e| end_of(&e.value).max(e.key_at.end))
-        }
+        Value::Map(entries) => own(entries).last().map(|e| end_of(&e.value).max(e.key_at.end)),
         Value::List(items) => items.last().map(end_of),
         Value::Null | Value::Scalar { .. } | Value::Broken => None,
     };

@@ -1,7 +1,7 @@
 //! One YAML text → a tree in which every key and value knows its place.
 //!
 //! A tree of our own rather than serde's visitors, because serde stops at the first fault and
-//! an operator wants all of them (docs/decisions/0002-a-tree-before-types.md). Depth, nodes and
+//! an operator wants all of them (docs/decisions/0004-a-tree-before-types.md). Depth, nodes and
 //! bytes are bounded while the tree grows, aliases included, so no text can cost more than its
 //! budget.
 
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 /// Deeper than any configuration is.
 pub(crate) const MAX_DEPTH: usize = 32;
 /// Ten thousand routes are a third of a million nodes.
-pub(crate) const MAX_NODES: usize = 2_000_000;
+pub(crate) const MAX_NODES: usize = 1_000_000;
 /// What all scalars together may hold after aliases and variables.
 pub(crate) const MAX_TEXT: usize = 64 << 20;
 
