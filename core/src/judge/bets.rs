@@ -14,8 +14,8 @@ use crate::stored::{Reader, StoredError, Writer};
 const CEILING: f64 = 27.631_021_115_928_547;
 /// Of an alternative's money, before anything is seen.
 const AT_ONCE: f64 = 0.5;
-/// What is left after n instalments is (1 + n/[`EARLY`])^-[`THRIFT`] of the rest: much for the first
-/// hours, and never nothing.
+/// The n-th instalment is this share of what is left, divided by n + [`EARLY`]: much for the
+/// first hours, and never nothing.
 const THRIFT: f64 = 0.6;
 const EARLY: f64 = 200.0;
 /// An alternative is paid an instalment when it has lost so much (a factor of e^3) since its last.
@@ -24,116 +24,92 @@ const EARLY: f64 = 200.0;
 const PATIENCE: f64 = 3.0;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Bets<const K: usize> {
-    stakes: [Stake; K],
-    /// Not bet yet, of all of them.
-    purse: f64,
-}
+pub(super) struct Bets<const K: usize>([Stake; K]);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Stake {
     ln: f64,
+    /// Not bet yet.
+    purse: f64,
     /// Won or lost since the last instalment, as a logarithm.
     since: f32,
-    /// Of all the money.
-    share: f32,
-    /// `None` when everything was bet at once.
-    instalments: Option<u32>,
+    instalments: u32,
 }
 
 impl<const K: usize> Bets<K> {
-    /// Most at once, the rest in instalments: finds what begins late.
+    /// Much at once, the rest in instalments: finds what begins late.
     pub(super) fn in_instalments() -> Self {
-        Self::divided([1.0 / K as f32; K])
+        Self::divided([1.0 / K as f64; K])
     }
 
     /// The same with more on the alternatives that are likelier; the shares sum to 1.
-    pub(super) fn divided(shares: [f32; K]) -> Self {
-        let stakes = shares.map(|share| Stake {
-            ln: (f64::from(share) * AT_ONCE).ln(),
-            since: 0.0,
-            share,
-            instalments: Some(0),
-        });
-        let bets = Self { stakes, purse: 0.0 };
-        Self { purse: bets.unspent(), ..bets }
+    pub(super) fn divided(shares: [f64; K]) -> Self {
+        Self(shares.map(|share| Stake::new(share, AT_ONCE)))
     }
 
     /// Everything at once: for a question that is asked about the whole course.
     pub(super) fn at_once() -> Self {
-        let share = 1.0 / K as f32;
-        let stake = Stake { ln: f64::from(share).ln(), since: 0.0, share, instalments: None };
-        Self { stakes: [stake; K], purse: 0.0 }
+        Self([Stake::new(1.0 / K as f64, 1.0); K])
     }
 
     /// `factors` are logarithms, one for each alternative.
     pub(super) fn play(&mut self, factors: [f64; K]) {
-        let mut paid = false;
-        for (stake, factor) in self.stakes.iter_mut().zip(factors) {
+        for (stake, factor) in self.0.iter_mut().zip(factors) {
             stake.ln = (stake.ln + factor).min(CEILING);
-            stake.since = (f64::from(stake.since) + factor).clamp(-1e30, 1e30) as f32;
-            paid |= stake.pay_when_due();
+            stake.since += (factor as f32).clamp(-1e30, 1e30);
+            if f64::from(stake.since) <= -PATIENCE {
+                stake.pay();
+            }
         }
-        if paid {
-            self.purse = self.unspent();
-        }
-    }
-
-    fn unspent(&self) -> f64 {
-        self.stakes.iter().map(|stake| stake.unspent(stake.instalments)).sum()
     }
 
     /// The evidence so far; 1 says nothing.
     pub(super) fn value(&self) -> f64 {
-        self.purse + self.stakes.iter().map(|stake| stake.ln.exp()).sum::<f64>()
+        self.0.iter().map(|stake| stake.purse + stake.ln.exp()).sum()
     }
 
     /// What the evidence would be after these factors.
     pub(super) fn value_after(&self, factors: [f64; K]) -> f64 {
-        let stakes = self.stakes.iter().zip(factors);
-        let after = stakes.map(|(stake, factor)| (stake.ln + factor).min(CEILING).exp());
-        self.purse + after.sum::<f64>()
+        let after =
+            |(stake, factor): (&Stake, f64)| stake.purse + (stake.ln + factor).min(CEILING).exp();
+        self.0.iter().zip(factors).map(after).sum()
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {
-        for stake in &self.stakes {
+        for stake in &self.0 {
             out.f64(stake.ln);
+            out.f64(stake.purse);
             out.f64(f64::from(stake.since));
-            out.u64(u64::from(stake.instalments.unwrap_or(0)));
+            out.u64(u64::from(stake.instalments));
         }
     }
 
-    /// Takes over what was won and lost; how money is divided stays.
+    /// Takes over what was won and lost.
     pub(super) fn decode(&mut self, from: &mut Reader<'_>) -> Result<(), StoredError> {
-        for stake in &mut self.stakes {
+        for stake in &mut self.0 {
             stake.ln = from.f64()?.min(CEILING);
+            stake.purse = from.f64()?.clamp(0.0, 1.0);
             stake.since = from.f64()?.clamp(-1e30, 1e30) as f32;
-            let instalments = u32::try_from(from.u64()?).unwrap_or(u32::MAX);
-            stake.instalments = stake.instalments.map(|_| instalments);
+            stake.instalments = u32::try_from(from.u64()?).unwrap_or(u32::MAX);
         }
-        self.purse = self.unspent();
         Ok(())
     }
 }
 
 impl Stake {
-    fn pay_when_due(&mut self) -> bool {
-        let Some(paid) = self.instalments.filter(|_| f64::from(self.since) <= -PATIENCE) else {
-            return false;
-        };
-        let next = Some(paid.saturating_add(1));
-        let amount = self.unspent(self.instalments) - self.unspent(next);
-        (self.instalments, self.since) = (next, 0.0);
-        if amount > 0.0 {
-            self.ln = ln_add(self.ln, amount.ln());
-        }
-        true
+    fn new(money: f64, at_once: f64) -> Self {
+        let purse = money * (1.0 - at_once);
+        Self { ln: (money * at_once).ln(), purse, since: 0.0, instalments: 0 }
     }
 
-    fn unspent(&self, instalments: Option<u32>) -> f64 {
-        let Some(paid) = instalments else { return 0.0 };
-        let left = (1.0 + f64::from(paid) / EARLY).powf(-THRIFT);
-        f64::from(self.share) * (1.0 - AT_ONCE) * left
+    fn pay(&mut self) {
+        self.since = 0.0;
+        self.instalments = self.instalments.saturating_add(1);
+        let amount = self.purse * THRIFT / (f64::from(self.instalments) + EARLY);
+        if amount > 0.0 {
+            self.purse -= amount;
+            self.ln = ln_add(self.ln, amount.ln());
+        }
     }
 }
 
@@ -161,13 +137,14 @@ mod tests {
     fn instalments_never_exceed_the_purse() {
         let mut bets = Bets::<3>::in_instalments();
         let mut paid = AT_ONCE;
+        let purse = |bets: &Bets<3>| bets.0.iter().map(|stake| stake.purse).sum::<f64>();
         for _ in 0..100_000 {
             // Lost for good, so that what is there afterwards is the instalment.
             bets.play([-1e9; 3]);
-            paid += bets.value() - bets.purse;
-            assert!(paid + bets.purse <= 1.0 + 1e-6);
+            paid += bets.value() - purse(&bets);
+            assert!(paid + purse(&bets) <= 1.0 + 1e-6);
         }
-        assert!(bets.purse > 0.0 && paid > 0.9, "{paid} and {}", bets.purse);
+        assert!(purse(&bets) > 0.0 && paid > 0.9, "{paid} and {}", purse(&bets));
     }
 
     #[test]
@@ -176,6 +153,6 @@ mod tests {
         (0..1_000).for_each(|_| bets.play([1e9, 1e300]));
         assert!(bets.value().is_finite());
         bets.play([-1e300, -1e300]);
-        assert!(bets.value().is_finite() && bets.value() >= bets.purse);
+        assert!(bets.value().is_finite() && bets.value() > 0.0);
     }
 }

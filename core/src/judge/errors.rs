@@ -19,7 +19,7 @@ use std::time::Duration;
 const TIMES: [f64; 10] = [1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 50.0, 200.0];
 /// How the stakes are divided among them. Most on what a bad release usually does, a multiple
 /// between three and twelve: the extremes announce themselves, and slight ones take long anyway.
-const SHARES: [f32; 10] = [0.02, 0.02, 0.06, 0.14, 0.25, 0.25, 0.1, 0.05, 0.05, 0.06];
+const SHARES: [f64; 10] = [0.02, 0.02, 0.06, 0.14, 0.25, 0.25, 0.1, 0.05, 0.05, 0.06];
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ErrorsTest {

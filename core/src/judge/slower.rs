@@ -10,7 +10,7 @@ use super::bets::Bets;
 use super::coarse::Coarse;
 use super::compare::{Batch, even_factors};
 use super::errors::{decode_batch, encode_batch};
-use crate::measure::{Part, VersionLatencies};
+use crate::measure::{Part, Tails, VersionLatencies};
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
@@ -78,13 +78,13 @@ impl SlownessTest {
     /// About once a second. During the warm-up only stable's quantiles are learnt.
     pub(super) fn observe(
         &mut self,
-        candidate: &VersionLatencies,
-        stable: &VersionLatencies,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
         warm: bool,
         at: u64,
     ) {
-        self.candidate.observe(&candidate.judged);
-        self.stable.observe(&stable.judged);
+        self.candidate.observe(&candidate.latencies.judged);
+        self.stable.observe(&stable.latencies.judged);
         for level in &mut self.levels {
             level.look(self.tolerance, candidate, stable, warm);
         }
@@ -103,7 +103,7 @@ impl SlownessTest {
     }
 
     /// From what was seen until now, for what comes next.
-    fn set_limits(&mut self, candidate: &VersionLatencies, stable: &VersionLatencies) {
+    fn set_limits(&mut self, candidate: &Answers<'_>, stable: &Answers<'_>) {
         if self.stable.total() < ENOUGH {
             return;
         }
@@ -179,13 +179,7 @@ impl SlownessTest {
 }
 
 impl Level {
-    fn look(
-        &mut self,
-        tolerance: f64,
-        candidate: &VersionLatencies,
-        stable: &VersionLatencies,
-        warm: bool,
-    ) {
+    fn look(&mut self, tolerance: f64, candidate: &Answers<'_>, stable: &Answers<'_>, warm: bool) {
         let now = self.counts(tolerance, candidate, stable);
         let before = std::mem::replace(&mut self.read, now);
         let (Some(now), Some(before), true) = (now, before, warm) else { return };
@@ -207,22 +201,38 @@ impl Level {
     fn counts(
         &self,
         tolerance: f64,
-        candidate: &VersionLatencies,
-        stable: &VersionLatencies,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
     ) -> Option<Batch> {
         let limit = self.limit?;
         Some(Batch {
-            candidate: passed(candidate, limit.mul_f64(1.0 + tolerance)),
-            stable: passed(stable, limit),
+            candidate: candidate.passed(limit.mul_f64(1.0 + tolerance)),
+            stable: stable.passed(limit),
         })
     }
 }
 
-/// Answers and waiting requests that took longer than `limit`, of those whose fate is known. A
-/// waiting one that leaves without an answer takes its count back, which [`Part::since`] ignores.
-pub(super) fn passed(latencies: &VersionLatencies, limit: Duration) -> Part {
-    let waiting = latencies.waiting.above(limit);
-    Part { bad: latencies.judged.above(limit) + waiting, of: latencies.judged.total() + waiting }
+/// One version's latencies with their sums, which every limit needs.
+pub(super) struct Answers<'a> {
+    pub(super) latencies: &'a VersionLatencies,
+    pub(super) answered: Tails,
+    /// `None` when nobody waits.
+    waiting: Option<Tails>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(latencies: &'a VersionLatencies) -> Self {
+        let waiting = (latencies.waiting.total() > 0).then(|| latencies.waiting.tails());
+        Self { latencies, answered: latencies.judged.tails(), waiting }
+    }
+
+    /// Answers and waiting requests that took longer than `limit`, of those whose fate is known. A
+    /// waiting one that leaves without an answer takes its count back, which [`Part::since`]
+    /// ignores.
+    pub(super) fn passed(&self, limit: Duration) -> Part {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.above(limit));
+        Part { bad: self.answered.above(limit) + waiting, of: self.answered.total() + waiting }
+    }
 }
 
 /// An exceedance of a request that was counted before can come without its request.

@@ -6,11 +6,9 @@ use super::guards::{More, Watched};
 use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
-use super::slower::{NAMED, SlownessTest, passed, whole};
+use super::slower::{Answers, NAMED, SlownessTest, whole};
 use crate::ids::VersionName;
-use crate::measure::{
-    Part, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
-};
+use crate::measure::{Part, ServiceCounts, ServiceLatencies, Tally, VersionCounts};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
 use crate::slo::Objectives;
 use crate::time::Mono;
@@ -195,13 +193,14 @@ impl Judge {
         let (Some(candidate), Some(stable)) = (of(&self.candidate), of(&self.stable)) else {
             return;
         };
+        let (candidate, stable) = (&Answers::new(candidate), &Answers::new(stable));
         let warm = self.course.born.is_some_and(|born| at.saturating_sub(born) >= WARM_UP);
         self.tests.slowness.observe(candidate, stable, warm, at);
         self.weigh_against_limits(candidate, stable, warm, at);
         if let Some(objective) = &self.objectives.latency {
-            let both =
-                candidate.judged.above(objective.under) + candidate.rest.above(objective.under);
-            let now = Part { bad: both, of: candidate.judged.total() + candidate.rest.total() };
+            let (judged, rest) = (&candidate.answered, &candidate.latencies.rest);
+            let bad = judged.above(objective.under) + rest.above(objective.under);
+            let now = Part { bad, of: judged.total() + rest.total() };
             let gained = self.read.slow.map_or(Part::default(), |read| now.gained(read));
             self.read.slow = Some(now);
             if warm {
@@ -212,15 +211,15 @@ impl Judge {
 
     fn weigh_against_limits(
         &mut self,
-        candidate: &VersionLatencies,
-        stable: &VersionLatencies,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
         warm: bool,
         at: u64,
     ) {
         self.read.slower.resize(self.tests.guards.len(), None);
         for (watched, read) in self.tests.guards.iter_mut().zip(&mut self.read.slower) {
             let Rule::Latency { above, .. } = watched.guard.rule else { continue };
-            let now = Batch { candidate: passed(candidate, above), stable: passed(stable, above) };
+            let now = Batch { candidate: candidate.passed(above), stable: stable.passed(above) };
             if let (Some(before), true) = (*read, warm) {
                 let more = now.since(before);
                 let more = Batch { candidate: whole(more.candidate), stable: whole(more.stable) };

@@ -74,11 +74,17 @@ impl Histogram {
     /// How many were recorded above `limit`. A bucket that straddles the limit counts as above
     /// when its midpoint is.
     pub fn above(&self, limit: Duration) -> u64 {
-        let limit = micros(limit);
-        let at = bucket_of(limit);
-        let middle = if at == 0 { 0 } else { (upper_edge(at - 1) + upper_edge(at)) / 2 };
-        let first = if middle > limit { at } else { at + 1 };
-        self.counts[first.min(BUCKETS)..].iter().sum()
+        self.counts[first_above(limit)..].iter().sum()
+    }
+
+    /// The same for many limits: everything is added up once.
+    pub fn tails(&self) -> Tails {
+        let (mut tails, mut sum) = (vec![0; BUCKETS + 1], 0);
+        for (tail, count) in tails[..BUCKETS].iter_mut().zip(&self.counts).rev() {
+            sum += count;
+            *tail = sum;
+        }
+        Tails(tails.into_boxed_slice())
     }
 
     /// The value below which the share `q` of the recorded ones lie; `None` when empty.
@@ -111,6 +117,29 @@ impl Histogram {
         let counts = self.counts.iter().zip(&earlier.counts);
         Self { counts: counts.map(|(now, then)| now.saturating_sub(*then)).collect() }
     }
+}
+
+/// How many of a histogram's values are above each bucket's lower edge.
+#[derive(Debug, Clone)]
+pub struct Tails(Box<[u64]>);
+
+impl Tails {
+    pub fn total(&self) -> u64 {
+        self.0[0]
+    }
+
+    /// As [`Histogram::above`].
+    pub fn above(&self, limit: Duration) -> u64 {
+        self.0[first_above(limit)]
+    }
+}
+
+fn first_above(limit: Duration) -> usize {
+    let limit = micros(limit);
+    let at = bucket_of(limit);
+    let middle = if at == 0 { 0 } else { (upper_edge(at - 1) + upper_edge(at)) / 2 };
+    let first = if middle > limit { at } else { at + 1 };
+    first.min(BUCKETS)
 }
 
 fn micros(d: Duration) -> u64 {

@@ -6,4 +6,4 @@ mod histogram;
 pub use counts::{
     Part, Population, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
 };
-pub use histogram::{BUCKETS, Cells, Histogram, bucket_of, upper_edge};
+pub use histogram::{BUCKETS, Cells, Histogram, Tails, bucket_of, upper_edge};

@@ -32,10 +32,29 @@ impl Level {
     }
 }
 
+/// Two counts of 48 bits each: enough for a million requests a second over eight years, and a
+/// quarter smaller than two words.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot([u32; 3]);
+
+impl From<Part> for Slot {
+    fn from(part: Part) -> Self {
+        let high = (part.bad >> 32 << 16) as u32 | (part.of >> 32) as u32 & 0xffff;
+        Self([part.bad as u32, part.of as u32, high])
+    }
+}
+
+impl From<Slot> for Part {
+    fn from(Slot([bad, of, high]): Slot) -> Self {
+        let joined = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        Self { bad: joined(bad, high >> 16), of: joined(of, high & 0xffff) }
+    }
+}
+
 /// Times are milliseconds on the owner's own line, which never goes back.
 #[derive(Debug, Clone)]
 pub(super) struct Ring {
-    slots: Box<[Part]>,
+    slots: Box<[Slot]>,
     pub(super) born: u64,
     pub(super) at: u64,
     pub(super) total: Part,
@@ -43,7 +62,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(born: u64) -> Self {
-        let slots = vec![Part::default(); SLOTS].into_boxed_slice();
+        let slots = vec![Slot::default(); SLOTS].into_boxed_slice();
         Self { slots, born, at: born, total: Part::default() }
     }
 
@@ -58,10 +77,10 @@ impl Ring {
                     (self.at / level.period + 1).max((newest + 1).saturating_sub(level.slots));
                 for number in oldest..=newest {
                     let passed = number * level.period - self.at;
-                    self.slots[level.place(number)] = Part {
+                    self.slots[level.place(number)] = Slot::from(Part {
                         bad: self.total.bad + part_of(more.bad, passed, at - self.at),
                         of: self.total.of + part_of(more.of, passed, at - self.at),
-                    };
+                    });
                 }
             }
             self.at = at;
@@ -93,7 +112,7 @@ impl Ring {
         if number * level.period <= self.born {
             return Part::default();
         }
-        self.slots[level.place(number)]
+        Part::from(self.slots[level.place(number)])
     }
 
     /// The numbers of the slots of a level that hold something, oldest first.
@@ -115,7 +134,7 @@ impl Ring {
         for level in LEVELS {
             let mut later = self.total;
             for number in self.filled(level).rev() {
-                let here = self.slots[level.place(number)];
+                let here = Part::from(self.slots[level.place(number)]);
                 out.u64(later.bad - here.bad);
                 out.u64(later.of - here.of);
                 later = here;
@@ -130,6 +149,9 @@ impl Ring {
             return Err(StoredError::Nonsense("a history ends before it begins"));
         }
         ring.total = Part { bad: from.u64()?, of: from.u64()? };
+        if ring.total.bad >> 48 != 0 || ring.total.of >> 48 != 0 {
+            return Err(StoredError::Nonsense("a count is past its bound"));
+        }
         for level in LEVELS {
             let mut later = ring.total;
             for number in ring.filled(level).rev() {
@@ -138,7 +160,7 @@ impl Ring {
                 };
                 later =
                     Part { bad: here(later.bad, from.u64()?)?, of: here(later.of, from.u64()?)? };
-                ring.slots[level.place(number)] = later;
+                ring.slots[level.place(number)] = Slot::from(later);
             }
         }
         Ok(ring)
@@ -148,4 +170,21 @@ impl Ring {
 /// The share `passed / whole` of `count`, without overflow.
 fn part_of(count: u64, passed: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(count) * u128::from(passed) / u128::from(whole)).unwrap_or(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_keeps_forty_eight_bits_of_each_count() {
+        for part in [
+            Part { bad: 0, of: 0 },
+            Part { bad: 3, of: u64::from(u32::MAX) + 17 },
+            Part { bad: (1 << 48) - 1, of: (1 << 48) - 1 },
+            Part { bad: 1 << 40, of: (1 << 47) + 5 },
+        ] {
+            assert_eq!(Part::from(Slot::from(part)), part);
+        }
+    }
 }

@@ -203,8 +203,8 @@ impl ServiceSlo {
         ])
     }
 
-    /// What to store every few seconds and on shutdown: about 27 KB a version and promise at
-    /// most, usually less than half of that.
+    /// What to store every few seconds and on shutdown: at most 34 KB a version and promise,
+    /// usually a few.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::tagged(TAG);
         out.u64(self.at);
