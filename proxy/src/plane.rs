@@ -77,18 +77,6 @@ impl Plane {
         }
     }
 
-    /// Watches over control's silence until the plane is gone.
-    pub fn keep_watch(self: &Arc<Self>, runtime: &tokio::runtime::Handle) {
-        let plane = Arc::downgrade(self);
-        runtime.spawn(async move {
-            while let Some(plane) = plane.upgrade() {
-                plane.watch(Instant::now());
-                drop(plane);
-                tokio::time::sleep(SILENCE / 8).await;
-            }
-        });
-    }
-
     fn of<T>(&self, service: &ServiceName, ask: impl FnOnce(&Service) -> T) -> Option<T> {
         self.world().service(service).map(|service| ask(service))
     }

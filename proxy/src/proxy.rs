@@ -52,6 +52,10 @@ impl std::fmt::Debug for Proxy {
 /// How often certificates are looked at, and control's silence.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a configuration waits for the first resolution of its names and the first check of its
+/// endpoints before it comes into force.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Proxy {
     /// Returns when every listener accepts.
     pub fn start(config: Arc<Config>, options: &Options) -> Result<Self, ProxyError> {
@@ -60,6 +64,7 @@ impl Proxy {
         let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));
         let log = AccessLog::start(&config.access_log)?;
         let world = World::build(config.clone(), None, &environment)?;
+        world.settle(PATIENCE);
         let plane = Arc::new(Plane::new(world));
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
@@ -75,6 +80,7 @@ impl Proxy {
         let listeners = self.ingress.prepare(&config.listeners)?;
         let before = self.plane.world_full();
         let world = World::build(config.clone(), Some(&before), &self.environment)?;
+        world.settle(PATIENCE);
         self.plane.install(world);
         self.ingress.commit(listeners);
         if before.config.access_log != config.access_log {

@@ -12,6 +12,7 @@ use serin_config::model::Config;
 use serin_core::ids::{RouteName, ServiceName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub struct World {
@@ -77,11 +78,14 @@ impl World {
         self.services.get(name)
     }
 
-    /// Until the name of every endpoint was resolved once, so that the first requests find
-    /// somebody. The caller limits its patience.
-    pub async fn settled(&self) {
-        for version in self.services().flat_map(|service| service.versions()) {
-            version.settled().await;
+    /// Waits until every endpoint's name was resolved once and its health looked at once, so that
+    /// the first requests of a configuration find somebody; at most for `patience`. Blocks: not for
+    /// a thread that serves requests.
+    pub fn settle(&self, patience: Duration) {
+        let began = Instant::now();
+        let versions = || self.services().flat_map(|service| service.versions());
+        while !versions().all(|version| version.is_settled()) && began.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 

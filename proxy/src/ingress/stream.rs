@@ -99,6 +99,8 @@ impl ClientStream {
         self.mode = Mode::Request(body);
         self.pace = BodyPace::begin(&self.visit.listener.limits);
         self.moved = Instant::now();
+        // Its first attempt has the number that the last request's had.
+        self.attempt = (0, self.moved);
     }
 
     /// Whether all of the last request was read, so that what follows is the next.

@@ -1,7 +1,7 @@
 //! Which endpoint gets this attempt, and over which connection.
 
 use super::fail;
-use super::life::{Attempt, Life, Upgrade};
+use super::life::{Attempt, Life, Upgrade, status_of};
 use crate::clock;
 use crate::thread::random;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 const TUNNELS: u64 = 0x7455_4e4e_454c_5321;
 
 pub(super) fn next_peer(session: &mut Session, life: &mut Life) -> Result<Box<HttpPeer>> {
+    let mut failure = Failure::NoEndpoint;
     // A stand-in may follow a version of which nobody is ready, and none follows a stand-in.
     for _ in 0..2 {
         let Some(on) = life.next.clone() else { break };
@@ -26,11 +27,16 @@ pub(super) fn next_peer(session: &mut Session, life: &mut Life) -> Result<Box<Ht
                 life.attempt = Some(Attempt::new(on, lease));
                 return Ok(prepared(peer, life));
             }
-            Err(_) if fail::nobody_ready(session, life, &on) => {}
-            Err(_) => break,
+            Err(why) => {
+                failure = why.failure();
+                if !fail::nobody_ready(session, life, &on, failure) {
+                    break;
+                }
+            }
         }
     }
-    Error::e_explain(ErrorType::HTTPStatus(503), Failure::NoEndpoint.as_str())
+    let (status, what) = status_of(failure);
+    Error::e_explain(ErrorType::HTTPStatus(status), what)
 }
 
 fn prepared(mut peer: Box<HttpPeer>, life: &Life) -> Box<HttpPeer> {

@@ -32,13 +32,18 @@ pub(super) fn not_connected(
 }
 
 /// Nobody of the version is ready. Says whether another version stands in.
-pub(super) fn nobody_ready(session: &Session, life: &mut Life, on: &Arc<VersionRuntime>) -> bool {
-    let ending = Ending::Failed(Failure::NoEndpoint);
+pub(super) fn nobody_ready(
+    session: &Session,
+    life: &mut Life,
+    on: &Arc<VersionRuntime>,
+    failure: Failure,
+) -> bool {
+    let ending = Ending::Failed(failure);
     let attempted = attempted(session, life, ending);
     let now = Instant::now();
     let (Some(exchange), Some(service)) = (&mut life.exchange, &life.service) else { return false };
     exchange.attempt_ended(on, ending, &life.asked.request_id, now);
-    life.verdict = Some(Reply::failure(Failure::NoEndpoint));
+    life.verdict = Some(Reply::failure(failure));
     let stand_in = service.stand_in(exchange, &attempted);
     life.stand_in |= stand_in.is_some();
     let found = stand_in.is_some();

@@ -166,7 +166,10 @@ impl Service {
         {
             return None;
         }
-        let nobody = attempted.ending == Ending::Failed(Failure::NoEndpoint);
+        // A name without addresses has nobody either.
+        let nobody = attempted.ending == Ending::Failed(Failure::NoEndpoint)
+            || (attempted.ending == Ending::Failed(Failure::Connect)
+                && exchange.version().group().members().is_empty());
         let failover = nobody && self.config.failover == model::Failover::Stable;
         let rescues = prepared.split().rollout.as_ref().is_some_and(|rollout| rollout.rescue);
         let repeatable = attempted.replayable && (attempted.idempotent || !attempted.sent);

@@ -18,6 +18,8 @@ pub struct Endpoint {
     pub(super) in_flight: AtomicU32,
     /// By health checks; always true without them.
     pub(super) healthy: AtomicBool,
+    /// A health check has had a look.
+    observed: AtomicBool,
     /// Failed attempts since the last good one.
     pub(super) failures: AtomicU32,
     /// Milliseconds; 0 when it was never ejected.
@@ -39,6 +41,7 @@ impl Endpoint {
             peer,
             in_flight: AtomicU32::new(0),
             healthy: AtomicBool::new(healthy),
+            observed: AtomicBool::new(false),
             failures: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             joined: AtomicU64::new(0),
@@ -58,6 +61,10 @@ impl Endpoint {
         self.in_flight.load(Relaxed)
     }
 
+    pub fn is_observed(&self) -> bool {
+        self.observed.load(Relaxed)
+    }
+
     /// What its health check found. One that comes back joins anew, and starts slowly.
     pub(super) fn set_healthy(&self, healthy: bool, now: Mono) {
         let was = self.healthy.swap(healthy, Relaxed);
@@ -65,6 +72,7 @@ impl Endpoint {
             self.failures.store(0, Relaxed);
             self.join(now);
         }
+        self.observed.store(true, Relaxed);
     }
 
     /// It begins to take traffic now, slowly.
@@ -76,6 +84,7 @@ impl Endpoint {
     /// there are left to it.
     pub(super) fn take_over(&self, known: &Self, checked: bool) {
         self.healthy.store(known.healthy.load(Relaxed) || !checked, Relaxed);
+        self.observed.store(known.observed.load(Relaxed), Relaxed);
         self.failures.store(known.failures.load(Relaxed), Relaxed);
         self.ejected_until.store(known.ejected_until.load(Relaxed), Relaxed);
         self.joined.store(known.joined.load(Relaxed), Relaxed);

@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::outlier::{self, Mark};
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
-use serin_core::outcome::Ending;
+use serin_core::outcome::{Ending, Failure};
 use serin_core::time::Mono;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,16 @@ pub enum Unavailable {
     AllBusy,
     /// No name of the version has ever been resolved.
     Unresolved,
+}
+
+impl Unavailable {
+    /// As what the attempt counts.
+    pub fn failure(self) -> Failure {
+        match self {
+            Self::NoneReady | Self::AllBusy => Failure::NoEndpoint,
+            Self::Unresolved => Failure::Connect,
+        }
+    }
 }
 
 /// How a version shares its requests among its endpoints.
@@ -39,7 +49,7 @@ pub struct Group {
     pub(super) policy: Policy,
     members: ArcSwap<Vec<Arc<Endpoint>>>,
     /// Configured endpoints that have no address yet.
-    pub(super) unresolved: AtomicUsize,
+    unresolved: AtomicUsize,
     pub(super) cursor: AtomicUsize,
     ejecting: Mutex<()>,
     ejections: AtomicU64,
@@ -64,6 +74,10 @@ impl Group {
     pub(super) fn replace(&self, members: Vec<Arc<Endpoint>>, unresolved: usize) {
         self.members.store(Arc::new(members));
         self.unresolved.store(unresolved, Relaxed);
+    }
+
+    pub(super) fn is_resolved(&self) -> bool {
+        self.unresolved.load(Relaxed) == 0
     }
 
     /// How many are ready, of how many.

@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What every version needs to come to life, the same for all of them.
@@ -66,8 +65,6 @@ pub(super) struct Keeper {
     upstreams: Upstreams,
     sources: Mutex<Vec<Source>>,
     resolutions: Mutex<Vec<Task>>,
-    /// Configured names that were never resolved.
-    pending: watch::Sender<usize>,
     resolve_failures: AtomicU64,
 }
 
@@ -122,7 +119,6 @@ impl Keeper {
             upstreams: upstreams.clone(),
             sources: Mutex::new(configured.iter().map(source).collect()),
             resolutions: Mutex::default(),
-            pending: watch::Sender::new(configured.len()),
             resolve_failures: AtomicU64::new(0),
         });
         for (index, endpoint) in configured.iter().enumerate() {
@@ -150,11 +146,10 @@ impl Keeper {
         });
     }
 
-    /// Until every name was resolved once.
-    pub(super) async fn settled(&self) {
-        let mut pending = self.pending.subscribe();
-        // The sender lives as long as `self`.
-        let _ = pending.wait_for(|pending| *pending == 0).await;
+    /// Whether every name was resolved once, and every endpoint looked at once.
+    pub(super) fn is_settled(&self) -> bool {
+        self.group.is_resolved()
+            && (self.health_check.is_none() || self.group.members().iter().all(|m| m.is_observed()))
     }
 
     /// Puts the addresses of one configured endpoint in force.
@@ -177,7 +172,6 @@ impl Keeper {
         let members = members.map(|member| Arc::clone(&member.endpoint)).collect();
         let unresolved = sources.iter().filter(|source| !source.resolved).count();
         self.group.replace(members, unresolved);
-        self.pending.send_replace(unresolved);
     }
 
     fn member(

@@ -124,9 +124,9 @@ impl VersionRuntime {
         self.keeper.resolve_failures()
     }
 
-    /// Until every name was resolved once. The caller limits its patience.
-    pub async fn settled(&self) {
-        self.keeper.settled().await;
+    /// Whether every name was resolved once, and every endpoint's health looked at once.
+    pub fn is_settled(&self) -> bool {
+        self.keeper.is_settled()
     }
 
     /// Ends the tasks of a version whose place another has taken, unless both share them.

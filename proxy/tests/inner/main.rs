@@ -6,6 +6,7 @@
 
 mod assign;
 mod brakes;
+mod forwarding;
 mod health;
 mod meter;
 mod metrics;

@@ -47,8 +47,8 @@ fn set(of: &[&str]) -> BTreeSet<String> {
 async fn addresses_come_and_go_and_those_that_stay_keep_what_is_known_of_them() {
     let answer = Answer::default();
     say(&answer, Some(&["10.0.0.1", "10.0.0.2"]));
-    let (world, version) = named(&answer);
-    world.settled().await;
+    let (_world, version) = named(&answer);
+    eventually(|| version.is_settled()).await;
     assert_eq!(addresses(&version), set(&["10.0.0.1:80", "10.0.0.2:80"]));
     let stays = Arc::clone(&version.group().members()[0]);
     say(&answer, Some(&["10.0.0.3", "10.0.0.1", "10.0.0.1"]));
@@ -60,8 +60,8 @@ async fn addresses_come_and_go_and_those_that_stay_keep_what_is_known_of_them() 
 async fn a_failure_keeps_the_last_addresses_and_is_counted() {
     let answer = Answer::default();
     say(&answer, Some(&["10.0.0.1"]));
-    let (world, version) = named(&answer);
-    world.settled().await;
+    let (_world, version) = named(&answer);
+    eventually(|| version.is_settled()).await;
     say(&answer, None);
     eventually(|| version.resolve_failures() > 2).await;
     assert_eq!(addresses(&version), set(&["10.0.0.1:80"]));
@@ -82,8 +82,8 @@ async fn a_name_that_never_resolved_has_nobody_and_says_why() {
 async fn ipv4_is_taken_where_a_name_has_both() {
     let answer = Answer::default();
     say(&answer, Some(&["::1", "127.0.0.1"]));
-    let (world, version) = named(&answer);
-    world.settled().await;
+    let (_world, version) = named(&answer);
+    eventually(|| version.is_settled()).await;
     assert_eq!(addresses(&version), set(&["127.0.0.1:80"]));
     say(&answer, Some(&["::1"]));
     eventually(|| addresses(&version) == set(&["[::1]:80"])).await;
