@@ -2,7 +2,7 @@
 //!
 //! Every request passes `admit` first (host, rate, token, role, origin, media type, size), so a
 //! resource only ever sees a caller who may do what it does. Resources translate: JSON in, one
-//! call to the [`Handle`](crate::Handle), JSON out. They decide nothing and hold no state; what
+//! call to the [`Handle`], JSON out. They decide nothing and hold no state; what
 //! was refused, and why, comes from control in its own words.
 //!
 //! Nothing here reads a secret except `auth`, which keeps hashes.

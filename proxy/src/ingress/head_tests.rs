@@ -6,17 +6,17 @@ fn verdict(bytes: &[u8]) -> Verdict {
 }
 
 fn refused(bytes: impl AsRef<[u8]>) -> Refusal {
-    match verdict(bytes.as_ref()) {
-        Verdict::Refused(refusal) => refusal,
-        other => panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes.as_ref())),
-    }
+    let verdict = verdict(bytes.as_ref());
+    let shown = format!("{verdict:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()));
+    let Verdict::Refused(refusal) = verdict else { panic!("{shown}") };
+    refusal
 }
 
 fn whole(bytes: impl AsRef<[u8]>) -> Head {
-    match verdict(bytes.as_ref()) {
-        Verdict::Whole(head) => head,
-        other => panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes.as_ref())),
-    }
+    let verdict = verdict(bytes.as_ref());
+    let shown = format!("{verdict:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()));
+    let Verdict::Whole(head) = verdict else { panic!("{shown}") };
+    head
 }
 
 fn with(fields: &str) -> String {

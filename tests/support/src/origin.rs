@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What a request looked like to the origin. At most [`MOST_SEEN`] are kept.
+/// What a request looked like to the origin. The first ten thousand are kept.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
@@ -140,7 +140,7 @@ impl Origin {
         self.state.in_flight.load(SeqCst)
     }
 
-    /// The requests themselves, the first [`MOST_SEEN`] of them.
+    /// The requests themselves, the first ten thousand of them.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.state.seen).clone()
     }
