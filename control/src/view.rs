@@ -2,7 +2,8 @@
 //!
 //! These types are written to JSON as they stand (camelCase, basis points, seconds, RFC 3339), so
 //! the API, the page, the command line and the tests read one and the same thing. They are made
-//! anew at each tick and never changed after that.
+//! anew at each tick and never changed after that. A field that joins has a default, so that the
+//! command line can read an older instance.
 
 use serde::{Deserialize, Serialize};
 use serin_core::time::Wall;
@@ -38,6 +39,7 @@ pub struct Health {
     /// Notifications given up or thrown away since the start.
     pub notifications_lost: u64,
     /// Records that a failing journal made Serin throw away.
+    #[serde(default)]
     pub records_lost: u64,
 }
 
@@ -96,6 +98,7 @@ pub struct VersionView {
     pub requests: u64,
     pub bad: u64,
     /// Client aborts and forced cohorts: counted, never judged.
+    #[serde(default)]
     pub excluded: u64,
     pub in_flight: u64,
     /// Over the last minute.

@@ -32,7 +32,7 @@ pub(crate) fn service(rollout: Value) -> Value {
     let version = |name: &str, role: &str| {
         json!({
             "name": name, "release": "r", "role": role, "ready": 2, "endpoints": 2, "requests": 9,
-            "bad": 0, "inFlight": 0, "lastMinute": figures(60, 0), "tripped": false,
+            "bad": 0, "excluded": 0, "inFlight": 0, "lastMinute": figures(60, 0), "tripped": false,
             "quarantined": null,
         })
     };
@@ -58,7 +58,7 @@ pub(crate) fn snapshot(rollout: Value) -> Value {
         "config": {
             "generation": 1, "hash": "cafe", "loadedAt": "2026-11-21T01:00:00.000Z", "failed": null,
         },
-        "health": { "journal": null, "notificationsLost": 0 },
+        "health": { "journal": null, "notificationsLost": 0, "recordsLost": 0 },
     })
 }
 

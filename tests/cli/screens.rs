@@ -46,14 +46,12 @@ fn json_is_what_the_server_said() {
     let all = snapshot(rollout("running", None));
     let said: Value = serde_json::from_str(&shown(&["status", "-o", "json"], all.clone())).unwrap();
     assert_eq!(said, all);
-    let one = service(rollout("running", None));
     let dora = json!({
         "days": 30.0, "deployments": 2, "deploymentsPerDay": 0.07, "leadTimeSeconds": 3725.0,
         "changeFailureRatio": 0.5, "timeToRestoreSeconds": null,
     });
     let said: Value = serde_json::from_str(&shown(&["dora", "-o", "json"], dora.clone())).unwrap();
     assert_eq!(said, dora);
-    drop(one);
 }
 
 #[test]
@@ -104,4 +102,16 @@ fn dora_reads_as_four_lines() {
                   change failure rate  50%\n\
                   time to restore      unknown\n";
     assert_eq!(shown(&["dora"], dora), wanted);
+}
+
+#[test]
+fn a_report_is_found_by_the_services_name_too() {
+    let none = json!({ "type": "urn:serin:problem:not-found", "status": 404, "detail": "none" });
+    let record = json!({ "id": "checkout-3" });
+    let answers = [(404, none.clone()), (200, service(rollout("rolledBack", None))), (200, record)];
+    let (output, sent) = serin(&["report", "checkout", "-o", "json"], &answers);
+    assert_eq!(stdout(&output), "{\n  \"id\": \"checkout-3\"\n}\n");
+    assert!(sent.contains("GET /v1/rollouts/checkout-3 HTTP/1.1"), "{sent}");
+    let (output, _) = serin(&["report", "checkout-9"], &[(404, none)]);
+    assert_eq!(output.status.code(), Some(1));
 }
