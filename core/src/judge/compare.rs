@@ -74,9 +74,22 @@ pub(super) fn expected_factors<const K: usize>(
     })
 }
 
+/// An alternative with its logarithm, which is needed all the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ratio {
+    ratio: f64,
+    ln: f64,
+}
+
+impl Ratio {
+    pub(super) fn new(ratio: f64) -> Self {
+        Self { ratio, ln: ratio.ln() }
+    }
+}
+
 /// For margin 1, where the distribution is the plain hypergeometric: exceedances of a median are
 /// half of everything, and counting the candidate's requests as the trials is then much sharper.
-pub(super) fn even_factors<const K: usize>(batch: Batch, ratios: &[f64; K]) -> [f64; K] {
+pub(super) fn even_factors<const K: usize>(batch: Batch, ratios: &[Ratio; K]) -> [f64; K] {
     let (bad, k) = (batch.bad() as f64, batch.candidate.bad as f64);
     let (of_c, of_b) = (batch.candidate.of as f64, batch.stable.of as f64);
     let all = of_c + of_b;
@@ -84,8 +97,7 @@ pub(super) fn even_factors<const K: usize>(batch: Batch, ratios: &[f64; K]) -> [
         return [0.0; K];
     }
     let fewest = bad.min(of_c).min(of_b).min(all - bad);
-    ratios.map(|ratio| {
-        let ln = ratio.ln();
+    ratios.map(|Ratio { ratio, ln }| {
         let power = if fewest == bad || fewest == of_c {
             fewest * (of_c * bad / all / fewest * (ratio - 1.0)).ln_1p()
         } else if fewest == of_b {
@@ -164,7 +176,7 @@ mod tests {
             for bad in 1..of_c + of_b {
                 let means = [
                     mean(of_c, of_b, bad, 1.5, |b| factors(b, 1.5, &RATIOS)),
-                    mean(of_c, of_b, bad, 1.0, |b| even_factors(b, &RATIOS)),
+                    mean(of_c, of_b, bad, 1.0, |b| even_factors(b, &RATIOS.map(Ratio::new))),
                 ];
                 for mean in means.as_flattened() {
                     assert!(*mean <= 1.0 + 1e-9, "{mean} for {bad} of {of_c} and {of_b}");
@@ -205,7 +217,7 @@ mod tests {
             for factor in factors(lonely, 1.5, &RATIOS) {
                 assert!(factor.abs() < 1e-9, "{lonely:?}: {factor}");
             }
-            assert_eq!(even_factors(lonely, &RATIOS), [0.0; 4]);
+            assert_eq!(even_factors(lonely, &RATIOS.map(Ratio::new)), [0.0; 4]);
         }
     }
 }

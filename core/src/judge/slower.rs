@@ -8,7 +8,7 @@
 
 use super::bets::Bets;
 use super::coarse::Coarse;
-use super::compare::{Batch, even_factors};
+use super::compare::{Batch, Ratio, even_factors};
 use super::errors::{decode_batch, encode_batch};
 use crate::measure::{Part, Tails, VersionLatencies};
 use crate::stored::{Reader, StoredError, Writer};
@@ -85,8 +85,12 @@ impl SlownessTest {
     ) {
         self.candidate.observe(&candidate.latencies.judged);
         self.stable.observe(&stable.latencies.judged);
+        let ratios = RATIOS.map(Ratio::new);
         for level in &mut self.levels {
-            level.look(self.tolerance, candidate, stable, warm);
+            let batch = level.look(self.tolerance, candidate, stable, warm);
+            if let Some(batch) = batch.filter(|b| b.candidate.bad + b.stable.bad > 0) {
+                level.bets.play(even_factors(batch, &ratios));
+            }
         }
         let turned = *self.turned.get_or_insert(at);
         let unlimited = self.levels.iter().any(|level| level.limit.is_none());
@@ -179,22 +183,26 @@ impl SlownessTest {
 }
 
 impl Level {
-    fn look(&mut self, tolerance: f64, candidate: &Answers<'_>, stable: &Answers<'_>, warm: bool) {
+    fn look(
+        &mut self,
+        tolerance: f64,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
+        warm: bool,
+    ) -> Option<Batch> {
         let now = self.counts(tolerance, candidate, stable);
         let before = std::mem::replace(&mut self.read, now);
-        let (Some(now), Some(before), true) = (now, before, warm) else { return };
+        let (Some(now), Some(before), true) = (now, before, warm) else { return None };
         self.pending = self.pending.plus(Batch {
             candidate: whole(now.candidate.since(before.candidate)),
             stable: whole(now.stable.since(before.stable)),
         });
         if self.pending.candidate.of == 0 || self.pending.stable.of == 0 {
-            return;
+            return None;
         }
         let batch = std::mem::take(&mut self.pending);
         self.seen = self.seen.plus(batch);
-        if batch.candidate.bad + batch.stable.bad > 0 {
-            self.bets.play(even_factors(batch, &RATIOS));
-        }
+        Some(batch)
     }
 
     /// What has passed its limit or is known to stay within it.

@@ -199,8 +199,9 @@ impl Judge {
         self.weigh_against_limits(candidate, stable, warm, at);
         if let Some(objective) = &self.objectives.latency {
             let (judged, rest) = (&candidate.answered, &candidate.latencies.rest);
-            let bad = judged.above(objective.under) + rest.above(objective.under);
-            let now = Part { bad, of: judged.total() + rest.total() };
+            let rest = rest.above_of(objective.under);
+            let bad = judged.above(objective.under) + rest.0;
+            let now = Part { bad, of: judged.total() + rest.1 };
             let gained = self.read.slow.map_or(Part::default(), |read| now.gained(read));
             self.read.slow = Some(now);
             if warm {

@@ -77,6 +77,13 @@ impl Histogram {
         self.counts[first_above(limit)..].iter().sum()
     }
 
+    /// How many were recorded above `limit`, and how many at all, in one pass.
+    pub fn above_of(&self, limit: Duration) -> (u64, u64) {
+        let (below, above) = self.counts.split_at(first_above(limit));
+        let above = above.iter().sum::<u64>();
+        (above, above + below.iter().sum::<u64>())
+    }
+
     /// The same for many limits: everything is added up once.
     pub fn tails(&self) -> Tails {
         let (mut tails, mut sum) = (vec![0; BUCKETS + 1], 0);

@@ -279,10 +279,8 @@ fn own(judged: Tally, rest: Tally) -> Part {
 }
 
 fn slower(latencies: &VersionLatencies, under: Duration) -> Part {
-    Part {
-        bad: latencies.judged.above(under) + latencies.rest.above(under),
-        of: latencies.judged.total() + latencies.rest.total(),
-    }
+    let (judged, rest) = (latencies.judged.above_of(under), latencies.rest.above_of(under));
+    Part { bad: judged.0 + rest.0, of: judged.1 + rest.1 }
 }
 
 fn burn_of(

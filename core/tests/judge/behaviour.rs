@@ -214,6 +214,21 @@ fn two_errors_against_none_are_no_verdict() {
 }
 
 #[test]
+fn a_candidate_that_keeps_its_objective_is_not_sent_back_for_being_second_best() {
+    let mut objectives = Objectives::default();
+    objectives.availability.objective = 0.99;
+    let mut world = World::new(&plan(0.001), &objectives, 0.1);
+    let mut rng = Rng::new(5);
+    for _ in 0..600 {
+        world.serve(&mut rng, 1_000, 0.0001, 0.003);
+        world.pass(S);
+    }
+    let errors = world.evidence().errors.unwrap();
+    assert!(errors.value >= errors.needed && errors.floor < errors.needed, "{errors:?}");
+    assert!(!errors.worse);
+}
+
+#[test]
 fn a_burn_rule_needs_both_windows_and_proof() {
     let (mut world, mut rng) = world(&plan(0.001), 0.1);
     world.look_at_objectives();
