@@ -8,8 +8,8 @@ use serin_core::assign::{Slots, Splitter};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::split::Split;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What of a service outlives its configuration.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Shared {
     /// Each thread's place in the split; it goes on from one split to the next.
     splitters: Box<[Alone<AtomicU64>]>,
     retry_budget: RetryBudget,
+    /// Of the last rollout; one that rests for a while goes on with it.
+    harm: Mutex<Option<Arc<Harm>>>,
 }
 
 /// On a cache line of its own.
@@ -33,10 +35,11 @@ impl Shared {
         let phase = || Splitter::new(crate::thread::random()).to_bits();
         let splitters = (0..threads.max(1)).map(|_| Alone(AtomicU64::new(phase())));
         Self {
-            publication: ArcSwap::from_pointee(Publication::new(split, None, threads)),
+            publication: ArcSwap::from_pointee(Publication::new(split, &mut None, threads)),
             epoch: AtomicU64::new(0),
             splitters: splitters.collect(),
             retry_budget: RetryBudget::default(),
+            harm: Mutex::default(),
         }
     }
 
@@ -56,9 +59,8 @@ impl Shared {
             return false;
         }
         self.epoch.fetch_max(epoch, Relaxed);
-        let before = self.publication();
-        let harm = before.harm.as_ref();
-        let publication = Publication::new(split, harm, self.splitters.len());
+        let mut harm = self.harm.lock().unwrap_or_else(PoisonError::into_inner);
+        let publication = Publication::new(split, &mut harm, self.splitters.len());
         self.publication.store(Arc::new(publication));
         true
     }
@@ -96,15 +98,17 @@ struct Trip {
 }
 
 impl Publication {
-    fn new(split: Arc<Split>, before: Option<&Arc<Harm>>, threads: usize) -> Self {
+    fn new(split: Arc<Split>, last: &mut Option<Arc<Harm>>, threads: usize) -> Self {
         let harm = split.rollout.as_ref().map(|rollout| {
-            match before.filter(|harm| harm.epoch == rollout.epoch) {
+            let harm = match last.as_ref().filter(|harm| harm.epoch == rollout.epoch) {
                 Some(harm) => {
                     harm.lower(rollout.harm_left);
                     Arc::clone(harm)
                 }
                 None => Arc::new(Harm::new(rollout.epoch, rollout.harm_left)),
-            }
+            };
+            *last = Some(Arc::clone(&harm));
+            harm
         });
         Self {
             tripwire: split.rollout.as_ref().and_then(|rollout| rollout.tripwire),

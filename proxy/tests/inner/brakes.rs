@@ -134,6 +134,10 @@ fn a_later_split_of_the_epoch_only_takes_away_and_a_new_epoch_begins_anew() {
         assert_eq!(one(&service, 0, BAD), Because::Split);
     }
     assert_eq!(one(&service, 0, BAD), Because::Harm);
+    let at_rest = serin_core::split::Split::at_rest(service.name.clone(), version_name("v1"));
+    plane.publish(Arc::new(at_rest));
+    plane.publish(capped(1, Some(100), None));
+    assert_eq!(one(&service, 0, BAD), Because::Harm, "a rest forgives nothing");
     plane.publish(capped(2, Some(2), None));
     assert_eq!(plane.counts(&service.name).unwrap().failed_requests, 0);
     let held = begin(&service, 0, 1).0;
