@@ -150,6 +150,12 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// One fault of a file as a whole, found by whoever tried to use what it says.
+    pub fn of_file(path: &std::path::Path, message: String) -> Self {
+        let fault = Fault::of_file(path.display().to_string(), message, None);
+        Self { faults: vec![fault], more: 0, files: vec![path.to_owned()] }
+    }
+
     pub fn errors(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().filter(|fault| fault.severity == Severity::Error)
     }

@@ -13,8 +13,8 @@ use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
@@ -26,13 +26,14 @@ pub(crate) const LIVE_EVENTS: usize = 1024;
 /// What notifications under way get when Serin stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Control while it runs. Dropping it stops it; [`Control::shutdown`] says so.
+/// Control while it runs. Dropping it stops it.
 #[derive(Debug)]
 pub struct Control {
     handle: Handle,
     inbox: SyncSender<Message>,
-    controller: Option<JoinHandle<()>>,
+    controller: Mutex<Option<JoinHandle<()>>>,
     runtime: Option<Runtime>,
+    io: tokio::runtime::Handle,
     _lock: Option<Lock>,
 }
 
@@ -103,7 +104,7 @@ impl Control {
             events,
             Arc::clone(desk.shared()),
             Arc::clone(&tallies),
-            Some((inbox.clone(), runtime.handle().clone())),
+            Some(inbox.clone()),
         ));
         let outlet = Outside::new(&config, &tallies, runtime.handle(), &inbox);
         let inner = Arc::clone(&handle.inner);
@@ -113,26 +114,34 @@ impl Control {
             .name("serin-controller".to_owned())
             .spawn(move || controller::run(engine, &messages, clock))
             .map_err(StartError::Thread)?;
-        let (controller, runtime) = (Some(controller), Some(runtime));
-        Ok(Self { handle, inbox, controller, runtime, _lock: lock })
+        let io = runtime.handle().clone();
+        let (controller, runtime) = (Mutex::new(Some(controller)), Some(runtime));
+        Ok(Self { handle, inbox, controller, runtime, io, _lock: lock })
     }
 
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Persists what is only persisted now and then, and stops. The weights stay as they are.
-    pub fn shutdown(self) {}
+    /// Control's own runtime: for what serves control, never for requests of clients.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.io
+    }
+
+    /// Persists what is only persisted now and then, and stops deciding. The weights stay as they
+    /// are. Once is enough; blocks until it is done.
+    pub fn stop(&self) {
+        let _ = self.inbox.send(Message::Stop);
+        let controller = self.controller.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if controller.is_some_and(|controller| controller.join().is_err()) {
+            tracing::error!("the controller had died; weights were frozen by the data plane");
+        }
+    }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let _ = self.inbox.send(Message::Stop);
-        if let Some(controller) = self.controller.take()
-            && controller.join().is_err()
-        {
-            tracing::error!("the controller had died; weights were frozen by the data plane");
-        }
+        self.stop();
         if let Some(runtime) = self.runtime.take() {
             // Joining from within another runtime's thread would be an error.
             std::thread::scope(|scope| {

@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     memory: Shared,
     plane: Arc<dyn DataPlane>,
     /// `None` without a controller thread.
-    door: Option<(SyncSender<Message>, tokio::runtime::Handle)>,
+    door: Option<SyncSender<Message>>,
 }
 
 impl std::fmt::Debug for Inner {
@@ -53,7 +53,7 @@ impl Inner {
         events: broadcast::Sender<Event>,
         memory: Shared,
         tallies: Arc<Tallies>,
-        door: Option<(SyncSender<Message>, tokio::runtime::Handle)>,
+        door: Option<SyncSender<Message>>,
     ) -> Self {
         let empty = Snapshot {
             generation: 0,
@@ -89,7 +89,7 @@ impl Inner {
     }
 
     fn send(&self, message: Message) -> Result<(), Refusal> {
-        let (inbox, _) = self.door.as_ref().ok_or(Refusal::Stopped)?;
+        let inbox = self.door.as_ref().ok_or(Refusal::Stopped)?;
         inbox.try_send(message).map_err(|e| match e {
             TrySendError::Full(_) => Refusal::Busy,
             TrySendError::Disconnected(_) => Refusal::Stopped,
@@ -110,11 +110,6 @@ impl Handle {
     /// The configuration in force.
     pub fn config(&self) -> Arc<Config> {
         self.inner.config.load_full()
-    }
-
-    /// Control's own runtime: for what serves control, never for requests of clients.
-    pub fn runtime(&self) -> Option<tokio::runtime::Handle> {
-        self.inner.door.as_ref().map(|(_, runtime)| runtime.clone())
     }
 
     // --- asking for something ---------------------------------------------------------------
@@ -156,6 +151,13 @@ impl Handle {
         let (done, answer) = oneshot::channel();
         self.inner.send(Message::Reconfigure { config, done })?;
         answer.await.unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// The same, for a thread that may block.
+    pub fn reconfigure_blocking(&self, config: Arc<Config>) -> Result<(), Refusal> {
+        let (done, answer) = oneshot::channel();
+        self.inner.send(Message::Reconfigure { config, done })?;
+        answer.blocking_recv().unwrap_or(Err(Refusal::Stopped))
     }
 
     /// A configuration that could not be loaded: seen in status, metric, event and notification.

@@ -1,7 +1,7 @@
 //! The data plane as one thing: started, changed, asked, and shut down.
 
 use crate::accesslog::AccessLog;
-use crate::ingress::{Ingress, IngressCollector, ListenError};
+use crate::ingress::{Ingress, IngressCollector, ListenError, Prepared};
 use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
@@ -59,6 +59,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl Proxy {
     /// Returns when every listener accepts.
     pub fn start(config: Arc<Config>, options: &Options) -> Result<Self, ProxyError> {
+        let nobody_steers = |_| Ok::<_, ProxyError>(());
+        Self::start_steered(config, options, nobody_steers).map(|(proxy, ())| proxy)
+    }
+
+    /// As [`Proxy::start`], and before the first connection is accepted whoever steers is given the
+    /// data plane: no request is served by a split that is not the one in force.
+    pub fn start_steered<T, E: From<ProxyError>>(
+        config: Arc<Config>,
+        options: &Options,
+        steer: impl FnOnce(Arc<dyn DataPlane>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let (proxy, listeners) = Self::build(config, options)?;
+        let steering = steer(proxy.data_plane())?;
+        proxy.ingress.commit(listeners);
+        Ok((proxy, steering))
+    }
+
+    fn build(config: Arc<Config>, options: &Options) -> Result<(Self, Prepared), ProxyError> {
         let threads = options.threads.map_or_else(cores, NonZeroU16::get);
         let background = background()?;
         let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));
@@ -68,10 +86,11 @@ impl Proxy {
         let plane = Arc::new(Plane::new(world));
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
-        ingress.commit(ingress.prepare(&config.listeners)?);
+        let listeners = ingress.prepare(&config.listeners)?;
         background.spawn(watch(ingress.clone(), plane.clone()));
         let background = Some(background);
-        Ok(Self { plane, ingress, log, environment, background, changing: Mutex::new(()) })
+        let changing = Mutex::new(());
+        Ok((Self { plane, ingress, log, environment, background, changing }, listeners))
     }
 
     /// Puts another configuration in force: whole, or not at all.

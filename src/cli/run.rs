@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::output;
+use crate::run::Run;
 use serin_config::{Options, render_all};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -33,8 +34,13 @@ pub(crate) fn run(args: &Args) -> Exit {
     if !loaded.warnings.is_empty() {
         output::note(&render_all(&loaded.warnings, output::style_of(&std::io::stderr())));
     }
-    let grace = Duration::from_secs(args.grace);
-    match crate::run::run(loaded.config, args.threads, grace) {
+    let run = Run {
+        path: args.config.clone(),
+        config: loaded.config,
+        threads: args.threads,
+        grace: Duration::from_secs(args.grace),
+    };
+    match crate::run::run(run) {
         Ok(()) => Exit::Done,
         Err(e) => {
             output::note(&format!("error: {e}"));

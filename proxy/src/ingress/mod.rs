@@ -32,7 +32,7 @@ pub use tls::TlsError;
 
 pub(crate) use authority::host as host_of;
 pub(crate) use authority::is_valid as is_valid_authority;
-pub(crate) use listeners::Ingress;
+pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
 pub(crate) use refusal::Refusal;
 pub(crate) use signals::{Signals, StreamFault};
