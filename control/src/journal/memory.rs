@@ -131,3 +131,84 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, bound: usize) {
     }
     queue.push_back(item);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventKind;
+    use crate::view::{HarmView, RolloutState, Timestamp};
+    use serin_core::ids::VersionName;
+    use serin_core::rollout::Identity;
+    use serin_core::time::Wall;
+
+    fn event(id: u64) -> Record {
+        Record::Event(Box::new(Event {
+            id,
+            at: Timestamp(Wall(1_000)),
+            kind: EventKind::Started,
+            service: Some("shop".to_owned()),
+            rollout: None,
+            severity: None,
+            message: format!("event {id}"),
+            actor: None,
+            weights: BTreeMap::new(),
+        }))
+    }
+
+    fn rollout(n: usize) -> Record {
+        Record::Rollout(Box::new(RolloutRecord {
+            id: format!("shop-{n}"),
+            service: "shop".to_owned(),
+            from: "v1".to_owned(),
+            to: "v2".to_owned(),
+            release: "v2".to_owned(),
+            state: RolloutState::Complete,
+            reason: String::new(),
+            start_reason: String::new(),
+            started_by: "test".to_owned(),
+            started_at: Timestamp::default(),
+            ended_at: None,
+            committed_at: None,
+            severity: None,
+            blamed: false,
+            harmed_at: None,
+            reached: 0,
+            harm: HarmView::default(),
+            timeline: Vec::new(),
+        }))
+    }
+
+    fn position() -> Record {
+        let version = VersionName::new("v1").unwrap();
+        let stable = Identity { version, release: "v1".to_owned() };
+        let position = Box::new(Shaped(Position::at_rest(stable)));
+        Record::Position { service: "shop".to_owned(), revision: 9, position }
+    }
+
+    #[test]
+    fn a_compacted_journal_adds_up_to_the_same_memory() {
+        let mut memory = Memory::default();
+        memory.apply(&position());
+        (1..=20).for_each(|id| memory.apply(&event(id)));
+        (1..=5).for_each(|n| memory.apply(&rollout(n)));
+        let mut again = Memory::default();
+        for line in memory.lines() {
+            let text = serde_json::to_string(&line).unwrap();
+            let line: Line = serde_json::from_str(&text).unwrap();
+            line.records.iter().for_each(|record| again.apply(record));
+        }
+        assert_eq!(again.positions, memory.positions);
+        assert_eq!((again.events, again.last_event), (memory.events, 20));
+        assert_eq!(again.rollouts, memory.rollouts);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_goes_first() {
+        let mut memory = Memory::default();
+        (1..=EVENTS as u64 + 5).for_each(|id| memory.apply(&event(id)));
+        (1..=ROLLOUTS + 5).for_each(|n| memory.apply(&rollout(n)));
+        assert_eq!((memory.events.len(), memory.events[0].id), (EVENTS, 6));
+        assert_eq!((memory.rollouts.len(), memory.rollouts[0].id.as_str()), (ROLLOUTS, "shop-6"));
+        assert_eq!(memory.events_after(EVENTS as u64 + 3).len(), 2);
+    }
+}

@@ -1,0 +1,118 @@
+//! What becomes of a candidate that fails, slows down, is well, or suffers with everybody.
+
+use crate::bench::{Bench, bar};
+use serin_testkit::Fault;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Long enough for anything to happen on a busy machine.
+const LONG: Duration = Duration::from_secs(120);
+const STEP: &str = "steps: [ { weight: 10%, hold: 10m }, { weight: 100%, hold: 10m } ]";
+
+/// Under load at 10%, after some healthy requests of the candidate.
+fn at_ten_percent(more: &str, healthy: u64) -> (Bench, crate::bench::Load) {
+    let bench = Bench::open(&format!("{STEP}{more}"));
+    let load = bench.load(1000);
+    bench.start();
+    let served = |b: &Bench| b.weight() == 1_000 && b.candidate.requests() >= healthy;
+    bench.until(LONG, served).expect("the candidate at 10%");
+    (bench, load)
+}
+
+#[test]
+fn a_candidate_that_turns_bad_is_at_zero_within_ten_failed_requests() {
+    let (bench, load) = at_ten_percent("", 100);
+    bench.candidate.break_all(Fault::Status(500));
+    let took = bench.until(LONG, |b| b.weight() == 0 && b.state() == "rolledBack");
+    let took = took.expect("a rollback");
+    std::thread::sleep(SECOND / 4);
+    let asked = bench.candidate.requests();
+    std::thread::sleep(SECOND / 2);
+    assert_eq!(bench.candidate.requests(), asked, "requests after the rollback");
+    let seen = load.finish();
+    let record = bench.handle().rollout("shop-1").expect("a record");
+    println!("clients: {seen:?}; harm {:?}; {}", record.harm, record.reason);
+    bar("weight 0 after the first failure", took, SECOND);
+    assert!(seen.failed >= 1 && seen.failed <= 10, "{seen:?}");
+    assert_eq!((seen.broken, record.harm.failed_requests), (0, seen.failed));
+    let why = bench.handle().why(&crate::bench::service()).expect("a reason");
+    assert!(why.verdict == "rollback" && !why.bad_requests.is_empty(), "{why:?}");
+}
+
+#[test]
+fn with_rescue_the_clients_of_a_dead_candidate_see_no_error() {
+    let (bench, load) = at_ten_percent(", rescue: true", 100);
+    bench.candidate.break_all(Fault::Status(500));
+    bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
+    let seen = load.finish();
+    let record = bench.handle().rollout("shop-1").expect("a record");
+    println!("clients: {seen:?}; harm {:?}", record.harm);
+    assert_eq!((seen.failed, seen.broken), (0, 0));
+    assert!(record.harm.failed_requests >= 1, "rescued requests count against the candidate");
+}
+
+#[test]
+fn the_harm_cap_is_never_passed() {
+    let (bench, load) = at_ten_percent(", harm: { failedRequests: 5 }", 20);
+    bench.candidate.break_all(Fault::Status(503));
+    bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
+    let seen = load.finish();
+    println!("clients: {seen:?}");
+    assert!(seen.failed <= 5, "{seen:?}");
+}
+
+#[test]
+fn one_failure_in_fifty_is_found() {
+    let (bench, load) = at_ten_percent("", 200);
+    bench.candidate.break_one_in(50, Fault::Status(500));
+    let took = bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
+    let seen = load.finish();
+    let record = bench.handle().rollout("shop-1").expect("a record");
+    println!("2% errors: {took:?}, {seen:?}, {}", record.reason);
+    assert_eq!(seen.broken, 0);
+}
+
+#[test]
+fn a_candidate_twice_as_slow_is_found() {
+    let (bench, load) = at_ten_percent(
+        ", guards: [ { name: slow, latency: { p95: \"> 20ms\" }, over: 30s, for: 0s, action: rollback } ]",
+        200,
+    );
+    bench.candidate.break_one_in(8, Fault::Delay(Duration::from_millis(300)));
+    let took = bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
+    let seen = load.finish();
+    let record = bench.handle().rollout("shop-1").expect("a record");
+    println!("p95 over its limit: {took:?}, {seen:?}, {}", record.reason);
+    assert_eq!((seen.failed, seen.broken), (0, 0));
+}
+
+#[test]
+fn an_outage_of_both_is_held_and_called_a_shared_cause() {
+    let (bench, load) = at_ten_percent("", 100);
+    bench.stable.break_one_in(2, Fault::Status(500));
+    bench.candidate.break_one_in(2, Fault::Status(500));
+    let said = |b: &Bench| b.rollout().is_some_and(|r| r.reason.contains("shared cause"));
+    let took = bench.until(LONG, said).expect("a shared cause");
+    let weight = bench.weight();
+    let seen = load.finish();
+    println!("shared cause said after {took:?} at weight {weight}: {seen:?}");
+    assert_eq!(weight, 1_000);
+}
+
+#[test]
+fn a_healthy_candidate_completes() {
+    let bench = Bench::open(
+        "steps: [ { weight: 10%, hold: 1s }, { weight: 50%, hold: 1s }, { weight: 100%, hold: 1s } ], evidence: { minRequests: 100 }, regression: { errors: 5 }",
+    );
+    let load = bench.load(1000);
+    bench.start();
+    let took = bench.until(LONG * 2, |b| b.state() == "complete");
+    let took = took.unwrap_or_else(|| panic!("not complete: {:?}", bench.rollout()));
+    let before = bench.stable.requests();
+    let candidate = bench.candidate.requests();
+    std::thread::sleep(SECOND / 2);
+    let seen = load.finish();
+    println!("complete after {took:?}: {seen:?}");
+    assert_eq!((seen.failed, seen.broken), (0, 0));
+    assert!(bench.candidate.requests() > candidate && bench.stable.requests() == before);
+}
