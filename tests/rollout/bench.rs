@@ -5,7 +5,6 @@ use serin_control::{
     RolloutView, StartRollout,
 };
 use serin_core::ids::ServiceName;
-use serin_core::weights::BasisPoints;
 use serin_proxy::{Options, Proxy, ProxyError};
 use serin_testkit::{ConfigText, Connection, Origin, ServiceText, eventually, temp_dir};
 use std::net::SocketAddr;
@@ -84,10 +83,6 @@ impl Bench {
             self.command(Command::Start(start)).is_ok()
         };
         eventually("the rollout starts", begin);
-    }
-
-    pub(crate) fn weight_by_hand(&self, points: u16) -> Result<Outcome, Refusal> {
-        self.command(Command::Weight(BasisPoints::new(points).expect("a weight")))
     }
 
     pub(crate) fn rollout(&self) -> Option<RolloutView> {

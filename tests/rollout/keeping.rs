@@ -38,6 +38,7 @@ fn a_hundred_rollbacks_under_load_lose_no_request_and_no_open_connection() {
         "100 rollbacks, slowest command {slowest:?}; {seen:?}; {open} upgraded connections open"
     );
     assert_eq!((seen.failed, seen.broken), (0, 0));
+    assert!(seen.good > 0);
 }
 
 /// A WebSocket's handshake, after which the origin echoes bytes.

@@ -12,7 +12,9 @@ const KILLS: u64 = 12;
 fn killed_at_any_moment_it_resumes_no_higher_than_it_had_said() {
     let (stable, candidate) = (Origin::start("v1"), Origin::start("v2"));
     let dir = temp_dir();
-    let steps = "steps: [ { weight: 100%, hold: 10m } ]";
+    // Nothing moves by itself: the only step waits for an approval that nobody gives.
+    let steps =
+        "steps: [ { weight: 100%, hold: 10m } ], gates: [ { before: \"100%\", approval: true } ]";
     let path = config(&stable, &candidate, steps).write_to(dir.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -24,6 +26,9 @@ fn killed_at_any_moment_it_resumes_no_higher_than_it_had_said() {
         let admin = serin.address("admin");
         let found = runtime.block_on(weight(admin));
         log.push((acknowledged, asked, found));
+        if kill == 0 {
+            eventually("the rollout starts", || runtime.block_on(started(admin)));
+        }
         assert!(
             found == acknowledged || found == asked,
             "kill {kill}: {acknowledged} acknowledged, {asked} asked, {found} found"
@@ -72,6 +77,14 @@ async fn weight(admin: SocketAddr) -> u64 {
     let answer = connection.get("/v1/services/shop").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["weights"]["v2"].as_u64().unwrap_or(0)
+}
+
+async fn started(admin: SocketAddr) -> bool {
+    let mut connection = Connection::http1(admin, &admin.to_string()).await;
+    let mut request = connection.request("POST", "/v1/services/shop/rollout", "{}");
+    let json = "application/json".parse().expect("a header");
+    request.headers_mut().insert("content-type", json);
+    connection.send(request).await.status == 201
 }
 
 async fn put(admin: SocketAddr, points: u64) -> bool {
