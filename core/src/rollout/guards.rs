@@ -55,7 +55,9 @@ fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Brea
         let reading = evidence.guards.iter().find(|reading| reading.name == guard.name);
         let Some(reading) = reading.filter(|r| r.missing.is_none()) else {
             // Nothing can be said: what stood keeps standing, and grows no older.
-            object_if_standing(turn, course, guard);
+            if !guard.lasting.is_zero() {
+                object_if_standing(turn, course, guard);
+            }
             continue;
         };
         let lasted = stand(turn, course, guard, reading);
@@ -77,10 +79,12 @@ fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Brea
                     warn(turn, &guard.name, why, Severity::P3);
                 }
             }
+            // Without `for` it is a matter of proof, not of time: a doubt, among the evidence.
+            (false, Action::Rollback | Action::Pause) if guard.lasting.is_zero() => {}
             (false, Action::Rollback | Action::Pause) => object_if_standing(turn, course, guard),
             (false, Action::Notify) => {}
         }
-        if lasted.is_none() {
+        if lasted.is_none() && guard.action == Action::Pause {
             course.acted.retain(|name| *name != guard.name);
         }
     }
@@ -138,6 +142,7 @@ fn blame(
         guard: guard.name.clone(),
         observed: reading.observed,
         threshold: reading.threshold,
+        breached: reading.breached,
         stable: reading.stable,
         samples: reading.samples.seen,
         lasted: lasted.unwrap_or_default(),
@@ -214,7 +219,8 @@ fn acted_name(rule: &BurnRule) -> String {
     format!("burn rule {}", rule.name)
 }
 
-/// Whether this breach is new: one that stays is told of once.
+/// Whether this breach is new: what flickers is told of once a stage, and a pause that was
+/// lifted comes again only after its breach has cleared.
 fn act_once(course: &mut Course, rule: &str) -> bool {
     let new = !course.acted.iter().any(|name| name == rule);
     if new {
@@ -250,9 +256,7 @@ pub(super) fn warn_of_low_budget(turn: &mut Turn<'_>, course: &mut Course) {
     const NAME: &str = "budget low";
     let below = turn.terms.objectives.budget.confirm_below;
     let Some(left) = turn.evidence.budget_left else { return };
-    if left >= below {
-        course.acted.retain(|name| name != NAME);
-    } else if act_once(course, NAME) {
+    if left < below && act_once(course, NAME) {
         turn.events.push(Event::BudgetLow { left });
     }
 }

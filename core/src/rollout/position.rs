@@ -65,7 +65,7 @@ pub struct Course {
     pub held: Duration,
     /// Guards that are breached now, and for how long.
     pub standing: Vec<Standing>,
-    /// Breaches that were reported or paused for already; one that clears is forgotten.
+    /// Breaches that were reported in this stage, or paused for and not cleared since.
     pub acted: Vec<String>,
     pub answers: Vec<GateAnswer>,
     /// A person asked to leave this stage without its remaining hold and evidence.

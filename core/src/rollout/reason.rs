@@ -41,6 +41,13 @@ pub enum Objection {
         lasted: Duration,
         acts_after: Duration,
     },
+    /// A guard without `for` reads beyond its limit, and chance could explain it.
+    GuardDoubtful {
+        guard: String,
+        observed: Option<Value>,
+        threshold: Value,
+        samples: u64,
+    },
     /// A burn rule that does not roll back because stable burns as well, or that paused.
     Burning {
         rule: String,
@@ -120,6 +127,8 @@ pub enum RollbackReason {
         guard: String,
         observed: Option<Value>,
         threshold: Value,
+        /// The latest window is beyond the threshold as well.
+        breached: bool,
         stable: Option<Value>,
         samples: u64,
         lasted: Duration,
@@ -231,13 +240,24 @@ impl fmt::Display for Objection {
             Self::ClockJumped { settles_in } => {
                 write!(f, "the clock jumped; it is believed again in {}", Span(*settles_in))
             }
-            Self::GuardStanding { guard, lasted, acts_after } => {
+            Self::GuardStanding { guard, lasted, acts_after } => match acts_after.is_zero() {
+                true => write!(f, "guard {guard} is breached"),
+                false => {
+                    write!(
+                        f,
+                        "guard {guard} is breached for {} of {}",
+                        Span(*lasted),
+                        Span(*acts_after)
+                    )
+                }
+            },
+            Self::GuardDoubtful { guard, observed, threshold, samples } => {
                 write!(
                     f,
-                    "guard {guard} is breached for {} of {}",
-                    Span(*lasted),
-                    Span(*acts_after)
-                )
+                    "guard {guard} reads {}",
+                    Against { observed: *observed, threshold: *threshold }
+                )?;
+                write!(f, ", which is not yet proven by {samples} samples")
             }
             Self::Burning { rule, rate, threshold } => {
                 write!(
@@ -337,6 +357,26 @@ impl fmt::Display for Value {
     }
 }
 
+/// `3.1% against a limit of 1%`.
+struct Against {
+    observed: Option<Value>,
+    threshold: Value,
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = match self.threshold {
+            // The observed value has said of what.
+            Value::Ratio(ratio) => Value::Share(ratio),
+            limit @ (Value::Share(_) | Value::Time(_)) => limit,
+        };
+        match self.observed {
+            Some(observed) => write!(f, "{observed} against a limit of {limit}"),
+            None => write!(f, "beyond {limit}"),
+        }
+    }
+}
+
 impl fmt::Display for MissingReading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -403,15 +443,24 @@ impl fmt::Display for RollbackReason {
 
 impl RollbackReason {
     fn guard(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Guard { guard, observed, threshold, stable, samples, lasted, shared_cause } =
-            self
+        let Self::Guard {
+            guard,
+            observed,
+            threshold,
+            breached,
+            stable,
+            samples,
+            lasted,
+            shared_cause,
+        } = self
         else {
             return Ok(());
         };
-        write!(f, "guard {guard}: ")?;
-        match observed {
-            Some(observed) => write!(f, "{observed} against a limit of {threshold}")?,
-            None => write!(f, "beyond {threshold}")?,
+        let against = Against { observed: *observed, threshold: *threshold };
+        match breached {
+            true => write!(f, "guard {guard}: {against}")?,
+            // Proof has no window: the latest one can look better than what was proven.
+            false => write!(f, "guard {guard}: proven beyond its limit, now {against}")?,
         }
         if let Some(stable) = stable {
             write!(f, ", stable {stable}")?;

@@ -2,7 +2,7 @@
 //! and what a person's promotion skips.
 
 use super::evidence::{Data, Evidence, Samples};
-use super::plan::{Gate, GateKind, Plan, Step, Strategy};
+use super::plan::{Action, Gate, GateKind, Guard, Plan, Step, Strategy};
 use super::position::{Answer, Course, GateRef, GateRefKind};
 use super::reason::Objection;
 use super::turn::Turn;
@@ -84,6 +84,7 @@ pub(super) fn samples(turn: &Turn<'_>, plan: &Plan) -> Samples {
 }
 
 pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
+    object_to_doubts(turn, plan);
     let samples = samples(turn, plan);
     if samples.seen < samples.needed {
         turn.object(Objection::TooFewSamples(samples));
@@ -93,6 +94,22 @@ pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
     // An evidence that is no number proves nothing.
     if value.is_nan() || value < needed {
         turn.object(Objection::NotProven { value, needed });
+    }
+}
+
+/// A guard without `for` whose numbers are beyond its limit, and may be by chance: no reason to
+/// go back, and none to go on.
+fn object_to_doubts(turn: &mut Turn<'_>, plan: &Plan) {
+    let acting = |g: &&Guard| g.lasting.is_zero() && g.action != Action::Notify;
+    for guard in plan.guards.iter().filter(acting) {
+        let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
+        let Some(reading) = reading.filter(|r| r.breached && !r.proven) else { continue };
+        turn.object(Objection::GuardDoubtful {
+            guard: guard.name.clone(),
+            observed: reading.observed,
+            threshold: reading.threshold,
+            samples: reading.samples.seen,
+        });
     }
 }
 

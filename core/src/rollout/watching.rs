@@ -149,6 +149,7 @@ fn stand_on(turn: &Turn<'_>, course: &mut Course, stage: Stage, weight: BasisPoi
     course.weight = weight;
     course.held = Duration::ZERO;
     course.promoted = false;
+    course.acted.clear();
     course.stage_at = turn.now.wall;
 }
 

@@ -10,7 +10,9 @@ pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0.as_secs();
+        // From a minute on, to the nearest second.
+        let minute = self.0.as_secs_f64() >= 59.5;
+        let whole = if minute { self.0.as_secs_f64().round() as u64 } else { self.0.as_secs() };
         let (d, h, m, s) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
         let pair = |f: &mut fmt::Formatter<'_>, a: u64, au: &str, b: u64, bu: &str| match b {
             0 => write!(f, "{a}{au}"),
@@ -78,6 +80,8 @@ mod tests {
         assert_eq!(span(5_400_000), "1h30m");
         assert_eq!(span(2_500), "2.5s");
         assert_eq!(span(340), "340ms");
+        assert_eq!(span(899_900), "15m");
+        assert_eq!(span(59_900), "1m");
         assert_eq!(span(90_000_000), "1d1h");
         assert_eq!(Percent(0.01).to_string(), "1%");
         assert_eq!(Percent(0.123_456).to_string(), "12.3%");

@@ -11,7 +11,7 @@ use crate::split::Split;
 use crate::time::{Mono, Now, Wall};
 use crate::weights::BasisPoints;
 use std::collections::VecDeque;
-use std::mem::discriminant;
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +111,8 @@ pub enum Told {
 
 /// A reason to wait is told when it has lasted so long: numbers flicker.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
+/// One of the same kind is told again in the same stage when so much time has passed.
+const TOLD_AGAIN: Duration = Duration::from_secs(3_600);
 const STORE_POSITION: Duration = Duration::from_secs(1);
 const STORE_MEMORY: Duration = Duration::from_secs(10);
 const PUSH_SIGNALS: Duration = Duration::from_secs(10);
@@ -147,6 +149,7 @@ struct Stage {
     split: Split,
     entries: Vec<Entry>,
     waits: Option<Waits>,
+    told_waits: Vec<ToldWait>,
     waiting: Vec<Objection>,
 }
 
@@ -156,6 +159,14 @@ struct Waits {
     why: Objection,
     entry: Entry,
     told: bool,
+}
+
+#[derive(Debug)]
+struct ToldWait {
+    kind: Discriminant<Objection>,
+    /// When its stage began.
+    stage: Option<Wall>,
+    at: Duration,
 }
 
 #[derive(Debug)]
@@ -199,6 +210,7 @@ impl Stage {
             split,
             entries: Vec::new(),
             waits: None,
+            told_waits: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -381,22 +393,40 @@ impl Stage {
         }
     }
 
-    /// Tells a reason once it has lasted, and not again while it stays of the same kind.
+    /// Tells a reason once it has lasted, and not again soon: numbers flicker.
     fn wait(&mut self, why: Objection) {
-        if matches!(why, Objection::Accepted | Objection::JustStarted) {
+        let over = self.pilot.position().course.as_ref().is_some_and(|c| c.phase.is_over());
+        let is_command = matches!(why, Objection::Accepted | Objection::JustStarted);
+        if is_command || over {
             return;
         }
         match &mut self.waits {
             Some(waits) if discriminant(&waits.why) == discriminant(&why) => {
-                if !waits.told && self.at.saturating_sub(waits.entry.at) >= TOLD_AFTER {
-                    waits.told = true;
-                    self.entries.push(waits.entry.clone());
+                let lasted = self.at.saturating_sub(waits.entry.at) >= TOLD_AFTER;
+                if lasted && !std::mem::replace(&mut waits.told, true) {
+                    let entry = waits.entry.clone();
+                    self.tell_wait(&why, entry);
                 }
             }
             Some(_) | None => {
                 let entry = self.entry(Told::Waits(why.clone()));
                 self.waits = Some(Waits { why, entry, told: false });
             }
+        }
+    }
+
+    fn tell_wait(&mut self, why: &Objection, entry: Entry) {
+        let stage = self.pilot.position().course.as_ref().map(|course| course.stage_at);
+        let (kind, at) = (discriminant(why), self.at);
+        let again = |told: &ToldWait| {
+            let often = !matches!(why, Objection::HoldRunning { .. });
+            told.stage != stage || (often && at.saturating_sub(told.at) >= TOLD_AGAIN)
+        };
+        let before = self.told_waits.iter().position(|told| told.kind == kind);
+        if before.is_none_or(|index| again(&self.told_waits[index])) {
+            self.entries.push(entry);
+            self.told_waits.retain(|told| told.kind != kind);
+            self.told_waits.push(ToldWait { kind, stage, at });
         }
     }
 

@@ -384,9 +384,14 @@ impl Checked {
     }
 }
 
+/// Few by default; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200,
+        cases: cases(),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
