@@ -346,7 +346,8 @@ fn approve(
     let approval = GateRef { before, kind: GateRefKind::Approval };
     let budget = GateRef { before, kind: GateRefKind::Budget };
     let planned = has_gate(turn, &approval);
-    let confirmable = turn.plan().is_some_and(|p| p.steps.iter().any(|s| s.weight == before));
+    let step = turn.plan().is_some_and(|p| p.steps.iter().any(|s| s.weight == before));
+    let confirmable = step && waits::asks_for_confirmation(turn);
     if planned {
         grant(turn, course, approval.clone(), Answer::Granted, actor);
     }

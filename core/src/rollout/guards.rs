@@ -157,7 +157,9 @@ fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breac
         let acted = acted_name(rule);
         let reading = evidence.burns.iter().find(|r| r.name == rule.name);
         let Some(reading) = reading.filter(|r| r.above && r.proven) else {
-            course.acted.retain(|name| *name != acted);
+            if rule.action == BurnAction::Pause {
+                course.acted.retain(|name| *name != acted);
+            }
             continue;
         };
         let rate = reading.short.or(reading.long).unwrap_or(reading.threshold);

@@ -23,6 +23,7 @@ mod publish;
 mod reason;
 mod rest;
 mod rollback;
+mod sentences;
 mod terms;
 mod turn;
 mod waits;

@@ -8,7 +8,7 @@ use super::command::{Command, Refusal, command};
 use super::decide::decide;
 use super::decision::Decision;
 use super::evidence::{Data, Evidence, Ready};
-use super::position::{Course, Position};
+use super::position::{Clock, Course, Position};
 use super::terms::{Outside, Terms};
 use crate::ids::{Epoch, VersionName};
 use crate::judge::{Judge, Seen};
@@ -62,7 +62,9 @@ pub struct Memory {
 
 impl Pilot {
     /// `position` is what was stored last, or [`Position::at_rest`].
-    pub fn new(terms: Arc<Terms>, position: Position, now: Mono) -> Self {
+    /// Its clock is forgotten: it was another process's.
+    pub fn new(terms: Arc<Terms>, mut position: Position, now: Mono) -> Self {
+        position.clock = Clock::default();
         Self {
             slo: ServiceSlo::new(&terms.objectives, now),
             terms,

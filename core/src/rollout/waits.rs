@@ -151,9 +151,13 @@ pub(super) fn object_to_gates(
 }
 
 /// Below `confirmBelow` every step waits for a person.
-fn object_to_confirmation(turn: &mut Turn<'_>, course: &Course, to: BasisPoints) {
+pub(super) fn asks_for_confirmation(turn: &Turn<'_>) -> bool {
     let below = turn.terms.objectives.budget.confirm_below;
-    if turn.evidence.budget_left.is_some_and(|left| left.is_nan() || left < below) {
+    turn.evidence.budget_left.is_some_and(|left| left.is_nan() || left < below)
+}
+
+fn object_to_confirmation(turn: &mut Turn<'_>, course: &Course, to: BasisPoints) {
+    if asks_for_confirmation(turn) {
         object_unless_granted(turn, course, GateRef { before: to, kind: GateRefKind::Budget });
     }
 }

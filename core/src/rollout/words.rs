@@ -27,6 +27,8 @@ impl fmt::Display for Span {
         } else if s > 0 {
             let tenths = self.0.subsec_millis() / 100;
             if tenths > 0 { write!(f, "{s}.{tenths}s") } else { write!(f, "{s}s") }
+        } else if self.0.is_zero() {
+            f.write_str("0s")
         } else {
             write!(f, "{}ms", self.0.as_millis())
         }
@@ -53,6 +55,20 @@ impl fmt::Display for Percent {
             &text
         };
         write!(f, "{text}%")
+    }
+}
+
+/// How much a bet or test has gathered: past a thousand the number says nothing more.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gathered(pub(super) f64);
+
+impl fmt::Display for Gathered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            value if value > 100_000.0 => f.write_str("over 100000"),
+            value if value >= 10.0 => write!(f, "{value:.0}"),
+            value => write!(f, "{value:.2}"),
+        }
     }
 }
 

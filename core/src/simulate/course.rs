@@ -1,11 +1,12 @@
 //! Puts a pilot on a simulated data plane and lets time pass, as the controller does: tick,
 //! store, publish, answer gates; and restarts with what was stored.
 
-use super::plane::{Behaviour, Plane, Totals, Traffic};
-use super::recorded::{RecordedCounts, Recording};
+use super::plane::Plane;
+use super::recorded::RecordedCounts;
+use super::script::{Entry, Happening, Report, Simulation, Source, Told};
 use crate::rollout::{
-    Answer, Command, Decision, Event, Freeze, GateRef, Memory, Objection, Observed, Outside, Phase,
-    Pilot, Position, Refusal, Signal, Terms, Verdict, split_of,
+    Answer, Command, Decision, Event, Freeze, GateRef, Memory, Objection, Observed, Outside, Pilot,
+    Position, Signal, Verdict, split_of,
 };
 use crate::split::Split;
 use crate::time::{Mono, Now, Wall};
@@ -14,100 +15,6 @@ use std::collections::VecDeque;
 use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Duration;
-
-#[derive(Debug, Clone)]
-pub struct Simulation {
-    pub terms: Terms,
-    pub position: Position,
-    pub source: Source,
-    pub starts: Wall,
-    pub length: Duration,
-    pub tick: Duration,
-    pub seed: u64,
-    /// In any order.
-    pub happenings: Vec<(Duration, Happening)>,
-    /// What webhooks answer, and how soon.
-    pub webhooks: (Duration, Answer),
-}
-
-#[derive(Debug, Clone)]
-pub enum Source {
-    Made { traffic: Traffic, behaviours: Vec<Behaviour> },
-    Recorded(Recording),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
-    Ask(Command),
-    Freeze {
-        by: String,
-        reason: String,
-    },
-    Thaw,
-    /// Killed, and back after so long.
-    Restart {
-        downtime: Duration,
-    },
-    /// The wall clock is set.
-    Clock {
-        by_ms: i64,
-    },
-    /// The data plane gives no counts for so long.
-    Silence {
-        lasts: Duration,
-    },
-    /// A reload.
-    Reload(Box<Terms>),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    pub entries: Vec<Entry>,
-    pub totals: Totals,
-    pub position: Position,
-    /// What stood against going further in the end.
-    pub waiting: Vec<Objection>,
-}
-
-/// One line of the timeline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// Since the scenario began.
-    pub at: Duration,
-    pub wall: Wall,
-    pub phase: Option<Phase>,
-    /// The candidate's.
-    pub weight: BasisPoints,
-    pub told: Told,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Told {
-    Event(Event),
-    /// The decision that allowed or forced what follows.
-    Verdict(Verdict),
-    /// Nothing moves, and the weightiest reason is another one than before.
-    Waits(Objection),
-    Refused {
-        asked: Command,
-        why: Refusal,
-    },
-    Frozen {
-        by: String,
-        reason: String,
-    },
-    Thawed,
-    Restarted {
-        downtime: Duration,
-    },
-    ClockSet {
-        by_ms: i64,
-    },
-    Silent {
-        lasts: Duration,
-    },
-    Reloaded,
-}
 
 /// A reason to wait is told when it has lasted so long: numbers flicker.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
@@ -338,6 +245,7 @@ impl Stage {
             verdict @ (Verdict::Advance(_) | Verdict::Complete(_)) => {
                 self.tell_events(decision.events);
                 self.tell(Told::Verdict(verdict));
+                self.waits = None;
             }
             Verdict::Hold(why) => {
                 self.tell_events(decision.events);

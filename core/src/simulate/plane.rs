@@ -2,93 +2,20 @@
 //! and are counted as the real one counts them: first attempts, first failures of users, what
 //! is in flight, tripwire and harm cap included.
 
-use super::curve::Curve;
 use super::dice::Dice;
+use super::playing::{Flying, Playing, no_latencies};
+use super::traffic::{Behaviour, Totals, Traffic, VersionTotals};
 use super::users::{SessionKind, Users};
 use crate::assign::Slots;
 use crate::ids::{Epoch, VersionName};
 use crate::measure::{
-    Histogram, Population, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
+    Population, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
 };
 use crate::plane::Readiness;
 use crate::split::Split;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::time::Duration;
-
-/// What comes in.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Traffic {
-    pub requests_per_second: Curve,
-    pub sessions: SessionKind,
-    /// Users with a session at any time.
-    pub users: usize,
-    /// The share of requests that are the first of somebody.
-    pub new_sessions: f64,
-    /// The share of requests that `rescue` may ask again.
-    pub idempotent: f64,
-    /// Each has its own tripwire.
-    pub threads: usize,
-    /// The version that gets copies, and of which share of stable's requests.
-    pub shadow: Option<(VersionName, f64)>,
-    /// No answer within this is a failure.
-    pub timeout: Duration,
-}
-
-/// How one version behaves.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Behaviour {
-    pub version: VersionName,
-    /// The share of requests that fail.
-    pub errors: Curve,
-    /// The share of users for whom every request fails.
-    pub broken_users: Curve,
-    /// Seconds.
-    pub p50: Curve,
-    pub p95: Curve,
-    /// The share of copies that are answered differently.
-    pub mismatch: Curve,
-    pub endpoints: u32,
-    /// The share of endpoints that are ready.
-    pub ready: Curve,
-    /// A business count per new session, by name: the share that ends well.
-    pub signals: Vec<(String, Curve)>,
-}
-
-impl Behaviour {
-    /// 40 ms, 120 ms, and one failure in a thousand.
-    pub fn healthy(version: VersionName) -> Self {
-        Self {
-            version,
-            errors: Curve::constant(0.001),
-            broken_users: Curve::constant(0.0),
-            p50: Curve::constant(0.04),
-            p95: Curve::constant(0.12),
-            mismatch: Curve::constant(0.0),
-            endpoints: 2,
-            ready: Curve::constant(1.0),
-            signals: Vec::new(),
-        }
-    }
-}
-
-/// What a scenario is about in the end, over all of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Totals {
-    pub versions: Vec<VersionTotals>,
-    pub users: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionTotals {
-    pub version: VersionName,
-    pub requests: u64,
-    pub failed: u64,
-    /// Of `failed`: answered by stable after all.
-    pub rescued: u64,
-    /// Distinct users who saw a failure.
-    pub users_hurt: u64,
-}
 
 #[derive(Debug)]
 pub struct Plane {
@@ -109,33 +36,10 @@ pub struct Plane {
     contacts: u64,
 }
 
-#[derive(Debug)]
-struct Playing {
-    behaviour: Behaviour,
-    counts: VersionCounts,
-    latencies: VersionLatencies,
-    first_bad: HashSet<u64>,
-    hurt: HashSet<u64>,
-    totals: VersionTotals,
-    signals: Vec<(String, u64, u64)>,
-}
-
 #[derive(Debug, Clone, Copy, Default)]
 struct Thread {
     run: u32,
     tripped: bool,
-}
-
-/// Ordered by when it ends.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Flying {
-    ends: Duration,
-    began: Duration,
-    version: usize,
-    user: u64,
-    thread: usize,
-    bad: bool,
-    judged: bool,
 }
 
 impl Plane {
@@ -392,81 +296,5 @@ impl Plane {
         playing.counts.shadow_compared += 1;
         let differs = self.dice.chance(playing.behaviour.mismatch.at(self.now));
         playing.counts.shadow_mismatched += u64::from(differs);
-    }
-}
-
-impl Playing {
-    fn new(behaviour: Behaviour) -> Self {
-        let version = behaviour.version.clone();
-        Self {
-            counts: VersionCounts::new(version.clone()),
-            latencies: no_latencies(version.clone()),
-            first_bad: HashSet::new(),
-            hurt: HashSet::new(),
-            signals: behaviour.signals.iter().map(|(name, _)| (name.clone(), 0, 0)).collect(),
-            totals: VersionTotals { version, requests: 0, failed: 0, rescued: 0, users_hurt: 0 },
-            behaviour,
-        }
-    }
-
-    /// How long it takes, and whether it fails.
-    fn answer(
-        &self,
-        now: Duration,
-        user: u64,
-        timeout: Duration,
-        dice: &mut Dice,
-    ) -> (Duration, bool) {
-        let broken = self.behaviour.broken_users.at(now);
-        let is_broken = broken > 0.0 && Dice::new(user ^ 0x5eed).chance(broken);
-        let fails = is_broken || dice.chance(self.behaviour.errors.at(now));
-        let (p50, p95) = (self.behaviour.p50.at(now), self.behaviour.p95.at(now));
-        // A lognormal through both: 1.645 standard deviations lie between them.
-        let sigma = (p95 / p50).max(1.0).ln() / 1.645;
-        let takes = p50 * (sigma * dice.normal()).exp();
-        let takes = Duration::try_from_secs_f64(takes).unwrap_or(timeout);
-        let none_ready = self.behaviour.ready.at(now) <= 0.0;
-        if none_ready {
-            return (Duration::ZERO, true);
-        }
-        if takes >= timeout { (timeout, true) } else { (takes, fails) }
-    }
-
-    fn visit(&mut self, now: Duration, dice: &mut Dice) {
-        for ((_, curve), (_, good, total)) in self.behaviour.signals.iter().zip(&mut self.signals) {
-            *total += 1;
-            *good += u64::from(dice.chance(curve.at(now)));
-        }
-    }
-
-    /// Where users cannot be told apart, every failure is somebody's first.
-    fn land(&mut self, flying: &Flying, known: bool, rescued: bool) {
-        self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
-        let (tally, latencies) = if flying.judged {
-            (&mut self.counts.judged, &mut self.latencies.judged)
-        } else {
-            (&mut self.counts.rest, &mut self.latencies.rest)
-        };
-        latencies.record(flying.ends - flying.began);
-        if !flying.bad {
-            tally.good += 1;
-            return;
-        }
-        tally.bad += 1;
-        tally.first_bad += u64::from(!known || self.first_bad.insert(flying.user));
-        self.totals.failed += 1;
-        self.totals.rescued += u64::from(rescued);
-        if !rescued {
-            self.hurt.insert(flying.user);
-        }
-    }
-}
-
-fn no_latencies(version: VersionName) -> VersionLatencies {
-    VersionLatencies {
-        version,
-        judged: Histogram::default(),
-        rest: Histogram::default(),
-        waiting: Histogram::default(),
     }
 }

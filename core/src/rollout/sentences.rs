@@ -1,0 +1,287 @@
+//! What operators read: every reason as a sentence with its numbers. No sentence is ever parsed.
+
+use super::evidence::{Data, MissingReading, SharedCause, Value};
+use super::position::{GateRef, GateRefKind};
+use super::reason::{Grounds, Idle, Objection, RollbackReason};
+use super::words::{Gathered, Percent, Span, When};
+use crate::measure::Part;
+use crate::time::Wall;
+use std::fmt;
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle(idle) => fmt::Display::fmt(idle, f),
+            Self::Paused { by, why } => write!(f, "paused by {by}: {why}"),
+            Self::GaveUp { after, seen, needed } => {
+                write!(f, "no answer within {}: {seen} of {needed} requests seen", Span(*after))
+            }
+            Self::NoData(Data::Stale { age }) => {
+                write!(f, "the latest numbers are {} old", Span(*age))
+            }
+            Self::NoData(Data::Fresh | Data::Missing) => {
+                f.write_str("no numbers from the data plane")
+            }
+            Self::JustStarted => f.write_str("just started, nothing has been observed yet"),
+            Self::ClockJumped { settles_in } => {
+                write!(f, "the clock jumped; it is believed again in {}", Span(*settles_in))
+            }
+            Self::GuardStanding { guard, lasted, acts_after } => match acts_after.is_zero() {
+                true => write!(f, "guard {guard} is breached"),
+                false => {
+                    write!(
+                        f,
+                        "guard {guard} is breached for {} of {}",
+                        Span(*lasted),
+                        Span(*acts_after)
+                    )
+                }
+            },
+            Self::GuardDoubtful { guard, observed, threshold, samples } => {
+                write!(
+                    f,
+                    "guard {guard} reads {}",
+                    Against { observed: *observed, threshold: *threshold }
+                )?;
+                write!(f, ", which is not yet proven by {samples} samples")
+            }
+            Self::Burning { rule, rate, threshold } => {
+                write!(
+                    f,
+                    "burn rule {rule}: the budget burns {rate:.1} times too fast, over {threshold}"
+                )
+            }
+            Self::SharedCause(shared) => write!(f, "shared cause: {shared}"),
+            Self::Tripped => f.write_str("the tripwire holds the candidate's requests back"),
+            Self::NotReady(ready) => {
+                write!(f, "{} of the candidate's {} endpoints are ready", ready.ready, ready.total)
+            }
+            Self::TooFewReady { ready, share } => write!(
+                f,
+                "{} of the candidate's {} endpoints are ready, the step needs {share}",
+                ready.ready, ready.total
+            ),
+            Self::Frozen { by, reason } => write!(f, "frozen by {by}: {reason}"),
+            Self::BudgetFrozen { left, below } => {
+                write!(
+                    f,
+                    "{} of the error budget is left, under {}",
+                    Percent(*left),
+                    Percent(*below)
+                )
+            }
+            Self::Window { reason, opens, .. } => window(f, reason.as_deref(), *opens),
+            Self::HoldRunning { left } => write!(f, "{} of the hold to go", Span(*left)),
+            Self::TooFewSamples(s) => write!(f, "{} of {} requests seen", s.seen, s.needed),
+            Self::NotProven { value, needed } => {
+                write!(f, "not yet sure that it is good enough: {} of {needed}", Gathered(*value))
+            }
+            Self::Gate { gate, refused } => match refused {
+                None => write!(f, "waits for {gate}"),
+                Some(detail) => write!(f, "waits for {gate}, which refused: {detail}"),
+            },
+            Self::Shadow { compared, mismatched, below } => write!(
+                f,
+                "shadow: {} of {} compared, {} differ (under {} wanted)",
+                compared.seen,
+                compared.needed,
+                Percent(*mismatched),
+                Percent(*below)
+            ),
+            Self::Breached(why) => write!(f, "is about to roll back: {why}"),
+            Self::Accepted => f.write_str("accepted, and decided on next"),
+            Self::Quarantined { identity, why } => {
+                write!(f, "{identity} was rejected and needs a retry: {why}")
+            }
+        }
+    }
+}
+
+fn window(f: &mut fmt::Formatter<'_>, reason: Option<&str>, opens: Option<Wall>) -> fmt::Result {
+    f.write_str("outside the deploy windows")?;
+    if let Some(reason) = reason {
+        write!(f, " ({reason})")?;
+    }
+    match opens {
+        Some(at) => write!(f, "; opens {}", When(at)),
+        None => f.write_str("; none opens within two weeks"),
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPlan => "no rollout is planned",
+            Self::Manual => "a rollout is planned and starts when asked",
+            Self::UpToDate => "the planned release is stable already",
+            Self::Seen => "the planned release had its rollout",
+            Self::ByHand => "weights were set by hand",
+        })
+    }
+}
+
+impl fmt::Display for GateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.before;
+        match &self.kind {
+            GateRefKind::Approval => write!(f, "an approval before {before}"),
+            GateRefKind::Webhook { url } => write!(f, "{url} before {before}"),
+            GateRefKind::Shadow => write!(f, "shadow comparisons before {before}"),
+            GateRefKind::Budget => {
+                write!(f, "a confirmation before {before}, the error budget is low")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => write!(f, "{}", Percent(*share)),
+            Self::Time(time) => write!(f, "{}", Span(*time)),
+            Self::Ratio(ratio) => write!(f, "{} of stable's", Percent(*ratio)),
+        }
+    }
+}
+
+/// `3.1% against a limit of 1%`.
+struct Against {
+    observed: Option<Value>,
+    threshold: Value,
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = match self.threshold {
+            // The observed value has said of what.
+            Value::Ratio(ratio) => Value::Share(ratio),
+            limit @ (Value::Share(_) | Value::Time(_)) => limit,
+        };
+        match self.observed {
+            Some(observed) => write!(f, "{observed} against a limit of {limit}"),
+            None => write!(f, "beyond {limit}"),
+        }
+    }
+}
+
+impl fmt::Display for MissingReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooFew => "too few requests",
+            Self::NoSignal => "no such signal was pushed",
+            Self::NoBaseline => "stable has nothing to compare with",
+            Self::NoShadow => "no copies were compared",
+        })
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.bad, self.of)
+    }
+}
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "candidate {} bad, stable {} bad", Percent(self.candidate), Percent(self.stable))
+    }
+}
+
+impl fmt::Display for RollbackReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guard { .. } => self.guard(f),
+            Self::Burn { rule, promise, long, short, stable, threshold, samples } => {
+                let rate = |rate: &Option<f64>| rate.map_or("?".into(), |r| format!("{r:.1}"));
+                let (long, short) = (rate(long), rate(short));
+                let promise = promise.as_str();
+                write!(
+                    f,
+                    "burn rule {rule}: the {promise} budget burns {long} and {short} times too fast, over {threshold}"
+                )?;
+                if stable.is_some() {
+                    write!(f, ", stable's {}", rate(stable))?;
+                }
+                write!(f, ", {samples} requests")
+            }
+            Self::Errors { candidate, stable, value, needed } => write!(
+                f,
+                "more errors than stable: {candidate} bad, stable {stable}; evidence {} of {needed:.0}",
+                Gathered(*value)
+            ),
+            Self::Slower { quantile, baseline, candidate, stable, value, needed } => write!(
+                f,
+                "slower than stable: {candidate} over stable's p{} of {}, stable {stable}; evidence {} of {needed:.0}",
+                quantile * 100.0,
+                Span(*baseline),
+                Gathered(*value)
+            ),
+            Self::HarmRequests { failed, cap } => write!(f, "{failed} requests failed, {cap} may"),
+            Self::HarmUsers { users, cap } => write!(f, "{users} users were hurt, {cap} may be"),
+            Self::TooFew(s) => {
+                write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
+            }
+            Self::Aborted { by, reason } => write!(f, "aborted by {by}: {reason}"),
+            Self::Superseded { wanted: Some(wanted) } => {
+                write!(f, "the plan now brings in {wanted}")
+            }
+            Self::Superseded { wanted: None } => f.write_str("the plan was taken away"),
+        }
+    }
+}
+
+impl RollbackReason {
+    fn guard(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Guard {
+            guard,
+            observed,
+            threshold,
+            breached,
+            stable,
+            samples,
+            lasted,
+            shared_cause,
+        } = self
+        else {
+            return Ok(());
+        };
+        let against = Against { observed: *observed, threshold: *threshold };
+        match breached {
+            true => write!(f, "guard {guard}: {against}")?,
+            // Proof has no window: the latest one can look better than what was proven.
+            false => write!(f, "guard {guard}: proven beyond its limit, now {against}")?,
+        }
+        if let Some(stable) = stable {
+            write!(f, ", stable {stable}")?;
+        }
+        write!(f, ", {samples} samples")?;
+        if !lasted.is_zero() {
+            write!(f, ", for {}", Span(*lasted))?;
+        }
+        match shared_cause {
+            Some(_) => f.write_str(" (shared cause: stable is bad as well)"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Grounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to)?;
+        if !self.held.is_zero() {
+            write!(f, " after {}", Span(self.held))?;
+        }
+        if self.promoted {
+            return f.write_str(", promoted by hand");
+        }
+        if self.samples.needed > 0 {
+            write!(f, ", {} requests", self.samples.seen)?;
+        }
+        match self.bet {
+            Some((value, needed)) => {
+                write!(f, ", evidence {} of {needed:.0}", Gathered(value))
+            }
+            None => Ok(()),
+        }
+    }
+}

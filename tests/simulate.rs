@@ -1,0 +1,137 @@
+//! The scenarios that ship with Serin, run by the binary: each timeline is kept beside its file.
+//!
+//! After a change that is meant to alter them, `SERIN_BLESS=1 cargo test --test simulate` writes
+//! them anew; the difference is then part of the review.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const CONFIG: &str = "examples/scenarios/shop.yaml";
+
+fn simulate(scenario: &Path, more: &[&str]) -> Output {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+    command.current_dir(root).args(["simulate", CONFIG, "--scenario"]).arg(scenario).args(more);
+    command.env("NO_COLOR", "1").output().unwrap()
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/scenarios");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut scenarios: Vec<PathBuf> = files
+        .filter(|path| {
+            path.extension().is_some_and(|e| e == "yaml") && !path.ends_with("shop.yaml")
+        })
+        .collect();
+    scenarios.sort();
+    scenarios
+}
+
+fn written(name: &str, text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn every_shipped_scenario_has_the_course_that_is_kept_beside_it() {
+    let scenarios = scenarios();
+    assert!(scenarios.len() >= 10);
+    let mut differing = Vec::new();
+    for scenario in scenarios {
+        let output = simulate(&scenario, &[]);
+        let exit = output.status.code().unwrap();
+        let timeline = format!("{}exit code {exit}\n", String::from_utf8(output.stdout).unwrap());
+        let longest = timeline.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= 80, "{}: a line of {longest}", scenario.display());
+        let kept = scenario.with_extension("txt");
+        if std::env::var_os("SERIN_BLESS").is_some() {
+            std::fs::write(&kept, &timeline).unwrap();
+        }
+        if std::fs::read_to_string(&kept).unwrap_or_default() != timeline {
+            differing.push(format!("{}:\n{timeline}", scenario.display()));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[test]
+fn programs_get_the_same_course_as_an_object() {
+    let output = simulate(Path::new("examples/scenarios/dead-candidate.yaml"), &["-o", "json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let course: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(course["state"], "rolledBack");
+    assert_eq!(course["weight"], 0);
+    let timeline = course["timeline"].as_array().unwrap();
+    let back = timeline.iter().find(|entry| entry["what"] == "rolledBack").unwrap();
+    assert!(back["atSeconds"].as_f64().unwrap() > 600.0);
+    assert!(back["time"].as_str().unwrap().starts_with("2026-11-24T13:40:0"));
+}
+
+#[test]
+fn another_seed_is_another_course_and_the_same_seed_the_same() {
+    let with =
+        |seed| simulate(Path::new("examples/scenarios/blue-green.yaml"), &["--seed", seed]).stdout;
+    assert_eq!(with("7"), with("7"));
+    assert_ne!(with("7"), with("8"));
+}
+
+#[test]
+fn a_fault_of_a_scenario_is_named_with_its_line() {
+    let faults = [
+        ("service: checkout\nlasts: 1h\ntrafic: {}\n", ":3:", "trafic"),
+        ("service: checkout\nlasts: 1 hour\n", ":2:", "1 hour"),
+        ("service: chekout\nlasts: 1h\n", ":1:", "no service \"chekout\""),
+        ("lasts: 1h\nservice: checkout\nversions:\n  v43: {}\n", ":4:", "no version \"v43\""),
+        ("service: checkout\nlasts: 1h\nstarts: noon\n", ":3:", "noon"),
+        (
+            "service: checkout\nlasts: 1h\ncourse:\n  - { at: 1m }\n",
+            ":4:",
+            "nothing happens at this moment",
+        ),
+        (
+            "service: checkout\nlasts: 1h\ncourse:\n  - { at: 1m, weight: 110% }\n",
+            ":4:",
+            "no weight",
+        ),
+    ];
+    for (text, place, words) in faults {
+        let (_folder, path) = written("scenario.yaml", text);
+        let output = simulate(&path, &[]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(place) && said.contains(words), "{text}\n→ {said}");
+    }
+}
+
+#[test]
+fn recorded_counts_are_judged_as_if_they_came_now() {
+    let mut recording = String::new();
+    for minute in 0..40u32 {
+        let at = minute * 60;
+        let bad = if minute < 20 { 1 } else { 60 };
+        let good = 1_200 - bad;
+        recording.push_str(&format!(
+            "{{\"at\": {at}, \"version\": \"v41\", \"good\": 10790, \"bad\": 10, \"latencyMs\": [[40, 10800]]}}\n\
+             {{\"at\": {at}, \"version\": \"v42\", \"good\": {good}, \"bad\": {bad}, \"latencyMs\": [[40, 1200]]}}\n"
+        ));
+    }
+    let (folder, path) = written(
+        "scenario.yaml",
+        "service: checkout\nlasts: 40m\nrecorded: counts.jsonl\ncourse:\n  - { at: 30s, start: replay }\n",
+    );
+    std::fs::write(folder.path().join("counts.jsonl"), &recording).unwrap();
+    let output = simulate(&path, &["-o", "json"]);
+    let course: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(course["state"], "rolledBack", "{course:#}");
+    let back = course["timeline"].as_array().unwrap();
+    let back = back.iter().find(|entry| entry["what"] == "rolledBack").unwrap();
+    assert!(back["atSeconds"].as_f64().unwrap() >= 1_200.0, "{back}");
+
+    std::fs::write(folder.path().join("counts.jsonl"), "{\"at\": 1}\n").unwrap();
+    let said = String::from_utf8(simulate(&path, &[]).stderr).unwrap();
+    assert!(said.contains("counts.jsonl:1: ") && said.contains("version"), "{said}");
+}
