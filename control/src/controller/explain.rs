@@ -78,6 +78,10 @@ fn hold(objection: &Objection, to: &mut Explained) {
             to.rule.clone_from(guard);
             (guard.as_str(), Some(lasted.as_secs_f64()), Some(acts_after.as_secs_f64()))
         }
+        Objection::GuardDoubtful { guard, observed, threshold, samples } => {
+            to.samples = *samples;
+            (guard.as_str(), observed.map(number), Some(number(*threshold)))
+        }
         Objection::Burning { rule, rate, threshold } => {
             (rule.as_str(), Some(*rate), Some(*threshold))
         }

@@ -199,6 +199,7 @@ fn needed(objection: &Objection) -> Option<u64> {
         | Objection::JustStarted
         | Objection::ClockJumped { .. }
         | Objection::GuardStanding { .. }
+        | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
         | Objection::SharedCause(_)
         | Objection::Tripped

@@ -133,6 +133,7 @@ pub(crate) fn waiting_for(objection: &Objection) -> Option<WaitingFor> {
         | Objection::JustStarted
         | Objection::ClockJumped { .. }
         | Objection::GuardStanding { .. }
+        | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
         | Objection::Tripped
         | Objection::Breached(_)

@@ -105,8 +105,7 @@ pub(super) struct Moment {
 /// The fault with its line, as rustc would show it.
 pub(super) fn read(path: &Path) -> Result<Scenario, String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_saphyr::from_str(&text).map_err(|error| {
-        let at = error.location().map(|l| format!(":{}:{}", l.line(), l.column()));
-        format!("{}{}: {error}", path.display(), at.unwrap_or_default())
-    })
+    // The reader calls its input so; its words carry line, column and the lines around.
+    let named = |said: String| said.replace("<input>", &path.display().to_string());
+    serde_saphyr::from_str(&text).map_err(|error| named(error.to_string()))
 }
