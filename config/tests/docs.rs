@@ -93,10 +93,7 @@ fn value(schema: &Json, defs: &Map<String, Json>) -> String {
     if !schema["additionalProperties"].is_null() {
         return format!("{} by name", value(&schema["additionalProperties"], defs));
     }
-    match &schema["type"] {
-        Json::String(kind) if kind == "boolean" => "`true` `false`".to_owned(),
-        _ => "text".to_owned(),
-    }
+    if schema["type"] == "boolean" { "`true` `false`".to_owned() } else { "text".to_owned() }
 }
 
 #[test]
