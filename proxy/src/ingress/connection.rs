@@ -19,13 +19,9 @@ use serin_config::model::ProxyProtocol;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-
-/// How long a refused client is listened to, so that it can read why.
-const LINGER: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// Where heads are parsed into, one at a time.
@@ -110,7 +106,7 @@ async fn http1(mut stream: ClientStream, worker: &Arc<Worker>) {
                     counters.slow_heads.add();
                 }
                 worker.note_refusal(stream.visit(), refusal);
-                return stream.close(&refusal.answer(), LINGER).await;
+                return stream.close(&refusal.answer()).await;
             }
         }
         match one_request(stream, worker).await {
@@ -127,7 +123,7 @@ async fn one_request(stream: ClientStream, worker: &Worker) -> Option<ClientStre
     let (stream, _) = reused.consume();
     let mut stream = *stream.into_any().downcast::<ClientStream>().ok()?;
     if !stream.at_boundary() || *worker.shutdown.borrow() {
-        stream.close(b"", LINGER).await;
+        stream.close(b"").await;
         return None;
     }
     stream.rest();

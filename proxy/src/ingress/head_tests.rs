@@ -6,17 +6,21 @@ fn verdict(bytes: &[u8]) -> Verdict {
 }
 
 fn refused(bytes: impl AsRef<[u8]>) -> Refusal {
-    let verdict = verdict(bytes.as_ref());
-    let shown = format!("{verdict:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()));
-    let Verdict::Refused(refusal) = verdict else { panic!("{shown}") };
-    refusal
+    match verdict(bytes.as_ref()) {
+        Verdict::Refused(refusal) => refusal,
+        other @ (Verdict::Partial | Verdict::Whole(_)) => {
+            panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()))
+        }
+    }
 }
 
 fn whole(bytes: impl AsRef<[u8]>) -> Head {
-    let verdict = verdict(bytes.as_ref());
-    let shown = format!("{verdict:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()));
-    let Verdict::Whole(head) = verdict else { panic!("{shown}") };
-    head
+    match verdict(bytes.as_ref()) {
+        Verdict::Whole(head) => head,
+        other @ (Verdict::Partial | Verdict::Refused(_)) => {
+            panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes.as_ref()))
+        }
+    }
 }
 
 fn with(fields: &str) -> String {

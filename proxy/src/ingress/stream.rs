@@ -31,6 +31,9 @@ const AHEAD: usize = 64 * 1024;
 /// Small writes are gathered up to here.
 const GATHER: usize = 16 * 1024;
 
+/// How long a client that is turned away is listened to, so that it can read why.
+const LINGER: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 enum Mode {
     /// One HTTP/1 request: its head, then its body.
@@ -134,24 +137,14 @@ impl ClientStream {
         self.stall = Alarm::default();
     }
 
-    /// Says farewell: sends `answer`, and reads a little longer, so that the answer is not lost
-    /// to a reset caused by bytes that nobody read.
-    pub(super) async fn close(mut self, answer: &[u8], linger: Duration) {
-        let farewell = async {
+    /// Sends a last answer, and lingers until the client has had a chance to read it.
+    pub(super) async fn close(mut self, answer: &[u8]) {
+        let said = async {
             self.write_all(answer).await?;
-            self.flush().await?;
-            Pin::new(&mut self.transport).shutdown().await?;
-            let mut left = 256 * 1024;
-            while left > 0 {
-                self.input.clear();
-                match self.fill().await? {
-                    0 => break,
-                    n => left -= n.min(left),
-                }
-            }
-            io::Result::Ok(())
+            self.flush().await
         };
-        let _ = tokio::time::timeout(linger, farewell).await;
+        let _ = tokio::time::timeout(LINGER, said).await;
+        std::mem::replace(&mut self.transport, Transport::Gone).linger(LINGER).await;
     }
 
     fn poll_request(
@@ -184,6 +177,7 @@ impl ClientStream {
                 Poll::Ready(Ok(n)) => self.pace.received(n),
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                 Poll::Pending => {
+                    self.send_gathered(cx)?;
                     let due = self.pace.waiting(Instant::now());
                     if ready!(self.alarm.poll_due(due, cx)) {
                         return Poll::Ready(Err(self.fault(StreamFault::BodyTooSlow)));
@@ -204,6 +198,7 @@ impl ClientStream {
                 Poll::Pending => break,
             }
         }
+        self.send_gathered(cx)?;
         let (due, fault) = match self.signals.awaited() {
             Some((attempt, within)) => {
                 if self.attempt.0 != attempt {
@@ -232,6 +227,7 @@ impl ClientStream {
             self.moved = Instant::now();
             return Poll::Ready(done);
         }
+        self.send_gathered(cx)?;
         let due = self.signals.idle().map(|idle| self.moved + idle);
         if ready!(self.alarm.poll_due(due, cx)) {
             return Poll::Ready(Err(self.fault(StreamFault::Idle)));
@@ -302,6 +298,14 @@ impl ClientStream {
         Poll::Pending
     }
 
+    /// The lane has nothing more to write for now: what was gathered leaves.
+    fn send_gathered(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.poll_gathered(cx) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
+        }
+    }
+
     fn poll_gathered(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.gathered.is_empty() {
             let data = std::mem::take(&mut self.gathered);
@@ -313,6 +317,21 @@ impl ClientStream {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// A lane that gives up in the middle of a request leaves bytes behind that nobody will read.
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        let unread =
+            !self.input.is_empty() || matches!(&self.mode, Mode::Request(body) if !body.is_done());
+        let transport = std::mem::replace(&mut self.transport, Transport::Gone);
+        if unread
+            && !self.ended
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(transport.linger(LINGER));
+        }
     }
 }
 

@@ -4,26 +4,46 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// What a client may still send to a connection that has ended.
+const MOST_LINGERED: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// Moved elsewhere.
+    Gone,
 }
 
 impl Transport {
-    fn socket(&self) -> &TcpStream {
+    pub(super) fn fd(&self) -> RawFd {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(socket) => socket.as_raw_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+            Self::Gone => -1,
         }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.socket().as_raw_fd()
+    /// Says that nothing more will be sent, and reads a little longer: a socket that is closed
+    /// with bytes unread resets the connection, and the client may lose the answer to that.
+    pub(super) async fn linger(mut self, patience: Duration) {
+        let farewell = async {
+            self.shutdown().await?;
+            let (mut left, mut buffer) = (MOST_LINGERED, [0; 4096]);
+            while left > 0 {
+                match self.read(&mut buffer).await? {
+                    0 => break,
+                    n => left -= n.min(left),
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _ = tokio::time::timeout(patience, farewell).await;
     }
 }
 
@@ -36,6 +56,7 @@ impl AsyncRead for Transport {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Gone => Poll::Ready(Ok(())),
         }
     }
 }
@@ -49,6 +70,7 @@ impl AsyncWrite for Transport {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
 
@@ -56,6 +78,7 @@ impl AsyncWrite for Transport {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Gone => Poll::Ready(Ok(())),
         }
     }
 
@@ -63,6 +86,7 @@ impl AsyncWrite for Transport {
         match &mut *self {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Gone => Poll::Ready(Ok(())),
         }
     }
 }

@@ -32,6 +32,13 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     Ok(())
 }
 
+/// A request that is not sound counts where those count whose head could not be read.
+pub(super) fn count_refusal(life: &Life) {
+    if let Some(visit) = &life.visit {
+        visit.listener.counters.refused_heads.add();
+    }
+}
+
 /// Finds out whose connection this is. HTTP/1 has the stream itself, HTTP/2 a note about it.
 fn meet(session: &Session, life: &mut Life) {
     let stream = session.as_http1().map(|http1| http1.stream());

@@ -236,7 +236,8 @@ pub(super) fn what(ending: Ending) -> Option<&'static str> {
 
 /// The last word, if the client can still hear one.
 pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Error) -> FailToProxy {
-    let begun = session.response_written().is_some_and(|r| !r.status.is_informational());
+    let begun =
+        session.response_written().is_some_and(|r| !r.status.is_informational() || r.status == 101);
     let gone = *e.esource() == ErrorSource::Downstream && life.verdict.is_none();
     let mut code = 0;
     if !begun && !gone {

@@ -60,6 +60,7 @@ impl ProxyHttp for FullLane {
 
     async fn request_filter(&self, session: &mut Session, life: &mut Life) -> Result<bool> {
         let decided = arrive::arrive(session, life)
+            .inspect_err(|_| arrive::count_refusal(life))
             .and_then(|()| route::route(session, life))
             .and_then(|()| assign::assign(session, life));
         match decided {

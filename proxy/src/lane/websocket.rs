@@ -61,8 +61,9 @@ impl CloseCode {
             (126 | 127, _) => return,
             (short, _) => u64::from(short),
         };
-        // A backend never masks; whatever does is not one.
-        if second & 0x80 != 0 {
+        // A backend never masks, and never splits a control frame; whatever does is not one.
+        let is_control = first & 0x08 != 0;
+        if second & 0x80 != 0 || is_control && (first & 0x80 == 0 || length > 125) {
             self.state = State::Done(None);
             return;
         }
@@ -102,5 +103,6 @@ mod tests {
         assert_eq!(code(&[0x81, 1, b'x'], 3), None);
         assert_eq!(code(&[0x88, 0], 2), Some(1005));
         assert_eq!(code(&[0x88, 0x82, 1, 2, 3, 4, 5, 6], 8), None);
+        assert_eq!(code(&[8; 100], 8), None);
     }
 }

@@ -1,0 +1,19 @@
+//! The edge from outside: what reaches a backend, what a client gets, and what is counted.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod accesslog;
+mod bodies;
+mod deadlines;
+mod edge;
+mod grpc;
+mod heads;
+mod http2;
+mod identity;
+mod malformed;
+mod protocols;
+mod proxy_protocol;
+mod reload;
+mod split;
+mod tls;
+mod upstream;
+mod websocket;

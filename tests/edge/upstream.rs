@@ -1,0 +1,194 @@
+//! What a failing backend does to its clients, and to its version's record.
+
+use crate::edge::{Edge, ROUTE, SHORT, web};
+use serin_testkit::{ConfigText, Fault, Origin, RawOrigin, Script, ServiceText, eventually};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// An address at which nobody listens.
+fn nobody() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn with(origin: SocketAddr, keys: &str) -> Edge {
+    Edge::start(&ConfigText::simple(web(origin).with(keys)))
+}
+
+#[test]
+fn a_refused_connection_is_502_after_one_retry() {
+    let edge = with(nobody(), "retries: { attempts: 1, on: [connectFailure] }");
+    assert_eq!(edge.get("/").status, 502);
+    let tally = edge.counts("v1").judged;
+    assert_eq!((tally.bad, tally.good), (1, 0));
+    assert_eq!(edge.metric("serin_upstream_attempts_total", ("outcome", "bad")), 2.0);
+}
+
+#[test]
+fn a_retry_finds_the_endpoint_that_lives() {
+    let origin = Origin::start("v1");
+    let service = ServiceText::new("web")
+        .version("v1", &[nobody(), origin.address()])
+        .with("retries: { attempts: 1, on: [connectFailure] }");
+    let edge = Edge::start(&ConfigText::simple(service));
+    for _ in 0..40 {
+        assert_eq!(edge.get("/").status, 200);
+    }
+}
+
+#[test]
+fn no_answer_in_time_is_504() {
+    let origin = RawOrigin::always(Script::never_answering());
+    let edge = with(origin.address(), "timeouts: { response: 300ms, idle: 60s }");
+    assert_eq!(edge.get("/").status, 504);
+    assert_eq!(edge.counts("v1").judged.bad, 1);
+}
+
+#[test]
+fn a_slow_body_outlives_the_time_to_the_head() {
+    let origin = Origin::start("v1");
+    let edge = with(origin.address(), "timeouts: { response: 300ms, idle: 60s }");
+    let answer = edge.get("/stream/3/400");
+    assert_eq!(answer.status, 200);
+    assert!(!answer.body.is_empty());
+}
+
+#[test]
+fn a_body_that_stops_coming_is_broken_off() {
+    let script =
+        Script::new().read_request().write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    let origin = RawOrigin::always(script);
+    let edge = with(origin.address(), "timeouts: { response: 10s, idle: 300ms }");
+    let mut client = edge.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.try_response().is_err());
+    eventually("it is truncated, and bad", || edge.counts("v1").judged.bad == 1);
+}
+
+#[test]
+fn a_reset_in_the_middle_is_truncated_for_the_client_too_and_never_retried() {
+    for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        let body = if head.starts_with('C') { "half" } else { "4\r\nhalf\r\n" };
+        let script = Script::new()
+            .read_request()
+            .write(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}"))
+            .wait(SHORT)
+            .reset();
+        let origin = RawOrigin::always(script);
+        let edge = with(origin.address(), "retries: { attempts: 2, on: [reset] }");
+        let mut client = edge.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let broken = client.try_response().unwrap_err();
+        let read = String::from_utf8_lossy(&broken.read).into_owned();
+        assert!(!read.ends_with("0\r\n\r\n"), "{read}");
+        eventually("it is bad", || edge.counts("v1").judged.bad == 1);
+        assert_eq!(origin.accepted(), 1);
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_http_is_502() {
+    for answer in [
+        "GARBAGE\r\n\r\n",
+        "HTTP/1.1 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n",
+    ] {
+        let origin = RawOrigin::always(Script::new().read_request().write(answer).close());
+        let edge = Edge::to(origin.address());
+        assert_eq!(edge.get("/").status, 502, "{answer:?}");
+        assert_eq!(edge.counts("v1").judged.bad, 1);
+    }
+}
+
+#[test]
+fn a_post_that_may_have_been_processed_is_never_sent_twice() {
+    let origin = RawOrigin::always(Script::new().read_request().close());
+    let edge = with(origin.address(), "retries: { attempts: 3, on: [reset, connectFailure] }");
+    let mut client = edge.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    assert_eq!(client.response().status, 502);
+    assert_eq!(String::from_utf8(origin.received()).unwrap().matches("POST").count(), 1);
+}
+
+#[test]
+fn a_kept_connection_that_died_is_replaced_for_an_idempotent_request() {
+    let dying = Script::new().read_request().write(OK).read_request().close();
+    let origin = RawOrigin::in_turn(vec![dying, Script::answering(OK)]);
+    let edge = Edge::to(origin.address());
+    assert_eq!(edge.get("/1").status, 200);
+    for _ in 0..4 {
+        assert_eq!(edge.get("/2").status, 200);
+    }
+    assert_eq!(edge.counts("v1").judged.bad, 0);
+}
+
+#[test]
+fn a_status_may_be_worth_another_attempt() {
+    let origin = Origin::start("v1");
+    origin.break_one_in(1_000, Fault::Status(503));
+    let edge = with(origin.address(), "retries: { attempts: 1, on: [\"503\"] }");
+    assert_eq!(edge.get("/").status, 200);
+    assert_eq!(origin.requests(), 2);
+    assert_eq!(edge.counts("v1").judged.bad, 1, "the first attempt is what is judged");
+}
+
+#[test]
+fn a_version_without_a_ready_endpoint_is_503_and_its_share_goes_nowhere_else() {
+    let origin = Origin::start("v1");
+    origin.set_ready(false);
+    let edge = with(
+        origin.address(),
+        "healthCheck: { path: /readyz, interval: 50ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1 }",
+    );
+    eventually("the endpoint is found unhealthy", || !edge.proxy.is_ready());
+    assert_eq!(edge.get("/").status, 503);
+    origin.set_ready(true);
+    eventually("it is back", || edge.get("/").status == 200);
+}
+
+#[test]
+fn a_client_that_leaves_is_no_mark_against_the_version() {
+    let origin = Origin::start("v1");
+    let edge = Edge::to(origin.address());
+    let mut client = edge.client();
+    client.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the request is with the backend", || origin.in_flight() == 1);
+    client.reset();
+    eventually("it is excluded", || edge.counts("v1").judged.excluded == 1);
+    assert_eq!(edge.counts("v1").judged.bad, 0);
+}
+
+#[test]
+fn an_endpoint_killed_under_load_costs_no_client_an_error() {
+    let living = Origin::start("v1");
+    let mut dying = Origin::start("v1");
+    let service = ServiceText::new("web")
+        .version("v1", &[living.address(), dying.address()])
+        .with("retries: { attempts: 2, on: [connectFailure, reset], budget: 100% }")
+        .with("outliers: { consecutiveFailures: 3, ejectFor: 30s, maxEjected: 50% }");
+    let edge = Edge::start(&ConfigText::new().http_listener("http").service(service).route(ROUTE));
+    let (stop, served, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut client = edge.client();
+                while !stop.load(SeqCst) {
+                    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                    let answer = client.response();
+                    if answer.status != 200 {
+                        failed.fetch_add(1, SeqCst);
+                        client = edge.client();
+                    }
+                    served.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        eventually("both endpoints serve", || dying.requests() > 50 && living.requests() > 50);
+        dying.stop();
+        let at = served.load(SeqCst);
+        eventually("load goes on", || served.load(SeqCst) > at + 500);
+        stop.store(true, SeqCst);
+    });
+    assert_eq!(failed.load(SeqCst), 0, "of {}", served.load(SeqCst));
+}
