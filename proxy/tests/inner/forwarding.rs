@@ -184,6 +184,7 @@ fn ninety_to_ten_over_a_hundred_thousand_requests_is_within_a_thousandth() {
     assert!(bad.is_empty(), "{} failed: {:?}", bad.len(), bad.first());
     let total = v1.served() + v2.served();
     let share = v2.served() as f64 / total as f64;
+    println!("{share:.5} of {total} to the candidate");
     assert!(total >= 100_000 && (share - 0.1).abs() <= 0.001, "{share} of {total}");
     let counts = proxy.data_plane().counts(&service_name("shop")).unwrap();
     let counted = |name: &str| counts.of(&version_name(name)).unwrap().judged.good;
