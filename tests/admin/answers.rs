@@ -91,6 +91,11 @@ async fn the_document_lists_what_there_is() {
     let document = bench.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 26);
+    // Two types of one name would silently be one schema.
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, field) in [("CheckConfig", "yaml"), ("ReadinessCheck", "required")] {
+        assert!(schemas[name]["properties"].get(field).is_some(), "{name}: {}", schemas[name]);
+    }
     for (path, item) in paths {
         let path = path.replace("{service}", "checkout").replace("{id}", "checkout-1");
         for method in item.as_object().unwrap().keys() {

@@ -59,6 +59,7 @@ pub(crate) struct Config {
 /// What to check. Without `yaml`: the files that this instance was started with.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CheckConfig)]
 pub(crate) struct Check {
     /// One configuration file's text.
     yaml: Option<String>,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +29,19 @@ pub(crate) struct Which {
     after: Option<u64>,
 }
 
+/// One event of the stream, field by field.
+#[derive(ToSchema)]
+#[schema(as = StreamedEvent)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct Streamed {
+    /// For Last-Event-ID.
+    id: String,
+    /// The event's kind.
+    event: String,
+    /// An Event as JSON.
+    data: String,
+}
+
 /// The largest number that every JSON reader keeps whole.
 const LARGEST_ID: u64 = 9_007_199_254_740_991;
 
@@ -37,7 +50,7 @@ const LARGEST_ID: u64 = 9_007_199_254_740_991;
 /// Each event has an id; send the last one seen as Last-Event-ID to miss nothing.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "streamEvents", tag = "events", params(Which),
-    responses((status = 200, body = String, content_type = "text/event-stream"))
+    responses((status = 200, body = Streamed, content_type = "text/event-stream"))
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,

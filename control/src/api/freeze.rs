@@ -25,6 +25,7 @@ pub(crate) struct Freeze {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SetFreeze)]
 pub(crate) struct Set {
     frozen: bool,
     /// For the journal and the notifications.

@@ -16,6 +16,7 @@ pub(crate) struct Readiness {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadinessCheck)]
 pub(crate) struct Check {
     name: String,
     ok: bool,

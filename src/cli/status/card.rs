@@ -34,7 +34,9 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
     say("weights", &weights(service));
     let running = service.rollout.as_ref().filter(|rollout| !rollout.state.is_over());
     if let Some(rollout) = running {
-        say("step", &step(rollout));
+        if rollout.step > 0 {
+            say("step", &step(rollout));
+        }
         if let Some(waiting) = waiting(rollout) {
             say("waits for", &waiting);
         }
@@ -80,7 +82,10 @@ fn title(service: &ServiceView, style: Style) -> String {
     match rollout.state.is_over() {
         true => format!("{name}: {state}, {change} ({})", rollout.id),
         false => {
-            let step = format!("step {} of {}", rollout.step, rollout.steps);
+            let step = match rollout.step {
+                0 => format!("before step 1 of {}", rollout.steps),
+                step => format!("step {step} of {}", rollout.steps),
+            };
             format!("{name}: {state}, {step}, {change} ({})", rollout.id)
         }
     }
