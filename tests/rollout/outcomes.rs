@@ -30,11 +30,16 @@ fn a_candidate_that_turns_bad_is_at_zero_within_ten_failed_requests() {
     std::thread::sleep(SECOND / 2);
     assert_eq!(bench.candidate.requests(), asked, "requests after the rollback");
     let seen = load.finish();
+    // What was in flight at the rollback is counted within the next second.
+    let counted = |b: &Bench| {
+        b.handle().rollout("shop-1").is_some_and(|r| r.harm.failed_requests == seen.failed)
+    };
+    bench.until(LONG, counted).expect("every failure in the record");
     let record = bench.handle().rollout("shop-1").expect("a record");
     println!("clients: {seen:?}; harm {:?}; {}", record.harm, record.reason);
     bar("weight 0 after the first failure", took, SECOND);
     assert!(seen.failed >= 1 && seen.failed <= 10, "{seen:?}");
-    assert_eq!((seen.broken, record.harm.failed_requests), (0, seen.failed));
+    assert_eq!(seen.broken, 0);
     let why = bench.handle().why(&crate::bench::service()).expect("a reason");
     assert!(why.verdict == "rollback" && !why.bad_requests.is_empty(), "{why:?}");
 }

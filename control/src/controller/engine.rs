@@ -145,6 +145,9 @@ impl Engine {
         };
         let decision = flight.pilot.tick(observed, &self.outside, now);
         flight.watch_harm(Timestamp(now.wall));
+        if second && let Some(record) = flight.count_late_harm(counts.as_ref()) {
+            drop(self.desk.commit(vec![Record::Rollout(Box::new(record))], Duty::May));
+        }
         flight.note(&before, &decision, &self.outside, now);
         self.perform(name, decision, None, now);
     }

@@ -7,6 +7,7 @@ use crate::journal::{Memory, Shaped, TermsShape, Ticket};
 use crate::view::{RolloutRecord, Timestamp};
 use serin_config::model::Service;
 use serin_core::ids::{RolloutId, ServiceName, VersionName};
+use serin_core::measure::ServiceCounts;
 use serin_core::rollout::{
     Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, split_of,
 };
@@ -209,6 +210,19 @@ impl Flight {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.gate == *gate) {
             asked.again = Some(again);
         }
+    }
+
+    /// What was in flight when a rollout ended and failed only then is its harm as well. Gives the
+    /// record that says so, when there is more of it.
+    pub(crate) fn count_late_harm(
+        &mut self,
+        counts: Option<&ServiceCounts>,
+    ) -> Option<RolloutRecord> {
+        let record = self.record.as_mut().filter(|record| record.state.is_over())?;
+        let counts = counts.filter(|c| c.failed_requests > record.harm.failed_requests)?;
+        record.harm.failed_requests = counts.failed_requests;
+        record.harm.users = record.harm.users.max(counts.failed_users);
+        Some(record.clone())
     }
 
     /// Failures since the weight last changed, for the time that it took to restore.
