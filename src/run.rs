@@ -7,12 +7,13 @@
 use serin_config::Faults;
 use serin_config::model::Config;
 use serin_control::api::{Api, BindError, Hooks, Verdict, bind};
-use serin_control::{Control, Options as ControlOptions, StartError};
+use serin_control::{Control, Handle, Options as ControlOptions, StartError};
 use serin_proxy::{Options, Proxy, ProxyError};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -41,33 +42,62 @@ pub(crate) struct Run {
     pub(crate) grace: Duration,
 }
 
+/// Serves until a signal says that it is over.
 pub(crate) fn run(run: Run) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let config = Arc::new(run.config);
-    let steer = |plane| {
-        let options = ControlOptions { lock_wait: HANDOVER, ..ControlOptions::default() };
-        Control::start(config.clone(), plane, options).map_err(RunError::from)
-    };
-    let options = Options { threads: run.threads };
-    let (proxy, control) = Proxy::start_steered(config.clone(), &options, steer)?;
-    for collector in proxy.collectors()? {
-        control.handle().register(collector)?;
-    }
-    let parts = Arc::new(Parts { path: run.path, proxy, control, api: OnceLock::new() });
-    let admin = serve_admin(&parts, &config)?;
-    for listener in &config.listeners {
-        if let Some(address) = parts.proxy.address(&listener.name) {
-            tracing::info!(listener = listener.name, %address, "listening");
-        }
-    }
-    runtime.block_on(until_told_to_stop(&parts))?;
+    let grace = run.grace;
+    let running = Running::start(run)?;
+    runtime.block_on(until_told_to_stop(&running.parts))?;
     tracing::info!("stopping: no new connections, waiting for what is in flight");
-    if !parts.proxy.shutdown(run.grace) {
-        tracing::warn!(grace = ?run.grace, "requests were cut off when the grace period ended");
-    }
-    runtime.block_on(admin.stop());
-    parts.control.stop();
+    running.stop(grace, &runtime);
     Ok(())
+}
+
+/// Data plane, control and admin API at work. Its owner has a runtime and says when it is over.
+pub(crate) struct Running {
+    parts: Arc<Parts>,
+    admin: Admin,
+}
+
+impl Running {
+    pub(crate) fn start(run: Run) -> Result<Self, RunError> {
+        let config = Arc::new(run.config);
+        let steer = |plane| {
+            let options = ControlOptions { lock_wait: HANDOVER, ..ControlOptions::default() };
+            Control::start(config.clone(), plane, options).map_err(RunError::from)
+        };
+        let options = Options { threads: run.threads };
+        let (proxy, control) = Proxy::start_steered(config.clone(), &options, steer)?;
+        for collector in proxy.collectors()? {
+            control.handle().register(collector)?;
+        }
+        let parts = Arc::new(Parts { path: run.path, proxy, control, api: OnceLock::new() });
+        let admin = serve_admin(&parts, &config)?;
+        for listener in &config.listeners {
+            if let Some(address) = parts.proxy.address(&listener.name) {
+                tracing::info!(listener = listener.name, %address, "listening");
+            }
+        }
+        Ok(Self { parts, admin })
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.parts.control.handle()
+    }
+
+    /// Reads the configuration again and puts it in force. Blocks.
+    pub(crate) fn reload(&self) -> Verdict {
+        self.parts.reload()
+    }
+
+    /// `runtime` is the caller's; it only waits.
+    pub(crate) fn stop(self, grace: Duration, runtime: &Runtime) {
+        if !self.parts.proxy.shutdown(grace) {
+            tracing::warn!(?grace, "requests were cut off when the grace period ended");
+        }
+        runtime.block_on(self.admin.stop());
+        self.parts.control.stop();
+    }
 }
 
 struct Parts {

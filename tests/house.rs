@@ -13,9 +13,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("serin-config", &["serin-core"]),
     ("serin-control", &["serin-core", "serin-config"]),
     ("serin-proxy", &["serin-core", "serin-config"]),
-    ("serin-loadtest", &[]),
+    ("serin-loadtest", &["serin-core"]),
     ("serin-testkit", &[]),
-    ("serin", &["serin-core", "serin-config", "serin-control", "serin-proxy"]),
+    ("serin", &["serin-core", "serin-config", "serin-control", "serin-loadtest", "serin-proxy"]),
 ];
 
 /// All that `core` is built from. jiff knows calendars and time zones; it is never asked for the time.

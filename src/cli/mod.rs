@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod diff;
 mod dora;
 mod follow;
@@ -47,6 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Args),
+    Demo(demo::Args),
     Check(check::Args),
     Diff(diff::Args),
     Status(status::Args),
@@ -69,6 +71,7 @@ pub(crate) fn run() -> ExitCode {
     };
     let exit = match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Diff(args) => diff::run(&args),
         Verb::Status(args) => status::run(&args),

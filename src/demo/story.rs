@@ -1,0 +1,141 @@
+//! What happens in the demo, in order, with the reasons that Serin gives.
+
+use super::Options;
+use super::screen::Screen;
+use super::stage::{RATE, SERVICE, Stage};
+use serin_control::{Actor, Command, Order, RolloutState, RolloutView, StartRollout};
+use serin_core::ids::ServiceName;
+use std::time::{Duration, Instant};
+
+/// Past this something is wrong with the machine, not with the rollout.
+const PATIENCE: Duration = Duration::from_secs(180);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// v3 looks well for so long.
+const HEALTHY_FOR: Duration = Duration::from_secs(4);
+
+pub(super) async fn tell(
+    stage: &Stage,
+    screen: &mut Screen,
+    options: &Options,
+) -> Result<(), String> {
+    screen.say(&format!("A shop with a new version, and {RATE:.0} requests a second."));
+    screen.say(&format!("  the shop   http://{}/", stage.http));
+    screen.say(&format!("  the admin  http://{}/", stage.admin));
+    screen.say("");
+    screen.title("1. A healthy release: v2 comes in at 10%, then 50%, then 100%");
+    start(stage, "v2 is ready").await?;
+    follow(stage, screen, |_| ()).await?;
+    verdict(stage, screen);
+
+    screen.title("2. A bad release: v3 looks well, then one answer in four is an error");
+    stage.release_v3()?;
+    start(stage, "v3 is ready").await?;
+    let mut broken = None;
+    let break_it = |rollout: &RolloutView| {
+        let at_work = rollout.weight > 0;
+        if at_work && broken.is_none() && rollout.held_seconds >= HEALTHY_FOR.as_secs() {
+            stage.break_v3();
+            broken = Some(Instant::now());
+        }
+    };
+    follow(stage, screen, break_it).await?;
+    if let Some(broken) = broken {
+        let took = broken.elapsed().as_secs_f64();
+        screen.say(&format!("  v3 was broken, judged and gone in {took:.1} s"));
+    }
+    verdict(stage, screen);
+    if options.stay {
+        screen.say("Serving until Ctrl-C.");
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+fn service() -> Result<ServiceName, String> {
+    ServiceName::new(SERVICE).map_err(|e| e.to_string())
+}
+
+/// Tried again until the data plane has seen the service's endpoints.
+async fn start(stage: &Stage, reason: &str) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let command = Command::Start(StartRollout {
+            to: None,
+            reason: reason.to_owned(),
+            release: None,
+            committed_at: None,
+        });
+        let order = Order::new(command, Actor("demo".to_owned()));
+        match stage.handle().command(&service()?, order).await {
+            Ok(_) => return Ok(()),
+            Err(refusal) if Instant::now() > deadline => return Err(refusal.to_string()),
+            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+/// Until the rollout is over; `each` sees every look at it.
+async fn follow(
+    stage: &Stage,
+    screen: &mut Screen,
+    mut each: impl FnMut(&RolloutView),
+) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = None;
+    loop {
+        let snapshot = stage.handle().snapshot();
+        let Some(service) = snapshot.service(SERVICE) else { return Err("no service".to_owned()) };
+        if let Some(rollout) = &service.rollout {
+            each(rollout);
+            let now = (rollout.state, rollout.weight, rollout.waiting_for);
+            if last != Some(now) {
+                let weight = f64::from(rollout.weight) / 100.0;
+                screen.event(&format!(
+                    "{} at {weight}%: {}",
+                    rollout.state.as_str(),
+                    rollout.reason
+                ));
+                last = Some(now);
+            }
+            screen.status(service, rollout, stage.clients());
+            if rollout.state.is_over() {
+                return Ok(());
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(format!("the rollout did not end within {PATIENCE:?}"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn verdict(stage: &Stage, screen: &mut Screen) {
+    screen.end();
+    let Ok(service) = service() else { return };
+    if let Some(why) = stage.handle().why(&service) {
+        screen.say(&format!("  why        {}: {}", why.verdict, why.reason));
+        for bad in why.bad_requests.iter().take(3) {
+            screen.say(&format!("  bad        request {} ({})", bad.request_id, bad.what));
+        }
+    }
+    let snapshot = stage.handle().snapshot();
+    let rollout = snapshot.service(SERVICE).and_then(|s| s.rollout.as_ref());
+    if let Some(rollout) = rollout
+        && rollout.state == RolloutState::RolledBack
+    {
+        screen.say(&format!("  harm       {} requests in all", rollout.harm.failed_requests));
+    }
+    let (sent, failed) = stage.clients();
+    screen.say(&format!("  clients    {sent} requests so far, {failed} of them failed"));
+    screen.say("");
+}
+
+pub(super) fn farewell(screen: &mut Screen, options: &Options, stage: &Stage) {
+    let file = options.write.display();
+    screen.say(&format!("The configuration is in {file}. To look closer, next time:"));
+    screen.say(&format!("  serin demo --stay --admin {}", stage.admin));
+    for verb in ["status --watch", "why shop", "rollout retry shop", "dora"] {
+        screen.say(&format!("  serin {verb} --admin {}", stage.admin));
+    }
+    screen.say("For an app of your own: serin check and serin run --config with such a file.");
+}
