@@ -85,9 +85,11 @@ impl Running {
         self.parts.control.handle()
     }
 
-    /// Reads the configuration again and puts it in force. Blocks.
-    pub(crate) fn reload(&self) -> Verdict {
-        self.parts.reload()
+    /// Reads the configuration again and puts it in force.
+    pub(crate) async fn reload(&self) -> Verdict {
+        let parts = Arc::clone(&self.parts);
+        let reloaded = tokio::task::spawn_blocking(move || parts.reload()).await;
+        reloaded.unwrap_or_else(|e| Err(Faults::of_file(&self.parts.path, e.to_string())))
     }
 
     /// `runtime` is the caller's; it only waits.

@@ -62,12 +62,12 @@ impl Stage {
     }
 
     /// The next release: v3 is to follow v2.
-    pub(super) fn release_v3(&self) -> Result<(), String> {
+    pub(super) async fn release_v3(&self) -> Result<(), String> {
         let addresses = [0, 1, 2].map(|at: usize| self.backends[at].address());
         let state = self.folder.path().join("state");
         let text = configuration(self.http, self.admin, &state, &addresses, First::Broken);
         std::fs::write(self.folder.path().join("serin.yaml"), text).map_err(|e| e.to_string())?;
-        self.serin.reload().map(|_| ()).map_err(|faults| faults.to_string())
+        self.serin.reload().await.map(|_| ()).map_err(|faults| faults.to_string())
     }
 
     /// One request in four of v3 fails from now on.

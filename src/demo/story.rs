@@ -28,7 +28,7 @@ pub(super) async fn tell(
     verdict(stage, screen);
 
     screen.title("2. A bad release: v3 looks well, then one answer in four is an error");
-    stage.release_v3()?;
+    stage.release_v3().await?;
     start(stage, "v3 is ready").await?;
     let mut broken = None;
     let break_it = |rollout: &RolloutView| {
@@ -90,11 +90,8 @@ async fn follow(
             let now = (rollout.state, rollout.weight, rollout.waiting_for);
             if last != Some(now) {
                 let weight = f64::from(rollout.weight) / 100.0;
-                screen.event(&format!(
-                    "{} at {weight}%: {}",
-                    rollout.state.as_str(),
-                    rollout.reason
-                ));
+                let state = rollout.state.as_str();
+                screen.event(&format!("{state} at {weight}%: {}", rollout.reason));
                 last = Some(now);
             }
             screen.status(service, rollout, stage.clients());
