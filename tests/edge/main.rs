@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod accesslog;
+mod binary;
 mod bodies;
 mod deadlines;
 mod edge;
@@ -15,5 +16,6 @@ mod proxy_protocol;
 mod reload;
 mod split;
 mod tls;
+mod tls_upstream;
 mod upstream;
 mod websocket;

@@ -49,6 +49,16 @@ impl Authority {
     }
 }
 
+/// A client that speaks nothing newer than TLS 1.2.
+fn old_client(authority: &Authority) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(authority.roots())
+        .with_no_client_auth()
+}
+
 fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap()
@@ -180,4 +190,23 @@ async fn a_ticket_resumes_a_session() {
         assert_eq!(Connection::http1_over(stream, "a.example").await.get("/").await.status, 200);
     }
     assert!(kinds.contains(&Some(rustls::HandshakeKind::Resumed)), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn a_client_of_tls_1_2_is_served_unless_the_listener_asks_for_more() {
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let lenient = edge(folder, &origin, "");
+    let stream = connect(&lenient, old_client(&authority), "a.example").await.unwrap();
+    let spoken = stream.get_ref().1.protocol_version();
+    assert_eq!(spoken, Some(rustls::ProtocolVersion::TLSv1_2));
+    assert_eq!(Connection::http1_over(stream, "a.example").await.get("/").await.status, 200);
+
+    let (authority, folder) = prepared();
+    let strict = edge(folder, &origin, ", minVersion: \"1.3\"");
+    let refused = connect(&strict, old_client(&authority), "a.example").await.unwrap_err();
+    assert!(refused.to_string().contains("ProtocolVersion"), "{refused}");
+    let stream = connect(&strict, authority.client(&[]), "a.example").await.unwrap();
+    assert_eq!(Connection::http1_over(stream, "a.example").await.get("/").await.status, 200);
+    assert_eq!(origin.requests(), 2);
 }

@@ -1,0 +1,50 @@
+//! The binary itself: how it leaves when it is told to.
+
+use crate::edge::web;
+use serin_testkit::{ConfigText, Latch, RawClient, RawOrigin, Script, Serin, eventually, temp_dir};
+use std::net::SocketAddr;
+use std::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_serin");
+
+/// The binary with one listener `http`, and everything to one version. The folder holds its state.
+pub(crate) fn serving(origin: SocketAddr) -> (Serin, SocketAddr, tempfile::TempDir) {
+    let folder = temp_dir();
+    let path = ConfigText::simple(web(origin)).write_to(folder.path());
+    let mut command = Command::new(BINARY);
+    // Longer than any test's patience: what ends has ended for another reason.
+    command.args(["run", "--grace", "3600", "--config"]).arg(path);
+    let mut serin = Serin::start(&mut command);
+    let address = serin.address("http");
+    (serin, address, folder)
+}
+
+#[test]
+fn told_to_leave_with_nothing_in_flight_it_leaves() {
+    let origin = serin_testkit::Origin::start("v1");
+    let (mut serin, address, _folder) = serving(origin.address());
+    let mut idle = RawClient::connect(address);
+    idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(idle.response().status, 200);
+    serin.signal("TERM");
+    assert!(serin.ended().success());
+    idle.ended();
+}
+
+#[test]
+fn told_to_leave_with_a_request_in_flight_it_finishes_that_first() {
+    let latch = Latch::new();
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+    let script = Script::new().read_request().wait_for(&latch).write(answer);
+    let origin = RawOrigin::always(script);
+    let (mut serin, address, _folder) = serving(origin.address());
+    let mut client = RawClient::connect(address);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    eventually("the request is with the backend", || !origin.received().is_empty());
+    serin.signal("TERM");
+    eventually("nobody new is let in", || std::net::TcpStream::connect(address).is_err());
+    latch.open();
+    let response = client.response();
+    assert_eq!((response.status, response.body.as_slice()), (200, &b"done"[..]));
+    assert!(serin.ended().success());
+}
