@@ -88,6 +88,11 @@ impl Exchange {
         self.candidacy.is_some()
     }
 
+    /// Whether that rollout rescues.
+    pub fn is_rescued(&self) -> bool {
+        self.candidacy.as_ref().is_some_and(Candidacy::rescues)
+    }
+
     /// Attempts that have ended.
     pub fn attempts(&self) -> u32 {
         self.attempts

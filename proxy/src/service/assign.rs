@@ -90,6 +90,12 @@ pub struct Candidacy {
 }
 
 impl Candidacy {
+    /// Whether stable answers in the candidate's stead, as it was when the request was assigned: a
+    /// rollback in between must not leave those in flight to their failures.
+    pub(crate) fn rescues(&self) -> bool {
+        self.publication.split.rollout.as_ref().is_some_and(|rollout| rollout.rescue)
+    }
+
     pub(crate) fn settle(&mut self, outcome: Outcome, user: Option<u64>, thread: ThreadId) {
         match outcome {
             Outcome::Good => {

@@ -171,9 +171,8 @@ impl Service {
             || (attempted.ending == Ending::Failed(Failure::Connect)
                 && exchange.version().group().members().is_empty());
         let failover = nobody && self.config.failover == model::Failover::Stable;
-        let rescues = prepared.split().rollout.as_ref().is_some_and(|rollout| rollout.rescue);
         let repeatable = attempted.replayable && (attempted.idempotent || !attempted.sent);
-        let rescue = rescues && exchange.is_candidate() && repeatable;
+        let rescue = exchange.is_rescued() && repeatable;
         (failover || rescue).then(|| Arc::clone(stable))
     }
 }

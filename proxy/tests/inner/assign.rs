@@ -154,6 +154,25 @@ fn stable_stands_in_for_a_failed_candidate_only_where_that_is_safe_and_asked_for
     assert!(stands_in(Failover::None, true, false, nobody), "nothing was sent");
 }
 
+#[test]
+fn a_request_in_flight_is_rescued_though_its_rollout_was_rolled_back_meanwhile() {
+    let (plane, service) = plane_of(shop());
+    plane.publish(split(serin_core::split::InForce { rescue: true, ..rollout(1, 100) }));
+    let headers = HeaderMap::new();
+    let assigned = service.assign(ThreadId(0), &who(&headers), random());
+    let exchange = Exchange::start(assigned, Instant::now());
+    plane.publish(split(rollout(1, 0)));
+    let attempted = Attempted {
+        made: 1,
+        ending: BAD,
+        idempotent: true,
+        sent: true,
+        replayable: true,
+        answered: false,
+    };
+    assert!(service.stand_in(&exchange, &attempted).is_some());
+}
+
 fn with_session(session: SessionBy) -> serin_config::model::Service {
     serin_config::model::Service { session, ..shop() }
 }
