@@ -16,8 +16,15 @@ version=${2:?usage: deploy.sh SERVICE VERSION}
 serin=${SERIN:-serin}
 build=${BUILD_ID:-$(date +%s)}
 
-# A pipeline may run before the instance has come up, or while it is being upgraded.
-"$serin" status "$service" --wait-for healthy --timeout 1m || exit
+# A pipeline may run before the instance has come up, or while it is being upgraded. Whether it
+# takes traffic is the question, and not how the last rollout ended: the release that repairs a
+# rollback must get through here.
+tries=60
+until "$serin" health; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || exit 1
+    sleep 1
+done
 
 "$serin" rollout start "$service" --to "$version" --reason "build $build" \
     --committed-at "$(git log -1 --format=%cI 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)" \

@@ -4,4 +4,5 @@
 
 mod canned;
 mod exits;
+mod pipeline;
 mod screens;
