@@ -1,6 +1,6 @@
 //! What becomes of a candidate that fails, slows down, is well, or suffers with everybody.
 
-use crate::bench::{Bench, bar};
+use crate::bench::{Bench, Setup, bar};
 use serin_testkit::Fault;
 use std::time::Duration;
 
@@ -42,6 +42,33 @@ fn a_candidate_that_turns_bad_is_at_zero_within_ten_failed_requests() {
     assert_eq!(seen.broken, 0);
     let why = bench.handle().why(&crate::bench::service()).expect("a reason");
     assert!(why.verdict == "rollback" && !why.bad_requests.is_empty(), "{why:?}");
+}
+
+#[test]
+fn at_full_load_the_tripwire_is_measured_beside_the_tick() {
+    let figures = [true, false].map(|tripwire| {
+        let bench = Bench::set_up(Setup {
+            tripwire,
+            ..Setup::of(
+                "steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ], harm: { failedRequests: 1000000 }",
+            )
+        });
+        let load = bench.full_load();
+        bench.start();
+        let served = |b: &Bench| b.weight() == 5_000 && b.candidate.requests() >= 2_000;
+        bench.until(LONG, served).expect("the candidate at half");
+        let before = load.seen().good;
+        std::thread::sleep(SECOND / 2);
+        let rate = 2 * (load.seen().good - before);
+        bench.candidate.break_all(Fault::Status(500));
+        let took = bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
+        let seen = load.finish();
+        assert!(seen.failed >= 1 && (seen.ours, seen.broken) == (0, 0), "{seen:?}");
+        (rate, seen.failed, took)
+    });
+    for (name, (rate, failed, took)) in ["tripwire and tick", "tick alone"].iter().zip(figures) {
+        println!("{name}: {failed} failed requests, weight 0 after {took:?}, at {rate} requests/s");
+    }
 }
 
 #[test]

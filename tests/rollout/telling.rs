@@ -1,6 +1,6 @@
 //! Receivers and gates: told and asked, and never in the way.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Setup};
 use serin_control::{Command, WaitingFor};
 use serin_testkit::{Fault, Origin, RawOrigin, Script, eventually};
 use std::time::{Duration, Instant};
@@ -30,14 +30,15 @@ fn a_webhook_holds_its_step_until_it_grants() {
 fn receivers_are_told_and_one_that_hangs_delays_nothing() {
     let hook = Origin::start("hook");
     let deaf = RawOrigin::always(Script::never_answering());
-    let bench = Bench::with(
-        "steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ]",
-        &format!(
+    let setup = Setup::of("steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ]");
+    let bench = Bench::set_up(Setup {
+        more: &format!(
             "notifications:\n  - {{ name: hook, webhook: {{ url: \"http://{}/hook\" }}, on: [started, rolledBack] }}\n  - {{ name: deaf, webhook: {{ url: \"http://{}/\" }}, on: [started, rolledBack] }}",
             hook.address(),
             deaf.address()
         ),
-    );
+        ..setup
+    });
     bench.start();
     bench.until(LONG, |b| b.weight() > 0).expect("weight");
     let began = Instant::now();
