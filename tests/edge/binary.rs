@@ -4,25 +4,25 @@ use crate::edge::web;
 use serin_testkit::{ConfigText, Latch, RawClient, RawOrigin, Script, Serin, eventually, temp_dir};
 use std::net::SocketAddr;
 use std::process::Command;
+use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_serin");
 
-/// The binary with one listener `http`, and everything to one version. The folder holds its state.
-pub(crate) fn serving(origin: SocketAddr) -> (Serin, SocketAddr, tempfile::TempDir) {
-    let folder = temp_dir();
-    let path = ConfigText::simple(web(origin)).write_to(folder.path());
+/// The binary with this configuration, and the address of its listener `http`.
+pub(crate) fn started(folder: &TempDir, config: &ConfigText) -> (Serin, SocketAddr) {
     let mut command = Command::new(BINARY);
     // Longer than any test's patience: what ends has ended for another reason.
-    command.args(["run", "--grace", "3600", "--config"]).arg(path);
+    command.args(["run", "--grace", "3600", "--config"]).arg(config.write_to(folder.path()));
     let mut serin = Serin::start(&mut command);
     let address = serin.address("http");
-    (serin, address, folder)
+    (serin, address)
 }
 
 #[test]
 fn told_to_leave_with_nothing_in_flight_it_leaves() {
     let origin = serin_testkit::Origin::start("v1");
-    let (mut serin, address, _folder) = serving(origin.address());
+    let folder = temp_dir();
+    let (mut serin, address) = started(&folder, &ConfigText::simple(web(origin.address())));
     let mut idle = RawClient::connect(address);
     idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(idle.response().status, 200);
@@ -37,7 +37,8 @@ fn told_to_leave_with_a_request_in_flight_it_finishes_that_first() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
     let script = Script::new().read_request().wait_for(&latch).write(answer);
     let origin = RawOrigin::always(script);
-    let (mut serin, address, _folder) = serving(origin.address());
+    let folder = temp_dir();
+    let (mut serin, address) = started(&folder, &ConfigText::simple(web(origin.address())));
     let mut client = RawClient::connect(address);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually("the request is with the backend", || !origin.received().is_empty());

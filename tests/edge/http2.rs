@@ -10,13 +10,13 @@ use tokio_rustls::client::TlsStream;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A request head without compression; names and values shorter than 127 bytes.
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.extend_from_slice(&[0, name.len() as u8]);
@@ -27,18 +27,26 @@ fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-const REQUEST: [(&str, &str); 4] =
+pub(crate) const REQUEST: [(&str, &str); 4] =
     [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "a.example")];
 
-async fn raw(edge: &Edge, authority: &crate::tls::Authority) -> TlsStream<TcpStream> {
+pub(crate) async fn raw(edge: &Edge, authority: &crate::tls::Authority) -> TlsStream<TcpStream> {
     let mut stream = connect(edge, authority.client(&["h2"]), "a.example").await.unwrap();
-    stream.write_all(PREFACE).await.unwrap();
-    stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
+    begin(&mut stream, &[]).await;
     stream
 }
 
+/// The preface, and the client's settings.
+pub(crate) async fn begin(stream: &mut TlsStream<TcpStream>, settings: &[u8]) {
+    stream.write_all(PREFACE).await.unwrap();
+    stream.write_all(&frame(4, 0, 0, settings)).await.unwrap();
+}
+
 /// Reads frames until one of this kind comes; its payload.
-async fn read_frame(stream: &mut TlsStream<TcpStream>, kinds: &[u8]) -> Option<(u8, Vec<u8>)> {
+pub(crate) async fn read_frame(
+    stream: &mut TlsStream<TcpStream>,
+    kinds: &[u8],
+) -> Option<(u8, Vec<u8>)> {
     let wait = async {
         loop {
             let mut head = [0; 9];
@@ -55,8 +63,8 @@ async fn read_frame(stream: &mut TlsStream<TcpStream>, kinds: &[u8]) -> Option<(
     tokio::time::timeout(serin_testkit::PATIENCE, wait).await.unwrap()
 }
 
-const RST: u8 = 3;
-const GOAWAY: u8 = 7;
+pub(crate) const RST: u8 = 3;
+pub(crate) const GOAWAY: u8 = 7;
 
 #[tokio::test]
 async fn requests_bodies_and_trailers_pass() {
@@ -144,12 +152,28 @@ async fn floods_end_with_goaway_within_two_thousand_frames() {
     let reset = |n: u32| {
         [frame(1, 5, 2 * n + 1, &block(&REQUEST)), frame(3, 0, 2 * n + 1, &[0, 0, 0, 8])].concat()
     };
-    let floods: [(&str, Vec<u8>, Flood); 6] = [
+    // The server has to reset a stream itself, which no limit on resets that come would notice.
+    let made = |n: u32, flags: u8, fault: fn(u32) -> Vec<u8>| {
+        let stream = 2 * n + 1;
+        [frame(1, flags, stream, &block(&REQUEST)), fault(stream)].concat()
+    };
+    let (open_head, whole_head) = (4, 5);
+    let nothing: fn(u32) -> Vec<u8> = |stream| frame(8, 0, stream, &[0; 4]);
+    let too_much: fn(u32) -> Vec<u8> = |stream| frame(8, 0, stream, &[0x7f, 255, 255, 255]);
+    let after_end: fn(u32) -> Vec<u8> = |stream| frame(0, 0, stream, b"more");
+    let on_itself: fn(u32) -> Vec<u8> =
+        |stream| frame(2, 0, stream, &[&stream.to_be_bytes()[..], &[1]].concat());
+    let floods: [(&str, Vec<u8>, Flood); 11] = [
         ("ping", vec![], Box::new(|_| frame(6, 0, 0, &[0; 8]))),
         ("settings", vec![], Box::new(|_| frame(4, 0, 0, &[]))),
         ("priority", vec![], Box::new(|n| frame(2, 0, 2 * n + 1, &[0, 0, 0, 0, 1]))),
         ("empty data", open.clone(), Box::new(|_| frame(0, 0, 1, &[]))),
         ("rapid reset", vec![], Box::new(reset)),
+        ("reset by no update", vec![], Box::new(move |n| made(n, open_head, nothing))),
+        ("reset by a large update", vec![], Box::new(move |n| made(n, open_head, too_much))),
+        ("reset by late data", vec![], Box::new(move |n| made(n, whole_head, after_end))),
+        ("reset by priority", vec![], Box::new(move |n| made(n, open_head, on_itself))),
+        ("reset by a late update", vec![], Box::new(move |n| made(n, whole_head, too_much))),
         ("continuation", frame(1, 0, 1, &block(&REQUEST)), Box::new(|_| frame(9, 0, 1, &[]))),
     ];
     for (name, first, one) in floods {

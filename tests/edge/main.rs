@@ -4,11 +4,13 @@
 mod accesslog;
 mod binary;
 mod bodies;
+mod bombs;
 mod deadlines;
 mod edge;
 mod grpc;
 mod heads;
 mod http2;
+mod http2_ends;
 mod identity;
 mod malformed;
 mod protocols;

@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serin_testkit::{ConfigText, Connection, Origin, eventually_async, temp_dir};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -69,7 +70,15 @@ pub(crate) async fn connect(
     config: ClientConfig,
     name: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let socket = TcpStream::connect(edge.address()).await?;
+    connect_to(edge.address(), config, name).await
+}
+
+pub(crate) async fn connect_to(
+    address: SocketAddr,
+    config: ClientConfig,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let socket = TcpStream::connect(address).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, socket).await
 }
@@ -79,11 +88,15 @@ pub(crate) fn edge(folder: TempDir, origin: &Origin, more: &str) -> Edge {
 }
 
 pub(crate) fn edge_to(folder: TempDir, service: serin_testkit::ServiceText, more: &str) -> Edge {
+    Edge::start_in(folder, &config(service, more, ""))
+}
+
+/// One listener `http` that speaks TLS with both certificates, and everything to one service.
+pub(crate) fn config(service: serin_testkit::ServiceText, tls: &str, limits: &str) -> ConfigText {
     let listener = format!(
-        "{{ name: http, address: \"127.0.0.1:0\", protocol: HTTPS, tls: {{ certificates: [{{ certFile: a.pem, keyFile: a.key }}, {{ certFile: b.pem, keyFile: b.key }}]{more} }} }}"
+        "{{ name: http, address: \"127.0.0.1:0\", protocol: HTTPS, limits: {{ {limits} }}, tls: {{ certificates: [{{ certFile: a.pem, keyFile: a.key }}, {{ certFile: b.pem, keyFile: b.key }}]{tls} }} }}"
     );
-    let config = ConfigText::new().listener(&listener).service(service).route(ROUTE);
-    Edge::start_in(folder, &config)
+    ConfigText::new().listener(&listener).service(service).route(ROUTE)
 }
 
 pub(crate) fn prepared() -> (Authority, TempDir) {

@@ -1,7 +1,8 @@
 //! HTTP/2 connections: limits, and the loop that takes requests off one.
 //!
 //! The loop is ours so that limits can follow the listener, requests count as in flight, and a
-//! connection that is idle, or told to go, ends with GOAWAY.
+//! connection that is idle, or told to go, ends with GOAWAY. It ends even when the client neither
+//! acknowledges that nor leaves a window for what is owed to it.
 
 use super::stream::ClientStream;
 use super::worker::Worker;
@@ -12,6 +13,7 @@ use pingora_core::protocols::{Digest, GetProxyDigest};
 use serin_config::model::ListenerLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -28,6 +30,8 @@ const MAX_PENDING_RESETS: usize = 50;
 const MAX_OWN_RESETS: usize = 256;
 /// Requests turned away while they were accepted.
 const MAX_MALFORMED: u32 = 32;
+/// How long a client that was told to go may take to acknowledge it, with nothing in flight.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 fn options(limits: &ListenerLimits) -> H2Options {
     let mut options = H2Options::default();
@@ -75,6 +79,7 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let mut shutdown = worker.shutdown.clone();
     let (mut going, mut malformed) = (false, 0);
     loop {
+        let patience = if going { FAREWELL } else { limits.idle_timeout };
         let accepted = tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down), if !going => {
@@ -83,14 +88,19 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
                 continue;
             }
             accepted = HttpSession::from_h2_conn(&mut connection, digest.clone()) => accepted,
-            () = idle(&streams, limits.idle_timeout), if !going => {
+            () = idle(&streams, patience) => {
+                if going {
+                    return;
+                }
                 connection.graceful_shutdown();
                 going = true;
                 continue;
             }
         };
         match accepted {
-            Ok(Some(H2Accept::Session(session))) => spawn(session, &streams, worker),
+            Ok(Some(H2Accept::Session(session))) => {
+                spawn(session, limits.idle_timeout, &streams, worker);
+            }
             Ok(Some(H2Accept::Rejected)) => {
                 counters.refused_heads.add();
                 malformed += 1;
@@ -103,19 +113,21 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     }
 }
 
-fn spawn(session: HttpSession, streams: &Arc<Streams>, worker: &Arc<Worker>) {
+/// `patience` is how long the client may leave no window for its answer.
+fn spawn(session: HttpSession, patience: Duration, streams: &Arc<Streams>, worker: &Arc<Worker>) {
     streams.open.fetch_add(1, Relaxed);
     let open = Open(streams.clone());
     let worker = worker.clone();
     tokio::spawn(async move {
         let _open = open;
-        let session = ServerSession::new_http2(session);
+        let mut session = ServerSession::new_http2(session);
+        session.set_write_timeout(Some(patience));
         worker.proxy.process_new_http(session, &worker.shutdown).await;
     });
 }
 
 /// Ready once no stream has been open for so long.
-async fn idle(streams: &Streams, patience: std::time::Duration) {
+async fn idle(streams: &Streams, patience: Duration) {
     loop {
         while streams.open.load(Relaxed) > 0 {
             streams.ended.notified().await;
