@@ -7,10 +7,13 @@
 //!
 //! There is no coverage feedback, and no nightly compiler is needed.
 
+mod chunked;
 mod config;
 mod cookie;
+mod head;
 mod mutate;
 mod path;
+mod proxy;
 
 use mutate::Mutator;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

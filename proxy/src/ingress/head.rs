@@ -122,8 +122,10 @@ struct RequestLine {
 
 impl Parser<'_> {
     fn head(mut self, into: &mut Vec<Field>) -> Result<Head, Stop> {
-        if self.bytes.starts_with(b"\r\n") {
-            self.at = 2;
+        match self.bytes {
+            b"\r" => return Err(Stop::Partial),
+            [b'\r', b'\n', ..] => self.at = 2,
+            _ => {}
         }
         let begins = self.at;
         let line = self.request_line()?;
