@@ -78,6 +78,7 @@ impl Running {
                 tracing::info!(listener = listener.name, %address, "listening");
             }
         }
+        warn_of_what_is_missing(&config);
         Ok(Self { parts, admin })
     }
 
@@ -99,6 +100,16 @@ impl Running {
         }
         runtime.block_on(self.admin.stop());
         self.parts.control.stop();
+    }
+}
+
+/// What the files may say and this release does not do.
+fn warn_of_what_is_missing(config: &Config) {
+    for service in config.services.values().filter(|service| service.shadow.is_some()) {
+        tracing::warn!(service = %service.name, "shadow: no copies are sent by this release");
+    }
+    if config.tracing.is_some() {
+        tracing::warn!("tracing: no spans are exported by this release");
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Run {
     pub under_way: Cell<u64>,
     pub began: Instant,
     jars: RefCell<Vec<Jar>>,
+    /// Users with a request under way.
+    busy: RefCell<Vec<bool>>,
     numbered: Cell<u64>,
     done: tokio::sync::Notify,
 }
@@ -47,12 +49,26 @@ impl Run {
             under_way: Cell::new(0),
             began,
             jars: RefCell::new(vec![Jar::default(); users as usize]),
+            busy: RefCell::new(vec![false; users as usize]),
             numbered: Cell::new(0),
             done: tokio::sync::Notify::new(),
         })
     }
 
-    fn leave(&self) {
+    /// The first free user from `wanted` on. Requests of one user follow one another, so that which
+    /// version came after which is certain; where everyone is busy, the request is nobody's.
+    fn occupy(&self, wanted: u32) -> Option<u32> {
+        let mut busy = self.busy.borrow_mut();
+        let all = busy.len() as u32;
+        let user = (0..all).map(|step| (wanted + step) % all).find(|u| !busy[*u as usize])?;
+        busy[user as usize] = true;
+        Some(user)
+    }
+
+    fn leave(&self, user: Option<u32>) {
+        if let Some(user) = user {
+            self.busy.borrow_mut()[user as usize] = false;
+        }
         self.under_way.set(self.under_way.get() - 1);
         if self.under_way.get() == 0 {
             self.done.notify_waiters();
@@ -77,6 +93,7 @@ pub async fn drive(
     for due in arrivals {
         pacer.until(due).await?;
         let user = (course.users > 0).then(|| dice.u32(0..course.users));
+        let user = user.and_then(|wanted| run.occupy(wanted));
         run.under_way.set(run.under_way.get() + 1);
         tokio::task::spawn_local(visit(
             Rc::clone(&pool),
@@ -123,7 +140,7 @@ async fn visit(
         let dice = (dice + f64::from(turn) * 0.618_033_988_749_895).fract();
         once(&pool, mix.pick(number, dice), &run, due, user).await;
     }
-    run.leave();
+    run.leave(user);
 }
 
 async fn once(

@@ -30,7 +30,7 @@ fn a_promotion_is_refused_while_a_guard_stands_and_says_so() {
     world.evidence = breached("slow", Value::Time(SECOND * 3));
     world.tick();
     let refused = world.command(&promote()).unwrap_err();
-    assert_eq!(refused.to_string(), "guard slow is breached for 0ms of 5m");
+    assert_eq!(refused.to_string(), "guard slow is breached for 0s of 5m");
     world.evidence = breached("errors", Value::Share(0.2));
     let refused = world.command(&promote()).unwrap_err();
     assert!(refused.to_string().starts_with("is about to roll back: guard errors"), "{refused}");
