@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use tempfile::TempDir;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_serin");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_serin");
 
 /// The binary with this configuration, and the address of its listener `http`.
 pub(crate) fn started(folder: &TempDir, config: &ConfigText) -> (Serin, SocketAddr) {

@@ -6,6 +6,7 @@ mod binary;
 mod bodies;
 mod bombs;
 mod deadlines;
+mod descriptors;
 mod edge;
 mod grpc;
 mod heads;

@@ -1,0 +1,59 @@
+//! More connections than the process has descriptors for.
+
+use crate::binary::BINARY;
+use crate::edge::web;
+use serin_testkit::{ConfigText, Origin, RawClient, Serin, eventually, temp_dir};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const DESCRIPTORS: u32 = 80;
+const CONNECTIONS: usize = 200;
+/// A clock tick of `/proc`, which is the same on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The time that the process has spent on a processor.
+fn busy(serin: &Serin) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", serin.pid())).unwrap();
+    // The name, in brackets, may hold spaces.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    TICK * (fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap())
+}
+
+#[test]
+fn without_descriptors_the_present_are_served_and_the_others_wait() {
+    let origin = Origin::start("v1");
+    let folder = temp_dir();
+    let config = ConfigText::simple(web(origin.address())).write_to(folder.path());
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {DESCRIPTORS} && exec \"$0\" run --threads 1 --config \"$1\"");
+    command.arg("-c").arg(script).arg(BINARY).arg(config);
+    let mut serin = Serin::start(&mut command);
+    let address = serin.address("http");
+
+    let mut present = RawClient::connect(address);
+    let mut serve = || {
+        present.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(present.response().status, 200);
+    };
+    serve();
+    let crowd: Vec<TcpStream> =
+        (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let pauses = |serin: &Serin| serin.log().matches("cannot accept; pausing").count();
+    eventually("it has run out of descriptors", || pauses(&serin) > 0);
+    let (begun, before) = (Instant::now(), busy(&serin));
+    serve();
+    eventually("it waits longer and longer", || serin.log().contains("pause=1s"));
+    let (passed, used) = (begun.elapsed(), busy(&serin) - before);
+    let pauses = pauses(&serin);
+    println!("{used:?} of a processor in {passed:?}, {pauses} pauses");
+    assert!(used < passed / 2, "{used:?} of a processor in {passed:?}");
+    assert!(pauses as u128 <= 10 + passed.as_millis() / 100, "{pauses} pauses in {passed:?}");
+    serve();
+
+    drop(crowd);
+    let mut late = RawClient::connect(address);
+    late.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(late.response().status, 200);
+    serve();
+}
