@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod demo;
+mod expiry;
 mod logging;
 mod run;
 

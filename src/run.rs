@@ -4,6 +4,7 @@
 //! taken by the data plane first and then by control, whole or not at all; when either refuses,
 //! what was in force stays so, and control says why.
 
+use crate::expiry::{self, Expiry};
 use serin_config::Faults;
 use serin_config::model::Config;
 use serin_control::api::{Api, BindError, Hooks, Verdict, bind};
@@ -11,7 +12,7 @@ use serin_control::{Control, Handle, Options as ControlOptions, StartError};
 use serin_proxy::{Options, Proxy, ProxyError};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -71,7 +72,8 @@ impl Running {
         for collector in proxy.collectors()? {
             control.handle().register(collector)?;
         }
-        let parts = Arc::new(Parts { path: run.path, proxy, control, api: OnceLock::new() });
+        let (api, expiry) = (OnceLock::new(), Expiry::default());
+        let parts = Arc::new(Parts { path: run.path, proxy, control, api, expiry });
         let admin = serve_admin(&parts, &config)?;
         for listener in &config.listeners {
             if let Some(address) = parts.proxy.address(&listener.name) {
@@ -79,6 +81,7 @@ impl Running {
             }
         }
         warn_of_what_is_missing(&config);
+        parts.control.runtime().spawn(watch_expiry(Arc::downgrade(&parts)));
         Ok(Self { parts, admin })
     }
 
@@ -118,6 +121,7 @@ struct Parts {
     proxy: Proxy,
     control: Control,
     api: OnceLock<Api>,
+    expiry: Expiry,
 }
 
 impl Parts {
@@ -141,7 +145,22 @@ impl Parts {
             api.reconfigure(&config.admin);
         }
         handle.reconfigure_blocking(config).map_err(|e| whole(e.to_string()))?;
+        self.tell_expiring();
         Ok(loaded.warnings)
+    }
+
+    fn tell_expiring(&self) {
+        self.expiry.tell(self.proxy.certificates(), &self.control.handle());
+    }
+}
+
+/// The first look is at once.
+async fn watch_expiry(parts: Weak<Parts>) {
+    let mut looks = tokio::time::interval(expiry::LOOK);
+    loop {
+        looks.tick().await;
+        let Some(parts) = parts.upgrade() else { return };
+        parts.tell_expiring();
     }
 }
 

@@ -16,4 +16,4 @@ pub mod upstream;
 pub mod world;
 
 pub use ingress::ListenError;
-pub use proxy::{Options, Proxy, ProxyError};
+pub use proxy::{Options, Proxy, ProxyError, ServedCertificate};

@@ -9,6 +9,7 @@ use crate::world::{Environment, World, WorldError};
 use prometheus::core::Collector;
 use serin_config::model::Config;
 use serin_core::plane::DataPlane;
+use serin_core::time::Wall;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -30,6 +31,14 @@ pub enum ProxyError {
     Listen(#[from] ListenError),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+}
+
+/// A certificate that a listener shows to its clients.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServedCertificate {
+    pub listener: String,
+    pub subject: String,
+    pub expires: Wall,
 }
 
 /// A running data plane. Dropping it ends it at once; [`Proxy::shutdown`] lets it finish.
@@ -111,6 +120,16 @@ impl Proxy {
     /// Where a listener listens: the port that was chosen, where the configuration says 0.
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
         self.ingress.address(listener)
+    }
+
+    /// The certificates as they are served now: a renewed file counts within a second.
+    pub fn certificates(&self) -> Vec<ServedCertificate> {
+        let served = |(listener, subject, expires): (String, String, i64)| ServedCertificate {
+            listener,
+            subject,
+            expires: Wall(expires.saturating_mul(1000)),
+        };
+        self.ingress.expiries().into_iter().map(served).collect()
     }
 
     /// What control steers and reads.

@@ -120,6 +120,18 @@ impl Ingress {
         self.running().get(name).map(|listener| listener.bound)
     }
 
+    /// Every certificate that is served: its listener, its subject, and when it expires in seconds
+    /// since the Unix epoch.
+    pub(crate) fn expiries(&self) -> Vec<(String, String, i64)> {
+        let of = |(name, listener): (&String, &Running)| {
+            let state = listener.state.load();
+            let tls = state.tls.iter();
+            let all = tls.flat_map(|tls| tls.certificates().expiries());
+            all.map(|(subject, expires)| (name.clone(), subject, expires)).collect::<Vec<_>>()
+        };
+        self.running().iter().flat_map(of).collect()
+    }
+
     /// Reads renewed certificates. Called again and again; a fault leaves the old ones serving.
     pub(crate) fn refresh_certificates(&self) {
         let states: Vec<_> =
