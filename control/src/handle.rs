@@ -17,7 +17,7 @@ use serin_core::time::{Mono, Now, Wall};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot};
 
 /// Cheap to clone; every method is safe to call from a request handler.
@@ -29,6 +29,8 @@ pub struct Handle {
 /// What the handle, the controller and subscriptions share.
 pub(crate) struct Inner {
     pub(crate) snapshot: ArcSwap<Snapshot>,
+    /// When the snapshot was taken, by a clock that nobody sets.
+    taken: ArcSwap<Instant>,
     pub(crate) config: ArcSwap<Config>,
     pub(crate) events: broadcast::Sender<Event>,
     /// By service.
@@ -70,6 +72,7 @@ impl Inner {
         };
         Self {
             snapshot: ArcSwap::from_pointee(empty),
+            taken: ArcSwap::from_pointee(Instant::now()),
             config: ArcSwap::new(config),
             events,
             latest: ArcSwap::default(),
@@ -78,6 +81,11 @@ impl Inner {
             plane,
             door,
         }
+    }
+
+    pub(crate) fn show(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.taken.store(Arc::new(Instant::now()));
     }
 
     pub(crate) fn last_event(&self) -> u64 {
@@ -105,6 +113,11 @@ impl Handle {
     /// The state as of the last tick. One atomic load.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.snapshot.load_full()
+    }
+
+    /// How old the snapshot is. A controller that is well takes one ten times a second.
+    pub fn silence(&self) -> Duration {
+        self.inner.taken.load().elapsed()
     }
 
     /// The configuration in force.

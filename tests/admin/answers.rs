@@ -1,6 +1,8 @@
 //! What readers get.
 
 use crate::bench::{Bench, detail};
+use serin_testkit::eventually_async;
+use std::sync::atomic::Ordering::SeqCst;
 
 #[tokio::test]
 async fn a_service_shows_what_runs() {
@@ -69,7 +71,26 @@ async fn readiness_names_what_is_not_well() {
     assert_eq!(ready["ready"], true);
     let names: Vec<&str> =
         ready["checks"].as_array().unwrap().iter().filter_map(|c| c["name"].as_str()).collect();
-    assert_eq!(names, ["traffic", "journal", "config", "service checkout"]);
+    assert_eq!(names, ["traffic", "controller", "journal", "config", "service checkout"]);
+}
+
+#[tokio::test]
+async fn an_edge_whose_controller_is_stuck_is_not_ready_until_it_goes_on() {
+    let bench = Bench::open().await;
+    assert_eq!(bench.get("/readyz").await.status, 200);
+    bench.stuck.store(true, SeqCst);
+    let not_ready = async || {
+        let answer = bench.get("/readyz").await;
+        (answer.status == 503).then(|| answer.json())
+    };
+    let said = eventually_async("not ready", not_ready).await;
+    let checks = said["checks"].as_array().unwrap();
+    let controller = checks.iter().find(|c| c["name"] == "controller").unwrap();
+    let detail = controller["detail"].as_str().unwrap();
+    assert!(detail.starts_with("the controller has been silent for"), "{detail}");
+    bench.stuck.store(false, SeqCst);
+    let ready = async || bench.get("/readyz").await.status == 200;
+    eventually_async("ready again", ready).await;
 }
 
 #[tokio::test]

@@ -17,12 +17,15 @@ use serin_testkit::{Answer, Connection};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 pub(crate) struct Bench {
     pub(crate) address: SocketAddr,
     pub(crate) control: Control,
     pub(crate) api: Api,
+    /// While it is set, the data plane's counts cannot be had, and the controller waits for them.
+    pub(crate) stuck: Arc<AtomicBool>,
     /// Goes away with the bench.
     _state: tempfile::TempDir,
     served: tokio::task::JoinHandle<()>,
@@ -31,6 +34,7 @@ pub(crate) struct Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
+        self.stuck.store(false, SeqCst);
         self.served.abort();
     }
 }
@@ -49,7 +53,9 @@ impl Bench {
         let mut config = config(state.path());
         change(&mut config);
         let admin = config.admin.clone();
-        let control = Control::start(Arc::new(config), Arc::new(Idle), Options::default());
+        let stuck = Arc::new(AtomicBool::new(false));
+        let plane = Arc::new(Idle(Arc::clone(&stuck)));
+        let control = Control::start(Arc::new(config), plane, Options::default());
         let control = control.expect("control starts");
         let api = Api::new(control.handle(), &admin, hooks());
         let bound = bind(&admin).await.expect("an admin address");
@@ -58,7 +64,7 @@ impl Bench {
         let served = tokio::spawn(bound.serve(api.clone(), async move {
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }));
-        Self { address, control, api, _state: state, served, stop }
+        Self { address, control, api, stuck, _state: state, served, stop }
     }
 
     /// Stops the server, and waits until it has let go of its connections.
@@ -230,7 +236,7 @@ fn plan() -> serin_core::rollout::Plan {
 }
 
 /// A data plane without traffic, all of whose endpoints are ready.
-struct Idle;
+struct Idle(Arc<AtomicBool>);
 
 impl DataPlane for Idle {
     fn publish(&self, _: Arc<Split>) {}
@@ -238,6 +244,9 @@ impl DataPlane for Idle {
     fn heartbeat(&self) {}
 
     fn counts(&self, _: &ServiceName) -> Option<ServiceCounts> {
+        while self.0.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let version = |name: &str| VersionCounts::new(VersionName::new(name).unwrap());
         Some(ServiceCounts {
             versions: vec![version("v41"), version("v42")],

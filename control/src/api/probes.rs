@@ -6,7 +6,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// A controller that is silent for longer has stalled or died, and the data plane has frozen the
+/// weights.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Whether traffic should be sent here, and what is not well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,6 +72,7 @@ fn readiness(api: &Api) -> Readiness {
     };
     let mut checks = vec![
         check("traffic", true, (api.inner.hooks.not_ready)()),
+        check("controller", true, silent(api.handle().silence())),
         check("journal", false, snapshot.health.journal.clone()),
         check("config", false, snapshot.config.failed.as_ref().map(|f| f.fault.clone())),
     ];
@@ -78,4 +84,11 @@ fn readiness(api: &Api) -> Readiness {
         checks.push(check(&format!("service {}", service.name), false, missing));
     }
     Readiness { ready: checks.iter().all(|check| check.ok || !check.required), checks }
+}
+
+fn silent(silence: Duration) -> Option<String> {
+    let seconds = silence.as_secs();
+    (silence > SILENCE).then(|| {
+        format!("the controller has been silent for {seconds} s: weights are frozen, and no guard rolls back")
+    })
 }

@@ -39,7 +39,7 @@ impl Engine {
                 records_lost: lost,
             },
         };
-        self.inner.snapshot.store(Arc::new(snapshot));
+        self.inner.show(snapshot);
         let latest = self.flights.values().filter_map(|flight| {
             Some((flight.name.to_string(), Arc::clone(flight.latest.as_ref()?)))
         });
