@@ -1,7 +1,7 @@
 //! What survives a crash.
 //!
-//! [`Log`] is the file, [`Record`] what is in it, [`Memory`] what it adds up to, [`Writer`] the
-//! rules of writing, and [`Desk`] the writer on a thread of its own. `Storage` is the disk.
+//! [`Log`] is the file, `Record` what is in it, `Memory` what it adds up to, `Writer` the
+//! rules of writing, and `Desk` the writer on a thread of its own. `Storage` is the disk.
 
 mod desk;
 mod lock;
