@@ -54,11 +54,11 @@ impl Screen {
             (&rollout.to, weight(&rollout.to), &rollout.comparison.candidate),
         ];
         for (version, weight, figures) in compared {
-            println!("          {}", version_line(version, weight, figures));
+            println!("  {}", version_line(version, weight, figures));
         }
         self.drawn = compared.len();
         if self.live {
-            println!("          clients: {} requests, {} failed", clients.0, clients.1);
+            println!("  clients: {} requests, {} failed", clients.0, clients.1);
             self.drawn += 1;
         }
         // A pipe that is gone ends the demo at the next line anyway.
@@ -78,7 +78,8 @@ impl Screen {
     }
 }
 
-const BAR: usize = 20;
+/// With it a line stays under 80 columns, and is redrawn where it stood.
+const BAR: usize = 16;
 
 fn version_line(version: &str, weight: u16, figures: &Figures) -> String {
     let filled = (usize::from(weight) * BAR).div_ceil(10_000);
