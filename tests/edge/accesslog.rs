@@ -2,6 +2,8 @@
 
 use crate::edge::{Edge, ROUTE, web};
 use serin_testkit::{ConfigText, Origin, eventually, temp_dir};
+use std::fs::File;
+use std::process::Command;
 
 fn logged(format: &str, ask: impl Fn(&Edge)) -> Vec<String> {
     let origin = Origin::start("v1");
@@ -59,4 +61,37 @@ fn a_combined_line_is_what_other_tools_read() {
         "{}",
         lines[0]
     );
+}
+
+/// A pipe that nobody reads: lines are dropped and counted, and requests, reloads and the end of
+/// the process go on without it.
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    let origin = Origin::start("v1");
+    let folder = temp_dir();
+    let pipe = folder.path().join("log.pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _held = File::options().read(true).write(true).open(&pipe).unwrap();
+    let log = format!("accessLog: {{ format: json, to: {:?} }}", pipe.display().to_string());
+    let config = ConfigText::new()
+        .http_listener("http")
+        .service(web(origin.address()))
+        .route(ROUTE)
+        .with(&log);
+    let edge = Edge::start_in(folder, &config);
+    let mut client = edge.client();
+    let request = "GET /bytes/10 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut asked = 0;
+    while edge.total("serin_access_log_dropped_total") == 0.0 {
+        for _ in 0..500 {
+            client.send(request);
+            assert_eq!(client.response().status, 200);
+        }
+        asked += 500;
+        assert!(asked < 100_000, "nothing was dropped");
+    }
+    edge.apply(&config);
+    client.send(request);
+    assert_eq!(client.response().status, 200);
+    drop(edge);
 }

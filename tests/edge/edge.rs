@@ -88,6 +88,10 @@ impl Edge {
         let found = all.filter(|metric| metric.name == name && metric.labels.contains(&label));
         found.map(|metric| metric.value).sum()
     }
+
+    pub(crate) fn total(&self, name: &str) -> f64 {
+        self.metrics().iter().filter(|m| m.name == name).map(|m| m.value).sum()
+    }
 }
 
 pub(crate) fn web(origin: SocketAddr) -> ServiceText {

@@ -2,7 +2,7 @@
 //!
 //! A request hands over a record and goes on; a thread of its own formats and writes. When the
 //! disk or the reader of a pipe is slower than the traffic the queue fills, and what does not
-//! fit is dropped and counted.
+//! fit is dropped and counted, as is what cannot be written. A reload does not wait for it either.
 
 mod format;
 mod record;
@@ -13,10 +13,10 @@ pub(crate) use record::Record;
 use crate::ingress::Refusal;
 use serin_config::model::{AccessLog as Model, AccessLogFormat};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Records that wait to be written; about 4 MiB.
 const QUEUE: usize = 8192;
@@ -29,13 +29,19 @@ struct Inner {
     queue: SyncSender<Entry>,
     /// Of 10,000 requests, how many are written. 0 is off.
     share: AtomicU32,
+    told: Arc<Told>,
+}
+
+/// What passes beside the queue, in both directions.
+#[derive(Default)]
+struct Told {
+    /// What the writer shall do from here on.
+    configuration: Mutex<Option<Model>>,
     dropped: AtomicU64,
 }
 
 enum Entry {
     Record(Box<Record>),
-    /// What the writer shall do from here on.
-    Configure(Model),
     /// Write what there is, then say so.
     Flush(SyncSender<()>),
 }
@@ -43,22 +49,18 @@ enum Entry {
 impl AccessLog {
     pub(crate) fn start(model: &Model) -> std::io::Result<Self> {
         let (queue, entries) = sync_channel(QUEUE);
-        let model_for_writer = model.clone();
+        let told = Arc::new(Told::default());
+        let (model_for_writer, writers) = (model.clone(), told.clone());
         std::thread::Builder::new()
             .name("serin-accesslog".into())
-            .spawn(move || writer::run(&entries, model_for_writer))?;
-        let log = Self(Arc::new(Inner {
-            queue,
-            share: AtomicU32::new(share(model)),
-            dropped: AtomicU64::new(0),
-        }));
-        Ok(log)
+            .spawn(move || writer::run(&entries, model_for_writer, &writers))?;
+        Ok(Self(Arc::new(Inner { queue, share: AtomicU32::new(share(model)), told })))
     }
 
     pub(crate) fn apply(&self, model: &Model) {
         self.0.share.store(share(model), Relaxed);
-        // Waits for a place: a reload is not a request.
-        let _ = self.0.queue.send(Entry::Configure(model.clone()));
+        let mut next = self.0.told.configuration.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(model.clone());
     }
 
     /// Whether a request with this random number is to be written at all.
@@ -68,7 +70,7 @@ impl AccessLog {
 
     pub(crate) fn write(&self, record: Box<Record>) {
         if self.0.queue.try_send(Entry::Record(record)).is_err() {
-            self.0.dropped.fetch_add(1, Relaxed);
+            self.0.told.dropped.fetch_add(1, Relaxed);
         }
     }
 
@@ -83,15 +85,22 @@ impl AccessLog {
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        self.0.dropped.load(Relaxed)
+        self.0.told.dropped.load(Relaxed)
     }
 
     /// Waits until everything that was handed over is written, at most so long.
     pub(crate) fn flush(&self, patience: Duration) {
+        let until = Instant::now() + patience;
         let (done, wait) = sync_channel(1);
-        if self.0.queue.try_send(Entry::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(patience);
+        let mut entry = Entry::Flush(done);
+        while let Err(TrySendError::Full(back)) = self.0.queue.try_send(entry) {
+            if Instant::now() >= until {
+                return;
+            }
+            entry = back;
+            std::thread::sleep(Duration::from_millis(1));
         }
+        let _ = wait.recv_timeout(until.saturating_duration_since(Instant::now()));
     }
 }
 
