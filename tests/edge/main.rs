@@ -12,6 +12,7 @@ mod grpc;
 mod heads;
 mod http2;
 mod http2_ends;
+mod http2_upstream;
 mod identity;
 mod malformed;
 mod protocols;

@@ -103,12 +103,20 @@ fn an_answer_that_is_not_http_is_502() {
 
 #[test]
 fn a_post_that_may_have_been_processed_is_never_sent_twice() {
-    let origin = RawOrigin::always(Script::new().read_request().close());
-    let edge = with(origin.address(), "retries: { attempts: 3, on: [reset, connectFailure] }");
-    let mut client = edge.client();
-    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
-    assert_eq!(client.response().status, 502);
-    assert_eq!(String::from_utf8(origin.received()).unwrap().matches("POST").count(), 1);
+    for body in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Content-Length: 0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "\r\n",
+    ] {
+        let origin = RawOrigin::always(Script::new().read_request().close());
+        let edge = with(origin.address(), "retries: { attempts: 3, on: [reset, connectFailure] }");
+        let mut client = edge.client();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{body}"));
+        assert_eq!(client.response().status, 502, "{body:?}");
+        let received = String::from_utf8(origin.received()).unwrap();
+        assert_eq!(received.matches("POST").count(), 1, "{body:?}");
+    }
 }
 
 #[test]

@@ -12,9 +12,8 @@ pub(super) fn pass(
     _end: bool,
     life: &mut Life,
 ) -> Result<()> {
-    // The head has left when the first of the body follows.
     if let Some(attempt) = &mut life.attempt {
-        attempt.sent = true;
+        attempt.body_began = true;
     }
     if session.was_upgraded() {
         return Ok(());

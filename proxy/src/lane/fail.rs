@@ -5,7 +5,7 @@
 //! anything is done to save the client from it.
 
 use super::answer::AGAIN;
-use super::life::{Life, status_of};
+use super::life::{Attempt, Life, status_of};
 use super::reply::Reply;
 use crate::clock;
 use crate::ingress::StreamFault;
@@ -76,6 +76,9 @@ pub(super) fn broke_off(
         return e;
     }
     let ending = ending_of(session, life, &e);
+    if let Some(attempt) = &mut life.attempt {
+        attempt.sent &= !never_arrived(attempt, &e);
+    }
     if reused && is_stale(life, ending, &e) && attempted(session, life, ending).replayable {
         life.stale += 1;
         // Says nothing about the endpoint, and is not an attempt that counts.
@@ -101,6 +104,17 @@ fn is_stale(life: &Life, ending: Ending, e: &Error) -> bool {
             | ErrorType::H2Error
     );
     early && closed && life.stale < MOST_STALE && (life.asked.idempotent || !attempt.sent)
+}
+
+/// Whether the endpoint cannot have acted on the request: the head could not be written whole, or
+/// an HTTP/2 endpoint says that it did not look at the stream.
+fn never_arrived(attempt: &Attempt, e: &Error) -> bool {
+    if *e.etype() == ErrorType::WriteError && !attempt.body_began {
+        return true;
+    }
+    let Some(e) = e.root_cause().downcast_ref::<h2::Error>() else { return false };
+    let refused = e.is_reset() && e.reason() == Some(h2::Reason::REFUSED_STREAM);
+    e.is_remote() && (refused || e.is_go_away())
 }
 
 fn ending_of(session: &mut Session, life: &mut Life, e: &Error) -> Ending {

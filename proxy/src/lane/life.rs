@@ -78,8 +78,10 @@ pub(super) struct Attempt {
     pub(super) on: Arc<VersionRuntime>,
     pub(super) lease: Option<Lease>,
     pub(super) connected: bool,
-    /// The head has left: from here on the endpoint may have acted on it.
+    /// The head was handed over to be sent: from here on the endpoint may have acted on it.
     pub(super) sent: bool,
+    /// The head has left, and the body follows.
+    pub(super) body_began: bool,
     /// The final head that came.
     pub(super) status: Option<u16>,
     pub(super) grpc: Option<u32>,
@@ -95,6 +97,7 @@ impl Attempt {
             lease: Some(lease),
             connected: false,
             sent: false,
+            body_began: false,
             status: None,
             grpc: None,
             close_code: None,

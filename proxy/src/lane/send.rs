@@ -21,6 +21,9 @@ pub(super) fn shape(
     if let Some(route) = &life.route {
         edit(request, &route.request)?;
     }
+    if let Some(attempt) = &mut life.attempt {
+        attempt.sent = true;
+    }
     Ok(())
 }
 
