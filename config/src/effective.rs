@@ -16,7 +16,7 @@ use serin_core::rollout::{
     Action, Compared, Gate, GateKind, Guard, OnRollback, OnTooFew, Plan, Rule, Start, Step,
     Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
-use serin_core::slo::{BurnAction, BurnRule, Objectives, Severity};
+use serin_core::slo::{BurnAction, BurnRule, Objectives};
 use serin_core::split::Scope;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -265,16 +265,8 @@ fn burn_rate(rule: &BurnRule) -> Value {
             BurnAction::Pause => "pause",
             BurnAction::Notify => "notify",
         },
-        "severity": severity(rule.severity),
+        "severity": rule.severity.as_str(),
     })
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::P1 => "P1",
-        Severity::P2 => "P2",
-        Severity::P3 => "P3",
-    }
 }
 
 fn plan(p: &Plan) -> Value {
@@ -501,7 +493,7 @@ fn notification(n: &Notification) -> Value {
         "name": n.name,
         key: to,
         "on": n.on.iter().map(|on| notify_on(*on)).collect::<Vec<_>>(),
-        "severity": n.severity.iter().map(|s| severity(*s)).collect::<Vec<_>>(),
+        "severity": n.severity.iter().map(|s| s.as_str()).collect::<Vec<_>>(),
     })
 }
 

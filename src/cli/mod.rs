@@ -5,6 +5,7 @@ mod completions;
 mod demo;
 mod diff;
 mod dora;
+mod export;
 mod follow;
 mod freeze;
 mod health;
@@ -61,6 +62,7 @@ enum Verb {
     Health(health::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
+    Export(export::Args),
     Completions(completions::Args),
 }
 
@@ -84,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Health(args) => health::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Completions(args) => {
             completions::run(&args, &mut <Cli as clap::CommandFactory>::command())
         }

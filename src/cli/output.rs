@@ -111,6 +111,11 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Text that ends its last line itself.
+pub(crate) fn text(text: &str) {
+    line(text.trim_end_matches('\n'));
+}
+
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -17,7 +17,6 @@ mod windows;
 pub(crate) use engine::{Engine, Outlet, bare};
 pub(crate) use flight::{Latest, Reply};
 pub(crate) use records::{recorded, text_of};
-pub(crate) use telling::severity_text;
 pub(crate) use windows::Kept;
 
 use crate::command::{Order, Refusal, Signal};

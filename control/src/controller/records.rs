@@ -2,7 +2,7 @@
 
 use super::explain::explain;
 use super::flight::{Flight, Latest};
-use super::telling::{severity_text, state_of, told, weights_of};
+use super::telling::{state_of, told, weights_of};
 use crate::journal::{
     DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
     Record, Shaped, TermsShape,
@@ -163,7 +163,7 @@ fn rollout_record(
     record.reached = record.reached.max(course.weight.get());
     for happened in &decision.events {
         if let Happened::RolledBack { severity, why, .. } = happened {
-            record.severity = Some(severity_text(*severity).to_owned());
+            record.severity = Some(severity.as_str().to_owned());
             record.reason = why.to_string();
             record.blamed = why.blames();
             record.harmed_at = flight.harm.since;

@@ -38,18 +38,10 @@ pub(crate) fn told(
         kind: kind_of(happened),
         service: Some(split.service.to_string()),
         rollout: rollout.map(str::to_owned),
-        severity: severity_of(happened).map(|s| severity_text(s).to_owned()),
+        severity: severity_of(happened).map(|s| s.as_str().to_owned()),
         message: happened.to_string(),
         actor: actor_of(happened).map(str::to_owned),
         weights: weights_of(split),
-    }
-}
-
-pub(crate) fn severity_text(severity: Severity) -> &'static str {
-    match severity {
-        Severity::P1 => "P1",
-        Severity::P2 => "P2",
-        Severity::P3 => "P3",
     }
 }
 

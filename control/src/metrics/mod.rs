@@ -18,6 +18,7 @@ pub(crate) struct Tallies {
     burn: GaugeVec,
     budget: GaugeVec,
     generation: IntGauge,
+    reload_good: IntGauge,
     journal_failing: IntGauge,
     rollbacks: IntCounterVec,
     reloads: IntCounterVec,
@@ -57,6 +58,10 @@ impl Tallies {
                 "serin_config_generation",
                 "Configurations put in force since the start.",
             )?,
+            reload_good: IntGauge::new(
+                "serin_config_last_reload_success",
+                "0 while the files hold something that was refused; what was in force before still is.",
+            )?,
             journal_failing: IntGauge::new(
                 "serin_journal_failing",
                 "1 while the journal cannot be written; weights can then only go down.",
@@ -86,17 +91,22 @@ impl Tallies {
                 &["result"],
             )?,
         };
+        // A series that begins at its first event hides that event from `increase`.
+        for result in ["success", "failure"] {
+            tallies.reloads.with_label_values(&[result]);
+        }
         tallies.register(collectors)?;
         Ok(tallies)
     }
 
     fn register(&self, collectors: Vec<Box<dyn Collector>>) -> Result<(), prometheus::Error> {
-        let own: [Box<dyn Collector>; 11] = [
+        let own: [Box<dyn Collector>; 12] = [
             Box::new(self.weight.clone()),
             Box::new(self.state.clone()),
             Box::new(self.burn.clone()),
             Box::new(self.budget.clone()),
             Box::new(self.generation.clone()),
+            Box::new(self.reload_good.clone()),
             Box::new(self.journal_failing.clone()),
             Box::new(self.rollbacks.clone()),
             Box::new(self.reloads.clone()),
@@ -177,6 +187,7 @@ impl Tallies {
             }
         }
         self.generation.set(i64::try_from(snapshot.config.generation).unwrap_or(i64::MAX));
+        self.reload_good.set(i64::from(snapshot.config.failed.is_none()));
         self.journal_failing.set(i64::from(snapshot.health.journal.is_some()));
     }
 }

@@ -11,7 +11,6 @@ use crate::metrics::Tallies;
 use crate::outbound::{Call, Outbound};
 use message::Message;
 use serin_config::model::{Notification, NotifyOn};
-use serin_core::slo::Severity;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
@@ -68,14 +67,10 @@ fn wants(to: &Notification, event: &Event) -> bool {
     let Some(kind) = on(event.kind) else { return false };
     let severe = match (&event.severity, to.severity.is_empty()) {
         (_, true) => true,
-        (Some(severity), false) => to.severity.iter().any(|s| text(*s) == severity),
+        (Some(severity), false) => to.severity.iter().any(|s| s.as_str() == severity),
         (None, false) => false,
     };
     to.on.contains(&kind) && severe
-}
-
-fn text(severity: Severity) -> &'static str {
-    crate::controller::severity_text(severity)
 }
 
 /// The configuration's word for an event; events without one are never notified.

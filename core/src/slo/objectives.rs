@@ -51,6 +51,16 @@ pub enum Severity {
     P3,
 }
 
+impl Severity {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::P1 => "P1",
+            Self::P2 => "P2",
+            Self::P3 => "P3",
+        }
+    }
+}
+
 /// What the budget left permits, as shares of the whole budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BudgetPolicy {

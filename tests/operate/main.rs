@@ -1,0 +1,6 @@
+//! What operators install and read: rules, images, packages, dashboards and documents. Each is held
+//! to the binary and to the configuration that it speaks of.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod rules;
+mod tools;
