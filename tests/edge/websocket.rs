@@ -4,6 +4,7 @@ use crate::edge::Edge;
 use futures_util::{SinkExt, StreamExt};
 use serin_testkit::eventually_async;
 use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -54,4 +55,64 @@ async fn messages_of_every_size_pass_and_the_close_is_judged() {
         eventually_async("it is judged", async || edge.counts("v1").judged.bad == bad).await;
     }
     eventually_async("the other one is good", async || edge.counts("v1").judged.good == 1).await;
+}
+
+/// Bytes that nobody has seen before, the same for the same seed.
+fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// In pieces of every size.
+async fn write_in_pieces(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    let mut rest = bytes;
+    for size in (0..).map(|turn: usize| 1 + turn * 7919 % 20_011) {
+        let (piece, after) = rest.split_at(size.min(rest.len()));
+        to.write_all(piece).await.unwrap();
+        rest = after;
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+async fn read_head(from: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(from.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Whatever two ends say to each other passes as it is: valid frames, broken ones, and none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tunnel_carries_any_bytes_both_ways() {
+    const MANY: usize = 1 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let edge = Edge::to(listener.local_addr().unwrap());
+    let backend = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        assert!(read_head(&mut socket).await.to_lowercase().contains("upgrade: websocket"));
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\n\r\n";
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        let mut heard = vec![0; MANY];
+        socket.read_exact(&mut heard).await.unwrap();
+        write_in_pieces(&mut socket, &noise(2, MANY)).await;
+        heard
+    });
+    let mut client = TcpStream::connect(edge.address()).await.unwrap();
+    let ask = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(ask.as_bytes()).await.unwrap();
+    assert!(read_head(&mut client).await.starts_with("HTTP/1.1 101"));
+    write_in_pieces(&mut client, &noise(1, MANY)).await;
+    let mut heard = Vec::new();
+    client.read_to_end(&mut heard).await.unwrap();
+    assert!(heard == noise(2, MANY), "{} bytes came back", heard.len());
+    assert!(backend.await.unwrap() == noise(1, MANY), "other bytes went there");
 }
