@@ -1,0 +1,222 @@
+//! The tick: collect → decide → record → publish, for every service in turn.
+//!
+//! It performs decisions and makes none. What raises a weight waits for the disk without holding
+//! up anything else; what lowers one waits for a moment and then goes ahead, and says so. Nothing
+//! in here touches the network: notifications and gates are handed out through bounded queues.
+
+mod instance;
+mod order;
+mod perform;
+
+use super::flight::Flight;
+use super::windows;
+use crate::event::{Event, EventKind};
+use crate::handle::Inner;
+use crate::journal::{Desk, Duty, Record, read};
+use crate::view::{ConfigView, FreezeView, Timestamp};
+use serin_config::model::Config;
+use serin_core::ids::ServiceName;
+use serin_core::plane::DataPlane;
+use serin_core::rollout::{Ask, Freeze, Observed, Outside};
+use serin_core::time::{Mono, Now};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the lowering of a weight waits for its record.
+const PATIENCE: Duration = Duration::from_millis(20);
+const LATENCIES: Duration = Duration::from_secs(1);
+const CHECKPOINT: Duration = Duration::from_secs(10);
+const PORTRAIT: Duration = Duration::from_millis(100);
+/// Where the controller leaves what others carry out. No call may block.
+pub(crate) trait Outlet: Send {
+    fn tell(&self, event: &Event);
+    fn ask(&self, service: &ServiceName, ask: Ask);
+    fn reconfigure(&mut self, config: &Config);
+}
+
+pub(crate) struct Engine {
+    pub(crate) plane: Arc<dyn DataPlane>,
+    pub(crate) desk: Desk,
+    pub(crate) flights: BTreeMap<ServiceName, Flight>,
+    pub(crate) outside: Outside,
+    pub(crate) config: Arc<Config>,
+    pub(crate) config_view: ConfigView,
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) outlet: Box<dyn Outlet>,
+    pub(crate) generation: u64,
+    fault: Option<String>,
+    latencies_at: Option<Mono>,
+    checkpoint_at: Option<Mono>,
+    portrait_at: Option<Mono>,
+    harm_kept: u64,
+}
+
+impl Engine {
+    pub(crate) fn start(
+        config: Arc<Config>,
+        plane: Arc<dyn DataPlane>,
+        desk: Desk,
+        kept: Option<windows::Kept>,
+        inner: Arc<Inner>,
+        outlet: Box<dyn Outlet>,
+        now: Now,
+    ) -> Self {
+        let memory = read(desk.shared()).clone();
+        let flight = |service| Flight::resume(service, &memory, kept.as_ref(), now);
+        let flights: BTreeMap<ServiceName, Flight> =
+            config.services.values().map(|s| (s.name.clone(), flight(s))).collect();
+        for flight in flights.values() {
+            plane.publish(Arc::clone(&flight.published));
+        }
+        let config_view = ConfigView {
+            generation: 1,
+            hash: config.hash.clone(),
+            loaded_at: Timestamp(now.wall),
+            failed: None,
+        };
+        let outside = Outside { freeze: memory.freeze.as_ref().map(freeze_of) };
+        let mut engine = Self {
+            plane,
+            desk,
+            flights,
+            outside,
+            config,
+            config_view,
+            inner,
+            outlet,
+            generation: 1,
+            fault: None,
+            latencies_at: None,
+            checkpoint_at: Some(now.mono),
+            portrait_at: None,
+            harm_kept: 0,
+        };
+        engine.portray(now);
+        engine
+    }
+
+    /// One tick. Called every 20 ms, and soon after a commit is durable.
+    pub(crate) fn tick(&mut self, now: Now) {
+        self.plane.heartbeat();
+        self.settle(now);
+        let second = due(&mut self.latencies_at, LATENCIES, now.mono);
+        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        for name in &names {
+            self.tick_service(name, second, now);
+        }
+        self.watch_journal(second, now);
+        self.keep_windows(second, now);
+        if due(&mut self.portrait_at, PORTRAIT, now.mono) {
+            self.portray(now);
+        }
+    }
+
+    /// Puts in force what has become durable.
+    pub(crate) fn settle(&mut self, now: Now) {
+        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        for name in &names {
+            let resolved = |f: &Flight| f.pending.as_ref().and_then(|p| p.ticket.look());
+            while let Some(result) = self.flights.get(name).and_then(resolved) {
+                self.resolve(name, result, now);
+            }
+        }
+    }
+
+    fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {
+        let counts = self.plane.counts(name);
+        let latencies = if second { self.plane.latencies(name) } else { None };
+        let readiness = self.plane.readiness(name);
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        flight.ledger.observe(counts.as_ref(), latencies.as_ref(), now.mono);
+        let before = flight.pilot.position().clone();
+        let observed = Observed {
+            counts: counts.as_ref(),
+            latencies: latencies.as_ref(),
+            readiness: &readiness,
+        };
+        let decision = flight.pilot.tick(observed, &self.outside, now);
+        flight.watch_harm(Timestamp(now.wall));
+        if second && let Some(record) = flight.count_late_harm(counts.as_ref()) {
+            drop(self.desk.commit(vec![Record::Rollout(Box::new(record))], Duty::May));
+        }
+        flight.note(&before, &decision, &self.outside, now);
+        self.perform(name, decision, None, now);
+    }
+
+    fn watch_journal(&mut self, second: bool, now: Now) {
+        if second && self.fault.is_some() {
+            self.desk.retry();
+        }
+        let fault = read(self.desk.shared()).fault.clone();
+        if fault.is_some() == self.fault.is_some() {
+            return;
+        }
+        let event = match &fault {
+            Some(fault) => Event {
+                severity: Some("P2".to_owned()),
+                ..bare(
+                    EventKind::JournalFailing,
+                    format!("the journal cannot be written: {fault}; weights can only go down"),
+                    now,
+                )
+            },
+            None => {
+                let message = "the journal can be written again".to_owned();
+                bare(EventKind::JournalRecovered, message, now)
+            }
+        };
+        tracing::error!(event = event.kind.as_str(), "{}", event.message);
+        self.outlet.tell(&event);
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::Must));
+        self.fault = fault;
+        self.generation += 1;
+    }
+
+    pub(crate) fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Every ten seconds, and within a second when the candidate has done more harm.
+    fn keep_windows(&mut self, second: bool, now: Now) {
+        let harm = self.flights.values().map(|f| f.pilot.evidence().harm.failed_requests).sum();
+        let harmed = second && harm != self.harm_kept;
+        if due(&mut self.checkpoint_at, CHECKPOINT, now.mono) || harmed {
+            self.harm_kept = harm;
+            self.desk.checkpoint(windows::encode(self.flights.values(), now.wall));
+        }
+    }
+
+    pub(crate) fn close(&mut self, now: Now) {
+        self.settle(now);
+        self.desk.checkpoint(windows::encode(self.flights.values(), now.wall));
+        self.desk.close();
+    }
+}
+
+/// Whether `every` has passed since it was last due.
+fn due(last: &mut Option<Mono>, every: Duration, now: Mono) -> bool {
+    let due = last.is_none_or(|last| now.since(last) >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+pub(crate) fn bare(kind: EventKind, message: String, now: Now) -> Event {
+    Event {
+        id: 0,
+        at: Timestamp(now.wall),
+        kind,
+        service: None,
+        rollout: None,
+        severity: None,
+        message,
+        actor: None,
+        weights: BTreeMap::new(),
+    }
+}
+
+fn freeze_of(view: &FreezeView) -> Freeze {
+    Freeze { by: view.by.clone(), reason: view.reason.clone(), since: view.since.0 }
+}

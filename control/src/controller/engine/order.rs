@@ -1,0 +1,113 @@
+//! What comes from outside for one service: orders by hand, answers of gates, signals.
+
+use super::Engine;
+use crate::command::{Order, Outcome, Refusal, Signal};
+use crate::controller::flight::{QUEUE, Reply};
+use crate::controller::{orders, records};
+use crate::journal::{Duty, read};
+use serin_core::ids::ServiceName;
+use serin_core::rollout::{Answer, Command as Asked, GateRef, Signal as CoreSignal};
+use serin_core::time::Now;
+use std::time::Duration;
+
+/// A gate that refused is asked again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+impl Engine {
+    pub(crate) fn order(&mut self, name: &ServiceName, order: Order, reply: Reply, now: Now) {
+        if let Some(key) = &order.idempotency_key {
+            let memory = read(self.desk.shared());
+            if let Some(used) = memory.keys.iter().rev().find(|used| used.key == *key) {
+                let _ = reply.send(if used.digest == orders::digest(name, &order) {
+                    Ok(Outcome { repeated: true, ..used.outcome.clone() })
+                } else {
+                    Err(Refusal::KeyReused)
+                });
+                return;
+            }
+        }
+        let Some(flight) = self.flights.get_mut(name) else {
+            let _ = reply.send(Err(Refusal::UnknownService(name.to_string())));
+            return;
+        };
+        if let Some(expected) = order.if_revision.filter(|r| *r != flight.revision) {
+            let _ = reply.send(Err(Refusal::Stale { expected, current: flight.revision }));
+            return;
+        }
+        let asked = orders::to_core(flight, &order);
+        let outside = &self.outside;
+        let decided = asked.and_then(|asked| {
+            flight.pilot.command(&asked, outside, now).map_err(|r| orders::refusal(name, r))
+        });
+        match decided {
+            Err(refusal) => {
+                let _ = reply.send(Err(refusal));
+            }
+            Ok(decision) => {
+                let may = records::duty(&flight.published, &decision) == Duty::May;
+                if may && flight.pending.is_some() {
+                    if flight.queue.len() < QUEUE {
+                        flight.queue.push_back((order, reply));
+                    } else {
+                        let _ = reply.send(Err(Refusal::Busy));
+                    }
+                    return;
+                }
+                let before = flight.pilot.position().clone();
+                flight.note(&before, &decision, outside, now);
+                self.perform(name, decision, Some((order, reply)), now);
+            }
+        }
+    }
+
+    pub(super) fn next_order(&mut self, name: &ServiceName, now: Now) {
+        let next = self.flights.get_mut(name).and_then(|flight| flight.queue.pop_front());
+        if let Some((order, reply)) = next {
+            self.order(name, order, reply, now);
+        }
+    }
+
+    pub(crate) fn gate_answered(
+        &mut self,
+        name: &ServiceName,
+        gate: &GateRef,
+        answer: Answer,
+        now: Now,
+    ) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        flight.answered(gate, now.mono.plus(ASK_AGAIN));
+        let actor = "webhook".to_owned();
+        let asked = Asked::GateAnswered { gate: gate.clone(), answer, actor };
+        // Refused when the rollout has moved on: then nobody waits for the answer.
+        if let Ok(decision) = flight.pilot.command(&asked, &self.outside, now) {
+            if flight.pending.is_none() {
+                self.perform(name, decision, None, now);
+            } else {
+                flight.answered(gate, now.mono);
+            }
+        }
+    }
+
+    pub(crate) fn signals(
+        &mut self,
+        name: &ServiceName,
+        signals: Vec<Signal>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let Some(flight) = self.flights.get_mut(name) else {
+            return Err(Refusal::UnknownService(name.to_string()));
+        };
+        let listed = |s: &Signal| flight.pilot.terms().listed(&s.version).is_some();
+        if let Some(unlisted) = signals.iter().find(|s| !listed(s)) {
+            let version = unlisted.version.to_string();
+            return Err(Refusal::UnknownVersion { service: name.clone(), version });
+        }
+        if signals.iter().any(|s| s.good > s.total) {
+            return Err(Refusal::Invalid("a signal has more good ones than there are".to_owned()));
+        }
+        for Signal { version, name, good, total } in signals {
+            flight.pilot.signal(&CoreSignal { version, name, good, total }, now);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! From a decision to what is in force: recorded first, then published, then told.
+
+use super::{Engine, PATIENCE};
+use crate::command::{Order, Refusal};
+use crate::controller::flight::{Pending, Reply};
+use crate::controller::orders;
+use crate::controller::records::{self, Made};
+use crate::controller::telling::{told, waiting_for, weights_of};
+use crate::event::{Event, EventKind};
+use crate::journal::{Duty, KeyRecord, Record, read};
+use crate::view::{Timestamp, WaitingFor};
+use serin_core::ids::ServiceName;
+use serin_core::rollout::{Ask, Decision, Position};
+use serin_core::time::Now;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// After a failed write.
+const RETRY: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// Carries out a decision: at once, when it is durable, or not at all.
+    pub(super) fn perform(
+        &mut self,
+        name: &ServiceName,
+        decision: Decision,
+        order: Option<(Order, Reply)>,
+        now: Now,
+    ) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        let position = flight.pilot.position();
+        let nothing_new =
+            position.equals_but_for_time(&decision.next) && decision.events.is_empty();
+        if nothing_new && order.is_none() {
+            if flight.pending.is_none() {
+                self.pass_time(name, decision, now);
+            }
+            return;
+        }
+        let duty = records::duty(&flight.published, &decision);
+        let blocked = flight.not_before.is_some_and(|at| now.mono < at);
+        if duty == Duty::May && order.is_none() && (flight.pending.is_some() || blocked) {
+            return;
+        }
+        let bad = match decision.next.course.as_ref() {
+            Some(course) => self.plane.bad_samples(name, &course.candidate.version),
+            None => Vec::new(),
+        };
+        let evidence = flight.pilot.evidence();
+        let asked = order.as_ref().map(|(order, _)| orders::text(order));
+        let made = Made { position, evidence, outside: &self.outside, now, asked, bad };
+        let terms_known = read(self.desk.shared()).terms.contains_key(&flight.terms_id);
+        let (mut records, record) = records::records(flight, &decision, &made, terms_known);
+        let revision = flight.revision + 1;
+        if let Some((order, _)) = &order
+            && let Some(key) = &order.idempotency_key
+        {
+            let outcome = orders::outcome(name, revision, &decision);
+            let digest = orders::digest(name, order);
+            records.push(Record::Key(Box::new(KeyRecord { key: key.clone(), digest, outcome })));
+        }
+        let ticket = self.desk.commit(records, duty);
+        let reply = order.map(|(_, reply)| reply);
+        let superseded =
+            flight.pending.replace(Pending { decision, revision, record, ticket, reply });
+        flight.revision = revision;
+        if let Some(reply) = superseded.and_then(|pending| pending.reply) {
+            let why = "something that lowers the weight came first".to_owned();
+            let _ = reply.send(Err(Refusal::NotNow(why)));
+        }
+        self.await_ticket(name, duty, now);
+    }
+
+    fn await_ticket(&mut self, name: &ServiceName, duty: Duty, now: Now) {
+        let patience = if duty == Duty::Must { PATIENCE } else { Duration::ZERO };
+        let ticket = self.flights.get(name).and_then(|f| f.pending.as_ref()).map(|p| &p.ticket);
+        match (ticket.and_then(|ticket| ticket.wait(patience)), duty) {
+            (Some(result), Duty::May) => self.resolve(name, result, now),
+            (None, Duty::May) => {}
+            (Some(Ok(())), Duty::Must) => self.put_in_force(name, None, now),
+            (Some(Err(fault)), Duty::Must) => self.put_in_force(name, Some(fault), now),
+            (None, Duty::Must) => {
+                let slow = "the disk takes its time; the weight is down already".to_owned();
+                self.put_in_force(name, Some(slow), now);
+            }
+        }
+    }
+
+    pub(super) fn resolve(&mut self, name: &ServiceName, result: Result<(), String>, now: Now) {
+        let Err(fault) = result else { return self.put_in_force(name, None, now) };
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        flight.not_before = Some(now.mono.plus(RETRY));
+        let pending = flight.pending.take();
+        if let Some(reply) = pending.and_then(|pending| pending.reply) {
+            let _ = reply.send(Err(Refusal::NotDurable(fault)));
+        }
+        self.next_order(name, now);
+    }
+
+    /// The pending decision becomes the present: split first, then everybody is told.
+    fn put_in_force(&mut self, name: &ServiceName, fault: Option<String>, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        let Some(pending) = flight.pending.take() else { return };
+        let Pending { decision, revision, record, reply, .. } = pending;
+        if decision.lift_trip || *flight.published != decision.split {
+            let moved = flight.published.weights != decision.split.weights;
+            flight.published = Arc::new(decision.split.clone());
+            flight.published_at = now.mono;
+            self.plane.publish(Arc::clone(&flight.published));
+            if moved {
+                flight.harm.since = None;
+            }
+        }
+        if let Some(fault) = &fault {
+            tracing::error!(service = %name, %fault, "acted before it was durable, downwards only");
+        }
+        let stage = |d: &Position| d.course.as_ref().map(|c| (c.epoch, c.stage));
+        if stage(flight.pilot.position()) != stage(&decision.next) {
+            flight.ledger.begin_stage(now.mono);
+        }
+        flight.record = record;
+        flight.pilot.commit(decision.next.clone());
+        self.generation += 1;
+        self.announce(name, &decision, now);
+        let asks = decision.asks.clone();
+        self.ask(name, asks, now);
+        self.portray(now);
+        if let Some(reply) = reply {
+            let mut outcome = orders::outcome(name, revision, &decision);
+            if let Some(fault) = fault {
+                outcome.message.push_str("; not durable yet: ");
+                outcome.message.push_str(&fault);
+            }
+            let _ = reply.send(Ok(outcome));
+        }
+        self.next_order(name, now);
+    }
+
+    /// Only time has passed, or numbers that the data plane goes by have changed.
+    fn pass_time(&mut self, name: &ServiceName, decision: Decision, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        if decision.lift_trip || flight.must_publish(&decision.split, now.mono) {
+            flight.published = Arc::new(decision.split);
+            flight.published_at = now.mono;
+            self.plane.publish(Arc::clone(&flight.published));
+        }
+        flight.pilot.commit(decision.next);
+        self.tell_waiting(name, decision.objections.first().and_then(waiting_for), now);
+        self.ask(name, decision.asks, now);
+    }
+
+    fn announce(&mut self, name: &ServiceName, decision: &Decision, now: Now) {
+        let rollout = decision.next.course.as_ref().map(|c| c.id.to_string());
+        for happened in &decision.events {
+            let event = told(happened, Timestamp(now.wall), rollout.as_deref(), &decision.split);
+            if event.kind == EventKind::RolledBack {
+                let label = decision.next.course.as_ref().and_then(|c| c.ended.as_ref());
+                let label = label.map_or("unknown", |ended| ended.label.as_str());
+                self.inner.tallies.rolled_back(name.as_str(), label);
+            }
+            tracing::info!(service = %name, event = event.kind.as_str(), "{}", event.message);
+            self.outlet.tell(&event);
+        }
+    }
+
+    fn ask(&mut self, name: &ServiceName, asks: Vec<Ask>, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        for ask in asks {
+            if flight.may_ask(&ask.rollout, &ask.gate, now.mono) {
+                self.outlet.ask(name, ask);
+            }
+        }
+    }
+
+    /// A change in what a rollout waits for is an event, at most one a kind and second.
+    fn tell_waiting(&mut self, name: &ServiceName, waiting: Option<WaitingFor>, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        if flight.told_waiting == waiting {
+            return;
+        }
+        flight.told_waiting = waiting;
+        self.generation += 1;
+        let (Some(latest), Some(course)) = (&flight.latest, flight.pilot.position().active())
+        else {
+            return;
+        };
+        let event = Event {
+            id: 0,
+            at: Timestamp(now.wall),
+            kind: EventKind::Waiting,
+            service: Some(name.to_string()),
+            rollout: Some(course.id.to_string()),
+            severity: None,
+            message: latest.decision.verdict.to_string(),
+            actor: None,
+            weights: weights_of(&flight.published),
+        };
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
+    }
+}
