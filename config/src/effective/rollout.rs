@@ -1,0 +1,161 @@
+//! Objectives and plans, as the files write them.
+
+use super::mask::url;
+use super::quantity::{decimal, duration, over, percent, ranges};
+use serde_json::{Value, json};
+use serin_core::rollout::{
+    Action, Compared, Gate, GateKind, Guard, OnRollback, OnTooFew, Plan, Rule, Start, Step,
+    Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
+};
+use serin_core::slo::{BurnAction, BurnRule, Objectives};
+use serin_core::split::Scope;
+
+pub(super) fn slo(o: &Objectives) -> Value {
+    json!({
+        "window": duration(o.window),
+        "availability": {
+            "objective": percent(o.availability.objective),
+            "bad": ranges((100..600).filter(|status| o.availability.bad.contains(*status))),
+        },
+        "latency": o.latency.as_ref().map(|l| json!({
+            "objective": percent(l.objective), "under": duration(l.under),
+        })),
+        "burnRates": o.burn_rates.iter().map(burn_rate).collect::<Vec<_>>(),
+        "budgetPolicy": {
+            "freezeBelow": percent(o.budget.freeze_below),
+            "confirmBelow": percent(o.budget.confirm_below),
+        },
+    })
+}
+
+fn burn_rate(rule: &BurnRule) -> Value {
+    json!({
+        "name": rule.name,
+        "above": rule.above,
+        "windows": [duration(rule.long), duration(rule.short)],
+        "action": match rule.action {
+            BurnAction::Rollback => "rollback",
+            BurnAction::Pause => "pause",
+            BurnAction::Notify => "notify",
+        },
+        "severity": rule.severity.as_str(),
+    })
+}
+
+pub(super) fn plan(p: &Plan) -> Value {
+    json!({
+        "to": p.to.as_str(),
+        "strategy": match p.strategy {
+            Strategy::Canary => "canary",
+            Strategy::BlueGreen => "blueGreen",
+            Strategy::Rolling => "rolling",
+            Strategy::BigBang => "bigBang",
+        },
+        "start": match p.start {
+            Start::Manual => "manual",
+            Start::OnChange => "onChange",
+        },
+        "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
+        "evidence": {
+            "falseAlarm": percent(p.evidence.false_alarm),
+            "minRequests": p.evidence.min_requests,
+            "onTooFew": match p.evidence.on_too_few {
+                OnTooFew::Hold => "hold",
+                OnTooFew::Pause => "pause",
+                OnTooFew::Rollback => "rollback",
+            },
+            "giveUpAfter": duration(p.evidence.give_up_after),
+        },
+        "regression": {
+            "errors": p.regression.errors, "latency": percent(p.regression.latency),
+        },
+        "guards": p.guards.iter().map(guard).collect::<Vec<_>>(),
+        "harm": { "failedRequests": p.harm.failed_requests, "users": p.harm.users },
+        "rescue": p.rescue,
+        "gates": p.gates.iter().map(gate).collect::<Vec<_>>(),
+        "windows": p.windows.iter().map(window).collect::<Vec<_>>(),
+        "onRollback": { "sessions": match p.on_rollback {
+            OnRollback::Revoke => "revoke",
+            OnRollback::Drain => "drain",
+        } },
+        "dark": p.dark.as_ref().map(|dark| json!({
+            "hold": duration(dark.hold),
+            "comparisons": dark.comparisons,
+            "mismatchBelow": percent(dark.mismatch_below),
+        })),
+    })
+}
+
+fn step(step: &Step) -> Value {
+    json!({
+        "weight": step.weight.to_string(),
+        "hold": duration(step.hold),
+        "of": match step.of {
+            Scope::All => "all",
+            Scope::NewSessions => "newSessions",
+        },
+    })
+}
+
+fn guard(guard: &Guard) -> Value {
+    let (key, rule) = match &guard.rule {
+        Rule::ErrorRate { above } => ("errorRate", json!(over(*above))),
+        Rule::Latency { quantile, above } => {
+            let quantile = format!("p{}", decimal(quantile * 100.0));
+            ("latency", json!({ quantile: format!("> {}", duration(*above)) }))
+        }
+        Rule::Signal { name, below, of } => {
+            let of = match of {
+                Compared::Baseline => "baseline",
+                Compared::Absolute => "absolute",
+            };
+            ("signal", json!({ "name": name, "below": percent(*below), "of": of }))
+        }
+        Rule::ShadowMismatch { above } => ("shadowMismatch", json!(over(*above))),
+        Rule::ShadowErrors { above } => ("shadowErrors", json!(over(*above))),
+    };
+    json!({
+        "name": guard.name,
+        key: rule,
+        "over": duration(guard.over),
+        "for": duration(guard.lasting),
+        "action": match guard.action {
+            Action::Rollback => "rollback",
+            Action::Pause => "pause",
+            Action::Notify => "notify",
+        },
+    })
+}
+
+fn gate(gate: &Gate) -> Value {
+    let (key, what) = match &gate.kind {
+        GateKind::Approval => ("approval", json!(true)),
+        GateKind::Webhook { url: to, timeout } => {
+            ("webhook", json!({ "url": url(to), "timeout": duration(*timeout) }))
+        }
+        GateKind::Shadow { comparisons, mismatch_below } => (
+            "shadow",
+            json!({ "comparisons": comparisons, "mismatchBelow": percent(*mismatch_below) }),
+        ),
+    };
+    json!({ "before": gate.before.to_string(), key: what })
+}
+
+fn window(window: &Window) -> Value {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let day = |day: u8| DAYS[usize::from(day.saturating_sub(1)) % 7];
+    let time = |TimeOfDay(minutes): TimeOfDay| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+    let span = match window.span {
+        WindowSpan::Daily { first, last, from, to } => {
+            format!("{}-{} {}-{}", day(first), day(last), time(from), time(to))
+        }
+        WindowSpan::Weekly { first, from, last, to } => {
+            format!("{} {} - {} {}", day(first), time(from), day(last), time(to))
+        }
+    };
+    let effect = match window.effect {
+        WindowEffect::Allow => "allow",
+        WindowEffect::Deny => "deny",
+    };
+    json!({ effect: span, "timeZone": window.time_zone, "reason": window.reason })
+}

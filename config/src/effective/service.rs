@@ -1,0 +1,127 @@
+//! Services, as the files write them.
+
+use super::quantity::{duration, path, percent, size};
+use super::rollout::{plan, slo};
+use crate::model::{
+    Compare, CompareBody, Failover, HealthCheck, HealthKind, LoadBalancing, RetryOn, Service,
+    SessionBy, Shadow, UpstreamProtocol, Version,
+};
+use serde_json::{Map, Value, json};
+
+pub(super) fn service(s: &Service) -> Value {
+    let versions: Map<String, Value> =
+        s.versions.iter().map(|v| (v.name.to_string(), version(v))).collect();
+    json!({
+        "stable": s.stable.as_str(),
+        "versions": versions,
+        "loadBalancing": match s.load_balancing {
+            LoadBalancing::RoundRobin => "roundRobin",
+            LoadBalancing::LeastRequest => "leastRequest",
+        },
+        "healthCheck": s.health_check.as_ref().map(health_check),
+        "outliers": {
+            "consecutiveFailures": s.outliers.consecutive_failures,
+            "ejectFor": duration(s.outliers.eject_for),
+            "maxEjected": percent(s.outliers.max_ejected),
+        },
+        "timeouts": {
+            "connect": duration(s.timeouts.connect),
+            "response": duration(s.timeouts.response),
+            "idle": duration(s.timeouts.idle),
+        },
+        "retries": {
+            "attempts": s.retries.attempts,
+            "on": s.retries.on.iter().map(|on| match on {
+                RetryOn::ConnectFailure => "connectFailure".to_owned(),
+                RetryOn::Reset => "reset".to_owned(),
+                RetryOn::Timeout => "timeout".to_owned(),
+                RetryOn::Status(status) => status.to_string(),
+            }).collect::<Vec<_>>(),
+            "budget": percent(s.retries.budget),
+        },
+        "session": session(&s.session),
+        "failover": match s.failover {
+            Failover::None => "none",
+            Failover::Stable => "stable",
+        },
+        "slowStart": duration(s.slow_start),
+        "maxInFlight": s.max_in_flight,
+        "shadow": s.shadow.as_ref().map(shadow),
+        "slo": slo(&s.objectives),
+        "rollout": s.rollout.as_ref().map(plan),
+    })
+}
+
+fn version(v: &Version) -> Value {
+    let endpoint = |e: &crate::model::Endpoint| match e.tls {
+        true => format!("https://{e}"),
+        false => e.to_string(),
+    };
+    json!({
+        "release": v.release,
+        "endpoints": v.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+        "protocol": match v.protocol {
+            UpstreamProtocol::Http1 => "http1",
+            UpstreamProtocol::Http2 => "http2",
+            UpstreamProtocol::Auto => "auto",
+        },
+        "tls": { "caFile": v.tls.ca_file.as_deref().map(path), "serverName": v.tls.server_name },
+    })
+}
+
+fn health_check(check: &HealthCheck) -> Value {
+    let mut all = json!({
+        "interval": duration(check.interval),
+        "timeout": duration(check.timeout),
+        "unhealthyAfter": check.unhealthy_after,
+        "healthyAfter": check.healthy_after,
+    });
+    match &check.kind {
+        HealthKind::Http { path, host } => {
+            all["path"] = json!(path);
+            all["host"] = json!(host);
+        }
+        HealthKind::Tcp => all["tcp"] = json!(true),
+        HealthKind::Grpc { service } => all["grpc"] = json!({ "service": service }),
+    }
+    all
+}
+
+fn session(session: &SessionBy) -> Value {
+    match session {
+        SessionBy::None => json!({ "by": "none" }),
+        SessionBy::Cookie { name, ttl, key } => json!({
+            "by": "cookie", "name": name, "ttl": duration(*ttl),
+            "keyFile": key.as_ref().map(|key| path(&key.file)),
+        }),
+        SessionBy::Header { name } => json!({ "by": "header", "name": name }),
+        SessionBy::ClientIp => json!({ "by": "clientIp" }),
+    }
+}
+
+fn shadow(s: &Shadow) -> Value {
+    json!({
+        "to": s.to.as_str(),
+        "percent": s.share.to_string(),
+        "methods": s.methods,
+        "maxBody": size(s.max_body),
+        "timeout": duration(s.timeout),
+        "maxInFlight": s.max_in_flight,
+        "redact": { "headers": s.redact_headers, "json": s.redact_json },
+        "compare": s.compare.as_ref().map(compare),
+    })
+}
+
+fn compare(c: &Compare) -> Value {
+    json!({
+        "status": c.status,
+        "headers": c.headers,
+        "body": match c.body {
+            CompareBody::None => "none",
+            CompareBody::Bytes => "bytes",
+            CompareBody::Json => "json",
+        },
+        "ignore": c.ignore,
+        "noise": c.noise,
+    })
+}

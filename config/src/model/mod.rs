@@ -1,0 +1,69 @@
+//! What the program runs on: everything resolved, defaults filled in, nothing optional that
+//! the program would have to ask about again.
+//!
+//! `file/` holds the other set of types, what a file says; `check/` turns those into these.
+//! Everything here compares with `==`, so that a reload can tell what has changed.
+
+mod admin;
+mod listener;
+mod route;
+mod service;
+mod telemetry;
+
+pub use admin::{Admin, AdminAddress, Role, Secret, Token};
+pub use listener::{
+    Certificate, ClientAuth, Listener, ListenerLimits, ProxyProtocol, Tls, TlsVersion,
+};
+pub use route::{
+    HeaderEdits, Match, PathMatch, RateLimit, RatePer, Rewrite, Route, RouteAction, RouteLimits,
+    ValueMatch,
+};
+pub use service::{
+    Compare, CompareBody, Endpoint, EndpointHost, Failover, HealthCheck, HealthKind, LoadBalancing,
+    Outliers, Retries, RetryOn, Service, SessionBy, Shadow, Timeouts, UpstreamProtocol,
+    UpstreamTls, Version,
+};
+pub use telemetry::{
+    AccessLog, AccessLogFormat, AccessLogTo, Notification, NotifyOn, NotifyTo, Tracing,
+};
+
+use serin_core::ids::ServiceName;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub listeners: Vec<Listener>,
+    pub admin: Admin,
+    pub state_dir: PathBuf,
+    pub services: BTreeMap<ServiceName, Service>,
+    /// In the order of the files; precedence is not decided here.
+    pub routes: Vec<Route>,
+    pub access_log: AccessLog,
+    pub tracing: Option<Tracing>,
+    pub notifications: Vec<Notification>,
+    pub lanes: Lanes,
+    /// A hash of everything the files say, as hex.
+    pub hash: String,
+}
+
+/// `full` switches the fast lane off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lanes {
+    Both,
+    Full,
+}
+
+impl Config {
+    /// What was understood, in one line: `2 services, 3 routes, 1 rollout`.
+    pub fn summary(&self) -> String {
+        let rollouts = self.services.values().filter(|s| s.rollout.is_some()).count();
+        let counts =
+            [(self.services.len(), "service"), (self.routes.len(), "route"), (rollouts, "rollout")];
+        let counted = counts.map(|(n, what)| match n {
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        });
+        counted.join(", ")
+    }
+}

@@ -1,0 +1,221 @@
+//! Services, their versions, and how their endpoints are treated.
+
+use super::admin::Secret;
+use serin_core::ids::{ServiceName, VersionName};
+use serin_core::rollout::Plan;
+use serin_core::slo::Objectives;
+use serin_core::weights::BasisPoints;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    pub name: ServiceName,
+    /// Only until the journal knows better.
+    pub stable: VersionName,
+    /// In the order of the file.
+    pub versions: Vec<Version>,
+    pub load_balancing: LoadBalancing,
+    pub health_check: Option<HealthCheck>,
+    pub outliers: Outliers,
+    pub timeouts: Timeouts,
+    pub retries: Retries,
+    pub session: SessionBy,
+    pub failover: Failover,
+    /// Endpoints that join get a rising share over this time; zero switches it off.
+    pub slow_start: Duration,
+    /// Per endpoint; 0 is no limit.
+    pub max_in_flight: u32,
+    pub shadow: Option<Shadow>,
+    pub objectives: Objectives,
+    pub rollout: Option<Plan>,
+}
+
+impl Service {
+    pub fn version(&self, name: &VersionName) -> Option<&Version> {
+        self.versions.iter().find(|v| v.name == *name)
+    }
+
+    /// Every latency that the configuration names: the edges of the metric's buckets.
+    pub fn latency_edges(&self) -> Vec<Duration> {
+        let objective = self.objectives.latency.iter().map(|l| l.under);
+        let guards = self.rollout.iter().flat_map(|plan| &plan.guards);
+        let named = guards.filter_map(|guard| match &guard.rule {
+            serin_core::rollout::Rule::Latency { above, .. } => Some(*above),
+            serin_core::rollout::Rule::ErrorRate { .. }
+            | serin_core::rollout::Rule::Signal { .. }
+            | serin_core::rollout::Rule::ShadowMismatch { .. }
+            | serin_core::rollout::Rule::ShadowErrors { .. } => None,
+        });
+        let mut edges: Vec<Duration> = objective.chain(named).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    pub name: VersionName,
+    /// The version's name when the file says none.
+    pub release: String,
+    pub endpoints: Vec<Endpoint>,
+    pub protocol: UpstreamProtocol,
+    /// Verification of a TLS upstream.
+    pub tls: UpstreamTls,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    pub host: EndpointHost,
+    pub port: u16,
+    pub tls: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EndpointHost {
+    Ip(std::net::IpAddr),
+    /// Resolved again and again, never on a request's way.
+    Name(String),
+}
+
+impl std::fmt::Display for Endpoint {
+    /// As metrics and messages name it: `10.0.1.11:8080`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.host {
+            EndpointHost::Ip(ip) => write!(f, "{}", SocketAddr::new(*ip, self.port)),
+            EndpointHost::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    Http1,
+    Http2,
+    /// ALPN over TLS, HTTP/1.1 otherwise.
+    Auto,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpstreamTls {
+    /// Instead of the system's roots.
+    pub ca_file: Option<PathBuf>,
+    /// Instead of the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancing {
+    RoundRobin,
+    /// Power of two choices.
+    LeastRequest,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    pub kind: HealthKind,
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub unhealthy_after: u32,
+    pub healthy_after: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthKind {
+    Http { path: String, host: Option<String> },
+    Tcp,
+    Grpc { service: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outliers {
+    /// 0 switches ejection off.
+    pub consecutive_failures: u32,
+    pub eject_for: Duration,
+    /// A share of the version's endpoints, 0.5 for 50%.
+    pub max_ejected: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub connect: Duration,
+    /// From the request's last byte to the response head.
+    pub response: Duration,
+    /// Between two bytes of a body, of an upgraded connection, and of a kept upstream connection.
+    pub idle: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retries {
+    /// Beyond the first; 0 switches retries off.
+    pub attempts: u32,
+    pub on: Vec<RetryOn>,
+    /// Retries as a share of the requests in flight, 0.2 for 20%.
+    pub budget: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryOn {
+    ConnectFailure,
+    Reset,
+    Timeout,
+    Status(u16),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionBy {
+    None,
+    Cookie {
+        name: String,
+        ttl: Duration,
+        /// Without one a key is made and kept in the state folder.
+        key: Option<Secret>,
+    },
+    Header {
+        name: String,
+    },
+    ClientIp,
+}
+
+/// What becomes of a version's share when none of its endpoints is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failover {
+    /// 503.
+    None,
+    Stable,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadow {
+    pub to: VersionName,
+    pub share: BasisPoints,
+    /// Upper case.
+    pub methods: Vec<String>,
+    pub max_body: u64,
+    pub timeout: Duration,
+    pub max_in_flight: u32,
+    pub redact_headers: Vec<String>,
+    /// `$.card.number`; applied to JSON bodies of copies.
+    pub redact_json: Vec<String>,
+    pub compare: Option<Compare>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compare {
+    pub status: bool,
+    pub headers: Vec<String>,
+    pub body: CompareBody,
+    /// JSON paths.
+    pub ignore: Vec<String>,
+    /// Ask stable twice for some safe requests, and leave out what differs by itself.
+    pub noise: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareBody {
+    None,
+    Bytes,
+    Json,
+}
