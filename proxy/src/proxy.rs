@@ -5,6 +5,7 @@ use crate::ingress::{Ingress, IngressCollector, ListenError, Prepared};
 use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
+use crate::upstream::read_authorities;
 use crate::world::{Environment, World, WorldError};
 use prometheus::core::Collector;
 use serin_config::model::Config;
@@ -29,6 +30,10 @@ pub enum ProxyError {
     World(#[from] WorldError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(
+        "cannot read this machine's certificate authorities: {0}; install ca-certificates, or name their file in SSL_CERT_FILE"
+    )]
+    Authorities(String),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
 }
@@ -86,6 +91,7 @@ impl Proxy {
     }
 
     fn build(config: Arc<Config>, options: &Options) -> Result<(Self, Prepared), ProxyError> {
+        read_authorities().map_err(ProxyError::Authorities)?;
         let threads = options.threads.map_or_else(cores, NonZeroU16::get);
         let background = background()?;
         let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));

@@ -2,5 +2,6 @@
 //! to the binary and to the configuration that it speaks of.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod images;
 mod rules;
 mod tools;

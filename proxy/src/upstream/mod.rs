@@ -25,4 +25,5 @@ pub use keeper::Upstreams;
 pub use pick::Lease;
 pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
+pub(crate) use tls::read_authorities;
 pub use version::{VersionError, VersionRuntime};

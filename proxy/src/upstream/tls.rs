@@ -15,6 +15,16 @@ pub(super) struct Ca {
     pub(super) fingerprint: u64,
 }
 
+/// Fails where pingora would: each of its connectors reads the machine's authorities, and takes it
+/// for granted that they can be read. A thread that serves would end, and nobody would know why.
+pub(crate) fn read_authorities() -> Result<(), String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let read = pingora_core::tls::load_platform_certs_incl_env_into_store(&mut roots);
+    read.map_err(|error| {
+        error.cause.as_ref().map_or_else(|| error.to_string(), ToString::to_string)
+    })
+}
+
 /// Reads a PEM file. Each certificate is tried as a trust anchor first, because pingora takes it
 /// for granted that one parses.
 pub(super) fn read_ca(file: &Path) -> Result<Ca, VersionError> {
