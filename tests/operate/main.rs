@@ -2,6 +2,8 @@
 //! to the binary and to the configuration that it speaks of.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod exposition;
 mod images;
+mod panels;
 mod rules;
 mod tools;

@@ -95,6 +95,9 @@ impl Tallies {
         for result in ["success", "failure"] {
             tallies.reloads.with_label_values(&[result]);
         }
+        for result in ["done", "refused"] {
+            tallies.commands.with_label_values(&[result]);
+        }
         tallies.register(collectors)?;
         Ok(tallies)
     }
