@@ -9,6 +9,7 @@ mod export;
 mod follow;
 mod freeze;
 mod health;
+mod man;
 mod output;
 mod remote;
 mod report;
@@ -64,6 +65,7 @@ enum Verb {
     Schema(schema::Args),
     Export(export::Args),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 pub(crate) fn run() -> ExitCode {
@@ -87,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Export(args) => export::run(&args),
+        Verb::Man(args) => man::run(&args, <Cli as clap::CommandFactory>::command()),
         Verb::Completions(args) => {
             completions::run(&args, &mut <Cli as clap::CommandFactory>::command())
         }

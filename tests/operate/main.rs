@@ -4,6 +4,7 @@
 
 mod exposition;
 mod images;
+mod packages;
 mod panels;
 mod rules;
 mod tools;
