@@ -44,7 +44,7 @@ pub(super) async fn serve(
     let trusted = listener.trusts(peer);
     match listener.tls.clone() {
         None => {
-            let visit = Arc::new(Visit { listener, client, trusted, tls: None });
+            let visit = Arc::new(Visit::new(listener, client, trusted, None));
             http1(ClientStream::new(Transport::Plain(socket), early, visit), &worker).await;
         }
         Some(state) => {
@@ -54,7 +54,7 @@ pub(super) async fn serve(
             };
             let h2 = tls::chose_h2(&stream);
             let tls = Some(tls::visit_of(&stream));
-            let visit = Arc::new(Visit { listener, client, trusted, tls });
+            let visit = Arc::new(Visit::new(listener, client, trusted, tls));
             let stream =
                 ClientStream::new(Transport::Tls(Box::new(stream)), BytesMut::new(), visit);
             if h2 { h2::serve(stream, &worker).await } else { http1(stream, &worker).await }

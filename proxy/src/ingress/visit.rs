@@ -10,6 +10,8 @@ pub(crate) struct Visit {
     /// The client, as far as the connection itself says: the peer, or whom a trusted balancer
     /// named by the PROXY protocol.
     pub(crate) client: SocketAddr,
+    /// The client's address in words: it is said to the backend with every request.
+    pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
     pub(crate) trusted: bool,
     pub(crate) tls: Option<TlsVisit>,
@@ -24,6 +26,16 @@ pub(crate) struct TlsVisit {
 }
 
 impl Visit {
+    pub(crate) fn new(
+        listener: Arc<ListenerState>,
+        client: SocketAddr,
+        trusted: bool,
+        tls: Option<TlsVisit>,
+    ) -> Self {
+        let peer = client.ip().to_canonical().to_string();
+        Self { listener, client, peer, trusted, tls }
+    }
+
     pub(crate) fn ip(&self) -> IpAddr {
         self.client.ip().to_canonical()
     }

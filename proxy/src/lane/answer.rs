@@ -1,119 +1,34 @@
-//! The version's answer: what it says about the version, whether the client gets to see it, and in
-//! which shape.
+//! What an answer's head says, whichever lane read it.
 
-use super::fail;
-use super::hop;
-use super::life::{Life, Upgrade};
-use super::websocket::CloseCode;
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version, header};
-use pingora_core::{Error, ErrorType, Result};
-use pingora_http::ResponseHeader;
-use pingora_proxy::Session;
+use super::fail::{self, Standing};
+use super::life::Life;
+use crate::route::Fields;
 use std::time::Instant;
 
-const VERSION: &str = "x-serin-version";
+pub(super) const VERSION: &str = "x-serin-version";
 
-/// Marks an error that only means: try again.
-pub(super) const AGAIN: ErrorType = ErrorType::Custom("again");
-
-/// A head has come, informational or final, and nothing of it has been sent.
+/// The final head has come, and nothing of it has been sent. Says whether another attempt is made
+/// instead.
 pub(super) fn head_came(
-    session: &mut Session,
-    response: &ResponseHeader,
     life: &mut Life,
-) -> Result<()> {
-    let status = response.status;
-    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(());
-    }
+    status: u16,
+    grpc: Option<u32>,
+    standing: Standing,
+) -> bool {
     let now = Instant::now();
-    let Some(attempt) = &mut life.attempt else { return Ok(()) };
-    attempt.status = Some(status.as_u16());
-    attempt.grpc = grpc_status(&response.headers);
+    let Some(attempt) = &mut life.attempt else { return false };
+    attempt.status = Some(status);
+    attempt.grpc = grpc;
     if let Some(exchange) = &mut life.exchange {
-        exchange.head(status.as_u16(), &life.asked.request_id, now);
+        exchange.head(status, &life.asked.request_id, now);
     }
-    if fail::try_again_after_answer(session, life) {
-        let mut e = Error::new(AGAIN);
-        e.set_retry(true);
-        return Err(e);
+    if fail::try_again_after_answer(life, standing) {
+        return true;
     }
     life.first_byte = Some(now);
-    let Some(attempt) = &mut life.attempt else { return Ok(()) };
-    if let Some(signals) = &life.signals {
-        signals.response_came(attempt.on.timeouts.idle);
-        if status == StatusCode::SWITCHING_PROTOCOLS && life.asked.upgrade.is_some() {
-            signals.open_tunnel();
-            if life.asked.upgrade == Some(Upgrade::WebSocket) {
-                attempt.close_code = Some(CloseCode::default());
-            }
-        }
-    }
-    Ok(())
+    false
 }
 
-pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {
-    if let (Some(body), Some(attempt)) = (body, &mut life.attempt)
-        && let Some(code) = &mut attempt.close_code
-    {
-        code.watch(body);
-    }
-}
-
-pub(super) fn trailers_came(trailers: &HeaderMap, life: &mut Life) {
-    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut life.attempt) {
-        attempt.grpc = Some(status);
-    }
-}
-
-fn grpc_status(headers: &HeaderMap) -> Option<u32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
-}
-
-/// The head as the client gets it.
-pub(super) fn shape(
-    session: &mut Session,
-    response: &mut ResponseHeader,
-    life: &mut Life,
-) -> Result<()> {
-    if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(());
-    }
-    hop::strip_response(response);
-    if session.req_header().version != Version::HTTP_2 {
-        // Serin speaks for itself: a backend's older version is between the two of them.
-        response.set_version(Version::HTTP_11);
-    }
-    if session.req_header().version == Version::HTTP_10 {
-        // It cannot read chunks: the connection's end is the body's.
-        if response.remove_header(&header::TRANSFER_ENCODING).is_some() {
-            session.set_keepalive(None);
-        }
-    }
-    if life.asked.upgrade.is_some() && response.status != StatusCode::SWITCHING_PROTOCOLS {
-        // Whatever the client sent in hope of a tunnel must not be read as a request.
-        session.set_keepalive(None);
-    }
-    let Some(route) = &life.route else { return Ok(()) };
-    let edits = &route.response;
-    for name in &edits.remove {
-        response.remove_header(name);
-    }
-    for (name, value) in &edits.set {
-        response.insert_header(name.clone(), value.clone())?;
-    }
-    for (name, value) in &edits.add {
-        response.append_header(name.clone(), value.clone())?;
-    }
-    let Some(attempt) = &life.attempt else { return Ok(()) };
-    if route.expose_version {
-        response.insert_header(VERSION, attempt.on.name.as_str())?;
-    }
-    // A version that answers in another's place does not get the user.
-    if let Some(cookie) = life.set_cookie.take().filter(|_| !life.stand_in) {
-        response.append_header(header::SET_COOKIE, cookie)?;
-    }
-    life.status = response.status.as_u16();
-    Ok(())
+pub(super) fn grpc_status(fields: &dyn Fields) -> Option<u32> {
+    std::str::from_utf8(fields.first("grpc-status")?).ok()?.parse().ok()
 }

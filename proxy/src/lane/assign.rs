@@ -1,18 +1,16 @@
 //! Which version the request gets.
 
 use super::life::Life;
-use super::reply::Reply;
 use crate::clock;
 use crate::meter::Exchange;
-use crate::route::Action;
+use crate::route::{Action, Fields};
 use crate::service::Who;
 use crate::thread::{ThreadId, random};
-use pingora_proxy::Session;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) fn assign(session: &Session, life: &mut Life) -> Result<(), Reply> {
-    let (Some(route), Some(service)) = (&life.route, &life.service) else { return Ok(()) };
+pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
+    let (Some(route), Some(service)) = (&life.route, &life.service) else { return };
     let thread = ThreadId::current();
     let cohort = match &route.action {
         Action::Forward { cohort, .. } => cohort.as_ref(),
@@ -22,7 +20,7 @@ pub(super) fn assign(session: &Session, life: &mut Life) -> Result<(), Reply> {
         Some(version) => service.force(thread, version),
         None => {
             let who = Who {
-                headers: &session.req_header().headers,
+                headers: fields,
                 client_ip: life.asked.client,
                 secure: life.is_secure(),
                 wall: clock::wall(),
@@ -33,5 +31,4 @@ pub(super) fn assign(session: &Session, life: &mut Life) -> Result<(), Reply> {
     life.set_cookie = assigned.set_cookie.take();
     life.next = Some(Arc::clone(&assigned.version));
     life.exchange = Some(Exchange::start(assigned, Instant::now()));
-    Ok(())
 }

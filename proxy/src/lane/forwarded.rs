@@ -5,9 +5,7 @@
 
 use super::life::Life;
 use crate::ingress::Visit;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pingora_core::Result;
-use pingora_http::RequestHeader;
+use crate::route::Fields;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -15,18 +13,21 @@ const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";
 const HOST: &str = "x-forwarded-host";
 const REAL_IP: &str = "x-real-ip";
+const FORWARDED: &str = "forwarded";
 
-pub(super) fn client(headers: &HeaderMap, visit: &Visit) -> IpAddr {
+pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
     let mut client = visit.ip();
     if !visit.trusted {
         return client;
     }
-    let mut hops: Vec<&str> = Vec::new();
-    for line in headers.get_all(FOR) {
-        hops.extend(line.to_str().unwrap_or("").split(',').map(str::trim));
-    }
+    let mut hops: Vec<Option<IpAddr>> = Vec::new();
+    fields.any(FOR, &mut |line| {
+        let line = std::str::from_utf8(line).unwrap_or("");
+        hops.extend(line.split(',').map(|hop| address(hop.trim())));
+        false
+    });
     for hop in hops.into_iter().rev() {
-        let Some(address) = address(hop) else { break };
+        let Some(address) = hop else { break };
         client = address;
         if !visit.listener.trusts_ip(client) {
             break;
@@ -46,49 +47,65 @@ fn address(hop: &str) -> Option<IpAddr> {
     hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
-/// Says to the backend who asked. What an untrusted client said about it is gone.
-pub(super) fn tell(request: &mut RequestHeader, life: &Life) -> Result<()> {
-    let Some(visit) = &life.visit else { return Ok(()) };
-    let peer = visit.ip();
-    let earlier = visit.trusted.then(|| joined(&request.headers, FOR)).flatten();
-    let earlier_forwarded =
-        visit.trusted.then(|| joined(&request.headers, header::FORWARDED.as_str())).flatten();
-    if !visit.trusted {
-        forget(request);
+/// Says to the backend who asked, in lines that each take the place of all of their name.
+/// `value` is only borrowed, so that it can be used again for the next.
+pub(super) fn tell(
+    fields: &dyn Fields,
+    life: &Life,
+    value: &mut String,
+    line: &mut dyn FnMut(&'static str, &str),
+) {
+    let Some(visit) = &life.visit else { return };
+    value.clear();
+    if visit.trusted && joined(fields, FOR, value) {
+        value.push_str(", ");
     }
-    let chain = earlier.map_or_else(|| peer.to_string(), |earlier| format!("{earlier}, {peer}"));
-    request.insert_header(FOR, chain)?;
-    if !visit.trusted || !request.headers.contains_key(PROTO) {
-        request.insert_header(PROTO, life.scheme())?;
+    value.push_str(&visit.peer);
+    line(FOR, value);
+    if !visit.trusted || fields.first(PROTO).is_none() {
+        line(PROTO, life.scheme());
     }
-    if !visit.trusted || !request.headers.contains_key(HOST) {
-        request.insert_header(HOST, life.asked.host.as_str())?;
+    if !visit.trusted || fields.first(HOST).is_none() {
+        line(HOST, &life.asked.host);
     }
-    let mut element = earlier_forwarded.map_or_else(String::new, |earlier| format!("{earlier}, "));
-    let _ = match peer {
-        IpAddr::V4(ip) => write!(element, "for={ip}"),
-        IpAddr::V6(ip) => write!(element, "for=\"[{ip}]\""),
-    };
-    let _ = write!(element, ";host=\"{}\";proto={}", life.asked.host, life.scheme());
-    request.insert_header(header::FORWARDED, element)?;
-    Ok(())
+    value.clear();
+    if visit.trusted && joined(fields, FORWARDED, value) {
+        value.push_str(", ");
+    }
+    let (quote, peer) = (if visit.ip().is_ipv6() { "\"" } else { "" }, &visit.peer);
+    let (open, close) = if visit.ip().is_ipv6() { ("[", "]") } else { ("", "") };
+    // Writing to a string cannot fail.
+    let _ = write!(
+        value,
+        "for={quote}{open}{peer}{close}{quote};host=\"{}\";proto={}",
+        life.asked.host,
+        life.scheme()
+    );
+    line(FORWARDED, value);
 }
 
-fn forget(request: &mut RequestHeader) {
-    let forged: Vec<HeaderName> = request
-        .headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-forwarded-"))
-        .cloned()
-        .collect();
-    for name in forged {
-        request.remove_header(&name);
-    }
-    request.remove_header(REAL_IP);
+/// Whether a field is forgotten because an untrusted peer says it. Those that [`tell`] writes are
+/// replaced anyway.
+pub(super) fn is_forged(name: &[u8], visit: &Visit) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    !visit.trusted
+        && (name.get(..PREFIX.len()).is_some_and(|n| n.eq_ignore_ascii_case(PREFIX))
+            || name.eq_ignore_ascii_case(REAL_IP.as_bytes()))
 }
 
-fn joined(headers: &HeaderMap, name: &str) -> Option<String> {
-    let lines: Vec<&str> =
-        headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<_, _>>().ok()?;
-    (!lines.is_empty()).then(|| lines.join(", "))
+/// All lines of a name as one; nothing when one of them is not text.
+fn joined(fields: &dyn Fields, name: &str, into: &mut String) -> bool {
+    let begins = into.len();
+    let broken = fields.any(name, &mut |line| {
+        let Ok(text) = std::str::from_utf8(line) else { return true };
+        if into.len() > begins {
+            into.push_str(", ");
+        }
+        into.push_str(text);
+        false
+    });
+    if broken {
+        into.truncate(begins);
+    }
+    into.len() > begins
 }

@@ -4,9 +4,7 @@
 //! cannot make us forget who it is. Names with underscores that read like one of those to CGI and
 //! its heirs are removed as well.
 
-use super::life::Upgrade;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use pingora_http::{RequestHeader, ResponseHeader};
+use crate::route::Fields;
 
 /// Never removed because a client says so.
 const PROTECTED: [&str; 21] = [
@@ -34,7 +32,8 @@ const PROTECTED: [&str; 21] = [
 ];
 
 /// Hop by hop whether `Connection` names them or not.
-const HOP: [&str; 5] = [
+const HOP: [&str; 6] = [
+    "connection",
     "keep-alive",
     "proxy-connection",
     "proxy-authenticate",
@@ -42,69 +41,67 @@ const HOP: [&str; 5] = [
     "http2-settings",
 ];
 
-/// The options that `Connection` lists.
-pub(super) fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(header::CONNECTION).into_iter();
-    lines.flat_map(|v| v.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii)
+/// What `Connection` lists of a message, looked at once.
+pub(super) struct Listed<'f> {
+    fields: &'f dyn Fields,
+    /// There is a name to look for, beyond those that only say what becomes of the connection.
+    any: bool,
 }
 
-pub(super) fn strip(request: &mut RequestHeader, upgrade: Option<Upgrade>) {
-    let trailers = request.version == http::Version::HTTP_2
-        && request.headers.get_all(header::TE).iter().any(|te| te.as_bytes() == b"trailers");
-    for name in named(&request.headers) {
-        request.remove_header(&name);
+impl<'f> Listed<'f> {
+    pub(super) fn of(fields: &'f dyn Fields) -> Self {
+        let plain: [&[u8]; 3] = [b"keep-alive", b"close", b"upgrade"];
+        let any = has_option(fields, &|o| !plain.iter().any(|p| o.eq_ignore_ascii_case(p)));
+        Self { fields, any }
     }
-    for name in HOP {
-        request.remove_header(name);
-    }
-    request.remove_header(&header::CONNECTION);
-    request.remove_header(&header::TE);
-    request.remove_header(&header::TRAILER);
-    if trailers {
-        let _ = request.insert_header(header::TE, HeaderValue::from_static("trailers"));
-    }
-    match upgrade {
-        Some(_) => {
-            let _ = request.insert_header(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-        }
-        None => {
-            request.remove_header(&header::UPGRADE);
-        }
-    }
-    for name in twins(&request.headers) {
-        request.remove_header(&name);
+
+    fn names(&self, name: &[u8]) -> bool {
+        self.any
+            && !name.eq_ignore_ascii_case(b"upgrade")
+            && !is_protected(name)
+            && has_option(self.fields, &|option| option.eq_ignore_ascii_case(name))
     }
 }
 
-/// Of an answer: its framing is left to whoever writes it.
-pub(super) fn strip_response(response: &mut ResponseHeader) {
-    for name in named(&response.headers) {
-        response.remove_header(&name);
-    }
-    for name in HOP {
-        if name != "proxy-authenticate" {
-            response.remove_header(name);
-        }
-    }
-    if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
-        response.remove_header(&header::UPGRADE);
-    }
+/// Whether `Connection` lists an option that passes `test`.
+pub(super) fn has_option(fields: &dyn Fields, test: &dyn Fn(&[u8]) -> bool) -> bool {
+    fields
+        .any("connection", &mut |line| line.split(|b| *b == b',').map(<[u8]>::trim_ascii).any(test))
 }
 
-fn named(headers: &HeaderMap) -> Vec<HeaderName> {
-    options(headers)
-        .filter_map(|option| HeaderName::from_bytes(option).ok())
-        .filter(|name| *name != header::UPGRADE && !PROTECTED.contains(&name.as_str()))
-        .collect()
+/// Whether a request's field goes no further. `Upgrade` and `Connection` are written anew by
+/// whoever forwards an upgrade.
+pub(super) fn ends_here(name: &[u8], listed: &Listed<'_>) -> bool {
+    let own = match name.len() {
+        2 => name.eq_ignore_ascii_case(b"te"),
+        7 => name.eq_ignore_ascii_case(b"trailer") || name.eq_ignore_ascii_case(b"upgrade"),
+        _ => is_hop(name),
+    };
+    own || listed.names(name) || is_twin(name)
 }
 
-fn twins(headers: &HeaderMap) -> Vec<HeaderName> {
-    let underscored = headers.keys().filter(|name| name.as_str().contains('_'));
-    underscored
-        .filter(|name| {
-            let twin = name.as_str().replace('_', "-");
-            PROTECTED.contains(&twin.as_str()) || twin.starts_with("x-forwarded-")
-        })
-        .cloned()
-        .collect()
+/// Whether an answer's field goes no further. Its framing is left to whoever writes it.
+pub(super) fn response_ends_here(name: &[u8], switching: bool, listed: &Listed<'_>) -> bool {
+    let hop = is_hop(name)
+        && !name.eq_ignore_ascii_case(b"connection")
+        && !name.eq_ignore_ascii_case(b"proxy-authenticate");
+    hop || (!switching && name.eq_ignore_ascii_case(b"upgrade")) || listed.names(name)
+}
+
+fn is_hop(name: &[u8]) -> bool {
+    HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes()))
+}
+
+fn is_protected(name: &[u8]) -> bool {
+    PROTECTED.iter().any(|protected| name.eq_ignore_ascii_case(protected.as_bytes()))
+}
+
+fn is_twin(name: &[u8]) -> bool {
+    const FORWARDED: &[u8] = b"x-forwarded-";
+    let same = |twin: &[u8]| {
+        name.iter().zip(twin).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
+    };
+    name.contains(&b'_')
+        && (PROTECTED.iter().any(|p| p.len() == name.len() && same(p.as_bytes()))
+            || name.len() >= FORWARDED.len() && same(FORWARDED))
 }

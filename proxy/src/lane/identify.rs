@@ -3,31 +3,46 @@
 use super::forwarded;
 use super::life::Life;
 use super::trace;
+use crate::route::Fields;
 use crate::thread::random;
-use http::HeaderMap;
+use std::fmt::Write;
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
 /// Longer ones would be a way to fill logs.
 const LONGEST_ID: usize = 128;
 
-pub(super) fn identify(headers: &HeaderMap, life: &mut Life) {
+pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
     if let Some(visit) = &life.visit {
-        life.asked.client = forwarded::client(headers, visit);
+        life.asked.client = forwarded::client(fields, visit);
     }
-    life.asked.request_id = request_id(headers).unwrap_or_else(new_id);
-    life.asked.traceparent = trace::parent(headers).unwrap_or_else(trace::new_parent);
+    life.asked.request_id.clear();
+    match request_id(fields) {
+        Some(id) => life.asked.request_id.push_str(id),
+        None => {
+            // Writing to a string cannot fail.
+            let _ = write!(life.asked.request_id, "{:016x}{:016x}", random(), random());
+        }
+    }
+    life.asked.traceparent.clear();
+    match trace::parent(fields) {
+        Some(parent) => life.asked.traceparent.push_str(parent),
+        None => trace::new_parent(&mut life.asked.traceparent),
+    }
 }
 
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let mut lines = headers.get_all(REQUEST_ID).iter();
-    let (id, second) = (lines.next()?.to_str().ok()?, lines.next());
-    let sound = second.is_none()
-        && (1..=LONGEST_ID).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_graphic());
-    sound.then(|| id.to_owned())
+fn request_id(fields: &dyn Fields) -> Option<&str> {
+    let id = std::str::from_utf8(alone(fields, REQUEST_ID)?).ok()?;
+    let sound = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+    sound.then_some(id)
 }
 
-fn new_id() -> String {
-    format!("{:016x}{:016x}", random(), random())
+/// The value of a field that stands once.
+pub(super) fn alone<'f>(fields: &'f dyn Fields, name: &str) -> Option<&'f [u8]> {
+    let mut lines = 0;
+    fields.any(name, &mut |_| {
+        lines += 1;
+        lines > 1
+    });
+    if lines == 1 { fields.first(name) } else { None }
 }

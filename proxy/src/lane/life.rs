@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use super::full::CloseCode;
 use super::reply::Reply;
-use super::websocket::CloseCode;
 
 pub(crate) struct Life {
     pub(super) began: Instant,
@@ -56,7 +56,9 @@ pub(super) struct Asked {
     pub(super) host: String,
     /// In normal form.
     pub(super) path: String,
-    pub(super) query: Option<String>,
+    /// Empty also when there is none: see `has_query`.
+    pub(super) query: String,
+    pub(super) has_query: bool,
     /// As the client sent it.
     pub(super) target: String,
     pub(super) client: IpAddr,
@@ -106,6 +108,12 @@ impl Attempt {
     }
 }
 
+impl Asked {
+    pub(super) fn query(&self) -> Option<&str> {
+        self.has_query.then_some(self.query.as_str())
+    }
+}
+
 impl Life {
     pub(super) fn new(world: Arc<World>) -> Self {
         Self {
@@ -117,7 +125,8 @@ impl Life {
             asked: Asked {
                 host: String::new(),
                 path: String::new(),
-                query: None,
+                query: String::new(),
+                has_query: false,
                 target: String::new(),
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 idempotent: false,

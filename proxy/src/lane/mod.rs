@@ -1,198 +1,26 @@
-//! The full lane: pingora's `HttpProxy`, driven by our decisions.
-//!
 //! A request's life, in the order in which it happens, one file for each part:
-//! `arrive` (is it sound, and what does it ask for) → `identify` (who asks, under which id) →
-//! `route` (which route, within which limits) → `assign` (which version) → `attempt` (which
-//! endpoint) → `send` (what the backend gets to see) → `body` → `answer` (what the client gets to
-//! see) → `fail` (what a broken attempt was, and whether another is made) → `end` (what is
-//! counted and written). This file only hands the request from one to the next.
+//! `asked` (what it asks for) → `identify` (who asks, under which id) → `route` (which route, within
+//! which limits) → `assign` (which version) → `attempt` (which endpoint) → `answer` (what its head
+//! says) → `fail` (what a broken attempt was, and whether another is made) → `end` (what is counted
+//! and written).
 //!
-//! It never decides anything that `core`, `route`, `service` or `upstream` can decide.
+//! These steps are the same for both lanes and know neither: `full` is pingora's `HttpProxy`, which
+//! can do everything; `fast` forwards plain HTTP/1.1 exchanges without building a header map.
+//! Nothing here decides what `core`, `route`, `service` or `upstream` can decide.
 
 mod answer;
-mod arrive;
+mod asked;
 mod assign;
 mod attempt;
-mod body;
 mod end;
 mod fail;
 mod forwarded;
+mod full;
 mod hop;
 mod identify;
 mod life;
 mod reply;
 mod route;
-mod send;
 mod trace;
-mod websocket;
 
-use crate::accesslog::AccessLog;
-use crate::plane::Plane;
-use async_trait::async_trait;
-use bytes::Bytes;
-use life::Life;
-use pingora_core::modules::http::HttpModules;
-use pingora_core::protocols::Digest;
-use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
-use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use std::sync::Arc;
-use std::time::Duration;
-
-/// One per thread; what it holds is shared by all of them.
-#[derive(Clone)]
-pub(crate) struct FullLane {
-    pub(crate) plane: Arc<Plane>,
-    pub(crate) log: AccessLog,
-}
-
-#[async_trait]
-impl ProxyHttp for FullLane {
-    type CTX = Life;
-
-    fn new_ctx(&self) -> Life {
-        Life::new(self.plane.world_full())
-    }
-
-    /// None of pingora's own: it would compress.
-    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
-
-    async fn request_filter(&self, session: &mut Session, life: &mut Life) -> Result<bool> {
-        let decided = arrive::arrive(session, life)
-            .inspect_err(|_| arrive::count_refusal(life))
-            .and_then(|()| route::route(session, life))
-            .and_then(|()| assign::assign(session, life));
-        match decided {
-            Ok(()) => Ok(false),
-            Err(reply) => {
-                reply.send(session, life).await?;
-                Ok(true)
-            }
-        }
-    }
-
-    async fn upstream_peer(&self, session: &mut Session, life: &mut Life) -> Result<Box<HttpPeer>> {
-        attempt::next_peer(session, life)
-    }
-
-    async fn connected_to_upstream(
-        &self,
-        _session: &mut Session,
-        reused: bool,
-        _peer: &HttpPeer,
-        _fd: std::os::fd::RawFd,
-        _digest: Option<&Digest>,
-        life: &mut Life,
-    ) -> Result<()> {
-        attempt::connected(life, reused);
-        Ok(())
-    }
-
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        request: &mut RequestHeader,
-        life: &mut Life,
-    ) -> Result<()> {
-        send::shape(session, request, life)
-    }
-
-    async fn request_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        life: &mut Life,
-    ) -> Result<()> {
-        body::pass(session, body.as_ref(), end, life)
-    }
-
-    async fn upstream_response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        life: &mut Life,
-    ) -> Result<()> {
-        answer::head_came(session, response, life)
-    }
-
-    fn upstream_response_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
-        _end: bool,
-        life: &mut Life,
-    ) -> Result<Option<Duration>> {
-        answer::body_came(body.as_ref(), life);
-        Ok(None)
-    }
-
-    fn upstream_response_trailer_filter(
-        &self,
-        _session: &mut Session,
-        trailers: &mut http::HeaderMap,
-        life: &mut Life,
-    ) -> Result<()> {
-        answer::trailers_came(trailers, life);
-        Ok(())
-    }
-
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        life: &mut Life,
-    ) -> Result<()> {
-        answer::shape(session, response, life)
-    }
-
-    fn fail_to_connect(
-        &self,
-        session: &mut Session,
-        _peer: &HttpPeer,
-        life: &mut Life,
-        e: Box<Error>,
-    ) -> Box<Error> {
-        fail::not_connected(session, life, e)
-    }
-
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        session: &mut Session,
-        e: Box<Error>,
-        life: &mut Life,
-        reused: bool,
-    ) -> Box<Error> {
-        fail::broke_off(session, life, e, reused)
-    }
-
-    async fn fail_to_proxy(
-        &self,
-        session: &mut Session,
-        e: &Error,
-        life: &mut Life,
-    ) -> FailToProxy {
-        fail::tell_client(session, life, e).await
-    }
-
-    async fn logging(&self, session: &mut Session, e: Option<&Error>, life: &mut Life) {
-        end::end(&self.log, session, e, life);
-    }
-
-    /// The access log and the metrics say it.
-    fn suppress_error_log(&self, _session: &Session, _life: &Life, _e: &Error) -> bool {
-        true
-    }
-
-    fn suppress_proxy_warn_log(
-        &self,
-        _session: &Session,
-        _life: &Life,
-        _e: &Error,
-        _context: ProxyWarnLogContext,
-    ) -> bool {
-        true
-    }
-}
+pub(crate) use full::FullLane;

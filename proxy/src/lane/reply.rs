@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
-use pingora_proxy::Session;
 use serin_core::outcome::Failure;
 use std::borrow::Cow;
 
@@ -82,25 +81,22 @@ impl Reply {
         self.status
     }
 
-    pub(super) async fn send(self, session: &mut Session, life: &mut Life) -> Result<()> {
-        life.status = self.status;
-        life.what = life.what.or(self.what);
-        if self.close {
-            session.set_keepalive(None);
-        }
-        let head = session.req_header().method == http::Method::HEAD;
-        let bodiless = head || matches!(self.status, 204 | 304) || life.asked.grpc;
-        let response = self.response(life)?;
-        let nothing = bodiless || self.body.is_empty();
-        session.write_response_header(Box::new(response), nothing).await?;
-        if nothing {
-            session.finish_body().await
-        } else {
-            session.write_response_body(Some(self.body), true).await
-        }
+    pub(super) fn closes(&self) -> bool {
+        self.close
     }
 
-    fn response(&self, life: &Life) -> Result<ResponseHeader> {
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Takes note of what the client is told. Says whether only a head goes with it.
+    pub(super) fn note(&self, life: &mut Life, head: bool) -> bool {
+        life.status = self.status;
+        life.what = life.what.or(self.what);
+        head || matches!(self.status, 204 | 304) || life.asked.grpc || self.body.is_empty()
+    }
+
+    pub(super) fn response(&self, life: &Life) -> Result<ResponseHeader> {
         if life.asked.grpc {
             return self.grpc_response();
         }

@@ -4,21 +4,19 @@
 use super::life::Life;
 use super::reply::Reply;
 use crate::clock;
-use crate::route::{Action, RequestView, Target};
+use crate::route::{Action, Fields, RequestView, Target};
 use http::header;
-use pingora_proxy::Session;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) fn route(session: &Session, life: &mut Life) -> Result<(), Reply> {
-    let request = session.req_header();
+pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
     let view = RequestView {
         listener: life.visit.as_ref().map_or("", |visit| visit.listener.name.as_str()),
         host: &life.asked.host,
         path: &life.asked.path,
-        query: life.asked.query.as_deref(),
-        method: request.method.as_str(),
-        headers: &request.headers,
+        query: life.asked.query(),
+        method,
+        headers: fields,
         client_ip: life.asked.client,
     };
     let Some(found) = life.world.routes.find(&view) else {
@@ -34,8 +32,8 @@ pub(super) fn route(session: &Session, life: &mut Life) -> Result<(), Reply> {
             return Err(Reply::text(429, "too many requests").with(header::RETRY_AFTER, seconds));
         }
     }
-    let length = request.headers.get(header::CONTENT_LENGTH);
-    let length: Option<u64> = length.and_then(|v| v.to_str().ok()?.parse().ok());
+    let length = fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
+    let length: Option<u64> = length.and_then(|length| length.parse().ok());
     let too_large = length.zip(route.max_body).is_some_and(|(length, most)| length > most);
     life.route = Some(route.clone());
     if too_large {
@@ -51,7 +49,7 @@ pub(super) fn route(session: &Session, life: &mut Life) -> Result<(), Reply> {
                 scheme: life.scheme(),
                 host: &life.asked.host,
                 path: &life.asked.path,
-                query: life.asked.query.as_deref(),
+                query: life.asked.query(),
             };
             let location = redirect.location(target, matched);
             Err(Reply::empty(redirect.status).with(header::LOCATION, location).edited())

@@ -1,20 +1,21 @@
 //! W3C Trace Context: a valid `traceparent` passes as it came, anything else is made anew.
 
+use super::identify::alone;
+use crate::route::Fields;
 use crate::thread::random;
-use http::HeaderMap;
+use std::fmt::Write;
 
 pub(super) const TRACEPARENT: &str = "traceparent";
 
 /// The one that came, if it is valid (and alone).
-pub(super) fn parent(headers: &HeaderMap) -> Option<String> {
-    let mut lines = headers.get_all(TRACEPARENT).iter();
-    let (parent, second) = (lines.next()?.to_str().ok()?, lines.next());
-    (second.is_none() && is_valid(parent)).then(|| parent.to_owned())
+pub(super) fn parent(fields: &dyn Fields) -> Option<&str> {
+    let parent = std::str::from_utf8(alone(fields, TRACEPARENT)?).ok()?;
+    is_valid(parent).then_some(parent)
 }
 
-pub(super) fn new_parent() -> String {
-    // Not sampled: that is for whoever traces to decide.
-    format!("00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1)
+pub(super) fn new_parent(into: &mut String) {
+    // Not sampled: that is for whoever traces to decide. Writing to a string cannot fail.
+    let _ = write!(into, "00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1);
 }
 
 pub(super) fn trace_id(parent: &str) -> Option<&str> {
@@ -57,6 +58,8 @@ mod tests {
         assert!(!is_valid(&format!("00-{trace}-0000000000000000-01")));
         assert!(!is_valid(&format!("00-{}-00f067aa0ba902b7-01", trace.to_uppercase())));
         assert!(!is_valid(""));
-        assert!(is_valid(&new_parent()));
+        let mut made = String::new();
+        new_parent(&mut made);
+        assert!(is_valid(&made));
     }
 }

@@ -1,10 +1,11 @@
 //! What the backend gets to see of the request.
 
-use super::forwarded;
-use super::identify::REQUEST_ID;
-use super::life::Life;
-use super::trace::TRACEPARENT;
+use crate::lane::forwarded;
+use crate::lane::identify::REQUEST_ID;
+use crate::lane::life::Life;
+use crate::lane::trace::TRACEPARENT;
 use crate::route::Edits;
+use http::HeaderName;
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -15,7 +16,7 @@ pub(super) fn shape(
     life: &mut Life,
 ) -> Result<()> {
     retarget(request, life)?;
-    forwarded::tell(request, life)?;
+    tell(request, life)?;
     request.insert_header(REQUEST_ID, life.asked.request_id.as_str())?;
     request.insert_header(TRACEPARENT, life.asked.traceparent.as_str())?;
     if let Some(route) = &life.route {
@@ -34,7 +35,7 @@ fn retarget(request: &mut RequestHeader, life: &Life) -> Result<()> {
         Some(rewrite) => rewrite.apply(&life.asked.path, life.matched),
         None => std::borrow::Cow::Borrowed(life.asked.path.as_str()),
     };
-    let target = match &life.asked.query {
+    let target = match life.asked.query() {
         Some(query) => std::borrow::Cow::Owned(format!("{path}?{query}")),
         None => path,
     };
@@ -61,6 +62,24 @@ fn edit(request: &mut RequestHeader, edits: &Edits) -> Result<()> {
     }
     for (name, value) in &edits.add {
         request.append_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}
+
+/// Says who asked.
+fn tell(request: &mut RequestHeader, life: &Life) -> Result<()> {
+    let Some(visit) = &life.visit else { return Ok(()) };
+    let mut lines: Vec<(&'static str, String)> = Vec::new();
+    forwarded::tell(&request.headers, life, &mut String::new(), &mut |name, value| {
+        lines.push((name, value.to_owned()));
+    });
+    let forged = |name: &&HeaderName| forwarded::is_forged(name.as_str().as_bytes(), visit);
+    let forged: Vec<HeaderName> = request.headers.keys().filter(forged).cloned().collect();
+    for name in forged {
+        request.remove_header(&name);
+    }
+    for (name, value) in lines {
+        request.insert_header(name, value)?;
     }
     Ok(())
 }

@@ -4,12 +4,12 @@
 //! common is settled once: one host, one normalised path, and no header that only the
 //! connection, or only Serin, has a right to.
 
-use super::life::{Life, Upgrade};
-use super::reply::Reply;
-use super::{hop, identify};
-use crate::ingress::{ClientStream, Visit, host_of, is_valid_authority};
-use crate::route::path;
-use http::{Method, Version, header};
+use crate::ingress::{ClientStream, Visit, is_valid_authority};
+use crate::lane::life::{Life, Upgrade};
+use crate::lane::reply::Reply;
+use crate::lane::{asked, hop, identify};
+use http::{HeaderName, HeaderValue, Method, Version, header};
+use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     meet(session, life);
     let request = session.req_header();
     life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
-    life.asked.idempotent = is_idempotent(&request.method);
-    life.asked.grpc = is_grpc(&request.headers);
+    life.asked.idempotent = asked::is_idempotent(request.method.as_str());
+    life.asked.grpc = asked::is_grpc(&request.headers);
     identify::identify(&request.headers, life);
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Reply::refused(405, "this method is not served"));
     }
     within_limits(session, life)?;
     life.asked.host = host(session)?;
-    right_certificate(life)?;
-    split_target(life)?;
+    asked::right_certificate(life)?;
+    asked::split_target(life)?;
     life.asked.upgrade = upgrade(session);
-    hop::strip(session.req_header_mut(), life.asked.upgrade);
+    strip(session.req_header_mut(), life.asked.upgrade);
     Ok(())
 }
 
@@ -97,38 +97,6 @@ fn host(session: &Session) -> Result<String, Reply> {
     std::str::from_utf8(host).map(str::to_owned).map_err(|_| invalid())
 }
 
-/// A connection that was opened for one certificate's names serves no others: a client that
-/// reuses it for them has to open its own.
-fn right_certificate(life: &Life) -> Result<(), Reply> {
-    let Some(visit) = &life.visit else { return Ok(()) };
-    let (Some(tls), Some(state)) = (&visit.tls, &visit.listener.tls) else { return Ok(()) };
-    if state.may_serve(tls.server_name.as_deref(), host_of(&life.asked.host)) {
-        return Ok(());
-    }
-    Err(Reply::refused(421, "this host has a certificate of its own"))
-}
-
-fn split_target(life: &mut Life) -> Result<(), Reply> {
-    let target = life.asked.target.as_str();
-    if target == "*" {
-        return Err(
-            Reply::empty(204).with(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-        );
-    }
-    let (raw, query) = match target.split_once('?') {
-        Some((raw, query)) => (raw, Some(query)),
-        None => (target, None),
-    };
-    if query.is_some_and(|query| query.bytes().any(|b| b <= b' ' || b == 0x7f || b == b'#')) {
-        return Err(Reply::refused(400, "the query is invalid"));
-    }
-    let path = path::normalise(raw).map_err(|why| Reply::refused(400, why.to_string()))?;
-    let (path, query) = (path.into_owned(), query.map(str::to_owned));
-    life.asked.path = path;
-    life.asked.query = query;
-    Ok(())
-}
-
 /// The protocol that the client wants to change to. Not HTTP/2, which would be a way around every
 /// route, and not with a body, which no protocol needs; those requests go on as they are.
 fn upgrade(session: &mut Session) -> Option<Upgrade> {
@@ -137,7 +105,7 @@ fn upgrade(session: &mut Session) -> Option<Upgrade> {
     if request.version != Version::HTTP_11 || !empty {
         return None;
     }
-    let asked = hop::options(&request.headers).any(|o| o.eq_ignore_ascii_case(b"upgrade"));
+    let asked = hop::has_option(&request.headers, &|o| o.eq_ignore_ascii_case(b"upgrade"));
     let mut wanted = request.headers.get_all(header::UPGRADE).iter();
     let (first, second) = (wanted.next(), wanted.next());
     let protocol = first.filter(|_| asked && second.is_none())?.as_bytes();
@@ -150,10 +118,22 @@ fn upgrade(session: &mut Session) -> Option<Upgrade> {
     }
 }
 
-fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
-}
-
-fn is_grpc(headers: &http::HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/grpc"))
+/// Takes out what goes no further, and says what goes on instead.
+fn strip(request: &mut RequestHeader, upgrade: Option<Upgrade>) {
+    let trailers = request.version == Version::HTTP_2
+        && request.headers.get_all(header::TE).iter().any(|te| te.as_bytes() == b"trailers");
+    let protocol = upgrade.and_then(|_| request.headers.get(header::UPGRADE).cloned());
+    let listed = hop::Listed::of(&request.headers);
+    let ends = |name: &&HeaderName| hop::ends_here(name.as_str().as_bytes(), &listed);
+    let gone: Vec<HeaderName> = request.headers.keys().filter(ends).cloned().collect();
+    for name in gone {
+        request.remove_header(&name);
+    }
+    if trailers {
+        let _ = request.insert_header(header::TE, HeaderValue::from_static("trailers"));
+    }
+    if let Some(protocol) = protocol {
+        let _ = request.insert_header(header::UPGRADE, protocol);
+        let _ = request.insert_header(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The request's body on its way: counted, never kept.
 
-use super::life::Life;
-use super::reply::Reply;
+use crate::lane::life::Life;
+use crate::lane::reply::Reply;
 use bytes::Bytes;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;

@@ -4,7 +4,7 @@
 //! not a WebSocket: it never holds a byte back.
 
 #[derive(Debug, Default)]
-pub(super) struct CloseCode {
+pub(crate) struct CloseCode {
     /// Of the header, and then of a close frame's code.
     seen: Vec<u8>,
     /// Payload that is of no interest.
@@ -21,7 +21,7 @@ enum State {
 }
 
 impl CloseCode {
-    pub(super) fn watch(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn watch(&mut self, mut bytes: &[u8]) {
         loop {
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
             self.skip -= skipped as u64;
@@ -38,7 +38,7 @@ impl CloseCode {
         }
     }
 
-    pub(super) fn seen(&self) -> Option<u16> {
+    pub(crate) fn seen(&self) -> Option<u16> {
         match self.state {
             State::Done(code) => code,
             State::Header | State::Close => None,

@@ -1,0 +1,155 @@
+//! What pingora's errors mean.
+//!
+//! pingora only says what went wrong with which connection. Whose fault that is decides
+//! everything: a client that left marks nobody.
+
+use super::answer::AGAIN;
+use super::reply::send;
+use crate::ingress::StreamFault;
+use crate::lane::fail::{Standing, failed, upgraded, was_stale};
+use crate::lane::life::{Attempt, Life};
+use crate::lane::reply::Reply;
+use pingora_core::{Error, ErrorSource, ErrorType};
+use pingora_proxy::{FailToProxy, Session};
+use serin_core::outcome::{Ending, Failure};
+
+pub(super) fn standing(session: &Session, life: &Life) -> Standing {
+    Standing {
+        replayable: life.asked.upgrade.is_none() && !session.as_ref().retry_buffer_truncated(),
+        answered: session.response_written().is_some_and(|r| !r.status.is_informational()),
+    }
+}
+
+pub(super) fn not_connected(
+    session: &mut Session,
+    life: &mut Life,
+    mut e: Box<Error>,
+) -> Box<Error> {
+    let late = matches!(e.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
+    let failure = if late { Failure::ConnectTimeout } else { Failure::Connect };
+    let again = failed(life, standing(session, life), Ending::Failed(failure));
+    e.set_retry(again);
+    e
+}
+
+pub(super) fn broke_off(
+    session: &mut Session,
+    life: &mut Life,
+    mut e: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
+    if *e.etype() == AGAIN {
+        return e;
+    }
+    let ending = ending_of(session, life, &e);
+    if let Some(attempt) = &mut life.attempt {
+        attempt.sent &= !never_arrived(attempt, &e);
+    }
+    let standing = standing(session, life);
+    if reused && looks_stale(ending, &e) && was_stale(life, standing) {
+        e.set_retry(true);
+        return e;
+    }
+    let again = failed(life, standing, ending);
+    e.set_retry(again);
+    e
+}
+
+fn looks_stale(ending: Ending, e: &Error) -> bool {
+    matches!(ending, Ending::Failed(Failure::Reset))
+        && matches!(
+            e.etype(),
+            ErrorType::ConnectionClosed
+                | ErrorType::ReadError
+                | ErrorType::WriteError
+                | ErrorType::H2Error
+        )
+}
+
+/// Whether the endpoint cannot have acted on the request: the head could not be written whole, or
+/// an HTTP/2 endpoint says that it did not look at the stream.
+fn never_arrived(attempt: &Attempt, e: &Error) -> bool {
+    if *e.etype() == ErrorType::WriteError && !attempt.body_began {
+        return true;
+    }
+    let Some(e) = e.root_cause().downcast_ref::<h2::Error>() else { return false };
+    let refused = e.is_reset() && e.reason() == Some(h2::Reason::REFUSED_STREAM);
+    e.is_remote() && (refused || e.is_go_away())
+}
+
+fn ending_of(session: &mut Session, life: &mut Life, e: &Error) -> Ending {
+    let status = life.attempt.as_ref().and_then(|attempt| attempt.status);
+    let failed = |failure| match status {
+        Some(status) => Ending::Truncated { status },
+        None => Ending::Failed(failure),
+    };
+    if life.verdict.is_some() {
+        return Ending::ClientAborted;
+    }
+    match (e.esource(), life.signals.as_ref().and_then(|signals| signals.fault())) {
+        (_, Some(StreamFault::ResponseOverdue)) => failed(Failure::Timeout),
+        (_, Some(StreamFault::Idle)) => idle(life, status),
+        (_, Some(StreamFault::BodyTooSlow)) => {
+            life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
+            Ending::ClientAborted
+        }
+        (_, Some(StreamFault::BodyInvalid)) => {
+            life.verdict = Some(Reply::refused(400, "the request body is not framed soundly"));
+            Ending::ClientAborted
+        }
+        (_, Some(StreamFault::WriteStalled)) | (ErrorSource::Downstream, None) => match status {
+            Some(101) => upgraded(life),
+            Some(_) | None => Ending::ClientAborted,
+        },
+        (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, None) => {
+            match (e.etype(), status) {
+                (_, Some(101)) => upgraded(life),
+                (ErrorType::ReadTimedout, None) if !session.is_body_done() => {
+                    life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
+                    Ending::ClientAborted
+                }
+                (ErrorType::ReadTimedout | ErrorType::WriteTimedout, _) => failed(Failure::Timeout),
+                (ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H1Error, _) => {
+                    failed(Failure::Invalid)
+                }
+                _ => failed(Failure::Reset),
+            }
+        }
+    }
+}
+
+/// A tunnel that went silent has ended; a body that did was broken off.
+fn idle(life: &Life, status: Option<u16>) -> Ending {
+    match status {
+        Some(101) => upgraded(life),
+        Some(status) => Ending::Truncated { status },
+        None => Ending::Failed(Failure::Timeout),
+    }
+}
+
+/// The last word, if the client can still hear one.
+pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Error) -> FailToProxy {
+    let begun =
+        session.response_written().is_some_and(|r| !r.status.is_informational() || r.status == 101);
+    let gone = *e.esource() == ErrorSource::Downstream && life.verdict.is_none();
+    let mut code = 0;
+    if !begun && !gone {
+        let reply = life.verdict.take().unwrap_or_else(|| reply_to(e));
+        code = reply.status();
+        let _ = send(reply.closing(), session, life).await;
+    } else if gone && !begun {
+        life.status = 499;
+    }
+    FailToProxy { error_code: code, can_reuse_downstream: false }
+}
+
+fn reply_to(e: &Error) -> Reply {
+    match (e.etype(), e.esource()) {
+        (ErrorType::HTTPStatus(status), _) => Reply::text(*status, "the request failed"),
+        (_, ErrorSource::Downstream) => Reply::refused(400, "the request is invalid"),
+        (_, ErrorSource::Upstream) => Reply::failure(Failure::Reset),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => {
+            Reply::text(500, "the request could not be forwarded")
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The full lane: pingora's `HttpProxy`, driven by our decisions.
+//!
+//! HTTP/2, upgrades, TLS to the backend, and whatever the fast lane does not take. This file hands
+//! the request from one step to the next; the steps are those of `lane`, and what stands here
+//! beside them only translates between them and pingora.
+
+mod answer;
+mod arrive;
+mod body;
+mod fail;
+mod peer;
+mod reply;
+mod send;
+mod websocket;
+
+pub(super) use websocket::CloseCode;
+
+use super::life::Life;
+use super::{assign, attempt, end, route};
+use crate::accesslog::AccessLog;
+use crate::plane::Plane;
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One per thread; what it holds is shared by all of them.
+#[derive(Clone)]
+pub(crate) struct FullLane {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) log: AccessLog,
+}
+
+#[async_trait]
+impl ProxyHttp for FullLane {
+    type CTX = Life;
+
+    fn new_ctx(&self) -> Life {
+        Life::new(self.plane.world_full())
+    }
+
+    /// None of pingora's own: it would compress.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, life: &mut Life) -> Result<bool> {
+        let decided = arrive::arrive(session, life)
+            .inspect_err(|_| arrive::count_refusal(life))
+            .and_then(|()| {
+                let request = session.req_header();
+                route::route(request.method.as_str(), &request.headers, life)
+            });
+        match decided {
+            Ok(()) => {
+                assign::assign(&session.req_header().headers, life);
+                Ok(false)
+            }
+            Err(reply) => {
+                reply::send(reply, session, life).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, life: &mut Life) -> Result<Box<HttpPeer>> {
+        peer::next(session, life)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&Digest>,
+        life: &mut Life,
+    ) -> Result<()> {
+        attempt::connected(life);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        life: &mut Life,
+    ) -> Result<()> {
+        send::shape(session, request, life)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        life: &mut Life,
+    ) -> Result<()> {
+        body::pass(session, body.as_ref(), end, life)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        life: &mut Life,
+    ) -> Result<()> {
+        answer::head_came(session, response, life)
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        life: &mut Life,
+    ) -> Result<Option<Duration>> {
+        answer::body_came(body.as_ref(), life);
+        Ok(None)
+    }
+
+    fn upstream_response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut http::HeaderMap,
+        life: &mut Life,
+    ) -> Result<()> {
+        answer::trailers_came(trailers, life);
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        life: &mut Life,
+    ) -> Result<()> {
+        answer::shape(session, response, life)
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        life: &mut Life,
+        e: Box<Error>,
+    ) -> Box<Error> {
+        fail::not_connected(session, life, e)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        e: Box<Error>,
+        life: &mut Life,
+        reused: bool,
+    ) -> Box<Error> {
+        fail::broke_off(session, life, e, reused)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        e: &Error,
+        life: &mut Life,
+    ) -> FailToProxy {
+        fail::tell_client(session, life, e).await
+    }
+
+    async fn logging(&self, session: &mut Session, e: Option<&Error>, life: &mut Life) {
+        let request = session.req_header();
+        let over = end::Over {
+            method: request.method.as_str(),
+            protocol: protocol(request.version),
+            fields: &request.headers,
+            written: session.response_written().map(|r| r.status.as_u16()),
+            broken: e.is_some(),
+            received: session.body_bytes_read() as u64,
+            sent: session.body_bytes_sent() as u64,
+        };
+        end::end(&self.log, &over, life);
+    }
+
+    /// The access log and the metrics say it.
+    fn suppress_error_log(&self, _session: &Session, _life: &Life, _e: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _life: &Life,
+        _e: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}
+
+fn protocol(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_10 => "HTTP/1.0",
+        http::Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
