@@ -111,9 +111,6 @@ fn warn_of_what_is_missing(config: &Config) {
     for service in config.services.values().filter(|service| service.shadow.is_some()) {
         tracing::warn!(service = %service.name, "shadow: no copies are sent by this release");
     }
-    if config.tracing.is_some() {
-        tracing::warn!("tracing: no spans are exported by this release");
-    }
 }
 
 struct Parts {

@@ -11,6 +11,7 @@ mod proxy;
 pub mod route;
 pub mod service;
 pub mod session;
+mod spans;
 pub mod thread;
 pub mod upstream;
 pub mod world;

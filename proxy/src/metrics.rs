@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const EDGES: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// All names and labels; a metric that is not here is not collected.
-const FAMILIES: [(&str, &str, MetricType, &[&str]); 11] = [
+const FAMILIES: [(&str, &str, MetricType, &[&str]); 12] = [
     (
         "serin_requests_total",
         "Requests by the outcome of their first attempt on the version they were assigned to.",
@@ -79,6 +79,12 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 11] = [
     ),
     ("serin_retries_in_flight", "Retries that are being made.", MetricType::GAUGE, &["service"]),
     (
+        "serin_traced_requests_total",
+        "Sampled requests, by what became of their spans.",
+        MetricType::COUNTER,
+        &["result"],
+    ),
+    (
         "serin_weights_frozen",
         "1 while control is silent and the weights stay where they are.",
         MetricType::GAUGE,
@@ -119,6 +125,9 @@ impl Collector for PlaneCollector {
         let mut gathered = Gathered::default();
         let frozen = self.plane.weights_frozen(now);
         gathered.gauge("serin_weights_frozen", &[], f64::from(u8::from(frozen)));
+        for (result, count) in self.plane.world_full().spans.counts() {
+            gathered.counter("serin_traced_requests_total", &[result], count);
+        }
         for service in self.plane.world().services() {
             let edges = edges(service);
             let retries = f64::from(service.retry_budget().in_flight());

@@ -99,6 +99,7 @@ impl Proxy {
         let world = World::build(config.clone(), None, &environment)?;
         world.settle(PATIENCE);
         let plane = Arc::new(Plane::new(world));
+        environment.spans.apply(config.tracing.as_ref())?;
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
         let listeners = ingress.prepare(&config.listeners)?;
@@ -115,6 +116,7 @@ impl Proxy {
         let before = self.plane.world_full();
         let world = World::build(config.clone(), Some(&before), &self.environment)?;
         world.settle(PATIENCE);
+        self.environment.spans.apply(config.tracing.as_ref())?;
         self.plane.install(world);
         self.ingress.commit(listeners);
         if before.config.access_log != config.access_log {
@@ -169,6 +171,7 @@ impl Proxy {
     pub fn shutdown(&self, deadline: Duration) -> bool {
         let drained = self.ingress.shutdown(deadline);
         self.log.flush(Duration::from_secs(1));
+        self.environment.spans.flush(Duration::from_secs(1));
         drained
     }
 }

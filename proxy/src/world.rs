@@ -7,6 +7,7 @@
 
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
 use crate::service::{Service, ServiceError, Surroundings};
+use crate::spans::Spans;
 use crate::upstream::{Upstreams, system_resolver};
 use serin_config::model::Config;
 use serin_core::ids::{RouteName, ServiceName};
@@ -22,6 +23,7 @@ pub struct World {
     pub routes: RouteTable,
     services: BTreeMap<ServiceName, Arc<Service>>,
     clients: Arc<ClientRates>,
+    pub(crate) spans: Spans,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +40,14 @@ pub struct Environment {
     /// Threads that serve requests, numbered from 0; see [`crate::thread::ThreadId`].
     pub threads: usize,
     pub upstreams: Upstreams,
+    pub(crate) spans: Spans,
 }
 
 impl Environment {
     /// `runtime` runs health checks and the resolution of names; without one there are none.
     pub fn new(threads: usize, runtime: Option<tokio::runtime::Handle>) -> Self {
-        Self { threads, upstreams: Upstreams::new(runtime, system_resolver()) }
+        let upstreams = Upstreams::new(runtime, system_resolver());
+        Self { threads, upstreams, spans: Spans::default() }
     }
 }
 
@@ -71,7 +75,8 @@ impl World {
         );
         let routes = routes(&config, &services, &clients, previous)?;
         let generation = previous.map_or(1, |previous| previous.generation + 1);
-        Ok(World { config, generation, routes, services, clients })
+        let spans = environment.spans.clone();
+        Ok(World { config, generation, routes, services, clients, spans })
     }
 
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {

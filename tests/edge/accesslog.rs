@@ -37,19 +37,20 @@ fn a_json_line_names_everything_that_took_part() {
     let lines = logged("json", ask);
     let line = &lines[0];
     for part in [
-        "\"status\":200",
-        "\"route\":\"all\"",
-        "\"service\":\"web\"",
-        "\"version\":\"v1\"",
-        "\"outcome\":\"good\"",
-        "\"bytesOut\":10",
-        "\"host\":\"shop.example\"",
-        "\"target\":\"/bytes/10?q\"",
-        "\"attempts\":1",
+        "\"http.response.status_code\":200",
+        "\"serin.route\":\"all\"",
+        "\"serin.service\":\"web\"",
+        "\"serin.version\":\"v1\"",
+        "\"serin.outcome\":\"good\"",
+        "\"http.response.body.size\":10",
+        "\"server.address\":\"shop.example\"",
+        "\"url.path\":\"/bytes/10\"",
+        "\"url.query\":\"q\"",
+        "\"serin.attempts\":1",
     ] {
         assert!(line.contains(part), "{part} is not in {line}");
     }
-    assert!(lines[1].contains("\"status\":400"), "{}", lines[1]);
+    assert!(lines[1].contains("\"http.response.status_code\":400"), "{}", lines[1]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod malformed;
 mod protocols;
 mod proxy_protocol;
 mod reload;
+mod spans;
 mod split;
 mod tls;
 mod tls_upstream;

@@ -29,7 +29,7 @@ record! {
     Tracing, "`tracing`" {
         /// An OTLP collector, `http://127.0.0.1:4317`.
         "otlp" required otlp: String,
-        /// The share of requests that is traced, when the client has not decided.
+        /// The share of requests that is traced. A `trusted` peer that has decided is followed instead.
         "sample" optional sample: BasisPoints = "1%",
     }
 }

@@ -1,6 +1,6 @@
 //! A record as a line. Nothing that a client sends can end a line or a field.
 
-use super::record::Record;
+use super::record::{Field, Record};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -8,45 +8,24 @@ use std::fmt::Write;
 
 pub(super) fn json(record: &Record, line: &mut String) {
     let mut fields = Map::new();
-    let mut put = |name: &str, value: Value| {
-        if !value.is_null() {
-            fields.insert(name.into(), value);
-        }
-    };
-    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
-    let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
-    put("time", timestamp(record).to_string().into());
-    put("client", record.client.to_string().into());
-    put("method", text(&record.method));
-    put("scheme", record.scheme.into());
-    put("host", text(&record.host));
-    put("target", text(&record.target));
-    put("protocol", text(record.protocol));
-    put("status", record.status.into());
-    put("bytesIn", record.bytes_in.into());
-    put("bytesOut", record.bytes_out.into());
-    put("durationMs", millis(record.duration));
-    put("firstByteMs", record.first_byte.map_or(Value::Null, millis));
-    put("route", optional(&record.route));
-    put("service", optional(&record.service));
-    put("version", optional(&record.version));
-    put("endpoint", optional(&record.endpoint));
-    put("outcome", record.outcome.into());
-    put("what", record.what.into());
-    put("attempts", record.attempts.into());
-    put("rescuedBy", optional(&record.rescued_by));
-    put("requestId", optional(&record.request_id));
-    put("traceId", optional(&record.trace_id));
-    put("referer", optional(&record.referer));
-    put("userAgent", optional(&record.user_agent));
-    put("tls", record.tls.into());
+    fields.insert("time".into(), timestamp(record).to_string().into());
+    for (name, field) in record.fields() {
+        fields.insert(name.into(), value(field));
+    }
+    if let Some(trace) = &record.trace_id {
+        fields.insert("trace_id".into(), trace.as_str().into());
+    }
     line.push_str(&Value::Object(fields).to_string());
     line.push('\n');
 }
 
-fn millis(duration: std::time::Duration) -> Value {
-    // To a hundredth of a millisecond.
-    ((duration.as_micros() as f64 / 10.0).round() / 100.0).into()
+fn value(field: Field<'_>) -> Value {
+    match field {
+        Field::Text(text) => text.into(),
+        Field::Whole(number) => number.into(),
+        // To a hundredth of a millisecond.
+        Field::Seconds(time) => ((time.as_micros() as f64 / 10.0).round() / 1e5).into(),
+    }
 }
 
 fn timestamp(record: &Record) -> Timestamp {
@@ -115,9 +94,10 @@ mod tests {
         json(&record(), &mut line);
         let parsed: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(parsed["time"], "2023-11-14T22:13:20.123Z");
-        assert_eq!(parsed["durationMs"], 1.23);
-        assert_eq!(parsed["target"], "/a?b=\"c\"\n");
-        assert!(parsed.get("version").is_none());
+        assert_eq!(parsed["http.server.request.duration"], 0.00123);
+        assert_eq!(parsed["url.path"], "/a");
+        assert_eq!(parsed["url.query"], "b=\"c\"\n");
+        assert!(parsed.get("serin.version").is_none());
         assert_eq!(line.matches('\n').count(), 1);
     }
 }

@@ -8,7 +8,7 @@ mod format;
 mod record;
 mod writer;
 
-pub(crate) use record::Record;
+pub(crate) use record::{Field, Record};
 
 use crate::ingress::Refusal;
 use serin_config::model::{AccessLog as Model, AccessLogFormat};

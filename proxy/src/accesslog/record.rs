@@ -1,12 +1,16 @@
-//! What is known of a request when it has ended.
+//! What is known of a request when it has ended, under the names that the access log and the spans
+//! give it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Names that a request did not get to are `None`: no route matched, no version was chosen.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) at: SystemTime,
+    /// The same moment on the clock that never jumps.
+    pub(crate) began: Instant,
     pub(crate) client: IpAddr,
     pub(crate) method: String,
     pub(crate) scheme: &'static str,
@@ -43,6 +47,7 @@ impl Record {
     pub(crate) fn new(client: IpAddr) -> Self {
         Self {
             at: SystemTime::now(),
+            began: Instant::now(),
             client,
             method: String::new(),
             scheme: "http",
@@ -67,6 +72,82 @@ impl Record {
             referer: None,
             user_agent: None,
             tls: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Field<'a> {
+    Text(Cow<'a, str>),
+    Whole(u64),
+    Seconds(Duration),
+}
+
+impl Record {
+    /// What is known, named by OpenTelemetry's conventions for HTTP; what they have no name for
+    /// begins with `serin.`.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, Field<'_>)> {
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.target.as_str(), None),
+        };
+        let (host, port) = host_and_port(&self.host);
+        let all = [
+            ("client.address", Some(Field::Text(self.client.to_string().into()))),
+            ("http.request.method", text(&self.method)),
+            ("url.scheme", text(self.scheme)),
+            ("server.address", text(host)),
+            ("server.port", port.map(Field::Whole)),
+            ("url.path", text(path)),
+            ("url.query", query.and_then(text)),
+            ("network.protocol.version", self.protocol.strip_prefix("HTTP/").and_then(text)),
+            ("tls.protocol.version", self.tls.and_then(text)),
+            ("http.response.status_code", Some(Field::Whole(self.status.into()))),
+            ("http.request.body.size", Some(Field::Whole(self.bytes_in))),
+            ("http.response.body.size", Some(Field::Whole(self.bytes_out))),
+            ("http.server.request.duration", Some(Field::Seconds(self.duration))),
+            ("serin.time_to_head", self.first_byte.map(Field::Seconds)),
+            ("serin.route", self.route.as_deref().and_then(text)),
+            ("serin.service", self.service.as_deref().and_then(text)),
+            ("serin.version", self.version.as_deref().and_then(text)),
+            ("serin.endpoint", self.endpoint.as_deref().and_then(text)),
+            ("serin.outcome", self.outcome.and_then(text)),
+            ("error.type", self.what.and_then(text)),
+            ("serin.attempts", Some(Field::Whole(self.attempts.into()))),
+            ("serin.rescued_by", self.rescued_by.as_deref().and_then(text)),
+            ("serin.request_id", self.request_id.as_deref().and_then(text)),
+            ("http.request.header.referer", self.referer.as_deref().and_then(text)),
+            ("user_agent.original", self.user_agent.as_deref().and_then(text)),
+        ];
+        all.into_iter().filter_map(|(name, field)| Some((name, field?))).collect()
+    }
+}
+
+fn text(text: &str) -> Option<Field<'_>> {
+    (!text.is_empty()).then(|| Field::Text(text.into()))
+}
+
+/// A host that is no host at all is told as it came.
+fn host_and_port(host: &str) -> (&str, Option<u64>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => match port.parse() {
+            Ok(port) => (name, Some(port)),
+            Err(_) => (host, None),
+        },
+        Some(_) | None => (host, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_from_its_port() {
+        assert_eq!(host_and_port("a.example:8080"), ("a.example", Some(8080)));
+        assert_eq!(host_and_port("[::1]:80"), ("[::1]", Some(80)));
+        for whole in ["a.example", "[::1]", "::1", "a:b", ""] {
+            assert_eq!(host_and_port(whole), (whole, None));
         }
     }
 }

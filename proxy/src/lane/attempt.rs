@@ -18,6 +18,11 @@ pub(super) fn begin(life: &mut Life, standing: Standing) -> Result<(), Failure> 
         match on.pick(random(), life.failed_on.as_deref(), now) {
             Ok(lease) => {
                 life.attempts += 1;
+                if let Some(trace) = &mut life.trace {
+                    let address = lease.endpoint().address;
+                    trace.attempt(on.name.as_str(), address, random(), Instant::now());
+                    trace.tell(&mut life.asked.traceparent);
+                }
                 life.attempt = Some(Attempt::new(on, lease));
                 return Ok(());
             }

@@ -6,6 +6,7 @@ use super::trace;
 use crate::accesslog::{AccessLog, Record};
 use crate::meter::Answered;
 use crate::route::Fields;
+use crate::spans::Finished;
 use crate::thread::random;
 use serin_core::outcome::Ending;
 use std::sync::Arc;
@@ -46,11 +47,13 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
             exchange.finish(Answered { by, status: life.status, received, sent });
         }
     }
-    if !log.wants(random()) {
+    let (logged, trace) = (log.wants(random()), life.trace.take());
+    if !logged && trace.is_none() {
         return;
     }
     let mut record = Box::new(Record::new(life.asked.client));
     record.at = life.at;
+    record.began = life.began;
     record.method = over.method.to_owned();
     record.scheme = life.scheme();
     record.host = life.asked.host.clone();
@@ -75,7 +78,12 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     record.user_agent = text(over.fields, "user-agent");
     let tls = life.visit.as_ref().and_then(|visit| visit.tls.as_ref());
     record.tls = tls.map(|tls| tls.version);
-    log.write(record);
+    if let Some(trace) = trace {
+        life.world.spans.write(Box::new(Finished { record: (*record).clone(), trace: *trace }));
+    }
+    if logged {
+        log.write(record);
+    }
 }
 
 /// What came of the attempt under way, unless that is known already.

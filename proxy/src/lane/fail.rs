@@ -139,6 +139,9 @@ pub(super) fn end_attempt(life: &mut Life, ending: Ending) {
     if let Some(exchange) = &mut life.exchange {
         exchange.attempt_ended(&attempt.on, ending, &life.asked.request_id, now);
     }
+    if let Some(trace) = &mut life.trace {
+        trace.attempt_ended(attempt.status, what(ending), now);
+    }
     if let Some(lease) = attempt.lease.take() {
         life.failed_on = Some(Arc::clone(lease.endpoint()));
         lease.finish(ending, clock::mono(now));

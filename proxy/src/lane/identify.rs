@@ -4,6 +4,7 @@ use super::forwarded;
 use super::life::Life;
 use super::trace;
 use crate::route::Fields;
+use crate::spans::{Parent, Trace};
 use crate::thread::random;
 use std::fmt::Write;
 
@@ -24,11 +25,21 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
             let _ = write!(life.asked.request_id, "{:016x}{:016x}", random(), random());
         }
     }
+    let parent = trace::parent(fields);
+    sample(parent.and_then(trace::parsed), life);
     life.asked.traceparent.clear();
-    match trace::parent(fields) {
-        Some(parent) => life.asked.traceparent.push_str(parent),
-        None => trace::new_parent(&mut life.asked.traceparent),
+    match (parent, &life.trace) {
+        (Some(parent), _) => life.asked.traceparent.push_str(parent),
+        (None, Some(trace)) => trace.tell(&mut life.asked.traceparent),
+        (None, None) => trace::new_parent(&mut life.asked.traceparent),
     }
+}
+
+fn sample(parent: Option<Parent>, life: &mut Life) {
+    let trusted = life.visit.as_ref().is_some_and(|visit| visit.trusted);
+    let tracing = life.world.config.tracing.as_ref();
+    let trace = tracing.and_then(|tracing| Trace::sample(tracing, parent, trusted, random));
+    life.trace = trace.map(Box::new);
 }
 
 fn request_id(fields: &dyn Fields) -> Option<&str> {

@@ -4,6 +4,7 @@ use crate::ingress::{Signals, Visit};
 use crate::meter::Exchange;
 use crate::route::Route;
 use crate::service::Service;
+use crate::spans::Trace;
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::world::World;
 use http::HeaderValue;
@@ -48,6 +49,8 @@ pub(crate) struct Life {
     pub(super) status: u16,
     pub(super) what: Option<&'static str>,
     pub(super) body_received: u64,
+    /// Only when the request is sampled.
+    pub(super) trace: Option<Box<Trace>>,
 }
 
 /// The request itself, as far as it is needed after its head was changed.
@@ -152,6 +155,7 @@ impl Life {
             status: 0,
             what: None,
             body_received: 0,
+            trace: None,
         }
     }
 

@@ -1,7 +1,9 @@
-//! W3C Trace Context: a valid `traceparent` passes as it came, anything else is made anew.
+//! W3C Trace Context: a valid `traceparent` passes as it came, anything else is made anew. A request
+//! that is sampled keeps its trace, and each attempt is told its own span (see `spans`).
 
 use super::identify::alone;
 use crate::route::Fields;
+use crate::spans::Parent;
 use crate::thread::random;
 use std::fmt::Write;
 
@@ -20,6 +22,15 @@ pub(super) fn new_parent(into: &mut String) {
 
 pub(super) fn trace_id(parent: &str) -> Option<&str> {
     parent.split('-').nth(1)
+}
+
+/// Only of one that is valid.
+pub(super) fn parsed(parent: &str) -> Option<Parent> {
+    let mut parts = parent.split('-').skip(1);
+    let trace = u128::from_str_radix(parts.next()?, 16).ok()?;
+    let span = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
+    Some(Parent { trace, span, sampled: flags & 1 == 1 })
 }
 
 fn is_valid(parent: &str) -> bool {
