@@ -27,7 +27,8 @@ fn named(answer: &Answer) -> (World, Arc<VersionRuntime>) {
     let runtime = Some(tokio::runtime::Handle::current());
     let mut upstreams = Upstreams::new(runtime, resolver);
     upstreams.resolve_every = Duration::from_millis(10);
-    let environment = Environment { threads: 1, upstreams };
+    let mut environment = Environment::new(1, None);
+    environment.upstreams = upstreams;
     let mut shop = shop();
     shop.versions[0].endpoints = vec![endpoint("backend.test:80")];
     let world = World::build(Arc::new(config(vec![shop], Vec::new())), None, &environment).unwrap();
