@@ -72,12 +72,12 @@ fn hex(bytes: &[u8]) -> String {
 
 fn attribute(span: &Span, name: &str) -> Option<String> {
     let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
-    match found.value.clone()?.value? {
-        Value::StringValue(text) => Some(text),
-        Value::IntValue(number) => Some(number.to_string()),
-        Value::DoubleValue(number) => Some(number.to_string()),
-        other => panic!("{name}: {other:?}"),
+    let value = found.value.clone()?.value?;
+    if let Value::IntValue(number) = value {
+        return Some(number.to_string());
     }
+    let Value::StringValue(text) = value else { panic!("{name}: {value:?}") };
+    Some(text)
 }
 
 fn traced(service: serin_testkit::ServiceText, collector: SocketAddr, sample: &str) -> ConfigText {

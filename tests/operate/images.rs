@@ -130,7 +130,7 @@ fn secret_files(folder: &Path) {
 
 #[test]
 fn the_config_map_is_a_configuration_and_its_mounts_are_what_it_names() {
-    let text = read("examples/kubernetes/serin.yaml");
+    let text = read("examples/kubernetes/everything.yaml");
     let documents: Vec<Value> =
         text.split("\n---\n").map(|part| serde_saphyr::from_str(part).unwrap()).collect();
     let of = |kind: &str| documents.iter().find(|d| d["kind"] == kind).unwrap();
