@@ -2,6 +2,7 @@
 //! to the binary and to the configuration that it speaks of.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod documents;
 mod exposition;
 mod images;
 mod packages;
