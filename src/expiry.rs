@@ -3,16 +3,27 @@
 //! Looked at when Serin starts, after each reload, and every hour; the same certificate is told
 //! once a day, so that nobody learns to look away.
 
+use crate::run::Parts;
 use serin_control::Handle;
 use serin_core::time::Wall;
 use serin_proxy::ServedCertificate;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub(crate) const LOOK: Duration = Duration::from_secs(3600);
+const LOOK: Duration = Duration::from_secs(3600);
 const DAY: i64 = 24 * 3600 * 1000;
 const SOON: i64 = 14 * DAY;
+
+/// The first look is at once.
+pub(crate) async fn watch(parts: Weak<Parts>) {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        let Some(parts) = parts.upgrade() else { return };
+        parts.tell_expiring();
+    }
+}
 
 /// What was told, and when.
 #[derive(Debug, Default)]

@@ -84,6 +84,14 @@ impl Fault {
         }
     }
 
+    /// On one line, with its place: `serin.yaml:12:7: services.checkout: …`.
+    pub fn line(&self) -> String {
+        match self.line {
+            0 => format!("{}: {}", self.file, self.title()),
+            line => format!("{}:{line}:{}: {}", self.file, self.column, self.title()),
+        }
+    }
+
     /// As rustc shows it, with the line, a caret and the hint.
     pub fn render(&self, style: Style) -> String {
         let level = match self.severity {

@@ -13,6 +13,7 @@ mod hash;
 mod load;
 pub mod model;
 mod quantity;
+mod reload;
 mod report;
 mod schema;
 mod source;
@@ -23,6 +24,7 @@ mod yaml;
 pub use effective::effective;
 pub use fault::{Fault, Faults, Severity, Style, render_all};
 pub use load::{Environment, Loaded, Options, from_str, load};
+pub use reload::Watch;
 
 /// The JSON Schema of a configuration file, for editors; from the types that read it.
 pub fn schema() -> serde_json::Value {

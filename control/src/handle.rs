@@ -169,8 +169,18 @@ impl Handle {
     /// The same, for a thread that may block.
     pub fn reconfigure_blocking(&self, config: Arc<Config>) -> Result<(), Refusal> {
         let (done, answer) = oneshot::channel();
-        self.inner.send(Message::Reconfigure { config, done })?;
+        let inbox = self.inner.door.as_ref().ok_or(Refusal::Stopped)?;
+        // However busy control is: a configuration is in force on both sides, or on none.
+        let message = Message::Reconfigure { config, done };
+        inbox.send(message).map_err(|_| Refusal::Stopped)?;
         answer.blocking_recv().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// The files say again what is in force: whatever was refused before is no longer there.
+    pub fn reload_unneeded(&self) {
+        if let Err(refusal) = self.inner.send(Message::ReloadUnneeded) {
+            tracing::error!(%refusal, "a repaired configuration was not noted");
+        }
     }
 
     /// A configuration that could not be loaded: seen in status, metric, event and notification.

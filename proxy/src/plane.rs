@@ -13,7 +13,7 @@ use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
 use serin_core::split::Split;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Control that is silent for longer than this is stalled.
@@ -22,7 +22,9 @@ pub const SILENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Plane {
     world: ArcSwap<World>,
-    changing: Mutex<()>,
+    /// The configuration that is about to come into force. Holding it, too, keeps others from
+    /// changing anything.
+    coming: Mutex<Option<Arc<World>>>,
     /// Microseconds of [`clock::micros`].
     heard: AtomicU64,
     /// The silence that lasts was logged.
@@ -33,7 +35,7 @@ impl Plane {
     pub fn new(world: World) -> Self {
         Self {
             world: ArcSwap::from_pointee(world),
-            changing: Mutex::new(()),
+            coming: Mutex::default(),
             heard: AtomicU64::new(clock::micros(Instant::now())),
             said: AtomicBool::new(false),
         }
@@ -49,13 +51,30 @@ impl Plane {
         self.world.load_full()
     }
 
-    /// Puts a configuration in force. Requests that began with the old one end with it.
-    pub fn install(&self, world: World) {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        world.services().for_each(|service| service.prepare());
+    /// Makes a configuration known to whoever publishes, before it is in force.
+    pub fn announce(&self, world: World) -> Arc<World> {
         let world = Arc::new(world);
+        *self.coming() = Some(Arc::clone(&world));
+        world
+    }
+
+    /// It does not come into force after all.
+    pub fn renounce(&self, world: &World) {
+        *self.coming() = None;
+        world.retire(&self.world());
+    }
+
+    /// Puts a configuration in force. Requests that began with the old one end with it.
+    pub fn install(&self, world: Arc<World>) {
+        let mut coming = self.coming();
+        *coming = None;
+        world.services().for_each(|service| service.prepare());
         let before = self.world.swap(Arc::clone(&world));
         before.retire(&world);
+    }
+
+    fn coming(&self) -> MutexGuard<'_, Option<Arc<World>>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether control has been silent for too long. The weights stay as they are until it speaks.
@@ -84,8 +103,10 @@ impl Plane {
 
 impl DataPlane for Plane {
     fn publish(&self, split: Arc<Split>) {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(service) = self.world().service(&split.service) {
+        // Services that both have share what is published; the one to come has others besides.
+        let coming = self.coming();
+        let coming = coming.as_ref().and_then(|world| world.service(&split.service));
+        if let Some(service) = self.world().service(&split.service).or(coming) {
             service.publish(Arc::clone(&split));
         }
     }

@@ -11,6 +11,7 @@ use prometheus::core::Collector;
 use serin_config::model::Config;
 use serin_core::plane::DataPlane;
 use serin_core::time::Wall;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -36,6 +37,10 @@ pub enum ProxyError {
     Authorities(String),
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+    #[error("it is shutting down")]
+    Going,
+    #[error("control did not take it: {0}")]
+    Steering(String),
 }
 
 /// A certificate that a listener shows to its clients.
@@ -52,7 +57,7 @@ pub struct Proxy {
     ingress: Arc<Ingress>,
     log: AccessLog,
     environment: Environment,
-    /// Health checks, name resolution and the watch over certificates: never a request.
+    /// Health checks and name resolution: never a request.
     background: Option<Runtime>,
     changing: Mutex<()>,
 }
@@ -63,7 +68,7 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
-/// How often certificates are looked at, and control's silence.
+/// How often control's silence is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a configuration waits for the first resolution of its names and the first check of its
@@ -103,7 +108,7 @@ impl Proxy {
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
         let listeners = ingress.prepare(&config.listeners)?;
-        background.spawn(watch(ingress.clone(), plane.clone()));
+        background.spawn(watch(plane.clone()));
         let background = Some(background);
         let changing = Mutex::new(());
         Ok((Self { plane, ingress, log, environment, background, changing }, listeners))
@@ -111,12 +116,31 @@ impl Proxy {
 
     /// Puts another configuration in force: whole, or not at all.
     pub fn apply(&self, config: Arc<Config>) -> Result<(), ProxyError> {
+        self.apply_steered(config, || Ok::<_, Infallible>(()))
+    }
+
+    /// As [`Proxy::apply`], and before the first request is served by it whoever steers decides what
+    /// it means: splits that are published meanwhile are those that it begins with. When the
+    /// steering fails, the configuration is not put in force.
+    pub fn apply_steered<E: std::fmt::Display>(
+        &self,
+        config: Arc<Config>,
+        steer: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), ProxyError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ingress.is_going() {
+            return Err(ProxyError::Going);
+        }
         let listeners = self.ingress.prepare(&config.listeners)?;
         let before = self.plane.world_full();
         let world = World::build(config.clone(), Some(&before), &self.environment)?;
         world.settle(PATIENCE);
         self.environment.spans.apply(config.tracing.as_ref())?;
+        let world = self.plane.announce(world);
+        if let Err(e) = steer() {
+            self.plane.renounce(&world);
+            return Err(ProxyError::Steering(e.to_string()));
+        }
         self.plane.install(world);
         self.ingress.commit(listeners);
         if before.config.access_log != config.access_log {
@@ -130,7 +154,7 @@ impl Proxy {
         self.ingress.address(listener)
     }
 
-    /// The certificates as they are served now: a renewed file counts within a second.
+    /// The certificates as they are served now.
     pub fn certificates(&self) -> Vec<ServedCertificate> {
         let served = |(listener, subject, expires): (String, String, i64)| ServedCertificate {
             listener,
@@ -158,12 +182,16 @@ impl Proxy {
         ])
     }
 
-    /// Whether requests should come here: every service has somebody ready behind its stable
-    /// version, and nobody has asked for a shutdown.
-    pub fn is_ready(&self) -> bool {
+    /// Why no requests should come here; `None` when they should: every service has somebody ready
+    /// behind its stable version, and nobody has asked for a shutdown.
+    pub fn not_ready(&self) -> Option<String> {
+        if self.ingress.is_going() {
+            return Some("it is shutting down".to_owned());
+        }
         let now = crate::clock::mono(Instant::now());
-        !self.ingress.is_going()
-            && self.plane.world().services().all(|service| service.stable().is_ready(now))
+        let world = self.plane.world();
+        let idle = world.services().find(|service| !service.stable().is_ready(now))?;
+        Some(format!("service {} has no ready endpoint behind its stable version", idle.name))
     }
 
     /// Stops accepting, and waits for what is in flight, at most until the deadline. Says whether
@@ -185,11 +213,10 @@ impl Drop for Proxy {
     }
 }
 
-async fn watch(ingress: Arc<Ingress>, plane: Arc<Plane>) {
+async fn watch(plane: Arc<Plane>) {
     let mut every = tokio::time::interval(LOOK);
     loop {
         every.tick().await;
-        ingress.refresh_certificates();
         plane.watch(Instant::now());
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Exit {
     }
     let run = Run {
         path: args.config.clone(),
-        config: loaded.config,
+        loaded,
         threads: args.threads,
         grace: Duration::from_secs(args.grace),
     };

@@ -48,7 +48,7 @@ impl Stage {
             .map_err(|faults| faults.to_string())?;
         let serin = Running::start(Run {
             path,
-            config: loaded.config,
+            loaded,
             threads: NonZeroU16::new(2),
             grace: Duration::from_secs(1),
         })

@@ -44,6 +44,11 @@ impl Edge {
         self.proxy.apply(parsed(&self.folder, config)).unwrap();
     }
 
+    /// The same words, with the files that they name as they are now.
+    pub(crate) fn read_again(&self) {
+        self.proxy.apply(read(&self.folder.path().join("serin.yaml"))).unwrap();
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.proxy.address("http").unwrap()
     }
@@ -112,8 +117,11 @@ pub(crate) fn limited(limits: &str, service: ServiceText) -> ConfigText {
 pub(crate) const SHORT: Duration = Duration::from_millis(300);
 
 fn parsed(folder: &TempDir, config: &ConfigText) -> Arc<serin_config::model::Config> {
-    let path = config.clone().write_to(folder.path());
-    match load(&path, &Options::default()) {
+    read(&config.clone().write_to(folder.path()))
+}
+
+fn read(path: &std::path::Path) -> Arc<serin_config::model::Config> {
+    match load(path, &Options::default()) {
         Ok(loaded) => Arc::new(loaded.config),
         Err(faults) => panic!("{:#?}", faults.faults),
     }

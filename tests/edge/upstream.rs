@@ -149,7 +149,7 @@ fn a_version_without_a_ready_endpoint_is_503_and_its_share_goes_nowhere_else() {
         origin.address(),
         "healthCheck: { path: /readyz, interval: 50ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1 }",
     );
-    eventually("the endpoint is found unhealthy", || !edge.proxy.is_ready());
+    eventually("the endpoint is found unhealthy", || edge.proxy.not_ready().is_some());
     assert_eq!(edge.get("/").status, 503);
     origin.set_ready(true);
     eventually("it is back", || edge.get("/").status == 200);

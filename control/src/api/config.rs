@@ -164,9 +164,7 @@ fn listed(faults: Vec<serin_config::Fault>) -> Vec<Fault> {
 
 fn invalid(refused: Faults) -> Problem {
     let count = refused.faults.len() + refused.more;
-    let first = refused.errors().next().map_or_else(String::new, |fault| {
-        format!("{}:{}: {}", fault.file, fault.line, fault.title())
-    });
+    let first = refused.errors().next().map_or_else(String::new, serin_config::Fault::line);
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         Kind::InvalidConfig,

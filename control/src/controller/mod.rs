@@ -58,6 +58,7 @@ pub(crate) enum Message {
         done: Done,
     },
     ReloadFailed(String),
+    ReloadUnneeded,
     Happened(Event),
     GateAnswered {
         service: ServiceName,
@@ -126,6 +127,7 @@ fn perform(engine: &mut Engine, message: Message, now: Now) {
             let _ = done.send(Ok(()));
         }
         Message::ReloadFailed(fault) => engine.reload_failed(fault, now),
+        Message::ReloadUnneeded => engine.reload_unneeded(now),
         Message::Happened(event) => engine.happened(event),
         Message::GateAnswered { service, gate, answer } => {
             engine.gate_answered(&service, &gate, answer, now);

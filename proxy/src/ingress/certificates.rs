@@ -98,12 +98,11 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Looks the certificate up anew for every handshake, so that a renewed one serves at once.
 #[derive(Debug)]
-pub(super) struct Resolver(pub(super) Arc<arc_swap::ArcSwap<Certificates>>);
+pub(super) struct Resolver(pub(super) Arc<Certificates>);
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.load().resolve(hello.server_name())
+        self.0.resolve(hello.server_name())
     }
 }

@@ -45,6 +45,18 @@ pub(super) struct Running {
     stop: watch::Sender<bool>,
 }
 
+impl Running {
+    /// Nothing about it has changed, the content of its certificates' files included.
+    fn is_made_of(&self, model: &Listener) -> bool {
+        let state = self.state.load();
+        let same_tls = match (&model.tls, &state.tls) {
+            (Some(model), Some(tls)) => tls.is_made_of(model),
+            (Some(_), None) | (None, _) => true,
+        };
+        self.model == *model && same_tls
+    }
+}
+
 /// Listeners that are ready to be put in force.
 pub(crate) struct Prepared(Vec<Change>);
 
@@ -132,21 +144,6 @@ impl Ingress {
         self.running().iter().flat_map(of).collect()
     }
 
-    /// Reads renewed certificates. Called again and again; a fault leaves the old ones serving.
-    pub(crate) fn refresh_certificates(&self) {
-        let states: Vec<_> =
-            self.running().values().map(|listener| listener.state.load_full()).collect();
-        for state in states {
-            match state.tls.as_ref().map(|tls| tls.refresh()) {
-                Some(Ok(true)) => tracing::info!(listener = state.name, "certificates renewed"),
-                Some(Err(e)) => {
-                    tracing::error!(listener = state.name, error = %e, "certificates not renewed");
-                }
-                Some(Ok(false)) | None => {}
-            }
-        }
-    }
-
     /// Stops accepting, closes what is idle, and waits for what is in flight, at most until the
     /// deadline. Says whether everything had ended by itself.
     pub(crate) fn shutdown(&self, deadline: Duration) -> bool {
@@ -187,7 +184,9 @@ impl Ingress {
     fn change(&self, model: &Listener, running: Option<&Running>) -> Result<Change, ListenError> {
         let same_place = running.filter(|now| now.model.address == model.address);
         match (same_place, running) {
-            (Some(now), _) if now.model == *model => Ok(Change::Keep { name: model.name.clone() }),
+            (Some(now), _) if now.is_made_of(model) => {
+                Ok(Change::Keep { name: model.name.clone() })
+            }
             (Some(now), _) => {
                 let state = state_of(model, Some(&now.state.load()))?;
                 Ok(Change::Renew { model: model.clone(), state })

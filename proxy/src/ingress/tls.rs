@@ -3,16 +3,15 @@
 
 use super::certificates::{CertificateError, Certificates, Resolver};
 use super::visit::TlsVisit;
-use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use serin_config::model::{ClientAuth, Tls, TlsVersion};
+use serin_core::assign::key_of;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -30,12 +29,10 @@ pub enum TlsError {
 pub(crate) struct TlsState {
     model: Tls,
     acceptor: TlsAcceptor,
-    certificates: Arc<ArcSwap<Certificates>>,
-    seen: std::sync::Mutex<Vec<Option<Stamp>>>,
+    certificates: Arc<Certificates>,
+    /// Of the files that it was made of.
+    fingerprint: u64,
 }
-
-/// What tells one content of a file from the next without reading it.
-type Stamp = (SystemTime, u64, u64);
 
 impl std::fmt::Debug for TlsState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,39 +43,25 @@ impl std::fmt::Debug for TlsState {
 impl TlsState {
     pub(crate) fn new(model: &Tls) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let seen = stamps(model);
-        let loaded = Certificates::load(&model.certificates, &provider)?;
-        let certificates = Arc::new(ArcSwap::from_pointee(loaded));
+        // Before they are read: what changes in between is found to differ by the next reload.
+        let fingerprint = fingerprint(model);
+        let certificates = Arc::new(Certificates::load(&model.certificates, &provider)?);
         let config = server_config(model, provider, certificates.clone())?;
         Ok(Self {
             model: model.clone(),
             acceptor: TlsAcceptor::from(Arc::new(config)),
             certificates,
-            seen: std::sync::Mutex::new(seen),
+            fingerprint,
         })
     }
 
+    /// Whether the same would be made of these words and files: then tickets stay valid.
     pub(super) fn is_made_of(&self, model: &Tls) -> bool {
-        self.model == *model
+        self.model == *model && self.fingerprint == fingerprint(model)
     }
 
-    pub(crate) fn certificates(&self) -> Arc<Certificates> {
-        self.certificates.load_full()
-    }
-
-    /// Reads the certificates again if a file has changed. When they are no good the old ones
-    /// go on serving.
-    pub(crate) fn refresh(&self) -> Result<bool, TlsError> {
-        let now = stamps(&self.model);
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *seen == now {
-            return Ok(false);
-        }
-        *seen = now;
-        let provider = rustls::crypto::ring::default_provider();
-        let loaded = Certificates::load(&self.model.certificates, &provider)?;
-        self.certificates.store(Arc::new(loaded));
-        Ok(true)
+    pub(crate) fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     pub(super) async fn accept(&self, socket: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
@@ -92,8 +75,7 @@ impl TlsState {
         if server_name.eq_ignore_ascii_case(host) {
             return true;
         }
-        let certificates = self.certificates.load();
-        certificates.place(server_name) == certificates.place(host)
+        self.certificates.place(server_name) == self.certificates.place(host)
     }
 }
 
@@ -115,7 +97,7 @@ pub(super) fn chose_h2(stream: &TlsStream<TcpStream>) -> bool {
 fn server_config(
     model: &Tls,
     provider: Arc<CryptoProvider>,
-    certificates: Arc<ArcSwap<Certificates>>,
+    certificates: Arc<Certificates>,
 ) -> Result<ServerConfig, TlsError> {
     let versions: &[&SupportedProtocolVersion] = match model.min_version {
         TlsVersion::V1_2 => &[&version::TLS13, &version::TLS12],
@@ -158,13 +140,17 @@ fn authority(path: &std::path::Path, why: &dyn std::fmt::Display) -> TlsError {
     TlsError::ClientAuthority { path: path.to_owned(), why: why.to_string() }
 }
 
-fn stamps(model: &Tls) -> Vec<Option<Stamp>> {
-    use std::os::unix::fs::MetadataExt;
+fn fingerprint(model: &Tls) -> u64 {
     let files = model.certificates.iter().flat_map(|c| [&c.cert_file, &c.key_file]);
-    files
-        .map(|file| {
-            let found = std::fs::metadata(file).ok()?;
-            Some((found.modified().ok()?, found.len(), found.ino()))
-        })
-        .collect()
+    let authorities = match &model.client_auth {
+        ClientAuth::Off => None,
+        ClientAuth::Optional { ca_file } | ClientAuth::Required { ca_file } => Some(ca_file),
+    };
+    let mut all = Vec::new();
+    for file in files.chain(authorities) {
+        let content = std::fs::read(file).unwrap_or_default();
+        all.extend_from_slice(&(content.len() as u64).to_le_bytes());
+        all.extend_from_slice(&content);
+    }
+    key_of(&all)
 }

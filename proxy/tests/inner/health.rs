@@ -165,7 +165,7 @@ async fn a_replaced_world_stops_asking() {
     let held = plane.world_full();
     let unchecked = Service { health_check: None, ..service };
     let next = build(unchecked, Some(&held));
-    plane.install(next);
+    plane.install(Arc::new(next));
     // One probe may still be under way; after it nobody asks, although a request holds the old
     // world.
     let mut before = u32::MAX;

@@ -7,6 +7,8 @@ use crate::event::{Event, EventKind};
 use crate::journal::{Duty, Record, read};
 use crate::view::{ConfigView, FreezeView, ReloadView, Timestamp};
 use serin_config::model::Config;
+use serin_core::ids::ServiceName;
+use serin_core::rollout::Command as Asked;
 use serin_core::time::Now;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,20 +42,24 @@ impl Engine {
         }
     }
 
+    /// Takes up another configuration, before the data plane serves its first request by it. What it
+    /// means for rollouts under way is decided at once, not with the next tick.
     pub(crate) fn reconfigure(&mut self, config: Arc<Config>, now: Now) {
+        self.end_removed(&config, now);
         let memory = read(self.desk.shared()).clone();
-        self.flights.retain(|name, _| config.services.contains_key(name));
         for service in config.services.values() {
             match self.flights.get_mut(&service.name) {
                 Some(flight) => flight.set_service(service),
                 None => {
                     let flight = Flight::resume(service, &memory, None, now);
+                    self.plane.publish(Arc::clone(&flight.published));
                     self.flights.insert(service.name.clone(), flight);
                 }
             }
         }
-        for flight in self.flights.values() {
-            self.plane.publish(Arc::clone(&flight.published));
+        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        for name in &names {
+            self.tick_service(name, false, now);
         }
         self.config_view = ConfigView {
             generation: self.config_view.generation + 1,
@@ -71,16 +77,48 @@ impl Engine {
         self.portray(now);
     }
 
+    /// A service that the configuration no longer has ends its rollout: should it come back, it
+    /// begins at rest.
+    fn end_removed(&mut self, config: &Config, now: Now) {
+        let gone = |name: &&ServiceName| !config.services.contains_key(*name);
+        let removed: Vec<ServiceName> = self.flights.keys().filter(gone).cloned().collect();
+        for name in &removed {
+            let Some(flight) = self.flights.get_mut(name) else { continue };
+            let reason = "the configuration no longer has the service".to_owned();
+            let end = Asked::Abort { actor: "reload".to_owned(), reason };
+            // Refused when there is no rollout to end.
+            if let Ok(decision) = flight.pilot.command(&end, &self.outside, now) {
+                let before = flight.pilot.position().clone();
+                flight.note(&before, &decision, &self.outside, now);
+                self.perform(name, decision, None, now);
+            }
+            self.flights.remove(name);
+        }
+    }
+
+    /// One fault is told once, however often the file is read with it.
     pub(crate) fn reload_failed(&mut self, fault: String, now: Now) {
         self.inner.tallies.reloaded(false);
-        let event = Event {
-            severity: Some("P3".to_owned()),
-            ..bare(EventKind::ReloadFailed, format!("the configuration was refused: {fault}"), now)
-        };
+        let known = self.config_view.failed.as_ref().is_some_and(|failed| failed.fault == fault);
+        let message = format!("the configuration was refused: {fault}");
         self.config_view.failed = Some(ReloadView { at: Timestamp(now.wall), fault });
-        self.happened(event);
+        if !known {
+            let event = bare(EventKind::ReloadFailed, message, now);
+            self.happened(Event { severity: Some("P3".to_owned()), ..event });
+        }
         self.generation += 1;
         self.portray(now);
+    }
+
+    /// The files say again what is in force.
+    pub(crate) fn reload_unneeded(&mut self, now: Now) {
+        if self.config_view.failed.take().is_some() {
+            let message =
+                format!("the files say again what is in force: {}", short(&self.config_view.hash));
+            self.happened(bare(EventKind::Reloaded, message, now));
+            self.generation += 1;
+            self.portray(now);
+        }
     }
 
     /// Something that concerns no rollout: recorded if the disk allows, and told.

@@ -1,0 +1,5 @@
+//! Change without loss: files, listeners, binaries and shutdowns under the eyes of clients.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod bench;
+mod watching;
