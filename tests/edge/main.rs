@@ -14,6 +14,7 @@ mod http2;
 mod http2_ends;
 mod http2_upstream;
 mod identity;
+mod lanes;
 mod malformed;
 mod protocols;
 mod proxy_protocol;

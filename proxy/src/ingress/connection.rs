@@ -3,6 +3,7 @@
 use super::body::Body;
 use super::h2;
 use super::head::{self, Field, HeadLimits, Verdict};
+use super::link::Link;
 use super::listener::ListenerState;
 use super::proxy_header::{self, ProxyVerdict};
 use super::refusal::Refusal;
@@ -12,16 +13,20 @@ use super::tls;
 use super::transport::Transport;
 use super::visit::Visit;
 use super::worker::Worker;
+use crate::lane::{After, Taken};
 use bytes::{Buf, BytesMut};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use serin_config::model::ProxyProtocol;
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout_at;
 
 thread_local! {
     /// Where heads are parsed into, one at a time.
@@ -36,7 +41,7 @@ pub(super) async fn serve(
     worker: Arc<Worker>,
 ) {
     let _ = socket.set_nodelay(true);
-    let deadline = Instant::now() + listener.limits.header_timeout;
+    let deadline = tokio::time::Instant::now() + listener.limits.header_timeout;
     let Some((client, early)) = announced(&mut socket, peer, &listener, deadline).await else {
         listener.counters.invalid_proxy_headers.add();
         return;
@@ -45,7 +50,7 @@ pub(super) async fn serve(
     match listener.tls.clone() {
         None => {
             let visit = Arc::new(Visit::new(listener, client, trusted, None));
-            http1(ClientStream::new(Transport::Plain(socket), early, visit), &worker).await;
+            http1(Link::new(Transport::Plain(socket), &early, visit), &worker).await;
         }
         Some(state) => {
             let Ok(Ok(stream)) = timeout_at(deadline, state.accept(socket)).await else {
@@ -55,9 +60,13 @@ pub(super) async fn serve(
             let h2 = tls::chose_h2(&stream);
             let tls = Some(tls::visit_of(&stream));
             let visit = Arc::new(Visit::new(listener, client, trusted, tls));
-            let stream =
-                ClientStream::new(Transport::Tls(Box::new(stream)), BytesMut::new(), visit);
-            if h2 { h2::serve(stream, &worker).await } else { http1(stream, &worker).await }
+            let link = Link::new(Transport::Tls(Box::new(stream)), &[], visit);
+            if h2 {
+                // On the heap, so that a connection of HTTP/1 does not hold room for it.
+                Box::pin(h2::serve(ClientStream::of(link), &worker)).await;
+            } else {
+                http1(link, &worker).await;
+            }
         }
     }
 }
@@ -68,7 +77,7 @@ async fn announced(
     socket: &mut TcpStream,
     peer: SocketAddr,
     listener: &ListenerState,
-    deadline: Instant,
+    deadline: tokio::time::Instant,
 ) -> Option<(SocketAddr, BytesMut)> {
     let expected = listener.proxy_protocol == ProxyProtocol::V1V2 && listener.trusts(peer);
     if !expected {
@@ -94,24 +103,50 @@ async fn announced(
     }
 }
 
-async fn http1(mut stream: ClientStream, worker: &Arc<Worker>) {
+/// HTTP/1: one request after the other, each by the lane that fits it.
+async fn http1(mut link: Link, worker: &Arc<Worker>) {
+    let mut watch = worker.shutdown.clone();
+    let mut shutdown = std::pin::pin!(watch.wait_for(|down| *down));
+    let mut watched = false;
     loop {
-        match next_request(&mut stream, worker).await {
-            Next::Request => {}
+        let next = next_request(&mut link, worker, |cx| {
+            // Registered once: the connection's task stays the same.
+            if !watched {
+                watched = shutdown.as_mut().poll(cx).is_pending();
+            }
+            worker.is_closing()
+        })
+        .await;
+        match next {
+            Next::Fast(taken) => {
+                worker.lanes.fast();
+                let closing = || worker.is_closing();
+                match worker.fast.carry(&mut link, taken, closing).await {
+                    After::Kept => {}
+                    After::Closed => return ClientStream::of(link).close(b"").await,
+                    After::Cut => return,
+                }
+            }
+            Next::Full(head, body) => {
+                worker.lanes.full();
+                let mut stream = ClientStream::of(link);
+                stream.begin(head, body);
+                // On the heap, so that a connection that waits does not hold room for it.
+                match Box::pin(one_request(stream, worker)).await {
+                    Some(same) => link = same.into_link(),
+                    None => return,
+                }
+            }
             Next::End => return,
             Next::Refused(refusal) => {
-                let counters = &stream.visit().listener.counters;
+                let counters = &link.visit.listener.counters;
                 counters.refused_heads.add();
                 if refusal == Refusal::HeadTooSlow {
                     counters.slow_heads.add();
                 }
-                worker.note_refusal(stream.visit(), refusal);
-                return stream.close(&refusal.answer()).await;
+                worker.note_refusal(&link.visit, refusal);
+                return ClientStream::of(link).close(&refusal.answer()).await;
             }
-        }
-        match one_request(stream, worker).await {
-            Some(same) => stream = same,
-            None => return,
         }
     }
 }
@@ -121,73 +156,91 @@ async fn one_request(stream: ClientStream, worker: &Worker) -> Option<ClientStre
     session.set_abort_on_close(false);
     let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
     let (stream, _) = reused.consume();
-    let mut stream = *stream.into_any().downcast::<ClientStream>().ok()?;
-    if !stream.at_boundary() || *worker.shutdown.borrow() {
+    let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
+    if !stream.at_boundary() || worker.is_closing() {
         stream.close(b"").await;
         return None;
     }
-    stream.rest();
     Some(stream)
 }
 
 enum Next {
-    Request,
+    Fast(Taken),
+    Full(BytesMut, Body),
     Refused(Refusal),
     End,
 }
 
-/// Waits for a request, reads its head, and sets the stream up for the lane.
-async fn next_request(stream: &mut ClientStream, worker: &Worker) -> Next {
-    let limits = stream.visit().listener.limits.clone();
-    if stream.ended && stream.input.is_empty() {
-        return Next::End;
-    }
-    if stream.input.is_empty() {
-        let mut shutdown = worker.shutdown.clone();
-        let first = tokio::select! {
-            biased;
-            read = timeout(limits.idle_timeout, stream.fill()) => read,
-            _ = shutdown.wait_for(|down| *down) => return Next::End,
-        };
-        if !matches!(first, Ok(Ok(1..))) {
-            return Next::End;
-        }
-    }
-    let deadline = Instant::now() + limits.header_timeout;
+/// Waits for a request, reads its head, and finds the lane for it. A connection that is between
+/// requests ends when `closing` says so.
+async fn next_request(
+    link: &mut Link,
+    worker: &Worker,
+    mut closing: impl FnMut(&mut Context<'_>) -> bool,
+) -> Next {
+    let listener = Arc::clone(&link.visit.listener);
     let limits = HeadLimits {
-        max_bytes: usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX),
-        max_fields: usize::try_from(limits.max_headers).unwrap_or(usize::MAX),
-        max_target: usize::try_from(limits.max_uri_bytes).unwrap_or(usize::MAX),
+        max_bytes: usize::try_from(listener.limits.max_header_bytes).unwrap_or(usize::MAX),
+        max_fields: usize::try_from(listener.limits.max_headers).unwrap_or(usize::MAX),
+        max_target: usize::try_from(listener.limits.max_uri_bytes).unwrap_or(usize::MAX),
     };
+    let since = Instant::now();
+    let mut first = (!link.input.is_empty()).then_some(since);
     // A head is looked at when a line of it is whole or it may have grown too long, so that one
     // sent byte by byte costs no more than its lines.
     let mut judged = 0;
-    loop {
-        let (fresh, read) = (&stream.input[judged..], stream.input.len());
-        let grown = judged <= limits.max_target && read > limits.max_target;
-        if judged == 0 || grown || read >= limits.max_bytes || fresh.contains(&b'\n') {
-            match judge(stream, &limits) {
-                Verdict::Whole(_) => return Next::Request,
-                Verdict::Refused(refusal) => return Next::Refused(refusal),
-                Verdict::Partial => judged = stream.input.len(),
+    poll_fn(|cx| {
+        loop {
+            let read = link.input.len();
+            let fresh = &link.input.bytes()[judged..];
+            let grown = judged <= limits.max_target && read > limits.max_target;
+            let look = grown || read >= limits.max_bytes || fresh.contains(&b'\n');
+            if read > 0 && (judged == 0 || look) {
+                match judge(link, &limits, worker) {
+                    Some(next) => return Poll::Ready(next),
+                    None => judged = read,
+                }
+            }
+            if link.ended {
+                return Poll::Ready(Next::End);
+            }
+            match link.poll_fill(cx) {
+                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Ok(_)) => {
+                    first.get_or_insert_with(Instant::now);
+                }
+                Poll::Pending => {
+                    let due = match first {
+                        Some(first) => first + listener.limits.header_timeout,
+                        None if closing(cx) => return Poll::Ready(Next::End),
+                        None => since + listener.limits.idle_timeout,
+                    };
+                    if !link.deadline.has_come(due, Instant::now(), cx) {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(match first {
+                        Some(_) => Next::Refused(Refusal::HeadTooSlow),
+                        None => Next::End,
+                    });
+                }
             }
         }
-        match timeout_at(deadline, stream.fill()).await {
-            Ok(Ok(1..)) => {}
-            Ok(_) => return Next::End,
-            Err(_) => return Next::Refused(Refusal::HeadTooSlow),
-        }
-    }
+    })
+    .await
 }
 
-fn judge(stream: &mut ClientStream, limits: &HeadLimits) -> Verdict {
-    FIELDS.with_borrow_mut(|fields| {
-        let verdict = head::parse(&stream.input, limits, fields);
-        if let Verdict::Whole(head) = &verdict {
-            let bytes = stream.input.split_to(head.length);
-            let replayed = replay::of(head, &bytes, fields);
-            stream.begin(replayed, Body::of(head.framing));
-        }
-        verdict
+/// What is to be done, once the head is whole or cannot become so.
+fn judge(link: &mut Link, limits: &HeadLimits, worker: &Worker) -> Option<Next> {
+    FIELDS.with_borrow_mut(|fields| match head::parse(link.input.bytes(), limits, fields) {
+        Verdict::Partial => None,
+        Verdict::Refused(refusal) => Some(Next::Refused(refusal)),
+        Verdict::Whole(head) => Some(match worker.fast.take(link, &head, fields) {
+            Some(taken) => Next::Fast(taken),
+            None => {
+                let bytes = BytesMut::from(&link.input.bytes()[..head.length]);
+                link.input.advance(head.length);
+                Next::Full(replay::of(&head, &bytes, fields), Body::of(head.framing))
+            }
+        }),
     })
 }

@@ -91,6 +91,12 @@ impl Ingress {
         Ok(Self { workers, listeners, shutdown, abort, alive })
     }
 
+    /// Requests carried by the fast lane and by the full one.
+    pub(super) fn lanes(&self) -> (u64, u64) {
+        let each = self.workers.iter().map(|worker| worker.lanes.get());
+        each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
     /// Everything about `models` that can fail.
     pub(crate) fn prepare(&self, models: &[Listener]) -> Result<Prepared, ListenError> {
         let running = self.running();

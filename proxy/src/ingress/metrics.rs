@@ -22,6 +22,7 @@ struct Families {
     refused: IntCounterVec,
     expiry: GaugeVec,
     log_dropped: IntCounter,
+    lanes: IntCounterVec,
 }
 
 impl Families {
@@ -50,6 +51,13 @@ impl Families {
             log_dropped: IntCounter::new(
                 "serin_access_log_dropped_total",
                 "Access log records dropped because writing them was too slow.",
+            )?,
+            lanes: IntCounterVec::new(
+                opts(
+                    "serin_lane_requests_total",
+                    "HTTP/1 requests, by the lane that carried them.",
+                ),
+                &["lane"],
             )?,
         })
     }
@@ -85,8 +93,9 @@ impl Families {
         }
     }
 
-    fn parts(&self) -> [&dyn Collector; 5] {
-        [&self.open, &self.connections, &self.refused, &self.expiry, &self.log_dropped]
+    fn parts(&self) -> [&dyn Collector; 6] {
+        let Self { open, connections, refused, expiry, log_dropped, lanes } = self;
+        [open, connections, refused, expiry, log_dropped, lanes]
     }
 }
 
@@ -108,6 +117,9 @@ impl Collector for IngressCollector {
             families.add(&running.state.load());
         }
         families.log_dropped.inc_by(self.log.dropped());
+        let (fast, full) = self.ingress.lanes();
+        families.lanes.with_label_values(&["fast"]).inc_by(fast);
+        families.lanes.with_label_values(&["full"]).inc_by(full);
         families.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }

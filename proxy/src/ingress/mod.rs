@@ -4,6 +4,7 @@
 mod accept;
 pub mod authority;
 mod body;
+mod buffer;
 mod certificates;
 pub mod chunks;
 mod connection;
@@ -11,6 +12,7 @@ mod fields;
 mod frames;
 mod h2;
 pub mod head;
+mod link;
 mod listener;
 mod listeners;
 mod metrics;
@@ -32,9 +34,12 @@ pub use tls::TlsError;
 
 pub(crate) use authority::host as host_of;
 pub(crate) use authority::is_valid as is_valid_authority;
+pub(crate) use buffer::Buffer;
+pub(crate) use link::Link;
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
 pub(crate) use refusal::Refusal;
 pub(crate) use signals::{Signals, StreamFault};
 pub(crate) use stream::ClientStream;
+pub(crate) use timing::BodyPace;
 pub(crate) use visit::Visit;

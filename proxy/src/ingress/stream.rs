@@ -7,6 +7,7 @@
 
 use super::body::{Body, Cut};
 use super::frames::{FrameWatch, POISON};
+use super::link::Link;
 use super::signals::{Signals, StreamFault};
 use super::timing::{Alarm, BodyPace};
 use super::transport::Transport;
@@ -63,6 +64,24 @@ pub(crate) struct ClientStream {
 }
 
 impl ClientStream {
+    /// A link becomes a stream for one request of the full lane.
+    pub(super) fn of(link: Link) -> Self {
+        let Link { transport, input, ended, visit, .. } = link;
+        let mut stream = Self::new(transport, BytesMut::from(input.bytes()), visit);
+        stream.ended = ended;
+        stream
+    }
+
+    /// What the link needs for the next one.
+    pub(super) fn into_link(mut self) -> Link {
+        let transport = std::mem::replace(&mut self.transport, Transport::Gone);
+        let mut link = Link::new(transport, &self.input, self.visit.clone());
+        link.ended = self.ended;
+        // Nothing is left behind that dropping would have to read.
+        self.input.clear();
+        link
+    }
+
     pub(super) fn new(transport: Transport, input: BytesMut, visit: Arc<Visit>) -> Self {
         let now = Instant::now();
         Self {
@@ -111,30 +130,12 @@ impl ClientStream {
         matches!(&self.mode, Mode::Request(body) if body.is_done()) && self.output.is_empty()
     }
 
-    /// Reads what has come into `input`. `Ok(0)` is the end.
-    pub(super) async fn fill(&mut self) -> io::Result<usize> {
-        let read = std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
-        self.ended |= read == 0;
-        Ok(read)
-    }
-
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut stack = [0u8; READ];
         let mut buf = ReadBuf::new(&mut stack);
         ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buf))?;
         self.input.extend_from_slice(buf.filled());
         Poll::Ready(Ok(buf.filled().len()))
-    }
-
-    /// Gives back what memory an idle connection does not need.
-    pub(super) fn rest(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
-        self.output = BytesMut::new();
-        self.gathered = BytesMut::new();
-        self.alarm = Alarm::default();
-        self.stall = Alarm::default();
     }
 
     /// Sends a last answer, and lingers until the client has had a chance to read it.

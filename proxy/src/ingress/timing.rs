@@ -46,6 +46,40 @@ impl Alarm {
     }
 }
 
+/// A moment that is moved with every step of a connection, and mostly never comes.
+///
+/// The timer below is only touched when the moment comes nearer than it is set, or when it fires:
+/// moving a deadline on costs a comparison.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    sleep: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Deadline {
+    /// Whether `due` has come; if not, the task is woken by then. Always to be asked by the same
+    /// task.
+    pub(crate) fn has_come(&mut self, due: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
+        if now >= due {
+            return true;
+        }
+        match &mut self.sleep {
+            Some((set, _)) if *set <= due && now < *set => {}
+            Some((set, sleep)) => {
+                *set = due;
+                sleep.as_mut().reset(due.into());
+                return sleep.as_mut().poll(cx).is_ready();
+            }
+            None => {
+                let mut sleep = sleep_until(due);
+                let ready = sleep.as_mut().poll(cx).is_ready();
+                self.sleep = Some((due, sleep));
+                return ready;
+            }
+        }
+        false
+    }
+}
+
 fn sleep_until(due: Instant) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep_until(due.into()))
 }
@@ -53,7 +87,7 @@ fn sleep_until(due: Instant) -> Pin<Box<Sleep>> {
 /// Whether a request body comes at least as fast as the listener demands. Only time spent
 /// waiting for the client counts: a backend that reads slowly is not the client's fault.
 #[derive(Debug, Default)]
-pub(super) struct BodyPace {
+pub(crate) struct BodyPace {
     grace: Duration,
     floor: u64,
     received: u64,
@@ -62,12 +96,12 @@ pub(super) struct BodyPace {
 }
 
 impl BodyPace {
-    pub(super) fn begin(limits: &ListenerLimits) -> Self {
+    pub(crate) fn begin(limits: &ListenerLimits) -> Self {
         let (grace, floor) = (limits.header_timeout, limits.min_body_rate);
         Self { grace, floor, ..Self::default() }
     }
 
-    pub(super) fn received(&mut self, bytes: usize) {
+    pub(crate) fn received(&mut self, bytes: usize) {
         self.received += bytes as u64;
         if let Some(since) = self.waiting_since.take() {
             self.waited += since.elapsed();
@@ -75,7 +109,7 @@ impl BodyPace {
     }
 
     /// The client is being waited for. Gives the moment when that was too long.
-    pub(super) fn waiting(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn waiting(&mut self, now: Instant) -> Option<Instant> {
         if self.floor == 0 {
             return None;
         }

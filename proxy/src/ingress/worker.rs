@@ -6,14 +6,15 @@ use super::listener::ListenerState;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::accesslog::AccessLog;
-use crate::lane::FullLane;
+use crate::lane::{FastLane, FullLane, sweep};
 use crate::thread::ThreadId;
 use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -25,13 +26,41 @@ const MAX_ATTEMPTS: usize = 16;
 /// What the connections of a thread share.
 pub(super) struct Worker {
     pub(super) proxy: Arc<HttpProxy<FullLane>>,
+    pub(super) fast: FastLane,
+    pub(super) lanes: Arc<LaneCounts>,
     pub(super) shutdown: watch::Receiver<bool>,
     log: AccessLog,
     open: AtomicUsize,
     ended: Notify,
 }
 
+/// Requests that each lane carried. Only their thread writes them.
+#[derive(Debug, Default)]
+pub(super) struct LaneCounts {
+    fast: AtomicU64,
+    full: AtomicU64,
+}
+
+impl LaneCounts {
+    pub(super) fn fast(&self) {
+        self.fast.store(self.fast.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(super) fn full(&self) {
+        self.full.store(self.full.load(Relaxed) + 1, Relaxed);
+    }
+
+    pub(super) fn get(&self) -> (u64, u64) {
+        (self.fast.load(Relaxed), self.full.load(Relaxed))
+    }
+}
+
 impl Worker {
+    /// No connection is kept any longer than its request.
+    pub(super) fn is_closing(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
     pub(super) fn connection_began(&self) {
         self.open.fetch_add(1, Relaxed);
     }
@@ -64,6 +93,7 @@ pub(super) struct Opening {
 pub(super) struct WorkerHandle {
     /// Bounded by the number of listeners that a configuration opens.
     pub(super) openings: mpsc::UnboundedSender<Opening>,
+    pub(super) lanes: Arc<LaneCounts>,
 }
 
 /// What a thread obeys.
@@ -83,6 +113,8 @@ pub(super) fn start(
     watches: Watches,
 ) -> io::Result<WorkerHandle> {
     let (openings, opened) = mpsc::unbounded_channel();
+    let lanes = Arc::new(LaneCounts::default());
+    let counts = Arc::clone(&lanes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name(format!("serin-{index}")).spawn(move || {
         ThreadId(index).enter();
@@ -92,7 +124,10 @@ pub(super) fn start(
             max_retries: MAX_ATTEMPTS,
             ..ServerConf::default()
         };
+        let fast = FastLane { plane: lane.plane.clone(), log: log.clone() };
         let worker = Arc::new(Worker {
+            fast,
+            lanes: counts,
             proxy: Arc::new(http_proxy(&Arc::new(conf), lane)),
             shutdown: watches.shutdown,
             log,
@@ -111,12 +146,13 @@ pub(super) fn start(
         drop(watches.living);
     })?;
     drop(thread);
-    Ok(WorkerHandle { openings })
+    Ok(WorkerHandle { openings, lanes })
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.
 async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) {
     let mut shutdown = worker.shutdown.clone();
+    tokio::spawn(tidy());
     loop {
         let opening = tokio::select! {
             biased;
@@ -134,4 +170,12 @@ async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) 
     }
     let _ = shutdown.wait_for(|down| *down).await;
     worker.drained().await;
+}
+
+/// Closes connections that nobody has needed for long. Ends with its thread.
+async fn tidy() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sweep(Instant::now());
+    }
 }

@@ -10,7 +10,7 @@ use crate::spans::Finished;
 use crate::thread::random;
 use serin_core::outcome::Ending;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::SystemTime;
 
 /// What the lane knows of a request that is over.
 pub(super) struct Over<'a> {
@@ -52,7 +52,8 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
         return;
     }
     let mut record = Box::new(Record::new(life.asked.client));
-    record.at = life.at;
+    let lasted = life.began.elapsed();
+    record.at = SystemTime::now().checked_sub(lasted).unwrap_or(SystemTime::UNIX_EPOCH);
     record.began = life.began;
     record.method = over.method.to_owned();
     record.scheme = life.scheme();
@@ -62,7 +63,7 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     record.status = life.status;
     record.bytes_in = received;
     record.bytes_out = sent;
-    record.duration = Instant::now().saturating_duration_since(life.began);
+    record.duration = lasted;
     record.first_byte = life.first_byte.map(|at| at.saturating_duration_since(life.began));
     record.route = life.route.as_ref().map(|route| route.name.to_string());
     record.service = life.service.as_ref().map(|service| service.name.to_string());
@@ -78,8 +79,8 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     record.user_agent = text(over.fields, "user-agent");
     let tls = life.visit.as_ref().and_then(|visit| visit.tls.as_ref());
     record.tls = tls.map(|tls| tls.version);
-    if let Some(trace) = trace {
-        life.world.spans.write(Box::new(Finished { record: (*record).clone(), trace: *trace }));
+    if let (Some(trace), Some(world)) = (trace, &life.world) {
+        world.spans.write(Box::new(Finished { record: (*record).clone(), trace: *trace }));
     }
     if logged {
         log.write(record);

@@ -37,7 +37,7 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
 
 fn sample(parent: Option<Parent>, life: &mut Life) {
     let trusted = life.visit.as_ref().is_some_and(|visit| visit.trusted);
-    let tracing = life.world.config.tracing.as_ref();
+    let tracing = life.world.as_ref().and_then(|world| world.config.tracing.as_ref());
     let trace = tracing.and_then(|tracing| Trace::sample(tracing, parent, trusted, random));
     life.trace = trace.map(Box::new);
 }

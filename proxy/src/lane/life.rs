@@ -1,5 +1,6 @@
 //! What is known of one request while it lives.
 
+use crate::ingress::head::Field;
 use crate::ingress::{Signals, Visit};
 use crate::meter::Exchange;
 use crate::route::Route;
@@ -11,16 +12,15 @@ use http::HeaderValue;
 use serin_core::outcome::Failure;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::full::CloseCode;
 use super::reply::Reply;
 
 pub(crate) struct Life {
     pub(super) began: Instant,
-    pub(super) at: SystemTime,
     /// The one configuration that this request ever sees.
-    pub(super) world: Arc<World>,
+    pub(super) world: Option<Arc<World>>,
     pub(super) visit: Option<Arc<Visit>>,
     /// Only HTTP/1 has them: one stream, one request.
     pub(super) signals: Option<Arc<Signals>>,
@@ -51,6 +51,9 @@ pub(crate) struct Life {
     pub(super) body_received: u64,
     /// Only when the request is sampled.
     pub(super) trace: Option<Box<Trace>>,
+    /// Where the fast lane parses heads into, and writes values: memory that is used again.
+    pub(super) fields: Vec<Field>,
+    pub(super) scratch: String,
 }
 
 /// The request itself, as far as it is needed after its head was changed.
@@ -121,8 +124,7 @@ impl Life {
     pub(super) fn new(world: Arc<World>) -> Self {
         Self {
             began: Instant::now(),
-            at: SystemTime::now(),
-            world,
+            world: Some(world),
             visit: None,
             signals: None,
             asked: Asked {
@@ -156,7 +158,46 @@ impl Life {
             what: None,
             body_received: 0,
             trace: None,
+            fields: Vec::new(),
+            scratch: String::new(),
         }
+    }
+
+    /// For another request: as new, but with the memory it has.
+    pub(super) fn renew(&mut self, world: Arc<World>) {
+        let mut next = Self::new(world);
+        std::mem::swap(&mut next.fields, &mut self.fields);
+        std::mem::swap(&mut next.scratch, &mut self.scratch);
+        let (old, new) = (&mut self.asked, &mut next.asked);
+        for (old, new) in [
+            (&mut old.host, &mut new.host),
+            (&mut old.path, &mut new.path),
+            (&mut old.query, &mut new.query),
+            (&mut old.target, &mut new.target),
+            (&mut old.request_id, &mut new.request_id),
+            (&mut old.traceparent, &mut new.traceparent),
+        ] {
+            old.clear();
+            std::mem::swap(old, new);
+        }
+        *self = next;
+    }
+
+    /// Nobody is held on to while no request is in hand.
+    pub(super) fn forget(&mut self) {
+        self.world = None;
+        self.visit = None;
+        self.signals = None;
+        self.route = None;
+        self.service = None;
+        self.exchange = None;
+        self.set_cookie = None;
+        self.attempt = None;
+        self.next = None;
+        self.failed_on = None;
+        self.permit = None;
+        self.verdict = None;
+        self.trace = None;
     }
 
     pub(super) fn is_secure(&self) -> bool {

@@ -14,6 +14,7 @@ mod assign;
 mod attempt;
 mod end;
 mod fail;
+mod fast;
 mod forwarded;
 mod full;
 mod hop;
@@ -23,4 +24,5 @@ mod reply;
 mod route;
 mod trace;
 
+pub(crate) use fast::{After, FastLane, Taken, sweep};
 pub(crate) use full::FullLane;

@@ -10,6 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
+    find(method, fields, life)?;
+    admit(fields, life)
+}
+
+pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
     let view = RequestView {
         listener: life.visit.as_ref().map_or("", |visit| visit.listener.name.as_str()),
         host: &life.asked.host,
@@ -19,23 +24,31 @@ pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Resul
         headers: fields,
         client_ip: life.asked.client,
     };
-    let Some(found) = life.world.routes.find(&view) else {
+    let found = life.world.as_ref().and_then(|world| {
+        let found = world.routes.find(&view)?;
+        Some((Arc::clone(found.route), found.prefix))
+    });
+    let Some((route, matched)) = found else {
         return Err(Reply::text(404, "no route matches this request"));
     };
-    let (route, matched) = (Arc::clone(found.route), found.prefix);
     life.matched = matched;
+    life.route = Some(route);
+    Ok(())
+}
+
+/// Whether the route that was found lets the request in, and to whom.
+pub(super) fn admit(fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
+    let Some(route) = life.route.clone() else { return Ok(()) };
     if let Some(rate) = &route.rate {
         let now = clock::micros(Instant::now());
         if let Err(wait) = rate.admit(life.asked.client, now) {
             let seconds = (wait.as_secs_f64().ceil() as u64).max(1).to_string();
-            life.route = Some(route);
             return Err(Reply::text(429, "too many requests").with(header::RETRY_AFTER, seconds));
         }
     }
     let length = fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
     let length: Option<u64> = length.and_then(|length| length.parse().ok());
     let too_large = length.zip(route.max_body).is_some_and(|(length, most)| length > most);
-    life.route = Some(route.clone());
     if too_large {
         return Err(Reply::refused(413, "the request body is too large"));
     }
@@ -51,7 +64,7 @@ pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Resul
                 path: &life.asked.path,
                 query: life.asked.query(),
             };
-            let location = redirect.location(target, matched);
+            let location = redirect.location(target, life.matched);
             Err(Reply::empty(redirect.status).with(header::LOCATION, location).edited())
         }
         Action::Respond(fixed) => Err(Reply::fixed(fixed).edited()),

@@ -42,6 +42,7 @@ pub struct Service {
     retries: RetryPolicy,
     prepared: ArcSwap<Prepared>,
     shared: Arc<Shared>,
+    lean: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +98,14 @@ impl Service {
             retries: RetryPolicy::new(config.retries.clone()),
             prepared: ArcSwap::from_pointee(prepared),
             shared,
+            lean: config.shadow.is_none() && config.versions.iter().all(is_plain),
         })
+    }
+
+    /// Whether all that its requests need is HTTP/1.1 in clear: no TLS or HTTP/2 to an endpoint, no
+    /// copies.
+    pub fn is_lean(&self) -> bool {
+        self.lean
     }
 
     pub fn version(&self, name: &VersionName) -> Option<&Arc<VersionRuntime>> {
@@ -133,6 +141,11 @@ impl Service {
         let prepared = Prepared::new(publication, &self.versions, &self.config.stable);
         self.prepared.store(Arc::new(prepared));
     }
+}
+
+fn is_plain(version: &model::Version) -> bool {
+    version.protocol != model::UpstreamProtocol::Http2
+        && version.endpoints.iter().all(|endpoint| !endpoint.tls)
 }
 
 /// When an attempt has failed.

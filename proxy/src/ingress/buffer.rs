@@ -1,0 +1,176 @@
+//! Bytes on their way, in memory that a thread uses again and again.
+//!
+//! A buffer takes memory from its thread when bytes are about to come and gives it back when it is
+//! empty and at rest, so that a connection which waits holds none.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Enough for a head and a small body.
+const SMALL: usize = 16 * 1024;
+/// For bodies that go on and on.
+const LARGE: usize = 64 * 1024;
+/// Pieces of each size that a thread keeps.
+const KEPT: usize = 128;
+
+thread_local! {
+    static FREE: RefCell<[Vec<Vec<u8>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    /// All of it is initialised, so that it can be read into again without clearing it.
+    memory: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+impl Buffer {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.get(self.from..self.to).unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// The first `count` bytes are done with.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.from = (self.from + count).min(self.to);
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        (self.from, self.to) = (0, 0);
+    }
+
+    /// Bytes that fit behind those that are there.
+    pub(crate) fn room(&self) -> usize {
+        self.memory.len() - self.to
+    }
+
+    /// Makes room for `more` bytes at the end.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        if self.memory.is_empty() {
+            self.memory = take(more);
+        }
+        if self.room() < more && self.from > 0 {
+            self.memory.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+        }
+        if self.room() < more {
+            let size = (self.to + more).next_power_of_two();
+            self.memory.resize(size, 0);
+        }
+    }
+
+    /// Room for a long body, if nothing stands in the way.
+    pub(crate) fn enlarge(&mut self) {
+        if self.is_empty() && self.memory.len() < LARGE {
+            give(std::mem::replace(&mut self.memory, take(LARGE)));
+        }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.memory[self.to..self.to + bytes.len()].copy_from_slice(bytes);
+        self.to += bytes.len();
+    }
+
+    /// Puts bytes in the place of as many others.
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) {
+        let from = self.from + at;
+        if let Some(place) = self.memory.get_mut(from..from + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    /// Reads once, at most `limit` bytes, behind those that are there. `Ok(0)` is the end.
+    pub(crate) fn poll_fill(
+        &mut self,
+        io: Pin<&mut impl AsyncRead>,
+        limit: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.room() == 0 {
+            self.reserve(SMALL);
+        }
+        let end = self.memory.len().min(self.to.saturating_add(limit));
+        let mut room = ReadBuf::new(&mut self.memory[self.to..end]);
+        let read = io.poll_read(cx, &mut room);
+        let count = room.filled().len();
+        if read.is_pending() {
+            self.rest();
+        }
+        ready!(read)?;
+        self.to += count;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Gives its memory back if there is nothing in it.
+    pub(crate) fn rest(&mut self) {
+        if self.is_empty() {
+            self.clear();
+            give(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.memory));
+    }
+}
+
+fn take(least: usize) -> Vec<u8> {
+    let (place, size) = if least <= SMALL { (0, SMALL) } else { (1, LARGE.max(least)) };
+    let kept = FREE.with_borrow_mut(|free| free[place].pop());
+    kept.filter(|memory| memory.len() >= least).unwrap_or_else(|| vec![0; size])
+}
+
+fn give(memory: Vec<u8>) {
+    let place = match memory.len() {
+        SMALL => 0,
+        LARGE => 1,
+        _ => return,
+    };
+    // A thread that ends has nothing to keep.
+    let _ = FREE.try_with(|free| {
+        if let Ok(mut free) = free.try_borrow_mut()
+            && free[place].len() < KEPT
+        {
+            free[place].push(memory);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_comes_out_in_order_however_it_grows() {
+        let mut buffer = Buffer::default();
+        let all: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+        for part in all.chunks(7_777) {
+            buffer.push(part);
+        }
+        assert_eq!(buffer.bytes(), all);
+        buffer.advance(100_000);
+        buffer.push(b"end");
+        assert_eq!(buffer.bytes(), [&all[100_000..], b"end"].concat());
+        buffer.advance(usize::MAX / 2);
+        assert!(buffer.is_empty());
+        buffer.rest();
+        assert_eq!(buffer.memory.len(), 0);
+    }
+}

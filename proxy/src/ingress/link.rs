@@ -1,0 +1,79 @@
+//! A client's connection between requests, and while the fast lane has it.
+//!
+//! The full lane gets a [`super::ClientStream`] made of the same parts, and gives them back at the
+//! next request's boundary.
+
+use super::buffer::Buffer;
+use super::timing::Deadline;
+use super::transport::Transport;
+use super::visit::Visit;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(super) transport: Transport,
+    /// Read, and not done with. While a request is in hand, its head is the beginning.
+    pub(crate) input: Buffer,
+    /// The client sent its last byte.
+    pub(crate) ended: bool,
+    pub(crate) visit: Arc<Visit>,
+    pub(crate) deadline: Deadline,
+}
+
+impl Link {
+    pub(super) fn new(transport: Transport, early: &[u8], visit: Arc<Visit>) -> Self {
+        let mut input = Buffer::default();
+        if !early.is_empty() {
+            input.push(early);
+        }
+        Self { transport, input, ended: false, visit, deadline: Deadline::default() }
+    }
+
+    /// Reads what has come into `input`. `Ok(0)` is the end.
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = ready!(self.input.poll_fill(Pin::new(&mut self.transport), usize::MAX, cx))?;
+        self.ended |= read == 0;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Reads at most `limit` bytes of a body into `into`.
+    pub(crate) fn poll_body(
+        &mut self,
+        into: &mut Buffer,
+        limit: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let read = ready!(into.poll_fill(Pin::new(&mut self.transport), limit, cx))?;
+        self.ended |= read == 0;
+        Poll::Ready(Ok(read))
+    }
+
+    /// Looks out for the client's end while it has nothing to say, and keeps what it sends ahead
+    /// as far as there is room. An error means that it is gone.
+    pub(crate) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.ended && self.input.room() > 0 {
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(e)) => return Err(e),
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(cx, bytes)
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+}

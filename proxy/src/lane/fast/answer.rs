@@ -1,0 +1,98 @@
+//! The head as the client gets it.
+
+use super::request::{View, is_edited, line};
+use super::response::ResponseHead;
+use crate::ingress::Buffer;
+use crate::lane::answer::VERSION;
+use crate::lane::hop;
+use crate::lane::life::Life;
+use crate::lane::reply::Reply;
+use crate::route::Fields;
+use pingora_core::protocols::http::date::get_cached_date;
+
+/// A backend's answer. `keeps` says whether the client's connection goes on.
+pub(super) fn write(
+    head: &ResponseHead,
+    view: &View<'_>,
+    life: &mut Life,
+    keeps: bool,
+    to: &mut Buffer,
+) {
+    life.status = head.status;
+    status_line(head.status, head.reason.of(view.bytes), to);
+    let route = life.route.clone();
+    let edits = route.as_ref().map(|route| &route.response).filter(|edits| !edits.is_empty());
+    let exposed = route.as_ref().is_some_and(|route| route.expose_version);
+    let listed = hop::Listed::of(view);
+    for field in view.fields {
+        let (name, value) = (field.name.of(view.bytes), field.value.of(view.bytes));
+        let ends = hop::response_ends_here(name, false, &listed)
+            || name.eq_ignore_ascii_case(b"connection")
+            || head.drop_length && name.eq_ignore_ascii_case(b"content-length")
+            || exposed && name.eq_ignore_ascii_case(VERSION.as_bytes())
+            || edits.is_some_and(|edits| is_edited(name, edits));
+        if !ends {
+            line(name, value, to);
+        }
+    }
+    if let Some(edits) = edits {
+        for (name, value) in edits.set.iter().chain(&edits.add) {
+            line(name.as_str().as_bytes(), value.as_bytes(), to);
+        }
+    }
+    if let Some(attempt) = life.attempt.as_ref().filter(|_| exposed) {
+        line(VERSION.as_bytes(), attempt.on.name.as_str().as_bytes(), to);
+    }
+    // A version that answers in another's place does not get the user.
+    if let Some(cookie) = life.set_cookie.take().filter(|_| !life.stand_in) {
+        line(b"set-cookie", cookie.as_bytes(), to);
+    }
+    if view.first("date").is_none() {
+        line(b"date", get_cached_date().as_bytes(), to);
+    }
+    connection(keeps, to);
+}
+
+/// An interim answer passes as it is.
+pub(super) fn write_interim(head: &ResponseHead, view: &View<'_>, to: &mut Buffer) {
+    status_line(head.status, head.reason.of(view.bytes), to);
+    for field in view.fields {
+        line(field.name.of(view.bytes), field.value.of(view.bytes), to);
+    }
+    to.push(b"\r\n");
+}
+
+/// An answer of Serin's own, with its body if it has one for this request.
+pub(super) fn write_reply(
+    reply: &Reply,
+    life: &mut Life,
+    head: bool,
+    keeps: bool,
+    to: &mut Buffer,
+) -> bool {
+    let bodiless = reply.note(life, head);
+    let Ok(response) = reply.response(life) else { return false };
+    let reason = response.status.canonical_reason().unwrap_or_default();
+    status_line(response.status.as_u16(), reason.as_bytes(), to);
+    for (name, value) in &response.headers {
+        line(name.as_str().as_bytes(), value.as_bytes(), to);
+    }
+    line(b"date", get_cached_date().as_bytes(), to);
+    connection(keeps, to);
+    if !bodiless {
+        to.push(reply.body());
+    }
+    true
+}
+
+fn status_line(status: u16, reason: &[u8], to: &mut Buffer) {
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    to.push(b"HTTP/1.1 ");
+    to.push(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
+    to.push(reason);
+    to.push(b"\r\n");
+}
+
+fn connection(keeps: bool, to: &mut Buffer) {
+    to.push(if keeps { b"connection: keep-alive\r\n\r\n" } else { b"connection: close\r\n\r\n" });
+}

@@ -1,0 +1,220 @@
+//! One request, from one endpoint to the next until one answers, or it is known that none will.
+
+use super::answer;
+use super::flow::{Broken, Flow};
+use super::request::View;
+use super::response::{Body, ResponseHead};
+use super::upload::{Fault, Upload};
+use super::upstream::{self, Upstream};
+use crate::ingress::{Buffer, Link};
+use crate::lane::answer as meaning;
+use crate::lane::attempt;
+use crate::lane::fail::{self, Standing};
+use crate::lane::life::Life;
+use crate::lane::reply::Reply;
+use crate::upstream::Endpoint;
+use serin_config::model::Timeouts;
+use serin_core::outcome::{Ending, Failure};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) struct Parts<'a> {
+    pub(super) life: &'a mut Life,
+    pub(super) link: &'a mut Link,
+    pub(super) upload: &'a mut Upload,
+    pub(super) down: &'a mut Buffer,
+    /// The request is HEAD.
+    pub(super) asked_head: bool,
+    /// What the client got of the answer's body.
+    pub(super) sent: &'a mut u64,
+}
+
+/// How it ended.
+pub(super) enum Asked {
+    /// Serin has to answer.
+    Reply(Reply),
+    Passed {
+        keeps: bool,
+    },
+    Cut,
+}
+
+enum Next {
+    Again,
+    Over(Asked),
+}
+
+/// `out` is the head as every endpoint gets it; `keeps` says whether the client's connection is to
+/// be kept.
+pub(super) async fn carry(
+    mut parts: Parts<'_>,
+    mut out: Buffer,
+    traceparent: Option<usize>,
+    keeps: impl Fn() -> bool,
+) -> Asked {
+    loop {
+        match parts.attempt(&mut out, traceparent, &keeps).await {
+            Next::Again => {}
+            Next::Over(asked) => return asked,
+        }
+    }
+}
+
+impl Parts<'_> {
+    async fn attempt(
+        &mut self,
+        out: &mut Buffer,
+        traceparent: Option<usize>,
+        keeps: &impl Fn() -> bool,
+    ) -> Next {
+        let standing = self.standing();
+        if let Err(failure) = attempt::begin(self.life, standing) {
+            return Next::Over(Asked::Reply(verdict(self.life, failure)));
+        }
+        if let Some(at) = traceparent.filter(|_| self.life.trace.is_some()) {
+            out.overwrite(at, self.life.asked.traceparent.as_bytes());
+        }
+        let Some((endpoint, timeouts)) = lent(self.life) else {
+            return Next::Over(Asked::Reply(Reply::failure(Failure::NoEndpoint)));
+        };
+        let upstream = match self.connection(&endpoint, timeouts, standing).await {
+            Ok(upstream) => upstream,
+            Err(next) => return next,
+        };
+        let reused = upstream.reused;
+        self.upload.rewind();
+        let mut fields = std::mem::take(&mut self.life.fields);
+        let times = (timeouts.response, timeouts.idle);
+        let (link, upload, down) = (&mut *self.link, &mut *self.upload, &mut *self.down);
+        let mut flow = Flow::new(link, upstream, upload, down, &mut fields, times);
+        let head = match flow.send(out.bytes()).await {
+            Ok(()) => flow.head(self.asked_head).await,
+            Err(broken) => Err(broken),
+        };
+        let next = match head {
+            Ok(head) => answer(self.life, flow, &head, &endpoint, keeps, self.sent).await,
+            Err(broken) => {
+                drop(flow);
+                self.broke(broken, reused)
+            }
+        };
+        self.life.fields = fields;
+        next
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { replayable: self.upload.is_replayable(), answered: false }
+    }
+
+    /// One that waits, or a new one.
+    async fn connection(
+        &mut self,
+        endpoint: &Arc<Endpoint>,
+        timeouts: Timeouts,
+        standing: Standing,
+    ) -> Result<Upstream, Next> {
+        let upstream = match upstream::lend(endpoint, Instant::now()) {
+            Some(upstream) => upstream,
+            None => match upstream::connect(endpoint, timeouts.connect).await {
+                Ok(upstream) => upstream,
+                Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
+                    return Err(Next::Again);
+                }
+                Err(failure) => {
+                    return Err(Next::Over(Asked::Reply(verdict(self.life, failure))));
+                }
+            },
+        };
+        attempt::connected(self.life);
+        if let Some(attempt) = &mut self.life.attempt {
+            attempt.sent = true;
+        }
+        Ok(upstream)
+    }
+
+    /// The attempt broke off before its answer.
+    fn broke(&mut self, broken: Broken, reused: bool) -> Next {
+        let standing = self.standing();
+        let failure = match broken {
+            Broken::Client(fault) => {
+                self.life.what = fail::what(Ending::ClientAborted);
+                fail::end_attempt(self.life, Ending::ClientAborted);
+                return Next::Over(told_off(fault));
+            }
+            Broken::Reset { silent } => {
+                if reused && silent && fail::was_stale(self.life, standing) {
+                    return Next::Again;
+                }
+                Failure::Reset
+            }
+            Broken::Invalid => Failure::Invalid,
+            Broken::Late | Broken::Stalled => Failure::Timeout,
+        };
+        if fail::failed(self.life, standing, Ending::Failed(failure)) {
+            return Next::Again;
+        }
+        Next::Over(Asked::Reply(verdict(self.life, failure)))
+    }
+}
+
+/// The endpoint of the attempt under way.
+fn lent(life: &Life) -> Option<(Arc<Endpoint>, Timeouts)> {
+    let attempt = life.attempt.as_ref()?;
+    let lease = attempt.lease.as_ref()?;
+    Some((Arc::clone(lease.endpoint()), attempt.on.timeouts))
+}
+
+/// Passes the answer on, whose head is at the beginning of what was read.
+async fn answer(
+    life: &mut Life,
+    mut flow: Flow<'_>,
+    head: &ResponseHead,
+    endpoint: &Arc<Endpoint>,
+    keeps: &impl Fn() -> bool,
+    sent: &mut u64,
+) -> Next {
+    let standing = Standing { replayable: flow.upload.is_replayable(), answered: false };
+    let view = View { bytes: flow.upstream.input.bytes(), fields: flow.fields };
+    if meaning::head_came(life, head.status, meaning::grpc_status(&view), standing) {
+        return Next::Again;
+    }
+    let keeps = keeps() && head.body != Body::UntilEnd && flow.upload.is_read();
+    answer::write(head, &view, life, keeps, flow.down);
+    flow.upstream.input.advance(head.length);
+    if let Err(broken) = flow.body(head.body, sent).await {
+        cut(life, head.status, broken);
+        return Next::Over(Asked::Cut);
+    }
+    let whole = flow.upload.is_done() && !flow.upload.refused;
+    if whole && head.keeps && flow.upstream.input.is_empty() {
+        upstream::put_back(endpoint, flow.upstream, flow.idle, Instant::now());
+    }
+    Next::Over(Asked::Passed { keeps: keeps && whole })
+}
+
+/// An answer broke off in the middle.
+fn cut(life: &mut Life, status: u16, broken: Broken) {
+    let ending = match broken {
+        Broken::Client(_) => Ending::ClientAborted,
+        Broken::Reset { .. } | Broken::Invalid | Broken::Late | Broken::Stalled => {
+            Ending::Truncated { status }
+        }
+    };
+    life.what = fail::what(ending);
+    fail::end_attempt(life, ending);
+}
+
+/// What a client is told about its own body.
+fn told_off(fault: Fault) -> Asked {
+    let (status, why) = match fault {
+        Fault::Gone => return Asked::Cut,
+        Fault::Invalid => (400, "the request body is not framed soundly"),
+        Fault::TooLarge => (413, "the request body is too large"),
+        Fault::TooSlow => (408, "the request body came too slowly"),
+    };
+    Asked::Reply(Reply::refused(status, why))
+}
+
+fn verdict(life: &mut Life, failure: Failure) -> Reply {
+    life.verdict.take().unwrap_or_else(|| Reply::failure(failure))
+}

@@ -1,0 +1,345 @@
+//! Bytes between client and endpoint, in both directions at once.
+//!
+//! Every wait here moves the request's body along, looks out for the client's end, and has a
+//! deadline. Nothing waits for a socket that has said that it is not ready: a read is made once it
+//! has something.
+
+use super::answer;
+use super::request::View;
+use super::response::{self, Body, Read, ResponseHead};
+use super::upload::{self, Upload, push_chunk};
+use super::upstream::Upstream;
+use crate::ingress::chunks::{Chunks, Piece};
+use crate::ingress::head::Field;
+use crate::ingress::{Buffer, Link};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWrite;
+
+/// Written together with a head.
+const TOGETHER: usize = 16 * 1024;
+const CHUNKS_AT_ONCE: usize = 32 * 1024;
+
+/// Why an exchange ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    Client(upload::Fault),
+    /// The endpoint's connection ended. `silent` says that it never said a byte.
+    Reset {
+        silent: bool,
+    },
+    Invalid,
+    Late,
+    Stalled,
+}
+
+impl From<upload::Fault> for Broken {
+    fn from(fault: upload::Fault) -> Self {
+        Self::Client(fault)
+    }
+}
+
+pub(super) struct Flow<'a> {
+    pub(super) link: &'a mut Link,
+    pub(super) upstream: Upstream,
+    pub(super) upload: &'a mut Upload,
+    /// Towards the client.
+    pub(super) down: &'a mut Buffer,
+    /// The fields of the head that came last.
+    pub(super) fields: &'a mut Vec<Field>,
+    pub(super) response: Duration,
+    pub(super) idle: Duration,
+    moved: Instant,
+}
+
+/// What a wait ended with.
+enum Came {
+    Bytes,
+    End,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(
+        link: &'a mut Link,
+        upstream: Upstream,
+        upload: &'a mut Upload,
+        down: &'a mut Buffer,
+        fields: &'a mut Vec<Field>,
+        (response, idle): (Duration, Duration),
+    ) -> Self {
+        let moved = Instant::now();
+        Self { link, upstream, upload, down, fields, response, idle, moved }
+    }
+
+    /// Sends the head, and what is there of the body with it.
+    pub(super) async fn send(&mut self, head: &[u8]) -> Result<(), Broken> {
+        let mut sent = 0;
+        if !self.upload.first().is_empty() && head.len() + self.upload.first().len() <= 2 * TOGETHER
+        {
+            let mut both = Buffer::default();
+            both.push(head);
+            both.push(self.upload.first());
+            let count = self.upload.first().len();
+            self.send_all(both.bytes(), &mut sent).await?;
+            self.upload.left(count);
+            return Ok(());
+        }
+        self.send_all(head, &mut sent).await
+    }
+
+    async fn send_all(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Broken> {
+        poll_fn(|cx| {
+            while *sent < bytes.len() {
+                match Pin::new(&mut self.upstream.stream).poll_write(cx, &bytes[*sent..]) {
+                    Poll::Ready(Ok(count @ 1..)) => *sent += count,
+                    Poll::Ready(Ok(0) | Err(_)) => {
+                        return Poll::Ready(Err(Broken::Reset { silent: true }));
+                    }
+                    Poll::Pending => return self.late(self.moved + self.idle, Broken::Stalled, cx),
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    fn late<T>(
+        &mut self,
+        due: Instant,
+        otherwise: Broken,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, Broken>> {
+        if self.link.deadline.has_come(due, Instant::now(), cx) {
+            Poll::Ready(Err(otherwise))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Waits for the final head. Interim answers go to the client at once.
+    pub(super) async fn head(&mut self, asked_head: bool) -> Result<ResponseHead, Broken> {
+        let mut judged = 0;
+        loop {
+            let bytes = self.upstream.input.bytes();
+            if bytes.len() > judged {
+                judged = bytes.len();
+                match response::parse(bytes, asked_head, self.fields) {
+                    Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
+                    Read::Whole(head) if head.status < 200 => {
+                        let view = View { bytes, fields: self.fields };
+                        answer::write_interim(&head, &view, self.down);
+                        self.upstream.input.advance(head.length);
+                        judged = 0;
+                        self.flush().await?;
+                        continue;
+                    }
+                    Read::Whole(head) => return Ok(head),
+                    Read::Invalid => return Err(Broken::Invalid),
+                    Read::Partial => {}
+                }
+            }
+            match self.more(true).await? {
+                Came::Bytes => {}
+                Came::End => return Err(Broken::Reset { silent: self.upstream.input.is_empty() }),
+            }
+        }
+    }
+
+    /// Waits until the endpoint says something.
+    async fn more(&mut self, awaiting_head: bool) -> Result<Came, Broken> {
+        poll_fn(|cx| self.poll_more(awaiting_head, cx)).await
+    }
+
+    fn poll_more(
+        &mut self,
+        awaiting_head: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Came, Broken>> {
+        let slow = self.drive(cx);
+        let Upstream { stream, input, .. } = &mut self.upstream;
+        match input.poll_fill(Pin::new(stream), usize::MAX, cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Came::End)),
+            Poll::Ready(Ok(_)) => {
+                self.moved = Instant::now();
+                return Poll::Ready(Ok(Came::Bytes));
+            }
+            Poll::Ready(Err(_)) => {
+                let silent = self.upstream.input.is_empty();
+                return Poll::Ready(Err(Broken::Reset { silent }));
+            }
+            Poll::Pending => {}
+        }
+        let slow = match slow {
+            Ok(slow) => slow,
+            Err(fault) => return Poll::Ready(Err(fault.into())),
+        };
+        let due = match (slow, awaiting_head) {
+            // The client is being waited for.
+            (Some(due), _) => return self.late(due, Broken::Client(upload::Fault::TooSlow), cx),
+            (None, true) => self.moved + self.response,
+            (None, false) => self.moved + self.idle,
+        };
+        self.late(due, Broken::Late, cx)
+    }
+
+    /// Moves the request's body along, or looks out for the client's end. Gives the moment when the
+    /// client is too slow, if it is the one that is waited for.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>, upload::Fault> {
+        if self.upload.is_done() {
+            self.link.watch(cx).map_err(|_| upload::Fault::Gone)?;
+            return Ok(None);
+        }
+        let mut due = None;
+        match self.upload.poll(self.link, &mut self.upstream, &mut due, cx) {
+            Poll::Ready(Ok(())) => {
+                self.moved = Instant::now();
+                Ok(None)
+            }
+            Poll::Ready(Err(fault)) => Err(fault),
+            Poll::Pending => Ok(due),
+        }
+    }
+
+    /// Passes the body on. `sent` counts what the client got of it.
+    pub(super) async fn body(&mut self, body: Body, sent: &mut u64) -> Result<(), Broken> {
+        match body {
+            Body::None => self.flush().await,
+            Body::Length(length) => self.length(length, sent).await,
+            Body::Chunked => self.chunks(sent).await,
+            Body::UntilEnd => self.until_end(sent).await,
+        }
+    }
+
+    async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), Broken> {
+        loop {
+            let here = self.upstream.input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.pass(here).await?;
+            *sent += here as u64;
+            left -= here as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            if left > TOGETHER as u64 {
+                self.upstream.input.enlarge();
+            }
+            if let Came::End = self.more(false).await? {
+                return Err(Broken::Reset { silent: false });
+            }
+        }
+    }
+
+    async fn until_end(&mut self, sent: &mut u64) -> Result<(), Broken> {
+        loop {
+            let here = self.upstream.input.len();
+            self.pass(here).await?;
+            *sent += here as u64;
+            if let Came::End = self.more(false).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn chunks(&mut self, sent: &mut u64) -> Result<(), Broken> {
+        let mut chunks = Chunks::default();
+        loop {
+            while !self.upstream.input.is_empty() && self.down.len() < CHUNKS_AT_ONCE {
+                let input = &mut self.upstream.input;
+                match chunks.step(input.bytes()).map_err(|_| Broken::Reset { silent: false })? {
+                    Piece::Framing(count) => input.advance(count),
+                    Piece::Data(count) => {
+                        push_chunk(self.down, &input.bytes()[..count]);
+                        input.advance(count);
+                        *sent += count as u64;
+                    }
+                    Piece::End(count) => {
+                        input.advance(count);
+                        self.down.push(b"0\r\n\r\n");
+                        return self.flush().await;
+                    }
+                }
+            }
+            self.flush().await?;
+            if self.upstream.input.is_empty()
+                && let Came::End = self.more(false).await?
+            {
+                return Err(Broken::Reset { silent: false });
+            }
+        }
+    }
+
+    /// The next `count` bytes of the endpoint go to the client, with what waits for it.
+    async fn pass(&mut self, count: usize) -> Result<(), Broken> {
+        if self.down.len() + count <= TOGETHER {
+            self.down.push(&self.upstream.input.bytes()[..count]);
+            self.upstream.input.advance(count);
+            return self.flush().await;
+        }
+        self.flush().await?;
+        let mut written = 0;
+        poll_fn(|cx| {
+            let bytes = &self.upstream.input.bytes()[..count];
+            let done = poll_write_all(self.link, bytes, &mut written, cx);
+            self.stalled(done, cx)
+        })
+        .await?;
+        self.upstream.input.advance(count);
+        self.moved = Instant::now();
+        Ok(())
+    }
+
+    /// What waits for the client leaves.
+    pub(super) async fn flush(&mut self) -> Result<(), Broken> {
+        if self.down.is_empty() {
+            return Ok(());
+        }
+        let mut written = 0;
+        poll_fn(|cx| {
+            let done = poll_write_all(self.link, self.down.bytes(), &mut written, cx);
+            self.stalled(done, cx)
+        })
+        .await?;
+        self.down.clear();
+        Ok(())
+    }
+
+    /// A client that does not read is waited for as long as a connection may idle. Its own body
+    /// goes on meanwhile.
+    fn stalled(
+        &mut self,
+        written: Poll<io::Result<bool>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        match written {
+            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::Client(upload::Fault::Gone))),
+            Poll::Pending => {
+                if !self.upload.is_done() {
+                    self.drive(cx)?;
+                }
+                let patience = self.link.visit.listener.limits.idle_timeout;
+                self.late(self.moved + patience, Broken::Client(upload::Fault::Gone), cx)
+            }
+        }
+    }
+}
+
+/// Ready when all of it is on its way.
+pub(super) fn poll_write_all(
+    link: &mut Link,
+    bytes: &[u8],
+    written: &mut usize,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<bool>> {
+    while *written < bytes.len() {
+        match link.poll_write(&bytes[*written..], cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(count)) => *written += count,
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    link.poll_flush(cx).map_ok(|()| true)
+}

@@ -1,0 +1,64 @@
+//! The notes about requests, used again and again by their thread.
+
+use crate::lane::life::Life;
+use crate::world::World;
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// As many as a thread keeps.
+const KEPT: usize = 256;
+
+thread_local! {
+    #[expect(clippy::vec_box, reason = "they are moved into and out of tasks")]
+    static FREE: RefCell<Vec<Box<Life>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Goes back to its thread when the request is over, however it ends.
+pub(super) struct Borrowed(Option<Box<Life>>);
+
+pub(super) fn take(world: Arc<World>) -> Borrowed {
+    let life = FREE.with_borrow_mut(Vec::pop);
+    Borrowed(Some(match life {
+        Some(mut life) => {
+            life.renew(world);
+            life
+        }
+        None => Box::new(Life::new(world)),
+    }))
+}
+
+impl Deref for Borrowed {
+    type Target = Life;
+
+    fn deref(&self) -> &Life {
+        match &self.0 {
+            Some(life) => life,
+            None => unreachable!("only dropping takes it"),
+        }
+    }
+}
+
+impl DerefMut for Borrowed {
+    fn deref_mut(&mut self) -> &mut Life {
+        match &mut self.0 {
+            Some(life) => life,
+            None => unreachable!("only dropping takes it"),
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let Some(mut life) = self.0.take() else { return };
+        life.forget();
+        // A thread that ends has nothing to keep.
+        let _ = FREE.try_with(|free| {
+            if let Ok(mut free) = free.try_borrow_mut()
+                && free.len() < KEPT
+            {
+                free.push(life);
+            }
+        });
+    }
+}

@@ -1,0 +1,210 @@
+//! The fast lane: plain HTTP/1.1 exchanges, on the connection's own thread, from bytes to bytes.
+//!
+//! It takes a request only when it can do everything that its route asks for; all others go to the
+//! full lane before anything was decided. What is decided is decided by the same steps as there.
+//! In the steady state it allocates nothing: buffers, connections and the notes about a request are
+//! used again and again.
+
+mod answer;
+mod exchange;
+mod flow;
+mod lives;
+mod request;
+mod response;
+mod upload;
+mod upstream;
+
+use super::end::{self, Over};
+use super::life::Life;
+use super::reply::Reply;
+use super::{asked, assign, identify, route};
+use crate::accesslog::AccessLog;
+use crate::ingress::head::{Field, Head};
+use crate::ingress::{Buffer, Link};
+use crate::plane::Plane;
+use exchange::{Asked, Parts};
+use lives::Borrowed;
+use request::View;
+use serin_config::model::Lanes;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+use upload::Upload;
+
+pub(crate) use upstream::sweep;
+
+/// One per thread.
+#[derive(Clone)]
+pub(crate) struct FastLane {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) log: AccessLog,
+}
+
+/// A request that the fast lane has taken.
+pub(crate) struct Taken {
+    life: Borrowed,
+    head: Head,
+    /// The head as the endpoint gets it; or the answer, when no endpoint is asked.
+    out: Buffer,
+    /// Where in it the trace's parent stands, which differs from attempt to attempt.
+    traceparent: Option<usize>,
+    reply: Option<Reply>,
+}
+
+/// What becomes of the client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The next request may come.
+    Kept,
+    /// It ends, and the client may read to the end of what it was told.
+    Closed,
+    /// It ends in the middle.
+    Cut,
+}
+
+impl FastLane {
+    /// Takes the request whose head is the beginning of the link's input, or leaves it as it was.
+    pub(crate) fn take(&self, link: &Link, head: &Head, fields: &[Field]) -> Option<Taken> {
+        if !head.minor_one || head.upgrade || head.expects_continue {
+            return None;
+        }
+        let world = self.plane.world_full();
+        if world.config.lanes == Lanes::Full {
+            return None;
+        }
+        let view = View { bytes: link.input.bytes(), fields };
+        let mut life = lives::take(world);
+        let method = text(head.method.of(view.bytes))?;
+        note(&mut life, link, head, method, &view)?;
+        asked::right_certificate(&life).ok()?;
+        asked::split_target(&mut life).ok()?;
+        route::find(method, &view, &mut life).ok()?;
+        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
+            return None;
+        }
+        let (mut out, mut traceparent) = (Buffer::default(), None);
+        let reply = route::admit(&view, &mut life).err();
+        if reply.is_none() {
+            assign::assign(&view, &mut life);
+            traceparent = request::write(head, &view, &mut life, &mut out);
+        }
+        Some(Taken { life, head: *head, out, traceparent, reply })
+    }
+
+    /// Carries the exchange to its end. `closing` says that the connection is wanted back.
+    pub(crate) async fn carry(
+        &self,
+        link: &mut Link,
+        taken: Taken,
+        closing: impl Fn() -> bool,
+    ) -> After {
+        let Taken { mut life, head, out, traceparent, reply } = taken;
+        let most = life.route.as_ref().and_then(|route| route.max_body);
+        let mut upload = Upload::begin(&head, link, most);
+        let mut down = Buffer::default();
+        let asked_head = head.method.of(link.input.bytes()) == b"HEAD";
+        let mut keeps = head.keep_alive;
+        let mut sent = 0;
+        let asked = match reply {
+            Some(reply) => Asked::Reply(reply),
+            None => {
+                let keeps = || head.keep_alive && !closing();
+                let (upload, down) = (&mut upload, &mut down);
+                let parts =
+                    Parts { life: &mut life, link, upload, down, asked_head, sent: &mut sent };
+                exchange::carry(parts, out, traceparent, keeps).await
+            }
+        };
+        let cut = matches!(asked, Asked::Cut);
+        match asked {
+            Asked::Cut => keeps = false,
+            Asked::Passed { keeps: kept } => keeps = kept,
+            Asked::Reply(reply) => {
+                keeps &= !reply.closes() && upload.is_read() && !closing();
+                down.clear();
+                if answer::write_reply(&reply, &mut life, asked_head, keeps, &mut down) {
+                    let told = tell(link, &down).await;
+                    keeps &= told;
+                    sent = if asked_head { 0 } else { reply.body().len() as u64 };
+                }
+            }
+        }
+        self.end(link, &head, &mut life, &upload, sent, cut);
+        upload.finish(link);
+        match (keeps, cut) {
+            (true, _) => After::Kept,
+            (false, true) => After::Cut,
+            (false, false) => After::Closed,
+        }
+    }
+
+    fn end(
+        &self,
+        link: &Link,
+        head: &Head,
+        life: &mut Life,
+        upload: &Upload,
+        sent: u64,
+        broken: bool,
+    ) {
+        let bytes = link.input.bytes();
+        let mut fields = std::mem::take(&mut life.fields);
+        fields.clear();
+        if self.log.is_on() || life.trace.is_some() {
+            // The spans of the request's fields were given up for those of the answer.
+            crate::ingress::head::parse(bytes, &Default::default(), &mut fields);
+        }
+        let over = Over {
+            method: text(head.method.of(bytes)).unwrap_or_default(),
+            protocol: "HTTP/1.1",
+            fields: &View { bytes, fields: &fields },
+            written: (life.status != 0).then_some(life.status),
+            broken,
+            received: upload.received,
+            sent,
+        };
+        end::end(&self.log, &over, life);
+        life.fields = fields;
+    }
+}
+
+/// Who asks for what.
+fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>) -> Option<()> {
+    life.visit = Some(Arc::clone(&link.visit));
+    let target = text(head.target.of(view.bytes))?;
+    if !target.starts_with('/') {
+        life.asked.target.push('/');
+    }
+    life.asked.target.push_str(target);
+    life.asked.host.push_str(text(head.host.of(view.bytes))?);
+    life.asked.idempotent = asked::is_idempotent(method);
+    if target == "*" || asked::is_grpc(view) {
+        return None;
+    }
+    identify::identify(view, life);
+    if let Some(trace) = &life.trace {
+        trace.tell(&mut life.asked.traceparent);
+    }
+    Some(())
+}
+
+/// Whether the client could be told.
+async fn tell(link: &mut Link, down: &Buffer) -> bool {
+    let patience = link.visit.listener.limits.idle_timeout;
+    let due = Instant::now() + patience;
+    let mut written = 0;
+    poll_fn(|cx| {
+        let told = flow::poll_write_all(link, down.bytes(), &mut written, cx);
+        if told.is_pending() && link.deadline.has_come(due, Instant::now(), cx) {
+            return Poll::Ready(Ok(false));
+        }
+        told
+    })
+    .await
+    .unwrap_or(false)
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}

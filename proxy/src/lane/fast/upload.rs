@@ -1,0 +1,252 @@
+//! A request's body on its way to the endpoint, as it comes.
+//!
+//! What was read is kept until it has left, and for as long as all of it is still there the request
+//! can be sent again.
+
+use super::upstream::Upstream;
+use crate::ingress::chunks::{Chunks, Piece};
+use crate::ingress::head::{Framing, Head};
+use crate::ingress::{BodyPace, Buffer, Link};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tokio::io::AsyncWrite;
+
+/// Read at once, at most.
+const PIECE: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Upload {
+    rest: Rest,
+    /// What goes out, from the first byte that is still there.
+    framed: Buffer,
+    /// So much of `framed` has left.
+    sent: usize,
+    /// The first of it is gone from memory.
+    overwritten: bool,
+    /// Of chunks, as they came.
+    raw: Buffer,
+    /// So much of the connection's input belongs to this request.
+    taken: usize,
+    /// Bytes of the body, without framing.
+    pub(super) received: u64,
+    pub(super) most: Option<u64>,
+    pace: BodyPace,
+    /// The endpoint takes nothing more.
+    pub(super) refused: bool,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Done,
+    Length(u64),
+    Chunked(Chunks),
+}
+
+/// What is wrong with the client's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Gone,
+    Invalid,
+    TooLarge,
+    TooSlow,
+}
+
+impl Upload {
+    pub(super) fn begin(head: &Head, link: &Link, most: Option<u64>) -> Self {
+        let mut upload = Self {
+            rest: Rest::Done,
+            framed: Buffer::default(),
+            sent: 0,
+            overwritten: false,
+            raw: Buffer::default(),
+            taken: head.length,
+            received: 0,
+            most,
+            pace: BodyPace::begin(&link.visit.listener.limits),
+            refused: false,
+        };
+        let here = &link.input.bytes()[head.length..];
+        match head.framing {
+            Framing::None => {}
+            Framing::Length(length) => {
+                let here = &here[..here.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
+                upload.framed.push(here);
+                upload.note(here.len());
+                let left = length - here.len() as u64;
+                upload.rest = if left == 0 { Rest::Done } else { Rest::Length(left) };
+                upload.taken += here.len();
+            }
+            Framing::Chunked => {
+                upload.raw.push(here);
+                upload.rest = Rest::Chunked(Chunks::default());
+                upload.taken += here.len();
+            }
+        }
+        upload
+    }
+
+    fn note(&mut self, count: usize) {
+        self.received += count as u64;
+    }
+
+    /// All of it was read and has left.
+    pub(super) fn is_done(&self) -> bool {
+        self.refused || self.is_read() && self.sent == self.framed.len()
+    }
+
+    /// All of it was read.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.rest, Rest::Done)
+    }
+
+    pub(super) fn is_replayable(&self) -> bool {
+        !self.overwritten
+    }
+
+    /// To be sent again from its beginning.
+    pub(super) fn rewind(&mut self) {
+        self.sent = 0;
+        self.refused = false;
+    }
+
+    /// What can leave together with the head.
+    pub(super) fn first(&self) -> &[u8] {
+        &self.framed.bytes()[self.sent..]
+    }
+
+    pub(super) fn left(&mut self, count: usize) {
+        self.sent += count;
+    }
+
+    /// Moves what can be moved. Ready when all has left; `due` is when the client is too slow.
+    pub(super) fn poll(
+        &mut self,
+        link: &mut Link,
+        upstream: &mut Upstream,
+        due: &mut Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            if self.refused {
+                return Poll::Ready(Ok(()));
+            }
+            if self.sent < self.framed.len() {
+                let pending = &self.framed.bytes()[self.sent..];
+                match ready!(Pin::new(&mut upstream.stream).poll_write(cx, pending)) {
+                    Ok(count @ 1..) => self.sent += count,
+                    // It may have answered before it closed: that is for the reader to find out.
+                    Ok(0) | Err(_) => self.refused = true,
+                }
+                continue;
+            }
+            if self.is_read() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.frame(link)? {
+                continue;
+            }
+            match self.poll_read(link, cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::Gone)),
+                Poll::Ready(Ok(count)) => self.pace.received(count),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Gone)),
+                Poll::Pending => {
+                    let now = Instant::now();
+                    *due = self.pace.waiting(now);
+                    if due.is_some_and(|due| now >= due) {
+                        return Poll::Ready(Err(Fault::TooSlow));
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_read(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        self.recycle();
+        match &mut self.rest {
+            Rest::Done => Poll::Ready(Ok(0)),
+            Rest::Length(left) => {
+                let limit = usize::try_from(*left).unwrap_or(usize::MAX);
+                if self.framed.room() == 0 {
+                    self.framed.reserve(limit.min(PIECE));
+                }
+                let count = ready!(link.poll_body(&mut self.framed, limit, cx))?;
+                *left -= count as u64;
+                if *left == 0 {
+                    self.rest = Rest::Done;
+                }
+                self.note(count);
+                Poll::Ready(Ok(count))
+            }
+            Rest::Chunked(_) => link.poll_body(&mut self.raw, PIECE, cx),
+        }
+    }
+
+    /// What has left makes room when there is none.
+    fn recycle(&mut self) {
+        if self.framed.len() >= PIECE && self.sent == self.framed.len() {
+            self.framed.clear();
+            self.sent = 0;
+            self.overwritten = true;
+        }
+    }
+
+    /// Frames anew what has come of chunks. Says whether there is something to send.
+    fn frame(&mut self, link: &mut Link) -> Result<bool, Fault> {
+        let Rest::Chunked(chunks) = &mut self.rest else { return self.within(false) };
+        let mut any = false;
+        while !self.raw.is_empty() && self.framed.len() < 2 * PIECE {
+            match chunks.step(self.raw.bytes()).map_err(|_| Fault::Invalid)? {
+                Piece::Framing(count) => self.raw.advance(count),
+                Piece::Data(count) => {
+                    push_chunk(&mut self.framed, &self.raw.bytes()[..count]);
+                    self.raw.advance(count);
+                    self.received += count as u64;
+                    any = true;
+                }
+                Piece::End(count) => {
+                    self.raw.advance(count);
+                    self.framed.push(b"0\r\n\r\n");
+                    // What follows is the next request.
+                    link.input.push(self.raw.bytes());
+                    self.raw.clear();
+                    self.rest = Rest::Done;
+                    return self.within(true);
+                }
+            }
+        }
+        self.within(any)
+    }
+
+    fn within(&self, any: bool) -> Result<bool, Fault> {
+        match self.most {
+            Some(most) if self.received > most => Err(Fault::TooLarge),
+            Some(_) | None => Ok(any),
+        }
+    }
+
+    /// Takes this request off the connection's input.
+    pub(super) fn finish(&self, link: &mut Link) {
+        link.input.advance(self.taken);
+    }
+}
+
+pub(super) fn push_chunk(to: &mut Buffer, data: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut size = [0u8; 18];
+    let mut at = 16;
+    let mut rest = data.len();
+    (size[16], size[17]) = (b'\r', b'\n');
+    loop {
+        at -= 1;
+        size[at] = DIGITS[rest & 15];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    to.push(&size[at..]);
+    to.push(data);
+    to.push(b"\r\n");
+}

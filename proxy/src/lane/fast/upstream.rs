@@ -1,0 +1,124 @@
+//! Connections to endpoints, and those of this thread that wait for their next request.
+//!
+//! No lock and no task: a connection that was lent is put back by whoever had it, and one pass a
+//! second closes those that have waited too long. One that has something to read while nobody asked
+//! was closed by its endpoint, and is not lent again.
+
+use crate::ingress::Buffer;
+use crate::upstream::Endpoint;
+use serin_core::outcome::Failure;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// Connections of one thread that wait, over all endpoints.
+const MOST: usize = 1024;
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::new(Pool::default());
+}
+
+/// A connection in use.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) stream: TcpStream,
+    /// Read, and not done with.
+    pub(super) input: Buffer,
+    /// It has carried a request before.
+    pub(super) reused: bool,
+}
+
+#[derive(Default)]
+struct Pool {
+    waiting: HashMap<usize, Vec<Waiting>, BuildHasherDefault<Address>>,
+    count: usize,
+}
+
+struct Waiting {
+    /// Keeps the endpoint's address from being another's.
+    _endpoint: Arc<Endpoint>,
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Waiting {
+    fn is_usable(&self, now: Instant) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        now < self.until && matches!(self.stream.poll_read_ready(&mut nobody), Poll::Pending)
+    }
+}
+
+/// A waiting connection to this endpoint.
+pub(super) fn lend(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Upstream> {
+    POOL.with_borrow_mut(|pool| {
+        let waiting = pool.waiting.get_mut(&key(endpoint))?;
+        while let Some(next) = waiting.pop() {
+            pool.count -= 1;
+            if next.is_usable(now) {
+                let input = Buffer::default();
+                return Some(Upstream { stream: next.stream, input, reused: true });
+            }
+        }
+        None
+    })
+}
+
+/// Keeps a connection whose last answer was read to its end.
+pub(super) fn put_back(endpoint: &Arc<Endpoint>, upstream: Upstream, idle: Duration, now: Instant) {
+    POOL.with_borrow_mut(|pool| {
+        if pool.count >= MOST {
+            return;
+        }
+        pool.count += 1;
+        let waiting =
+            Waiting { _endpoint: Arc::clone(endpoint), stream: upstream.stream, until: now + idle };
+        pool.waiting.entry(key(endpoint)).or_default().push(waiting);
+    });
+}
+
+/// Closes what has waited too long, and what was closed from the other side.
+pub(crate) fn sweep(now: Instant) {
+    POOL.with_borrow_mut(|pool| {
+        pool.waiting.retain(|_, waiting| {
+            waiting.retain(|one| one.is_usable(now));
+            !waiting.is_empty()
+        });
+        pool.count = pool.waiting.values().map(Vec::len).sum();
+    });
+}
+
+pub(super) async fn connect(endpoint: &Endpoint, patience: Duration) -> Result<Upstream, Failure> {
+    let connected = tokio::time::timeout(patience, TcpStream::connect(endpoint.address)).await;
+    let stream = connected.map_err(|_| Failure::ConnectTimeout)?.map_err(|_| Failure::Connect)?;
+    // Without it the kernel holds small pieces back; nothing is lost where it cannot be set.
+    let _ = stream.set_nodelay(true);
+    Ok(Upstream { stream, input: Buffer::default(), reused: false })
+}
+
+fn key(endpoint: &Arc<Endpoint>) -> usize {
+    Arc::as_ptr(endpoint).addr()
+}
+
+/// An address is its own hash, but for its lowest bits, which are always zero.
+#[derive(Default)]
+struct Address(u64);
+
+impl Hasher for Address {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,63 @@
+//! Two lanes, and which requests each of them carries.
+
+use crate::edge::{Edge, ROUTE, web};
+use serin_testkit::{ConfigText, Origin, Response};
+
+fn carried(edge: &Edge) -> (f64, f64) {
+    let by = |lane| edge.metric("serin_lane_requests_total", ("lane", lane));
+    (by("fast"), by("full"))
+}
+
+fn ask(edge: &Edge, request: &str) -> Response {
+    let mut client = edge.client();
+    client.send(request);
+    client.response()
+}
+
+#[test]
+fn plain_exchanges_go_by_the_fast_lane_and_rare_ones_by_the_full_one() {
+    let origin = Origin::start("v1");
+    let config = ConfigText::simple(web(origin.address())).with("lanes: both");
+    let edge = Edge::start(&config);
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ] {
+        assert_eq!(ask(&edge, request).status, 200, "{request:?}");
+    }
+    assert_eq!(carried(&edge), (3.0, 0.0));
+    for request in [
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+    ] {
+        assert_eq!(ask(&edge, request).status, 200, "{request:?}");
+    }
+    assert_eq!(carried(&edge), (3.0, 2.0));
+}
+
+#[test]
+fn one_connection_changes_lanes_between_requests() {
+    let origin = Origin::start("v1");
+    let edge = Edge::start(&ConfigText::simple(web(origin.address())).with("lanes: both"));
+    let mut client = edge.client();
+    let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let rare = "GET / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n\r\n";
+    client.send([plain, rare, plain, rare, plain].concat());
+    for _ in 0..5 {
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(carried(&edge), (3.0, 2.0));
+}
+
+#[test]
+fn the_fast_lane_can_be_switched_off() {
+    let origin = Origin::start("v1");
+    let config = ConfigText::new().http_listener("http").service(web(origin.address()));
+    let edge = Edge::start(&config.clone().route(ROUTE).with("lanes: full"));
+    assert_eq!(edge.get("/").status, 200);
+    assert_eq!(carried(&edge), (0.0, 1.0));
+    edge.apply(&config.route(ROUTE).with("lanes: both"));
+    assert_eq!(edge.get("/").status, 200);
+    assert_eq!(carried(&edge), (1.0, 1.0));
+}
