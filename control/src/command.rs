@@ -15,11 +15,15 @@ pub struct Actor(pub String);
 pub enum Command {
     Start(StartRollout),
     /// Goes to the next step now, past holds, approvals and missing evidence; never past a guard.
-    Promote,
+    Promote {
+        reason: String,
+    },
     Pause {
         reason: String,
     },
-    Resume,
+    Resume {
+        reason: String,
+    },
     /// Back to stable, on the operator's word.
     Abort {
         reason: String,
@@ -29,7 +33,25 @@ pub enum Command {
         reason: String,
     },
     /// The candidate's weight by hand; the rollout is paused there.
-    Weight(BasisPoints),
+    Weight {
+        weight: BasisPoints,
+        reason: String,
+    },
+}
+
+impl Command {
+    /// Empty when none was given.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Start(start) => &start.reason,
+            Self::Promote { reason }
+            | Self::Pause { reason }
+            | Self::Resume { reason }
+            | Self::Abort { reason }
+            | Self::Retry { reason }
+            | Self::Weight { reason, .. } => reason,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

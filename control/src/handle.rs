@@ -1,13 +1,14 @@
 //! The one door to control, for everyone outside.
 
 use crate::command::{Actor, Order, Outcome, Refusal, Signal};
-use crate::controller::{Latest, Message, bare, recorded, wall_now};
+use crate::controller::{Latest, Message, Recorder, bare, recorded, wall_now};
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;
 use crate::journal::{Shared, read};
 use crate::metrics::Tallies;
 use crate::view::{
-    ConfigView, Dora, EvidenceView, FreezeView, Health, RolloutRecord, Snapshot, Timestamp, Why,
+    ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord, Snapshot,
+    Timestamp, Why,
 };
 use arc_swap::ArcSwap;
 use serin_config::model::Config;
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) events: broadcast::Sender<Event>,
     /// By service.
     pub(crate) latest: ArcSwap<BTreeMap<String, Arc<Latest>>>,
+    /// By service.
+    pub(crate) recorders: ArcSwap<BTreeMap<String, Recorder>>,
     pub(crate) tallies: Arc<Tallies>,
     memory: Shared,
     plane: Arc<dyn DataPlane>,
@@ -76,6 +79,7 @@ impl Inner {
             config: ArcSwap::new(config),
             events,
             latest: ArcSwap::default(),
+            recorders: ArcSwap::default(),
             tallies,
             memory,
             plane,
@@ -221,6 +225,17 @@ impl Handle {
         }
         let decision = read(&self.inner.memory).last_decision(service.as_str())?;
         Some(history::why(&decision))
+    }
+
+    /// What was measured of a service over the last `period`, after a moment in seconds since 1970.
+    pub fn history(
+        &self,
+        service: &ServiceName,
+        period: Duration,
+        after: Option<i64>,
+    ) -> Option<HistoryView> {
+        let recorder = self.inner.recorders.load().get(service.as_str())?.clone();
+        Some(recorder.read(service.as_str(), period, after, Timestamp(wall_now())))
     }
 
     /// The newest first, at most `limit`, of one service or of all.

@@ -27,6 +27,7 @@ pub use handle::Handle;
 pub use stepped::Stepped;
 pub use view::{
     BadRequest, BurnView, Comparison, ConfigView, Dora, EvidenceView, Figures, FreezeView,
-    HarmView, Health, ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView,
-    Snapshot, TimelineEntry, Timestamp, VersionRole, VersionView, WaitingFor, Why,
+    GateView, GuardView, HarmView, Health, HistoryView, PlanView, ProofView, ReloadView,
+    RolloutRecord, RolloutState, RolloutView, ServiceView, SloView, Snapshot, StepView,
+    TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView, WaitingFor, Why,
 };

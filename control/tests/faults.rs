@@ -20,7 +20,8 @@ fn world() -> World {
 }
 
 fn weight(points: u16) -> Command {
-    Command::Weight(BasisPoints::new(points).expect("a weight"))
+    let weight = BasisPoints::new(points).expect("a weight");
+    Command::Weight { weight, reason: String::new() }
 }
 
 /// Commands that raise and lower, pause and begin, until the disk dies. After each tick and command:
@@ -31,7 +32,7 @@ fn story(world: &mut World) -> Vec<(u64, u16)> {
         weight(500),
         weight(2_000),
         Command::Pause { reason: "look".into() },
-        Command::Resume,
+        Command::Resume { reason: String::new() },
         weight(1_000),
         weight(4_000),
         Command::Abort { reason: "enough".into() },

@@ -149,7 +149,10 @@ fn a_key_is_carried_out_once_across_restarts_and_only_for_the_same_command() {
     let disk = world.disk.after_kill();
     world.restart_with(disk, SECOND);
     assert!(world.order(keyed(begin())).unwrap().repeated);
-    assert_eq!(world.order(keyed(Command::Promote)), Err(Refusal::KeyReused));
+    assert_eq!(
+        world.order(keyed(Command::Promote { reason: String::new() })),
+        Err(Refusal::KeyReused)
+    );
 }
 
 #[test]
@@ -157,8 +160,10 @@ fn an_order_for_another_revision_is_refused() {
     let mut world = world(100.0, 0.0, 0.0, "");
     let seen = world.view().revision;
     world.start().unwrap();
-    let stale =
-        Order { if_revision: Some(seen), ..Order::new(Command::Promote, Actor("ci".into())) };
+    let stale = Order {
+        if_revision: Some(seen),
+        ..Order::new(Command::Promote { reason: String::new() }, Actor("ci".into()))
+    };
     assert!(matches!(world.order(stale), Err(Refusal::Stale { expected, .. }) if expected == seen));
 }
 

@@ -101,7 +101,7 @@ fn resumed(left: &Disk) -> u16 {
 }
 
 fn weight(points: u16) -> Command {
-    Command::Weight(BasisPoints::new(points).unwrap())
+    Command::Weight { weight: BasisPoints::new(points).unwrap(), reason: String::new() }
 }
 
 #[test]

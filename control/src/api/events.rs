@@ -6,7 +6,8 @@
 use super::extract::Params;
 use super::problem::{Kind, Problem};
 use super::{Answered, Api, limits};
-use crate::Event;
+use crate::view::Snapshot;
+use crate::{Event, Handle, Subscription};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
@@ -14,8 +15,11 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::stream;
 use serde::Deserialize;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,6 +31,9 @@ pub(crate) struct Which {
     /// Begin after this event, like the header Last-Event-ID; 0 replays everything remembered.
     #[param(maximum = 9_007_199_254_740_991i64)]
     after: Option<u64>,
+    /// Also the state of everything, as `GET /v1/services` gives it: when it changes, and once a
+    /// second. Such an event is a `snapshot` and has no id.
+    snapshots: Option<bool>,
 }
 
 /// One event of the stream, field by field.
@@ -35,10 +42,10 @@ pub(crate) struct Which {
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct Streamed {
     /// For Last-Event-ID.
-    id: String,
-    /// The event's kind.
+    id: Option<String>,
+    /// The event's kind, or `snapshot`.
     event: String,
-    /// An Event as JSON.
+    /// An Event as JSON, or a Snapshot.
     data: String,
 }
 
@@ -47,7 +54,8 @@ const LARGEST_ID: u64 = 9_007_199_254_740_991;
 
 /// What happens, as it happens
 ///
-/// Each event has an id; send the last one seen as Last-Event-ID to miss nothing.
+/// Each event has an id; send the last one seen as Last-Event-ID to miss nothing. With `snapshots`
+/// the state comes along, so one stream is all that a page needs.
 #[utoipa::path(
     get, path = "/v1/events", operation_id = "streamEvents", tag = "events", params(Which),
     responses((status = 200, body = Streamed, content_type = "text/event-stream"))
@@ -75,22 +83,83 @@ pub(crate) async fn stream(
         )
         .with_header(header::RETRY_AFTER, HeaderValue::from_static("5")));
     };
-    let subscription = api.handle().subscribe(after);
-    let state = (subscription, Box::pin(api.stopping()), which.service, seat);
-    let events = stream::unfold(state, |(mut subscription, mut stopping, only, seat)| async {
-        loop {
-            let next = tokio::select! {
-                next = subscription.next() => next?,
-                () = &mut stopping => return None,
-            };
-            if only.is_some() && next.service.is_some() && next.service != only {
-                continue;
-            }
-            return Some((written(&next), (subscription, stopping, only, seat)));
-        }
-    });
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let source = Source {
+        subscription: api.handle().subscribe(after),
+        stopping: Box::pin(api.stopping()),
+        only: which.service,
+        states: which.snapshots.unwrap_or(false).then(|| States {
+            handle: api.handle().clone(),
+            ticks,
+            sent: None,
+        }),
+        _seat: seat,
+    };
+    let events =
+        stream::unfold(source, |mut source| async { Some((source.next().await?, source)) });
     let alive = KeepAlive::new().interval(Duration::from_secs(15));
     Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+/// What one reader is sent, made when there is room for it.
+struct Source {
+    subscription: Subscription,
+    stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    only: Option<String>,
+    states: Option<States>,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<sse::Event, Infallible>> {
+        loop {
+            let state = async {
+                match &mut self.states {
+                    Some(states) => states.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                event = self.subscription.next() => event?,
+                state = state => return Some(Ok(pictured(&state))),
+                () = &mut self.stopping => return None,
+            };
+            if self.only.is_none() || event.service.is_none() || event.service == self.only {
+                return Some(written(&event));
+            }
+        }
+    }
+}
+
+/// How often it is looked whether the state has changed.
+const LOOK: Duration = Duration::from_millis(200);
+/// Counts are shown, and the reader knows that the connection stands, once in so long.
+const PULSE: Duration = Duration::from_secs(1);
+
+struct States {
+    handle: Handle,
+    ticks: Interval,
+    /// The generation that was sent last, and when.
+    sent: Option<(u64, Instant)>,
+}
+
+impl States {
+    async fn next(&mut self) -> Arc<Snapshot> {
+        loop {
+            let now = self.ticks.tick().await;
+            let state = self.handle.snapshot();
+            let known = |(generation, at)| generation == state.generation && now - at < PULSE;
+            if !self.sent.is_some_and(known) {
+                self.sent = Some((state.generation, now));
+                return state;
+            }
+        }
+    }
+}
+
+fn pictured(state: &Snapshot) -> sse::Event {
+    sse::Event::default().event("snapshot").data(serde_json::to_string(state).unwrap_or_default())
 }
 
 fn written(event: &Event) -> Result<sse::Event, Infallible> {

@@ -119,6 +119,7 @@ impl Api {
             .route("/services", get(services::list))
             .route("/services/{service}", get(services::read))
             .route("/services/{service}/why", get(services::why))
+            .route("/services/{service}/history", get(services::history))
             .route("/services/{service}/rollout", get(rollout::read).post(rollout::start))
             .route("/services/{service}/rollout/promote", post(rollout::promote))
             .route("/services/{service}/rollout/pause", post(rollout::pause))

@@ -118,7 +118,7 @@ pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Ra
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
-    told(&api, name, &who, &body, |_| Command::Promote).await
+    told(&api, name, &who, &body, |reason| Command::Promote { reason }).await
 }
 
 /// Stay where it is
@@ -142,7 +142,7 @@ pub(crate) async fn pause(State(api): State<Api>, name: Name, who: Who, body: Ra
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn resume(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
-    told(&api, name, &who, &body, |_| Command::Resume).await
+    told(&api, name, &who, &body, |reason| Command::Resume { reason }).await
 }
 
 /// Back to stable now

@@ -1,16 +1,19 @@
 //! `/v1/services`: what runs, how much of it, and why.
 
 use super::etag::Tag;
-use super::extract::Name;
+use super::extract::{Name, Params};
 use super::problem::{Kind, Problem};
 use super::{Answered, Api};
-use crate::view::{ServiceView, Snapshot, Why};
+use crate::view::{HistoryView, ServiceView, Snapshot, Why};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serin_core::ids::ServiceName;
 use std::sync::Arc;
+use std::time::Duration;
+use utoipa::IntoParams;
 
 /// All services, and what concerns them all
 ///
@@ -54,6 +57,56 @@ pub(crate) async fn why(State(api): State<Api>, name: Name) -> Answered {
         )),
     }
 }
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Period {
+    /// How far back; 900 when left out. The points are as fine as this allows: 1 s up to 15
+    /// minutes, 10 s up to 3 hours, 60 s up to a day.
+    #[param(minimum = 60, maximum = 86_400)]
+    seconds: Option<u64>,
+    /// Only points after this moment, in seconds since 1970: what is new since the last answer.
+    #[param(minimum = 0, maximum = 9_007_199_254_740_991i64)]
+    after: Option<i64>,
+}
+
+const DEFAULT_PERIOD: u64 = 900;
+
+/// One service over time
+///
+/// Weights, requests, errors and latencies by version. Kept in memory for a day.
+#[utoipa::path(
+    get, path = "/v1/services/{service}/history", operation_id = "readHistory", tag = "services",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"), Period),
+    responses((status = 200, body = HistoryView))
+)]
+pub(crate) async fn history(
+    State(api): State<Api>,
+    name: Name,
+    Params(period): Params<Period>,
+) -> Answered {
+    let service = known(&api, &name.0)?;
+    let seconds = period.seconds.unwrap_or(DEFAULT_PERIOD);
+    if !(60..=86_400).contains(&seconds) {
+        return Err(Problem::malformed(format!("seconds is 60 to 86400, not {seconds}")));
+    }
+    if period.after.is_some_and(|after| !(0..=LARGEST).contains(&after)) {
+        return Err(Problem::malformed(format!("after is 0 to {LARGEST}")));
+    }
+    match api.handle().history(&service, Duration::from_secs(seconds), period.after) {
+        Some(history) => Ok(Json(history).into_response()),
+        // Between a reload and the tick that follows it.
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            Kind::NotFound,
+            format!("nothing was measured of {service} yet"),
+        )),
+    }
+}
+
+/// The largest number that every JSON reader keeps whole.
+const LARGEST: i64 = 9_007_199_254_740_991;
 
 pub(crate) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ServiceView, Problem> {
     snapshot.service(name).ok_or_else(|| {

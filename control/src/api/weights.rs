@@ -22,6 +22,10 @@ use utoipa::ToSchema;
 pub(crate) struct Weights {
     #[schema(value_type = BTreeMap<String, Points>)]
     weights: BTreeMap<String, u16>,
+    /// For the journal and the report.
+    #[serde(default, skip_serializing)]
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
 }
 
 /// Hundredths of a percent.
@@ -44,10 +48,13 @@ pub(crate) async fn replace(State(api): State<Api>, name: Name, who: Who, body: 
     services::find(&snapshot, &name.0)?;
     let wanted: Weights = body.json()?;
     let weight = candidate_weight(&snapshot, &name.0, &wanted)?;
-    let outcome = rollout::carry_out(&api, &name.0, &who, Command::Weight(weight)).await?;
+    let reason = rollout::reason(wanted.reason)?;
+    let outcome =
+        rollout::carry_out(&api, &name.0, &who, Command::Weight { weight, reason }).await?;
     let now = api.handle().snapshot();
     let weights = services::find(&now, &name.0)?.weights.clone();
-    Ok(([Tag::of_revision(outcome.revision).header()], Json(Weights { weights })).into_response())
+    Ok(([Tag::of_revision(outcome.revision).header()], Json(Weights { weights, reason: None }))
+        .into_response())
 }
 
 /// The one number that control takes: a split has two sides.

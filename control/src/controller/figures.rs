@@ -20,9 +20,10 @@ pub(crate) struct Ledger {
     latencies: ServiceLatencies,
 }
 
+/// A former state of the counters.
 #[derive(Debug, Clone)]
-struct Mark {
-    at: Mono,
+pub(super) struct Mark {
+    pub(super) at: Mono,
     counts: ServiceCounts,
     latencies: ServiceLatencies,
 }
@@ -66,15 +67,24 @@ impl Ledger {
         begin.map_or_else(Figures::default, |mark| self.since(mark, version, now))
     }
 
-    fn mark(&self, at: Mono) -> Mark {
+    pub(super) fn mark(&self, at: Mono) -> Mark {
         Mark { at, counts: self.counts.clone(), latencies: self.latencies.clone() }
     }
 
-    fn since(&self, mark: &Mark, version: &VersionName, now: Mono) -> Figures {
+    /// Requests that say something, without the cost of their latencies.
+    pub(super) fn requests_since(&self, mark: &Mark, version: &VersionName) -> u64 {
+        self.tally_since(mark, version).exposures()
+    }
+
+    fn tally_since(&self, mark: &Mark, version: &VersionName) -> Tally {
         let total = |counts: &ServiceCounts| {
             counts.of(version).map_or_else(Tally::default, |v| v.judged.plus(v.rest))
         };
-        let tally = total(&self.counts).since(total(&mark.counts));
+        total(&self.counts).since(total(&mark.counts))
+    }
+
+    pub(super) fn since(&self, mark: &Mark, version: &VersionName, now: Mono) -> Figures {
+        let tally = self.tally_since(mark, version);
         let requests = tally.exposures();
         let slow = histogram(&self.latencies, version).since(&histogram(&mark.latencies, version));
         let quantile = |q| slow.quantile(q).map(|d| d.as_secs_f64() * 1000.0);

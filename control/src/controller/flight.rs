@@ -1,6 +1,7 @@
 //! One service in the controller's care: its pilot, what is published of it, and what waits.
 
 use super::figures::Ledger;
+use super::recorder::Recorder;
 use super::windows::Kept;
 use crate::command::{Order, Outcome, Refusal};
 use crate::journal::{Memory, Shaped, TermsShape, Ticket};
@@ -34,6 +35,7 @@ pub(crate) struct Flight {
     pub(crate) pending: Option<Pending>,
     pub(crate) queue: VecDeque<(Order, Reply)>,
     pub(crate) ledger: Ledger,
+    pub(crate) recorder: Recorder,
     pub(crate) record: Option<RolloutRecord>,
     pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) asked: Vec<Asked>,
@@ -127,6 +129,7 @@ impl Flight {
             pending: None,
             queue: VecDeque::new(),
             ledger: Ledger::default(),
+            recorder: Recorder::default(),
             record,
             latest: None,
             asked: Vec::new(),

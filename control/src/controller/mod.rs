@@ -9,13 +9,16 @@ mod explain;
 mod figures;
 mod flight;
 mod orders;
+mod planned;
 mod portrait;
+mod recorder;
 mod records;
 mod telling;
 mod windows;
 
 pub(crate) use engine::{Engine, Outlet, bare};
 pub(crate) use flight::{Latest, Reply};
+pub(crate) use recorder::Recorder;
 pub(crate) use records::{recorded, text_of};
 pub(crate) use windows::Kept;
 

@@ -24,11 +24,11 @@ pub(crate) fn to_core(flight: &Flight, order: &Order) -> Result<Asked, Refusal> 
             committed_at: None,
             actor,
         }),
-        Command::Promote => Asked::Promote { actor },
+        Command::Promote { .. } => Asked::Promote { actor },
         Command::Pause { reason } => Asked::Pause { actor, reason: reason.clone() },
-        Command::Resume => Asked::Resume { actor },
+        Command::Resume { .. } => Asked::Resume { actor },
         Command::Abort { reason } => Asked::Abort { actor, reason: reason.clone() },
-        Command::Weight(weight) => {
+        Command::Weight { weight, reason } => {
             let position = flight.pilot.position();
             let under_way = position.active().map(|course| course.candidate.version.clone());
             let planned = || flight.pilot.terms().plan.as_ref().map(|plan| plan.to.clone());
@@ -40,7 +40,11 @@ pub(crate) fn to_core(flight: &Flight, order: &Order) -> Result<Asked, Refusal> 
                 ))
             })?;
             let weights = Weights::two(stable, candidate, *weight);
-            Asked::SetWeights { weights, actor, reason: "by hand".to_owned() }
+            Asked::SetWeights {
+                weights,
+                actor,
+                reason: if reason.is_empty() { "by hand".to_owned() } else { reason.clone() },
+            }
         }
     })
 }

@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::flight::Flight;
+use super::planned;
 use super::records::harm_of;
 use super::telling::{state_of, waiting_for, weights_of};
 use crate::journal::read;
@@ -10,7 +11,7 @@ use crate::view::{
     VersionRole, VersionView, WaitingFor,
 };
 use serin_core::plane::Readiness;
-use serin_core::rollout::{Course, Objection, Plan, Strategy};
+use serin_core::rollout::{Course, Objection};
 use serin_core::time::Now;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,8 @@ impl Engine {
             Some((flight.name.to_string(), Arc::clone(flight.latest.as_ref()?)))
         });
         self.inner.latest.store(Arc::new(latest.collect()));
+        let recorders = self.flights.values().map(|f| (f.name.to_string(), f.recorder.clone()));
+        self.inner.recorders.store(Arc::new(recorders.collect()));
     }
 
     fn service_view(
@@ -66,10 +69,16 @@ impl Engine {
             versions: versions.iter().map(version).collect(),
             slo: SloView {
                 objective: objectives.availability.objective,
+                latency_objective: objectives.latency.as_ref().map(|l| l.objective),
+                latency_under_ms: objectives
+                    .latency
+                    .as_ref()
+                    .map(|l| l.under.as_secs_f64() * 1000.0),
                 window_seconds: objectives.window.as_secs(),
                 budget_remaining: flight.pilot.slo().budget_left(),
                 burn_rates: burns(flight, now),
             },
+            plan: flight.pilot.terms().plan.as_ref().map(planned::plan_view),
             rollout: position.course.as_ref().map(|c| rollout_view(flight, c, failing, now)),
         }
     }
@@ -152,7 +161,7 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         from: record.map_or_else(String::new, |r| r.from.clone()),
         to: course.candidate.version.to_string(),
         release: course.candidate.release.clone(),
-        strategy: plan.map_or("canary", |plan| strategy(plan)).to_owned(),
+        strategy: plan.map_or("canary", planned::strategy).to_owned(),
         state: state_of(course.phase),
         step: u32::try_from(steps_done(course)).unwrap_or(u32::MAX),
         steps: u32::try_from(course.steps.len()).unwrap_or(u32::MAX),
@@ -173,6 +182,14 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         step_remaining_seconds: if over { 0 } else { step_left.as_secs() },
         remaining_seconds: if over { 0 } else { (step_left + later).as_secs() },
         requests_needed: objections.iter().find_map(needed),
+        plan: planned::steps(plan, course),
+        guards: plan.map(|plan| planned::guards(plan, flight.pilot.evidence())).unwrap_or_default(),
+        objections: if over {
+            Vec::new()
+        } else {
+            objections.iter().map(ToString::to_string).collect()
+        },
+        proof: planned::proof(flight),
         comparison: comparison(flight, course, now),
         harm: match record {
             Some(record) if over => record.harm,
@@ -223,14 +240,5 @@ fn comparison(flight: &Flight, course: &Course, now: Now) -> Comparison {
     Comparison {
         candidate: flight.ledger.this_stage(&course.candidate.version, now.mono),
         stable: flight.ledger.this_stage(stable, now.mono),
-    }
-}
-
-fn strategy(plan: &Plan) -> &'static str {
-    match plan.strategy {
-        Strategy::Canary => "canary",
-        Strategy::BlueGreen => "blueGreen",
-        Strategy::Rolling => "rolling",
-        Strategy::BigBang => "bigBang",
     }
 }

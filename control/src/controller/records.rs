@@ -45,6 +45,8 @@ pub(crate) struct Made<'a> {
     pub(crate) outside: &'a Outside,
     pub(crate) now: Now,
     pub(crate) asked: Option<String>,
+    /// Who asked, and why.
+    pub(crate) by: Option<(&'a str, &'a str)>,
     pub(crate) bad: Vec<BadSample>,
 }
 
@@ -150,7 +152,6 @@ fn rollout_record(
     decision: &Decision,
     made: &Made<'_>,
 ) -> RolloutRecord {
-    let at = Timestamp(made.now.wall);
     let known = flight.record.clone().filter(|known| known.id == course.id.as_str());
     let mut record = known.unwrap_or_else(|| begun(flight, course, made.position));
     // Once it is over, later decisions are not about this rollout any more.
@@ -168,7 +169,7 @@ fn rollout_record(
             record.blamed = why.blames();
             record.harmed_at = flight.harm.since;
         }
-        push_timeline(&mut record.timeline, happened, at, course.weight);
+        push_timeline(&mut record.timeline, happened, made, course.weight);
     }
     record
 }
@@ -209,12 +210,19 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
 fn push_timeline(
     timeline: &mut Vec<TimelineEntry>,
     happened: &Happened,
-    at: Timestamp,
+    made: &Made<'_>,
     weight: BasisPoints,
 ) {
     if timeline.len() >= TIMELINE {
         timeline.remove(TIMELINE / 4);
     }
     let what = happened.to_string();
-    timeline.push(TimelineEntry { at, what, weight: weight.get(), actor: None });
+    let by = |part: fn(&(&str, &str)) -> String| made.by.as_ref().map(part);
+    timeline.push(TimelineEntry {
+        at: Timestamp(made.now.wall),
+        what,
+        weight: weight.get(),
+        actor: by(|(actor, _)| (*actor).to_owned()),
+        reason: by(|(_, reason)| (*reason).to_owned()).filter(|reason| !reason.is_empty()),
+    });
 }

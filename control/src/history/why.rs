@@ -29,9 +29,20 @@ pub(crate) fn why(decision: &DecisionRecord) -> Why {
 }
 
 pub(crate) fn evidence_of(decision: &DecisionRecord) -> EvidenceView {
+    let explained = &decision.explained;
     EvidenceView {
         at: decision.at,
-        reason: decision.explained.reason.clone(),
+        verdict: explained.verdict.clone(),
+        reason: explained.reason.clone(),
+        rule: explained.rule.clone(),
+        observed: explained.observed,
+        threshold: explained.threshold,
+        stable_observed: explained.stable_observed,
+        samples: explained.samples,
+        stable_samples: explained.stable_samples,
+        events: decision.decision.events.clone(),
+        weights: decision.decision.weights.clone(),
+        bad_requests: decision.bad_requests.clone(),
         evidence: arguments(decision),
         decision: decided(decision),
     }

@@ -129,6 +129,9 @@ impl Engine {
         let readiness = self.plane.readiness(name);
         let Some(flight) = self.flights.get_mut(name) else { return };
         flight.ledger.observe(counts.as_ref(), latencies.as_ref(), now.mono);
+        if second {
+            flight.recorder.record(&flight.ledger, &flight.published, now);
+        }
         let before = flight.pilot.position().clone();
         let observed = Observed {
             counts: counts.as_ref(),

@@ -48,7 +48,8 @@ impl Engine {
         };
         let evidence = flight.pilot.evidence();
         let asked = order.as_ref().map(|(order, _)| orders::text(order));
-        let made = Made { position, evidence, outside: &self.outside, now, asked, bad };
+        let by = order.as_ref().map(|(order, _)| (order.actor.0.as_str(), order.command.reason()));
+        let made = Made { position, evidence, outside: &self.outside, now, asked, by, bad };
         let terms_known = read(self.desk.shared()).terms.contains_key(&flight.terms_id);
         let (mut records, record) = records::records(flight, &decision, &made, terms_known);
         let revision = flight.revision + 1;

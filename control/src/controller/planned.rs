@@ -1,0 +1,135 @@
+//! The plan as the outside sees it: steps, gates, guards with what they see now.
+
+use super::flight::Flight;
+use crate::view::{GateView, GuardView, PlanView, ProofView, StepView};
+use serin_core::rollout::{
+    Action, Answer, Course, Evidence, GateKind, GateRefKind, Guard, GuardReading, Plan, Rule,
+    Samples, Step, Strategy, Value,
+};
+use serin_core::split::Scope;
+
+pub(super) fn plan_view(plan: &Plan) -> PlanView {
+    PlanView {
+        to: plan.to.to_string(),
+        release: plan.release.clone(),
+        strategy: strategy(plan).to_owned(),
+        steps: plan.steps.iter().map(|step| step_view(step, Some(plan), None)).collect(),
+    }
+}
+
+pub(super) fn strategy(plan: &Plan) -> &'static str {
+    match plan.strategy {
+        Strategy::Canary => "canary",
+        Strategy::BlueGreen => "blueGreen",
+        Strategy::Rolling => "rolling",
+        Strategy::BigBang => "bigBang",
+    }
+}
+
+pub(super) fn steps(plan: Option<&Plan>, course: &Course) -> Vec<StepView> {
+    course.steps.iter().map(|step| step_view(step, plan, Some(course))).collect()
+}
+
+fn step_view(step: &Step, plan: Option<&Plan>, course: Option<&Course>) -> StepView {
+    let gates = plan.map(|plan| plan.gates.as_slice()).unwrap_or_default();
+    let gates = gates.iter().filter(|gate| gate.before == step.weight);
+    StepView {
+        weight: step.weight.get(),
+        hold_seconds: step.hold.as_secs(),
+        of: match step.of {
+            Scope::All => "all",
+            Scope::NewSessions => "newSessions",
+        }
+        .to_owned(),
+        gates: gates
+            .map(|gate| GateView {
+                kind: kind_of_gate(&gate.kind).to_owned(),
+                granted: course.is_some_and(|c| c.weight >= step.weight || granted(c, gate)),
+            })
+            .collect(),
+    }
+}
+
+fn kind_of_gate(kind: &GateKind) -> &'static str {
+    match kind {
+        GateKind::Approval => "approval",
+        GateKind::Webhook { .. } => "webhook",
+        GateKind::Shadow { .. } => "shadow",
+    }
+}
+
+fn granted(course: &Course, gate: &serin_core::rollout::Gate) -> bool {
+    let same = |kind: &GateRefKind| match (kind, &gate.kind) {
+        (GateRefKind::Approval, GateKind::Approval)
+        | (GateRefKind::Shadow, GateKind::Shadow { .. }) => true,
+        (GateRefKind::Webhook { url }, GateKind::Webhook { url: planned, .. }) => url == planned,
+        (
+            GateRefKind::Approval
+            | GateRefKind::Shadow
+            | GateRefKind::Budget
+            | GateRefKind::Webhook { .. },
+            GateKind::Approval | GateKind::Webhook { .. } | GateKind::Shadow { .. },
+        ) => false,
+    };
+    let answers = course.answers.iter().filter(|a| a.gate.before == gate.before);
+    let mut answers = answers.filter(|answer| same(&answer.gate.kind));
+    answers.any(|answer| answer.answer == Answer::Granted)
+}
+
+pub(super) fn guards(plan: &Plan, evidence: &Evidence) -> Vec<GuardView> {
+    let reading = |guard: &Guard| evidence.guards.iter().find(|r| r.name == guard.name);
+    plan.guards.iter().map(|guard| guard_view(guard, reading(guard))).collect()
+}
+
+fn guard_view(guard: &Guard, reading: Option<&GuardReading>) -> GuardView {
+    let (kind, quantile, signal, threshold) = match &guard.rule {
+        Rule::ErrorRate { above } => ("errorRate", None, None, *above),
+        Rule::Latency { quantile, above } => {
+            ("latency", Some(*quantile), None, above.as_secs_f64() * 1000.0)
+        }
+        Rule::Signal { name, below, .. } => ("signal", None, Some(name.clone()), *below),
+        Rule::ShadowMismatch { above } => ("shadowMismatch", None, None, *above),
+        Rule::ShadowErrors { above } => ("shadowErrors", None, None, *above),
+    };
+    let samples = reading.map_or_else(Samples::default, |reading| reading.samples);
+    GuardView {
+        name: guard.name.clone(),
+        kind: kind.to_owned(),
+        quantile,
+        signal,
+        action: match guard.action {
+            Action::Rollback => "rollback",
+            Action::Pause => "pause",
+            Action::Notify => "notify",
+        }
+        .to_owned(),
+        over_seconds: guard.over.as_secs(),
+        for_seconds: guard.lasting.as_secs(),
+        threshold,
+        observed: reading.and_then(|r| r.observed).map(number),
+        stable: reading.and_then(|r| r.stable).map(number),
+        seen: samples.seen,
+        needed: samples.needed,
+        breached: reading.is_some_and(|r| r.breached),
+        proven: reading.is_some_and(|r| r.proven),
+    }
+}
+
+/// Shares and ratios as they are, times in milliseconds.
+fn number(value: Value) -> f64 {
+    match value {
+        Value::Share(share) | Value::Ratio(share) => share,
+        Value::Time(time) => time.as_secs_f64() * 1000.0,
+    }
+}
+
+pub(super) fn proof(flight: &Flight) -> ProofView {
+    let evidence = flight.pilot.evidence();
+    let plan = flight.pilot.terms().plan.as_ref();
+    ProofView {
+        requests: evidence.step.candidate.of,
+        requests_needed: plan.map_or(0, |plan| plan.evidence.min_requests),
+        value: evidence.promotion.map(|bet| bet.value),
+        value_needed: evidence.promotion.map(|bet| bet.needed),
+    }
+}

@@ -1,0 +1,174 @@
+//! What the outside may know, as plain values in the words of the API.
+//!
+//! These types are written to JSON as they stand (camelCase, basis points, seconds, RFC 3339), so
+//! the API, the page, the command line and the tests read one and the same thing. They are made
+//! anew at each tick and never changed after that. A field that joins has a default, so that the
+//! command line can read an older instance.
+
+mod history;
+mod moment;
+mod past;
+mod rollout;
+
+pub use history::{HistoryView, VersionHistory};
+pub use moment::Timestamp;
+pub use past::{BadRequest, Dora, EvidenceView, RolloutRecord, TimelineEntry, Why};
+pub use rollout::{
+    Comparison, GateView, GuardView, HarmView, PlanView, ProofView, RolloutState, RolloutView,
+    StepView, WaitingFor,
+};
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Everything, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Rises whenever something other than a count has changed.
+    pub generation: u64,
+    pub at: Timestamp,
+    /// In the order of their names.
+    pub services: Vec<ServiceView>,
+    pub freeze: Option<FreezeView>,
+    pub config: ConfigView,
+    pub health: Health,
+}
+
+impl Snapshot {
+    pub fn service(&self, name: &str) -> Option<&ServiceView> {
+        self.services.iter().find(|s| s.name == name)
+    }
+}
+
+/// Whether control itself is well. The first sentence of trouble is for operators.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Why the journal cannot be written; weights can then only go down.
+    pub journal: Option<String>,
+    /// Notifications given up or thrown away since the start.
+    pub notifications_lost: u64,
+    /// Records that a failing journal made Serin throw away.
+    #[serde(default)]
+    pub records_lost: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FreezeView {
+    pub since: Timestamp,
+    pub reason: String,
+    pub by: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigView {
+    /// Rises by one with each configuration put in force since the start.
+    pub generation: u64,
+    pub hash: String,
+    pub loaded_at: Timestamp,
+    /// The last attempt that failed, until one succeeds.
+    pub failed: Option<ReloadView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReloadView {
+    pub at: Timestamp,
+    pub fault: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceView {
+    pub name: String,
+    /// Rises with every durable change of this service: what ETag and If-Match are made of.
+    pub revision: u64,
+    pub stable: String,
+    /// Basis points now in force, by version.
+    pub weights: BTreeMap<String, u16>,
+    /// In the order of the configuration.
+    pub versions: Vec<VersionView>,
+    pub slo: SloView,
+    /// What the configuration plans; `null` when it plans nothing.
+    #[serde(default)]
+    pub plan: Option<PlanView>,
+    /// The rollout that runs, or the last one until another starts.
+    pub rollout: Option<RolloutView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionView {
+    pub name: String,
+    pub release: String,
+    pub role: VersionRole,
+    /// Endpoints that are ready, of all.
+    pub ready: u32,
+    pub endpoints: u32,
+    /// Since Serin started.
+    pub requests: u64,
+    pub bad: u64,
+    /// Client aborts and forced cohorts: counted, never judged.
+    #[serde(default)]
+    pub excluded: u64,
+    pub in_flight: u64,
+    /// Over the last minute.
+    pub last_minute: Figures,
+    /// Some thread holds new requests back because this version failed several in a row.
+    pub tripped: bool,
+    /// Why this release may not be rolled out again without `retry`.
+    pub quarantined: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum VersionRole {
+    Stable,
+    Candidate,
+    Idle,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    pub requests: u64,
+    pub bad: u64,
+    pub requests_per_second: f64,
+    /// `null` without requests.
+    pub error_ratio: Option<f64>,
+    pub p50_ms: Option<f64>,
+    pub p95_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SloView {
+    pub objective: f64,
+    /// The share of requests that must be faster than `latency_under_ms`; `null` without such an objective.
+    #[serde(default)]
+    pub latency_objective: Option<f64>,
+    #[serde(default)]
+    pub latency_under_ms: Option<f64>,
+    pub window_seconds: u64,
+    /// Of the whole budget; below 0 when overspent. `null` until something was counted.
+    pub budget_remaining: Option<f64>,
+    pub burn_rates: Vec<BurnView>,
+}
+
+/// One burn rule of one version. `null` rates: too little was seen of that window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BurnView {
+    pub name: String,
+    pub version: String,
+    pub above: f64,
+    pub long_seconds: u64,
+    pub short_seconds: u64,
+    pub long_rate: Option<f64>,
+    pub short_rate: Option<f64>,
+}

@@ -1,0 +1,208 @@
+//! A rollout as it stands now.
+
+use super::{Figures, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum RolloutState {
+    Pending,
+    Dark,
+    Running,
+    Holding,
+    Paused,
+    Inconclusive,
+    RolledBack,
+    Complete,
+}
+
+impl RolloutState {
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Dark,
+        Self::Running,
+        Self::Holding,
+        Self::Paused,
+        Self::Inconclusive,
+        Self::RolledBack,
+        Self::Complete,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Dark => "dark",
+            Self::Running => "running",
+            Self::Holding => "holding",
+            Self::Paused => "paused",
+            Self::Inconclusive => "inconclusive",
+            Self::RolledBack => "rolledBack",
+            Self::Complete => "complete",
+        }
+    }
+
+    /// Nothing more happens to such a rollout by itself or by command, except `retry`.
+    pub fn is_over(self) -> bool {
+        match self {
+            Self::RolledBack | Self::Complete => true,
+            Self::Pending
+            | Self::Dark
+            | Self::Running
+            | Self::Holding
+            | Self::Paused
+            | Self::Inconclusive => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutView {
+    pub id: String,
+    pub from: String,
+    pub to: String,
+    pub release: String,
+    pub strategy: String,
+    pub state: RolloutState,
+    /// The step that is in force, from 1; 0 before the first.
+    pub step: u32,
+    pub steps: u32,
+    /// The candidate's weight in basis points.
+    pub weight: u16,
+    /// What the last verdict said, as a sentence.
+    pub reason: String,
+    /// What the next step waits for; `null` when it waits for nothing.
+    pub waiting_for: Option<WaitingFor>,
+    pub started_at: Timestamp,
+    pub started_by: String,
+    pub ended_at: Option<Timestamp>,
+    /// Of this step's hold. Time in which Serin did not run, or the rollout was paused, is not held.
+    pub hold_seconds: u64,
+    pub held_seconds: u64,
+    /// Until the earliest moment of the next step.
+    pub step_remaining_seconds: u64,
+    /// Until the earliest moment of completion.
+    pub remaining_seconds: u64,
+    /// Candidate requests that the evidence still needs in this step; `null` when it has enough.
+    pub requests_needed: Option<u64>,
+    /// Its steps, as they were when the weight in force was decided.
+    #[serde(default)]
+    pub plan: Vec<StepView>,
+    /// What can end it or stop it, with what each sees now.
+    #[serde(default)]
+    pub guards: Vec<GuardView>,
+    /// Everything that stands against the next step, the weightiest first, as sentences.
+    #[serde(default)]
+    pub objections: Vec<String>,
+    #[serde(default)]
+    pub proof: ProofView,
+    /// Candidate beside stable, over this step.
+    pub comparison: Comparison,
+    pub harm: HarmView,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitingFor {
+    Hold,
+    Evidence,
+    Approval,
+    Webhook,
+    Shadow,
+    Window,
+    Budget,
+    Freeze,
+    Readiness,
+    Operator,
+    Journal,
+    SharedCause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Comparison {
+    pub candidate: Figures,
+    pub stable: Figures,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HarmView {
+    pub failed_requests: u64,
+    pub failed_requests_limit: Option<u64>,
+    pub users: u64,
+    pub users_limit: Option<u64>,
+}
+
+/// What the configuration plans for a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    pub to: String,
+    pub release: String,
+    pub strategy: String,
+    pub steps: Vec<StepView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepView {
+    /// Basis points.
+    pub weight: u16,
+    pub hold_seconds: u64,
+    /// `all`, or `newSessions`.
+    pub of: String,
+    /// What must say yes before this step.
+    pub gates: Vec<GateView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GateView {
+    /// `approval`, `webhook` or `shadow`.
+    pub kind: String,
+    pub granted: bool,
+}
+
+/// A guard with what it sees. Shares are from 0 to 1, times are in milliseconds, and a signal
+/// that is compared with stable's is a ratio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardView {
+    pub name: String,
+    /// `errorRate`, `latency`, `signal`, `shadowMismatch` or `shadowErrors`.
+    pub kind: String,
+    /// Of a latency guard: 0.95 for p95.
+    pub quantile: Option<f64>,
+    /// Of a signal guard.
+    pub signal: Option<String>,
+    /// `rollback`, `pause` or `notify`.
+    pub action: String,
+    pub over_seconds: u64,
+    pub for_seconds: u64,
+    pub threshold: f64,
+    /// `null` while nothing can be said.
+    pub observed: Option<f64>,
+    pub stable: Option<f64>,
+    pub seen: u64,
+    pub needed: u64,
+    /// What it sees is beyond the threshold.
+    pub breached: bool,
+    /// Chance alone does not explain it.
+    pub proven: bool,
+}
+
+/// How sure it is that the candidate is good enough to go on with.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProofView {
+    /// Candidate requests in this step, and how many there must be.
+    pub requests: u64,
+    pub requests_needed: u64,
+    /// The bet that the candidate is no worse, and what it must reach; `null` before it is made.
+    pub value: Option<f64>,
+    pub value_needed: Option<f64>,
+}
