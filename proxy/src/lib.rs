@@ -16,5 +16,5 @@ pub mod thread;
 pub mod upstream;
 pub mod world;
 
-pub use ingress::ListenError;
+pub use ingress::{Inherited, ListenError};
 pub use proxy::{Options, Proxy, ProxyError, ServedCertificate};

@@ -29,6 +29,7 @@ pub struct Plane {
     heard: AtomicU64,
     /// The silence that lasts was logged.
     said: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl Plane {
@@ -38,6 +39,7 @@ impl Plane {
             coming: Mutex::default(),
             heard: AtomicU64::new(clock::micros(Instant::now())),
             said: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -77,6 +79,16 @@ impl Plane {
         self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on each answer tells its client that it is the connection's last.
+    pub fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    /// Whether this process goes away: what a lane asks before it writes an answer's head.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
+    }
+
     /// Whether control has been silent for too long. The weights stay as they are until it speaks.
     pub fn weights_frozen(&self, now: Instant) -> bool {
         let silent = clock::micros(now).saturating_sub(self.heard.load(Relaxed));
@@ -85,7 +97,8 @@ impl Plane {
 
     /// Says in the log, once per silence, that the weights are frozen. Called every now and then.
     pub fn watch(&self, now: Instant) {
-        let frozen = self.weights_frozen(now);
+        // Control ends before the data plane does.
+        let frozen = self.weights_frozen(now) && !self.is_draining();
         if self.said.swap(frozen, Relaxed) == frozen {
             return;
         }

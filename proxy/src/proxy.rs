@@ -1,7 +1,7 @@
 //! The data plane as one thing: started, changed, asked, and shut down.
 
 use crate::accesslog::AccessLog;
-use crate::ingress::{Ingress, IngressCollector, ListenError, Prepared};
+use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
 use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
@@ -89,13 +89,28 @@ impl Proxy {
         options: &Options,
         steer: impl FnOnce(Arc<dyn DataPlane>) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
-        let (proxy, listeners) = Self::build(config, options)?;
+        Self::start_inheriting(config, options, Vec::new(), steer)
+    }
+
+    /// As [`Proxy::start_steered`], with sockets that are open already; those that no listener of the
+    /// configuration wants are closed.
+    pub fn start_inheriting<T, E: From<ProxyError>>(
+        config: Arc<Config>,
+        options: &Options,
+        inherited: Vec<Inherited>,
+        steer: impl FnOnce(Arc<dyn DataPlane>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        let (proxy, listeners) = Self::build(config, options, inherited)?;
         let steering = steer(proxy.data_plane())?;
         proxy.ingress.commit(listeners);
         Ok((proxy, steering))
     }
 
-    fn build(config: Arc<Config>, options: &Options) -> Result<(Self, Prepared), ProxyError> {
+    fn build(
+        config: Arc<Config>,
+        options: &Options,
+        inherited: Vec<Inherited>,
+    ) -> Result<(Self, Prepared), ProxyError> {
         read_authorities().map_err(ProxyError::Authorities)?;
         let threads = options.threads.map_or_else(cores, NonZeroU16::get);
         let background = background()?;
@@ -106,7 +121,7 @@ impl Proxy {
         let plane = Arc::new(Plane::new(world));
         environment.spans.apply(config.tracing.as_ref())?;
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
-        let ingress = Arc::new(Ingress::start(threads, &log, lane)?);
+        let ingress = Arc::new(Ingress::start(threads, &log, inherited, lane)?);
         let listeners = ingress.prepare(&config.listeners)?;
         background.spawn(watch(plane.clone()));
         let background = Some(background);
@@ -194,10 +209,28 @@ impl Proxy {
         Some(format!("service {} has no ready endpoint behind its stable version", idle.name))
     }
 
-    /// Stops accepting, and waits for what is in flight, at most until the deadline. Says whether
-    /// everything had ended by itself. Blocks: not for an asynchronous thread.
+    /// The sockets of every listener, for a process that takes over.
+    pub fn hand_over(&self) -> io::Result<Vec<Inherited>> {
+        self.ingress.hand_over()
+    }
+
+    /// Accepts nothing more; every connection ends after its next answer, and idle ones by
+    /// themselves. For a process that has handed over.
+    pub fn part(&self) {
+        self.plane.drain();
+        self.ingress.part();
+    }
+
+    /// Waits until everything has ended; says whether that was within so long. Blocks.
+    pub fn has_ended(&self, within: Duration) -> bool {
+        self.ingress.has_ended(Instant::now() + within)
+    }
+
+    /// Stops accepting, closes what is idle, and waits for what is in flight, at most until the
+    /// deadline. Says whether everything had ended by itself. Blocks: not for an asynchronous thread.
     pub fn shutdown(&self, deadline: Duration) -> bool {
-        let drained = self.ingress.shutdown(deadline);
+        self.plane.drain();
+        let drained = self.ingress.leave(deadline);
         self.log.flush(Duration::from_secs(1));
         self.environment.spans.flush(Duration::from_secs(1));
         drained

@@ -20,12 +20,25 @@ use tokio::time::{sleep, timeout};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts until `stop` says so; connections live on.
+/// Accepts until `stop` says so, then what waits already; connections live on.
 pub(super) async fn accept(
     socket: TcpListener,
     state: Arc<ArcSwap<ListenerState>>,
     worker: Arc<Worker>,
     mut stop: watch::Receiver<bool>,
+) {
+    // Counts as open, so that a thread does not end before the queue is empty.
+    worker.connection_began();
+    accept_until(&socket, &state, &worker, &mut stop).await;
+    accept_rest(socket, &state, &worker);
+    worker.connection_ended();
+}
+
+async fn accept_until(
+    socket: &TcpListener,
+    state: &ArcSwap<ListenerState>,
+    worker: &Arc<Worker>,
+    stop: &mut watch::Receiver<bool>,
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -39,9 +52,14 @@ pub(super) async fn accept(
                 pause = FIRST_PAUSE;
                 let listener = state.load_full();
                 let patience = listener.limits.header_timeout;
-                let slot = timeout(patience, listener.slots.clone().acquire_owned()).await;
+                let slot = timeout(patience, listener.slots.clone().acquire_owned());
+                let slot = tokio::select! {
+                    biased;
+                    slot = slot => slot,
+                    _ = stop.wait_for(|stop| *stop) => return,
+                };
                 if let Ok(Ok(slot)) = slot {
-                    admit(client, peer, listener, &worker, slot);
+                    admit(client, peer, listener, worker, slot);
                 }
             }
             Err(e) if is_exhaustion(&e) => {
@@ -52,6 +70,19 @@ pub(super) async fn accept(
             }
             // The client was gone before it was accepted.
             Err(_) => state.load().counters.accept_errors.add(),
+        }
+    }
+}
+
+/// Closing a socket resets the connections in its queue.
+fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc<Worker>) {
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((client, peer)) = socket.accept() {
+        let listener = state.load_full();
+        let slot = listener.slots.clone().try_acquire_owned();
+        let client = client.set_nonblocking(true).and_then(|()| TcpStream::from_std(client));
+        if let (Ok(client), Ok(slot)) = (client, slot) {
+            admit(client, peer, listener, worker, slot);
         }
     }
 }

@@ -53,6 +53,13 @@ pub(super) async fn serve(
             http1(Link::new(Transport::Plain(socket), &early, visit), &worker).await;
         }
         Some(state) => {
+            // A client that has said nothing yet holds nothing up.
+            let mut leaving = worker.leaving.clone();
+            tokio::select! {
+                biased;
+                _ = timeout_at(deadline, socket.readable()) => {}
+                _ = leaving.wait_for(|leaving| *leaving) => return,
+            }
             let Ok(Ok(stream)) = timeout_at(deadline, state.accept(socket)).await else {
                 listener.counters.handshake_failures.add();
                 return;
@@ -105,16 +112,16 @@ async fn announced(
 
 /// HTTP/1: one request after the other, each by the lane that fits it.
 async fn http1(mut link: Link, worker: &Arc<Worker>) {
-    let mut watch = worker.shutdown.clone();
-    let mut shutdown = std::pin::pin!(watch.wait_for(|down| *down));
+    let mut watch = worker.leaving.clone();
+    let mut leaving = std::pin::pin!(watch.wait_for(|leaving| *leaving));
     let mut watched = false;
     loop {
         let next = next_request(&mut link, worker, |cx| {
             // Registered once: the connection's task stays the same.
             if !watched {
-                watched = shutdown.as_mut().poll(cx).is_pending();
+                watched = leaving.as_mut().poll(cx).is_pending();
             }
-            worker.is_closing()
+            worker.is_leaving()
         })
         .await;
         match next {
@@ -157,7 +164,7 @@ async fn one_request(stream: ClientStream, worker: &Worker) -> Option<ClientStre
     let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
     let (stream, _) = reused.consume();
     let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
-    if !stream.at_boundary() || worker.is_closing() {
+    if !stream.at_boundary() || worker.is_leaving() {
         stream.close(b"").await;
         return None;
     }

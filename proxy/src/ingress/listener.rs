@@ -27,8 +27,11 @@ impl ListenerState {
         model: &Listener,
         tls: Option<Arc<TlsState>>,
         counters: Arc<Counters>,
+        before: Option<&Self>,
     ) -> Self {
         let most = usize::try_from(model.limits.max_connections).unwrap_or(usize::MAX);
+        let fresh = || Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        let same_most = |b: &&Self| b.limits.max_connections == model.limits.max_connections;
         Self {
             name: model.name.clone(),
             limits: model.limits.clone(),
@@ -36,7 +39,7 @@ impl ListenerState {
             trusted: model.trusted.clone(),
             tls,
             counters,
-            slots: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            slots: before.filter(same_most).map_or_else(fresh, |before| before.slots.clone()),
         }
     }
 

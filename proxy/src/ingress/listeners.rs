@@ -1,11 +1,16 @@
 //! The listeners in force, and the threads that serve them.
 //!
 //! A change is prepared whole (files read, sockets bound) before any of it takes effect, so that a
-//! fault leaves everything as it was. A listener that a reload does not change keeps its sockets
-//! and its connections; one that is gone stops accepting, and its connections finish.
+//! fault leaves everything as it was. An address that a reload does not change keeps its sockets
+//! and its connections; one that is gone accepts what waits already, then nothing more, and its
+//! connections finish.
+//!
+//! A shutdown has two stages. While it *parts*, nothing new is accepted and each connection ends
+//! after its next answer; while it *leaves*, idle ones end at once. A process that has handed over
+//! only parts: its clients need not notice.
 
 use super::listener::{Counters, ListenerState};
-use super::socket;
+use super::socket::{self, Inherited};
 use super::tls::{TlsError, TlsState};
 use super::worker::{self, Opening, WorkerHandle};
 use crate::accesslog::AccessLog;
@@ -32,7 +37,10 @@ pub enum ListenError {
 pub(crate) struct Ingress {
     workers: Vec<WorkerHandle>,
     listeners: Mutex<BTreeMap<String, Running>>,
-    shutdown: watch::Sender<bool>,
+    /// Opened by another process, for listeners to come.
+    inherited: Mutex<Vec<Inherited>>,
+    parting: watch::Sender<bool>,
+    leaving: watch::Sender<bool>,
     abort: watch::Sender<bool>,
     /// Disconnects when the last thread has ended.
     alive: Mutex<mpsc::Receiver<()>>,
@@ -42,6 +50,8 @@ pub(super) struct Running {
     model: Listener,
     bound: SocketAddr,
     pub(super) state: Arc<ArcSwap<ListenerState>>,
+    /// To be handed over; the threads have descriptors of their own.
+    sockets: Vec<TcpListener>,
     stop: watch::Sender<bool>,
 }
 
@@ -61,9 +71,23 @@ impl Running {
 pub(crate) struct Prepared(Vec<Change>);
 
 enum Change {
-    Keep { name: String },
-    Renew { model: Listener, state: ListenerState },
-    Open { model: Listener, state: ListenerState, bound: SocketAddr, sockets: Vec<TcpListener> },
+    Keep {
+        name: String,
+    },
+    /// `from` is the listener that has the address now, perhaps under another name.
+    Renew {
+        from: String,
+        model: Listener,
+        state: ListenerState,
+    },
+    Open {
+        model: Listener,
+        state: ListenerState,
+        bound: SocketAddr,
+        sockets: Vec<TcpListener>,
+        /// The same ones, for the threads.
+        theirs: Vec<TcpListener>,
+    },
 }
 
 impl Ingress {
@@ -71,15 +95,18 @@ impl Ingress {
     pub(crate) fn start(
         threads: u16,
         log: &AccessLog,
+        inherited: Vec<Inherited>,
         lane: impl Fn() -> FullLane,
     ) -> Result<Self, ListenError> {
-        let (shutdown, watch_shutdown) = watch::channel(false);
+        let (parting, watch_parting) = watch::channel(false);
+        let (leaving, watch_leaving) = watch::channel(false);
         let (abort, watch_abort) = watch::channel(false);
         let (living, alive) = mpsc::channel();
         let workers = (0..threads.max(1))
             .map(|index| {
                 let watches = worker::Watches {
-                    shutdown: watch_shutdown.clone(),
+                    shutdown: watch_parting.clone(),
+                    leaving: watch_leaving.clone(),
                     abort: watch_abort.clone(),
                     living: living.clone(),
                 };
@@ -88,7 +115,8 @@ impl Ingress {
             .collect::<io::Result<_>>()
             .map_err(ListenError::Thread)?;
         let (listeners, alive) = (Mutex::default(), Mutex::new(alive));
-        Ok(Self { workers, listeners, shutdown, abort, alive })
+        let inherited = Mutex::new(inherited);
+        Ok(Self { workers, listeners, inherited, parting, leaving, abort, alive })
     }
 
     /// Requests carried by the fast lane and by the full one.
@@ -100,11 +128,12 @@ impl Ingress {
     /// Everything about `models` that can fail.
     pub(crate) fn prepare(&self, models: &[Listener]) -> Result<Prepared, ListenError> {
         let running = self.running();
-        models
-            .iter()
-            .map(|model| self.change(model, running.get(&model.name)))
-            .collect::<Result<_, _>>()
-            .map(Prepared)
+        let mut changes = Vec::with_capacity(models.len());
+        for model in models {
+            let taken = |name: &str| models.iter().any(|m| m.name == name && m.name != model.name);
+            changes.push(self.change(model, &running, taken)?);
+        }
+        Ok(Prepared(changes))
     }
 
     pub(crate) fn commit(&self, prepared: Prepared) {
@@ -116,13 +145,16 @@ impl Ingress {
                     let Some(kept) = running.remove(&name) else { continue };
                     (name, kept)
                 }
-                Change::Renew { model, state } => {
-                    let Some(kept) = running.remove(&model.name) else { continue };
+                Change::Renew { from, model, state } => {
+                    let Some(kept) = running.remove(&from) else { continue };
                     kept.state.store(Arc::new(state));
                     (model.name.clone(), Running { model, ..kept })
                 }
-                Change::Open { model, state, bound, sockets } => {
-                    (model.name.clone(), self.open(model, state, bound, sockets))
+                Change::Open { model, state, bound, sockets, theirs } => {
+                    let name = model.name.clone();
+                    let state = Arc::new(ArcSwap::from_pointee(state));
+                    let stop = self.accept(&state, theirs);
+                    (name, Running { model, bound, state, sockets, stop })
                 }
             };
             next.insert(name, listener);
@@ -131,6 +163,21 @@ impl Ingress {
             let _ = gone.stop.send(true);
         }
         *running = next;
+        // What this configuration had no use for.
+        self.inherited().clear();
+    }
+
+    /// The sockets of every listener, for a process that takes over.
+    pub(crate) fn hand_over(&self) -> io::Result<Vec<Inherited>> {
+        let of = |(name, running): (&String, &Running)| {
+            let sockets = running.sockets.iter().map(TcpListener::try_clone);
+            Ok(Inherited {
+                listener: Some(name.clone()),
+                address: running.model.address,
+                sockets: sockets.collect::<io::Result<_>>()?,
+            })
+        };
+        self.running().iter().map(of).collect()
     }
 
     /// Where a listener listens: the port that was chosen, where the configuration says 0.
@@ -150,34 +197,42 @@ impl Ingress {
         self.running().iter().flat_map(of).collect()
     }
 
-    /// Stops accepting, closes what is idle, and waits for what is in flight, at most until the
-    /// deadline. Says whether everything had ended by itself.
-    pub(crate) fn shutdown(&self, deadline: Duration) -> bool {
-        for listener in self.running().values() {
+    /// Stops accepting; every connection ends after its next answer.
+    pub(crate) fn part(&self) {
+        for listener in self.running().values_mut() {
             let _ = listener.stop.send(true);
+            listener.sockets.clear();
         }
-        let _ = self.shutdown.send(true);
+        let _ = self.parting.send(true);
+    }
+
+    /// Parts, closes what is idle, and waits for what is in flight, at most until the deadline. Says
+    /// whether everything had ended by itself.
+    pub(crate) fn leave(&self, deadline: Duration) -> bool {
+        self.part();
+        let _ = self.leaving.send(true);
         let until = Instant::now() + deadline;
-        let drained = self.all_ended(until);
+        let drained = self.has_ended(until);
         if !drained {
             let _ = self.abort.send(true);
-            self.all_ended(Instant::now() + Duration::from_secs(1));
+            self.has_ended(Instant::now() + Duration::from_secs(1));
         }
         drained
     }
 
-    /// Whether a shutdown has begun.
+    /// Whether nothing more is accepted.
     pub(crate) fn is_going(&self) -> bool {
-        *self.shutdown.borrow()
+        *self.parting.borrow()
     }
 
     /// Ends everything now.
     pub(crate) fn abort(&self) {
-        let _ = self.shutdown.send(true);
+        let _ = self.parting.send(true);
         let _ = self.abort.send(true);
     }
 
-    fn all_ended(&self, until: Instant) -> bool {
+    /// Waits until every connection has ended; says whether that came before the deadline.
+    pub(crate) fn has_ended(&self, until: Instant) -> bool {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         let left = until.saturating_duration_since(Instant::now());
         matches!(alive.recv_timeout(left), Err(mpsc::RecvTimeoutError::Disconnected))
@@ -187,45 +242,69 @@ impl Ingress {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, model: &Listener, running: Option<&Running>) -> Result<Change, ListenError> {
-        let same_place = running.filter(|now| now.model.address == model.address);
-        match (same_place, running) {
-            (Some(now), _) if now.is_made_of(model) => {
-                Ok(Change::Keep { name: model.name.clone() })
+    fn inherited(&self) -> MutexGuard<'_, Vec<Inherited>> {
+        self.inherited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `taken` says whether another listener to come has this name.
+    fn change(
+        &self,
+        model: &Listener,
+        running: &BTreeMap<String, Running>,
+        taken: impl Fn(&str) -> bool,
+    ) -> Result<Change, ListenError> {
+        let named = running.get(&model.name);
+        let same_place = |now: &&Running| now.model.address == model.address;
+        // A fixed address under a name that goes away is the same place under another name.
+        let renamed = || {
+            let fixed = model.address.port() != 0;
+            running.values().find(|now| fixed && same_place(now) && !taken(&now.model.name))
+        };
+        match named.filter(same_place).or_else(renamed) {
+            Some(now) if now.is_made_of(model) => Ok(Change::Keep { name: model.name.clone() }),
+            Some(now) => {
+                let old = named.unwrap_or(now).state.load_full();
+                let slots = Some(now.state.load_full());
+                let state = state_of(model, Some(&old), slots.as_deref())?;
+                Ok(Change::Renew { from: now.model.name.clone(), model: model.clone(), state })
             }
-            (Some(now), _) => {
-                let state = state_of(model, Some(&now.state.load()))?;
-                Ok(Change::Renew { model: model.clone(), state })
-            }
-            (None, old) => {
-                let old = old.map(|old| old.state.load_full());
-                let state = state_of(model, old.as_deref())?;
-                let bind = |why| ListenError::Bind {
-                    name: model.name.clone(),
-                    address: model.address,
-                    why,
-                };
-                let sockets = socket::bind(model.address, self.workers.len()).map_err(bind)?;
-                let bound = sockets[0].local_addr().map_err(bind)?;
-                Ok(Change::Open { model: model.clone(), state, bound, sockets })
+            None => {
+                let old = named.map(|old| old.state.load_full());
+                let state = state_of(model, old.as_deref(), None)?;
+                self.open_sockets(model, state)
             }
         }
     }
 
-    fn open(
+    fn open_sockets(&self, model: &Listener, state: ListenerState) -> Result<Change, ListenError> {
+        let failed =
+            |why| ListenError::Bind { name: model.name.clone(), address: model.address, why };
+        let inherited = self
+            .inherited()
+            .iter_mut()
+            .find(|i| i.is_for(model))
+            .map(|i| std::mem::take(&mut i.sockets));
+        let sockets =
+            socket::open(model.address, self.workers.len(), inherited.unwrap_or_default());
+        let sockets = sockets.map_err(failed)?;
+        let bound = sockets[0].local_addr().map_err(failed)?;
+        let theirs = sockets.iter().map(TcpListener::try_clone).collect::<io::Result<_>>();
+        let theirs = theirs.map_err(failed)?;
+        Ok(Change::Open { model: model.clone(), state, bound, sockets, theirs })
+    }
+
+    /// Has every thread accept from its own, until the returned watch says otherwise.
+    fn accept(
         &self,
-        model: Listener,
-        state: ListenerState,
-        bound: SocketAddr,
+        state: &Arc<ArcSwap<ListenerState>>,
         sockets: Vec<TcpListener>,
-    ) -> Running {
-        let state = Arc::new(ArcSwap::from_pointee(state));
+    ) -> watch::Sender<bool> {
         let (stop, stopped) = watch::channel(false);
-        for (worker, socket) in self.workers.iter().zip(sockets) {
+        for (worker, socket) in self.workers.iter().cycle().zip(sockets) {
             let opening = Opening { socket, state: state.clone(), stop: stopped.clone() };
             let _ = worker.openings.send(opening);
         }
-        Running { model, bound, state, stop }
+        stop
     }
 }
 
@@ -235,8 +314,13 @@ impl Drop for Ingress {
     }
 }
 
-/// Tickets and certificates that a reload does not change live on, and so do the counts.
-fn state_of(model: &Listener, old: Option<&ListenerState>) -> Result<ListenerState, ListenError> {
+/// Tickets and certificates that a reload does not change live on, and so do the counts of a name
+/// and the places of an address.
+fn state_of(
+    model: &Listener,
+    old: Option<&ListenerState>,
+    place: Option<&ListenerState>,
+) -> Result<ListenerState, ListenError> {
     let kept = |tls: &&Arc<TlsState>| model.tls.as_ref().is_some_and(|m| tls.is_made_of(m));
     let tls = match (&model.tls, old.and_then(|old| old.tls.as_ref()).filter(kept)) {
         (None, _) => None,
@@ -246,5 +330,5 @@ fn state_of(model: &Listener, old: Option<&ListenerState>) -> Result<ListenerSta
         )),
     };
     let counters = old.map_or_else(|| Arc::new(Counters::default()), |old| old.counters.clone());
-    Ok(ListenerState::new(model, tls, counters))
+    Ok(ListenerState::new(model, tls, counters, place))
 }

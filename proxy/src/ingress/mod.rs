@@ -30,6 +30,7 @@ mod worker;
 
 pub use certificates::CertificateError;
 pub use listeners::ListenError;
+pub use socket::Inherited;
 pub use tls::TlsError;
 
 pub(crate) use authority::host as host_of;

@@ -1,20 +1,58 @@
 //! Listening sockets: one per thread for an address, and the kernel spreads connections.
+//!
+//! A socket's queue of connections that nobody has accepted yet is reset when its last descriptor is
+//! closed. So a listener that goes on under another name, or in another process, goes on with the
+//! same sockets; new ones beside them would lose what waits in the old ones.
 
+use serin_config::model::Listener;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 const BACKLOG: i32 = 4096;
 
-/// As many sockets on one address as there are threads. Port 0 is chosen once, for all.
-pub(super) fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<TcpListener>> {
-    let first = bind_one(address)?;
-    let address = first.local_addr()?;
-    let rest = (1..threads).map(|_| bind_one(address));
-    std::iter::once(Ok(first)).chain(rest).collect()
+/// The sockets of one listener, as another process has opened them.
+#[derive(Debug)]
+pub struct Inherited {
+    /// `None` when whoever opened them knows no names: then the address decides.
+    pub listener: Option<String>,
+    /// As that process's configuration says; its port may be 0.
+    pub address: SocketAddr,
+    pub sockets: Vec<TcpListener>,
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
+impl Inherited {
+    pub(super) fn is_for(&self, model: &Listener) -> bool {
+        // Every port 0 is another port.
+        let told_apart = model.address.port() != 0 || self.listener.as_ref() == Some(&model.name);
+        self.address == model.address && told_apart && !self.sockets.is_empty()
+    }
+}
+
+/// As many sockets on one address as there are threads, or more, when so many are inherited. Port
+/// 0 is chosen once, for all.
+pub(super) fn open(
+    address: SocketAddr,
+    threads: usize,
+    inherited: Vec<TcpListener>,
+) -> io::Result<Vec<TcpListener>> {
+    let mut sockets = inherited;
+    if sockets.is_empty() {
+        sockets.push(bind(address)?);
+    }
+    let address = sockets[0].local_addr()?;
+    for socket in &sockets {
+        socket.set_nonblocking(true)?;
+    }
+    while sockets.len() < threads {
+        // One that was not made to be joined by others is shared by the threads.
+        let next = bind(address).or_else(|_| sockets[0].try_clone())?;
+        sockets.push(next);
+    }
+    Ok(sockets)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;

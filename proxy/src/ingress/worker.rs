@@ -28,7 +28,10 @@ pub(super) struct Worker {
     pub(super) proxy: Arc<HttpProxy<FullLane>>,
     pub(super) fast: FastLane,
     pub(super) lanes: Arc<LaneCounts>,
+    /// Each connection ends after its next answer.
     pub(super) shutdown: watch::Receiver<bool>,
+    /// Idle connections end at once.
+    pub(super) leaving: watch::Receiver<bool>,
     log: AccessLog,
     open: AtomicUsize,
     ended: Notify,
@@ -56,9 +59,14 @@ impl LaneCounts {
 }
 
 impl Worker {
-    /// No connection is kept any longer than its request.
+    /// Each answer tells its client that it is the connection's last.
     pub(super) fn is_closing(&self) -> bool {
         *self.shutdown.borrow()
+    }
+
+    /// No connection is kept without a request.
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.leaving.borrow()
     }
 
     pub(super) fn connection_began(&self) {
@@ -100,6 +108,8 @@ pub(super) struct WorkerHandle {
 pub(super) struct Watches {
     /// Accept nothing more, and end when nothing is open.
     pub(super) shutdown: watch::Receiver<bool>,
+    /// Close what is idle.
+    pub(super) leaving: watch::Receiver<bool>,
     /// End now.
     pub(super) abort: watch::Receiver<bool>,
     /// Dropped at the very end.
@@ -130,6 +140,7 @@ pub(super) fn start(
             lanes: counts,
             proxy: Arc::new(http_proxy(&Arc::new(conf), lane)),
             shutdown: watches.shutdown,
+            leaving: watches.leaving,
             log,
             open: AtomicUsize::new(0),
             ended: Notify::new(),

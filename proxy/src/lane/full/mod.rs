@@ -61,6 +61,7 @@ impl ProxyHttp for FullLane {
                 Ok(false)
             }
             Err(reply) => {
+                self.mind_the_end(session, life);
                 reply::send(reply, session, life).await?;
                 Ok(true)
             }
@@ -139,6 +140,7 @@ impl ProxyHttp for FullLane {
         response: &mut ResponseHeader,
         life: &mut Life,
     ) -> Result<()> {
+        self.mind_the_end(session, life);
         answer::shape(session, response, life)
     }
 
@@ -169,6 +171,7 @@ impl ProxyHttp for FullLane {
         e: &Error,
         life: &mut Life,
     ) -> FailToProxy {
+        self.mind_the_end(session, life);
         fail::tell_client(session, life, e).await
     }
 
@@ -199,6 +202,16 @@ impl ProxyHttp for FullLane {
         _context: ProxyWarnLogContext,
     ) -> bool {
         true
+    }
+}
+
+impl FullLane {
+    /// A process that goes away says so with each answer, so that no client sends another request
+    /// into a connection that is about to be closed. A tunnel has no next request.
+    fn mind_the_end(&self, session: &mut Session, life: &Life) {
+        if self.plane.is_draining() && life.asked.upgrade.is_none() {
+            session.set_keepalive(None);
+        }
     }
 }
 
