@@ -14,12 +14,12 @@ use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::runtime::Runtime;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 /// Events that a slow listener may fall behind before it is served from the journal again.
 pub(crate) const LIVE_EVENTS: usize = 1024;
@@ -34,7 +34,7 @@ pub struct Control {
     controller: Mutex<Option<JoinHandle<()>>>,
     runtime: Option<Runtime>,
     io: tokio::runtime::Handle,
-    _lock: Option<Lock>,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// What is not in the configuration.
@@ -93,11 +93,7 @@ impl Control {
             .map_err(StartError::Thread)?;
         let tallies = Arc::new(Tallies::new(collectors)?);
         let (inbox, messages) = sync_channel(INBOX);
-        let wake = inbox.clone();
-        let desk = Desk::threaded(writer, move || {
-            // A full inbox means that the controller is about to look anyway.
-            let _ = wake.try_send(Message::Wake);
-        })?;
+        let desk = desk(writer, &inbox)?;
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
@@ -116,7 +112,7 @@ impl Control {
             .map_err(StartError::Thread)?;
         let io = runtime.handle().clone();
         let (controller, runtime) = (Mutex::new(Some(controller)), Some(runtime));
-        Ok(Self { handle, inbox, controller, runtime, io, _lock: lock })
+        Ok(Self { handle, inbox, controller, runtime, io, lock: Mutex::new(lock) })
     }
 
     pub fn handle(&self) -> Handle {
@@ -126,6 +122,36 @@ impl Control {
     /// Control's own runtime: for what serves control, never for requests of clients.
     pub fn runtime(&self) -> &tokio::runtime::Handle {
         &self.io
+    }
+
+    /// Lets go of the journal, for a process that takes over: from here on nothing is decided, and the
+    /// weights stay as they are. Blocks.
+    pub fn hand_over(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.inbox.send(Message::Yield { done }).is_ok() {
+            // An error means that the controller has died, and the journal with it.
+            let _ = closed.blocking_recv();
+        }
+        *self.lock() = None;
+    }
+
+    /// Takes the journal back from a process that did not take over after all, with whatever it has
+    /// written. Blocks.
+    pub fn take_back(&self, wait: Duration) -> Result<(), StartError> {
+        let (storage, lock) = open_folder(&self.handle.config(), wait)?;
+        let mut writer = Writer::open(storage, self.handle.inner.events.clone())?;
+        let kept = kept(&mut writer);
+        let desk = desk(writer, &self.inbox)?;
+        *self.lock() = lock;
+        let (done, resumed) = oneshot::channel();
+        if self.inbox.send(Message::Resume { desk, kept, done }).is_ok() {
+            let _ = resumed.blocking_recv();
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Lock>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Persists what is only persisted now and then, and stops deciding. The weights stay as they
@@ -149,6 +175,14 @@ impl Drop for Control {
             });
         }
     }
+}
+
+fn desk(writer: Writer, inbox: &SyncSender<Message>) -> Result<Desk, JournalError> {
+    let wake = inbox.clone();
+    Desk::threaded(writer, move || {
+        // A full inbox means that the controller is about to look anyway.
+        let _ = wake.try_send(Message::Wake);
+    })
 }
 
 type Opened = (Box<dyn Storage>, Option<Lock>);

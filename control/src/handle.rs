@@ -4,7 +4,7 @@ use crate::command::{Actor, Order, Outcome, Refusal, Signal};
 use crate::controller::{Latest, Message, Recorder, bare, recorded, wall_now};
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;
-use crate::journal::{Shared, read};
+use crate::journal::{Memory, Shared, read};
 use crate::metrics::Tallies;
 use crate::view::{
     ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord, Snapshot,
@@ -16,8 +16,8 @@ use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::time::{Mono, Now, Wall};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, oneshot};
 
@@ -39,7 +39,8 @@ pub(crate) struct Inner {
     /// By service.
     pub(crate) recorders: ArcSwap<BTreeMap<String, Recorder>>,
     pub(crate) tallies: Arc<Tallies>,
-    memory: Shared,
+    /// Another one after a hand-over that did not succeed.
+    memory: ArcSwap<RwLock<Memory>>,
     plane: Arc<dyn DataPlane>,
     /// `None` without a controller thread.
     door: Option<SyncSender<Message>>,
@@ -81,7 +82,7 @@ impl Inner {
             latest: ArcSwap::default(),
             recorders: ArcSwap::default(),
             tallies,
-            memory,
+            memory: ArcSwap::new(memory),
             plane,
             door,
         }
@@ -92,12 +93,16 @@ impl Inner {
         self.taken.store(Arc::new(Instant::now()));
     }
 
+    pub(crate) fn remember(&self, memory: &Shared) {
+        self.memory.store(Arc::clone(memory));
+    }
+
     pub(crate) fn last_event(&self) -> u64 {
-        read(&self.memory).last_event
+        read(&self.memory.load()).last_event
     }
 
     pub(crate) fn events_after(&self, id: u64) -> Vec<Event> {
-        read(&self.memory).events_after(id)
+        read(&self.memory.load()).events_after(id)
     }
 
     fn send(&self, message: Message) -> Result<(), Refusal> {
@@ -223,7 +228,7 @@ impl Handle {
             let bad = self.inner.plane.bad_samples(service, &latest.candidate);
             return Some(history::why(&recorded(latest, &bad)));
         }
-        let decision = read(&self.inner.memory).last_decision(service.as_str())?;
+        let decision = read(&self.inner.memory.load()).last_decision(service.as_str())?;
         Some(history::why(&decision))
     }
 
@@ -240,18 +245,20 @@ impl Handle {
 
     /// The newest first, at most `limit`, of one service or of all.
     pub fn rollouts(&self, service: Option<&ServiceName>, limit: usize) -> Vec<RolloutRecord> {
-        let memory = read(&self.inner.memory);
+        let memory = self.inner.memory.load();
+        let memory = read(&memory);
         let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
         memory.rollouts.iter().rev().filter(wanted).take(limit).cloned().collect()
     }
 
     pub fn rollout(&self, id: &str) -> Option<RolloutRecord> {
-        read(&self.inner.memory).find_rollout(id).cloned()
+        read(&self.inner.memory.load()).find_rollout(id).cloned()
     }
 
     /// The post-mortem in Markdown.
     pub fn report(&self, id: &str) -> Option<String> {
-        let memory = read(&self.inner.memory);
+        let memory = self.inner.memory.load();
+        let memory = read(&memory);
         let rollout = memory.find_rollout(id)?;
         let decisions: Vec<_> = memory.decisions.get(id).into_iter().flatten().collect();
         let decisions: Vec<_> = decisions.iter().map(|d| d.as_ref()).collect();
@@ -260,7 +267,8 @@ impl Handle {
 
     /// Every decision of a rollout that changed something, oldest first.
     pub fn evidence(&self, id: &str) -> Option<Vec<EvidenceView>> {
-        let memory = read(&self.inner.memory);
+        let memory = self.inner.memory.load();
+        let memory = read(&memory);
         memory.find_rollout(id)?;
         let decisions = memory.decisions.get(id).into_iter().flatten();
         Some(decisions.map(|d| history::evidence_of(d)).collect())
@@ -269,14 +277,16 @@ impl Handle {
     /// Makes a recorded decision again, from nothing but its record; `None` when it is not kept. It
     /// equals what was recorded, or the record is not the whole truth.
     pub fn decide_again(&self, id: &str, at: Timestamp) -> Option<serde_json::Value> {
-        let memory = read(&self.inner.memory);
+        let memory = self.inner.memory.load();
+        let memory = read(&memory);
         let decision = memory.decisions.get(id)?.iter().find(|d| d.at == at)?;
         history::decide_again(decision, memory.terms.get(&decision.terms)?)
     }
 
     /// The numbers over the last `period`, of one service or of all.
     pub fn dora(&self, service: Option<&ServiceName>, now: Wall, period: Duration) -> Dora {
-        let memory = read(&self.inner.memory);
+        let memory = self.inner.memory.load();
+        let memory = read(&memory);
         let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
         history::dora(memory.rollouts.iter().filter(wanted), now, period)
     }

@@ -197,6 +197,11 @@ impl Proxy {
         ])
     }
 
+    /// Whether a shutdown or a hand-over has begun.
+    pub fn is_going(&self) -> bool {
+        self.ingress.is_going()
+    }
+
     /// Why no requests should come here; `None` when they should: every service has somebody ready
     /// behind its stable version, and nobody has asked for a shutdown.
     pub fn not_ready(&self) -> Option<String> {

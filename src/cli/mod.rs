@@ -19,6 +19,7 @@ mod schema;
 mod simulate;
 mod span;
 mod status;
+mod upgrade;
 mod weights;
 mod why;
 mod words;
@@ -61,6 +62,7 @@ enum Verb {
     Dora(dora::Args),
     Freeze(freeze::Args),
     Health(health::Args),
+    Upgrade(upgrade::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
     Export(export::Args),
@@ -86,6 +88,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Dora(args) => dora::run(&args),
         Verb::Freeze(args) => freeze::run(&args),
         Verb::Health(args) => health::run(&args),
+        Verb::Upgrade(args) => upgrade::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),
         Verb::Export(args) => export::run(&args),

@@ -2,8 +2,8 @@
 
 use super::Exit;
 use super::output;
-use crate::run::Run;
-use serin_config::{Options, render_all};
+use crate::run::{Run, Takeover, systemd};
+use serin_config::{Fault, Options, render_all};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,14 +20,30 @@ pub(crate) struct Args {
     /// How long requests in flight may take after a SIGTERM, in seconds
     #[arg(long, default_value_t = 30)]
     grace: u64,
+    /// How long a process that has handed over may finish what it has, in seconds
+    #[arg(long, default_value_t = 3600)]
+    upgrade_grace: u64,
+    /// Standard input is the process before, which hands over
+    #[arg(long, hide = true)]
+    take_over: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Exit {
     crate::logging::start();
+    let takeover = match args.take_over {
+        true => Takeover::from_predecessor(),
+        false => Ok(systemd::sockets()),
+    };
+    let takeover = match takeover {
+        Ok(takeover) => takeover,
+        Err(e) => return failed(&e),
+    };
     let loaded = match serin_config::load(&args.config, &Options::default()) {
         Ok(loaded) => loaded,
         Err(refused) => {
             output::note(&render_all(&refused.faults, output::style_of(&std::io::stderr())));
+            let first = refused.errors().next().map_or_else(String::new, Fault::line);
+            takeover.failed(format!("the configuration is invalid: {first}"));
             return Exit::InvalidConfiguration;
         }
     };
@@ -39,12 +55,19 @@ pub(crate) fn run(args: &Args) -> Exit {
         loaded,
         threads: args.threads,
         grace: Duration::from_secs(args.grace),
+        upgrade_grace: Duration::from_secs(args.upgrade_grace),
+        takeover: takeover.clone(),
     };
     match crate::run::run(run) {
         Ok(()) => Exit::Done,
         Err(e) => {
-            output::note(&format!("error: {e}"));
-            Exit::Error
+            takeover.failed(e.to_string());
+            failed(&e)
         }
     }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> Exit {
+    output::note(&format!("error: {why}"));
+    Exit::Error
 }

@@ -1,7 +1,7 @@
 //! What the demo plays on: three versions of a shop, Serin in front of them, and its clients.
 
 use super::Options;
-use crate::run::{Run, Running};
+use crate::run::{Run, Running, Takeover};
 use serin_control::Handle;
 use serin_loadtest::arrivals::{Spacing, Stretch};
 use serin_loadtest::backend::{Backend, Behaviour, Share};
@@ -51,6 +51,8 @@ impl Stage {
             loaded,
             threads: NonZeroU16::new(2),
             grace: Duration::from_secs(1),
+            upgrade_grace: Duration::ZERO,
+            takeover: Takeover::default(),
         })
         .map_err(|e| e.to_string())?;
         let clients = Clients::start(http)?;

@@ -2,42 +2,46 @@
 //! is ever on a request's way.
 
 use super::RunError;
+use super::handover::Takeover;
 use super::parts::{Occasion, Parts};
-use serin_config::model::Config;
-use serin_control::api::{Api, Hooks, bind};
+use serin_config::model::{AdminAddress, Config};
+use serin_control::api::{Api, Hooks, Serve, bind, inherit};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-pub(super) struct Admin {
-    stop: oneshot::Sender<()>,
-    served: tokio::task::JoinHandle<()>,
+/// The admin address, for a process that takes over.
+pub(super) struct Door {
+    pub(super) address: AdminAddress,
+    pub(super) socket: OwnedFd,
+    pub(super) serve: watch::Sender<Serve>,
 }
 
-impl Admin {
-    pub(super) fn serve(parts: &Arc<Parts>, config: &Config) -> Result<Self, RunError> {
-        let runtime = parts.control.runtime();
-        let api = Api::new(parts.control.handle(), &config.admin, hooks(parts));
-        let bound = runtime.block_on(bind(&config.admin))?;
-        tracing::info!(listener = "admin", address = %bound.address(), "listening");
-        let _ = parts.api.set(api.clone());
-        let (stop, stopped) = oneshot::channel::<()>();
-        let served = runtime.spawn(bound.serve(api, async {
-            let _ = stopped.await;
-        }));
-        Ok(Self { stop, served })
-    }
-
-    pub(super) async fn stop(self) {
-        // It may have ended by itself.
-        let _ = self.stop.send(());
-        let _ = self.served.await;
-    }
+/// Serves; ends when [`Door::serve`] says so.
+pub(super) fn serve(
+    parts: &Arc<Parts>,
+    config: &Config,
+    takeover: &Takeover,
+) -> Result<JoinHandle<()>, RunError> {
+    let runtime = parts.control.runtime();
+    let _within = runtime.enter();
+    let api = Api::new(parts.control.handle(), &config.admin, hooks(parts));
+    let bound = match takeover.admin(&config.admin) {
+        Some(socket) => inherit(&config.admin, socket)?,
+        None => runtime.block_on(bind(&config.admin))?,
+    };
+    tracing::info!(listener = "admin", address = %bound.address(), "listening");
+    let (serve, served) = watch::channel(Serve::Accept);
+    let (address, socket) = (config.admin.address.clone(), bound.socket()?);
+    parts.open_door(Door { address, socket, serve }, api.clone());
+    Ok(runtime.spawn(bound.serve(api, served)))
 }
 
 fn hooks(parts: &Arc<Parts>) -> Hooks {
     // Weak, because the API is itself one of the parts.
     let weak = || Arc::downgrade(parts);
-    let (reload, check, ready) = (weak(), weak(), weak());
+    let (reload, check, ready, upgrade) = (weak(), weak(), weak(), weak());
     Hooks {
         reload: Arc::new(move || {
             reload.upgrade().map_or_else(|| Ok(Vec::new()), |p| p.reload(Occasion::Asked))
@@ -50,6 +54,10 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
         not_ready: Arc::new(move || match ready.upgrade() {
             Some(parts) => parts.proxy.not_ready(),
             None => Some("it is shutting down".to_owned()),
+        }),
+        upgrade: Arc::new(move || match upgrade.upgrade() {
+            Some(parts) => parts.upgrade(),
+            None => Err("it is shutting down".to_owned()),
         }),
     }
 }

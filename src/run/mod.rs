@@ -4,24 +4,30 @@
 //! another configuration before that serves its first request.
 
 mod admin;
+mod handover;
 mod parts;
 mod signals;
+pub(crate) mod systemd;
 
 use crate::expiry::{self, Expiry};
-use admin::Admin;
+pub(crate) use handover::Takeover;
 use parts::Occasion;
 pub(crate) use parts::Parts;
 use serin_config::model::Config;
 use serin_config::{Faults, Loaded};
-use serin_control::api::{BindError, Verdict};
+use serin_control::api::{BindError, Serve, Verdict};
 use serin_control::{Control, Handle, Options as ControlOptions, StartError};
 use serin_proxy::{Options, Proxy, ProxyError};
+use signals::{Over, Signals};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
+/// How often a process that has handed over looks whether everything has ended.
+const LOOK: Duration = Duration::from_millis(50);
 /// A process that is handing over has so long to let go of the journal.
 const HANDOVER: Duration = Duration::from_secs(10);
 
@@ -37,6 +43,8 @@ pub(crate) enum RunError {
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[from] std::io::Error),
+    #[error("cannot take over: {0}")]
+    Takeover(String),
 }
 
 pub(crate) struct Run {
@@ -45,39 +53,52 @@ pub(crate) struct Run {
     pub(crate) loaded: Loaded,
     pub(crate) threads: Option<NonZeroU16>,
     pub(crate) grace: Duration,
+    /// How long a process that has handed over may finish what it has.
+    pub(crate) upgrade_grace: Duration,
+    pub(crate) takeover: Takeover,
 }
 
 /// Serves until a signal says that it is over.
 pub(crate) fn run(run: Run) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let grace = run.grace;
+    let (grace, upgrade_grace) = (run.grace, run.upgrade_grace);
+    let mut signals = runtime.block_on(async { Signals::listen() })?;
     let running = Running::start(run)?;
-    runtime.block_on(signals::until_told_to_stop(&running.parts))?;
-    tracing::info!("stopping: no new connections, waiting for what is in flight");
-    running.stop(grace, &runtime);
+    systemd::notify("READY=1");
+    match runtime.block_on(signals.until_over(&running.parts)) {
+        Over::Told => {
+            systemd::notify("STOPPING=1");
+            tracing::info!("stopping: no new connections, waiting for what is in flight");
+            running.stop(grace, &runtime);
+        }
+        Over::HandedOver => running.linger(upgrade_grace, grace, &mut signals, &runtime),
+    }
     Ok(())
 }
 
 /// Data plane, control and admin API at work. Its owner has a runtime and says when it is over.
 pub(crate) struct Running {
     parts: Arc<Parts>,
-    admin: Admin,
+    admin: JoinHandle<()>,
 }
 
 impl Running {
     pub(crate) fn start(run: Run) -> Result<Self, RunError> {
         let config = Arc::new(run.loaded.config);
+        let takeover = run.takeover;
         let steer = |plane| {
+            takeover.prepared().map_err(RunError::Takeover)?;
             let options = ControlOptions { lock_wait: HANDOVER, ..ControlOptions::default() };
             Control::start(config.clone(), plane, options).map_err(RunError::from)
         };
         let options = Options { threads: run.threads };
-        let (proxy, control) = Proxy::start_steered(config.clone(), &options, steer)?;
+        let inherited = takeover.listeners();
+        let (proxy, control) = Proxy::start_inheriting(config.clone(), &options, inherited, steer)?;
         for collector in proxy.collectors()? {
             control.handle().register(collector)?;
         }
         let parts = Arc::new(Parts::new(run.path, proxy, control, Expiry::default()));
-        let admin = Admin::serve(&parts, &config)?;
+        let admin = admin::serve(&parts, &config, &takeover)?;
         for listener in &config.listeners {
             if let Some(address) = parts.proxy.address(&listener.name) {
                 tracing::info!(listener = listener.name, %address, "listening");
@@ -85,6 +106,7 @@ impl Running {
         }
         warn_of_what_is_missing(&config);
         parts.control.runtime().spawn(expiry::watch(Arc::downgrade(&parts)));
+        takeover.serving().map_err(RunError::Takeover)?;
         parts.watch(run.loaded.files);
         Ok(Self { parts, admin })
     }
@@ -105,8 +127,28 @@ impl Running {
         if !self.parts.proxy.shutdown(grace) {
             tracing::warn!(?grace, "requests were cut off when the grace period ended");
         }
-        runtime.block_on(self.admin.stop());
+        self.parts.serve_admin(Serve::Stop);
+        // It may have ended by itself.
+        let _ = runtime.block_on(self.admin);
         self.parts.control.stop();
+    }
+
+    /// Another process serves: finishes what is in flight, for so long at most, or for `grace` once
+    /// it is told to end.
+    fn linger(self, limit: Duration, grace: Duration, signals: &mut Signals, runtime: &Runtime) {
+        // Its last answer tells whoever asked for the hand-over.
+        let _ = runtime.block_on(self.admin);
+        self.parts.control.stop();
+        let until = Instant::now() + limit;
+        while !self.parts.proxy.has_ended(Duration::ZERO) {
+            let told = runtime.block_on(signals.told_within(LOOK));
+            if told || Instant::now() >= until {
+                let grace = if told { grace } else { Duration::ZERO };
+                self.parts.proxy.shutdown(grace);
+                return;
+            }
+        }
+        self.parts.proxy.shutdown(Duration::ZERO);
     }
 }
 

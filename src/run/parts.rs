@@ -5,13 +5,16 @@
 //! plans mean for rollouts under way, and the data plane swaps one pointer. What was refused leaves
 //! everything as it was, and is told with file and line.
 
+use super::admin::Door;
+use super::handover::{self, Program};
 use crate::expiry::Expiry;
 use serin_config::{Faults, Loaded, Watch};
 use serin_control::Control;
-use serin_control::api::{Api, Verdict};
+use serin_control::api::{Api, Serve, Upgraded, Verdict};
 use serin_proxy::Proxy;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::watch;
 
 /// Of many faults so many get a line in the log; the API has all.
 const LOGGED: usize = 10;
@@ -20,10 +23,13 @@ pub(crate) struct Parts {
     path: PathBuf,
     pub(super) proxy: Proxy,
     pub(super) control: Control,
-    pub(super) api: OnceLock<Api>,
+    pub(super) door: OnceLock<Door>,
+    api: OnceLock<Api>,
     expiry: Expiry,
     watch: OnceLock<Watch>,
-    reloading: Mutex<()>,
+    /// Held while files are read or a process takes over.
+    changing: Mutex<()>,
+    handed_over: watch::Sender<bool>,
 }
 
 /// Why the files are read again.
@@ -37,8 +43,54 @@ pub(super) enum Occasion {
 
 impl Parts {
     pub(super) fn new(path: PathBuf, proxy: Proxy, control: Control, expiry: Expiry) -> Self {
-        let (api, watch) = (OnceLock::new(), OnceLock::new());
-        Self { path, proxy, control, api, expiry, watch, reloading: Mutex::default() }
+        Self {
+            path,
+            proxy,
+            control,
+            door: OnceLock::new(),
+            api: OnceLock::new(),
+            expiry,
+            watch: OnceLock::new(),
+            changing: Mutex::default(),
+            handed_over: watch::channel(false).0,
+        }
+    }
+
+    pub(super) fn open_door(&self, door: Door, api: Api) {
+        let _ = self.door.set(door);
+        let _ = self.api.set(api);
+    }
+
+    pub(super) fn serve_admin(&self, what: Serve) {
+        if let Some(door) = self.door.get() {
+            door.serve.send_replace(what);
+        }
+    }
+
+    pub(super) fn handed_over(&self) -> watch::Receiver<bool> {
+        self.handed_over.subscribe()
+    }
+
+    /// Another process serves from now on.
+    pub(super) fn part(&self) {
+        self.proxy.part();
+        self.serve_admin(Serve::HandedOver);
+        self.handed_over.send_replace(true);
+    }
+
+    /// Hands over to a new process of the same program. Blocks.
+    pub(super) fn upgrade(&self) -> Result<Upgraded, String> {
+        let _alone = self.changing();
+        if self.proxy.is_going() {
+            return Err("this process has handed over already, or is shutting down".to_owned());
+        }
+        let program = Program::of_this_process();
+        let program = program.ok_or("this process does not know its own name")?;
+        handover::hand_over(self, &program)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -68,7 +120,11 @@ impl Parts {
 
     /// Blocks: not for a thread that serves others.
     pub(super) fn reload(&self, occasion: Occasion) -> Verdict {
-        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.changing();
+        if self.proxy.is_going() {
+            // The files are another process's business now, or nobody's.
+            return Ok(Vec::new());
+        }
         let loaded = self.load();
         self.follow(match &loaded {
             Ok(loaded) => &loaded.files,

@@ -5,7 +5,7 @@ use serin_config::model::{
     Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
     Token, UpstreamProtocol, UpstreamTls, Version,
 };
-use serin_control::api::{Api, Hooks, bind};
+use serin_control::api::{Api, Hooks, Serve, bind};
 use serin_control::{Control, Handle, Options};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
@@ -29,7 +29,7 @@ pub(crate) struct Bench {
     /// Goes away with the bench.
     _state: tempfile::TempDir,
     served: tokio::task::JoinHandle<()>,
-    stop: tokio::sync::watch::Sender<bool>,
+    stop: tokio::sync::watch::Sender<Serve>,
 }
 
 impl Drop for Bench {
@@ -60,16 +60,14 @@ impl Bench {
         let api = Api::new(control.handle(), &admin, hooks());
         let bound = bind(&admin).await.expect("an admin address");
         let address = bound.address().parse().expect("a TCP address");
-        let (stop, mut stopped) = tokio::sync::watch::channel(false);
-        let served = tokio::spawn(bound.serve(api.clone(), async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }));
+        let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
+        let served = tokio::spawn(bound.serve(api.clone(), stopped));
         Self { address, control, api, stuck, _state: state, served, stop }
     }
 
     /// Stops the server, and waits until it has let go of its connections.
     pub(crate) async fn stop(mut self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Serve::Stop);
         let ended = tokio::time::timeout(serin_testkit::PATIENCE, &mut self.served).await;
         ended.expect("the server stops").expect("and does not panic");
     }
@@ -142,6 +140,7 @@ pub(crate) fn hooks() -> Hooks {
         reload: Arc::new(|| Ok(Vec::new())),
         check: Arc::new(|_| Ok(Vec::new())),
         not_ready: Arc::new(|| None),
+        upgrade: Arc::new(|| Err("there is no program".to_owned())),
     }
 }
 

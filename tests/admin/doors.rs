@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, detail, token};
 use serin_config::model::{Admin, AdminAddress, Role};
-use serin_control::api::bind;
+use serin_control::api::{Serve, bind};
 use std::os::unix::fs::PermissionsExt;
 
 const BOTH: [(Role, &str); 2] = [(Role::Viewer, "look-4f1c"), (Role::Operator, "touch-9b2e")];
@@ -157,15 +157,13 @@ async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
     assert!(bind(&admin).await.expect_err("taken").to_string().contains("another process answers"));
 
     let api = serin_control::api::Api::new(bench.handle(), &admin, crate::bench::hooks());
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let served = tokio::spawn(bound.serve(api, async {
-        let _ = stopped.await;
-    }));
+    let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
+    let served = tokio::spawn(bound.serve(api, stopped));
     let stream = tokio::net::UnixStream::connect(&path).await.expect("a connection");
     let mut connection = serin_testkit::Connection::http1_over(stream, "any.name").await;
     assert_eq!(connection.get("/v1/services").await.status, 200);
     drop(connection);
-    stop.send(()).expect("it still serves");
+    stop.send(Serve::Stop).expect("it still serves");
     served.await.expect("it ends");
     assert!(!path.exists(), "the socket goes with its server");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and leaves nothing behind");

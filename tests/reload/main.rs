@@ -2,4 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod bench;
+mod certificates;
+mod leaving;
+mod load;
+mod upgrade;
 mod watching;

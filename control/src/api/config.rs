@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 pub type Verdict = Result<Vec<serin_config::Fault>, Faults>;
 
 type Reload = dyn Fn() -> Verdict + Send + Sync;
+type Upgrade = dyn Fn() -> Result<super::Upgraded, String> + Send + Sync;
 type CheckText = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
 
 /// What the API asks of the program around it. They may block; they are called off the API's
@@ -33,6 +34,8 @@ pub struct Hooks {
     pub check: Arc<CheckText>,
     /// Why the data plane cannot take traffic; `None` when it can.
     pub not_ready: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Hands over to a new process; an error says why this one goes on.
+    pub upgrade: Arc<Upgrade>,
 }
 
 impl std::fmt::Debug for Hooks {

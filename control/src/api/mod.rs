@@ -27,10 +27,12 @@ mod rollouts;
 mod server;
 mod services;
 mod signals;
+mod upgrade;
 mod weights;
 
 pub use config::{Fault, Hooks, Verdict};
-pub use server::{BindError, Bound, bind};
+pub use server::{BindError, Bound, Serve, bind, inherit};
+pub use upgrade::Upgraded;
 
 use crate::Handle;
 use axum::Router;
@@ -136,6 +138,7 @@ impl Api {
             .route("/config", get(config::read))
             .route("/config/reload", post(config::reload))
             .route("/config/check", post(config::check))
+            .route("/upgrade", post(upgrade::upgrade))
             .route("/dora", get(dora::read))
             .route("/events", get(events::stream));
         Router::new()

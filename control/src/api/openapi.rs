@@ -4,7 +4,7 @@
 
 use super::{
     Api, config, dora, events, freeze, page, probes, problem, rollout, rollouts, services, signals,
-    weights,
+    upgrade, weights,
 };
 use axum::Json;
 use axum::extract::State;
@@ -43,6 +43,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         config::read,
         config::reload,
         config::check,
+        upgrade::upgrade,
         dora::read,
         events::stream,
         page::read,

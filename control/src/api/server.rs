@@ -8,8 +8,8 @@ use super::{Api, limits};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serin_config::model::{Admin, AdminAddress};
-use std::future::Future;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower::Layer;
 
 #[derive(Debug, Error)]
@@ -46,13 +46,49 @@ enum Listener {
     Unix { listener: UnixListener, path: PathBuf },
 }
 
+/// What a server of the admin address is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serve {
+    Accept,
+    /// Connections wait to be accepted, here or by a process that takes over.
+    Wait,
+    /// Another process accepts from now on.
+    HandedOver,
+    Stop,
+}
+
+/// Takes over an admin address that another process has opened.
+pub fn inherit(admin: &Admin, socket: OwnedFd) -> Result<Bound, BindError> {
+    let failed = |source| BindError::Listen { address: "of the process before".to_owned(), source };
+    let listener = match &admin.address {
+        AdminAddress::Tcp(address) => {
+            refuse_open(admin, *address)?;
+            let listener = std::net::TcpListener::from(socket);
+            listener.set_nonblocking(true).map_err(failed)?;
+            Listener::Tcp(TcpListener::from_std(listener).map_err(failed)?)
+        }
+        AdminAddress::Unix(path) => {
+            let listener = std::os::unix::net::UnixListener::from(socket);
+            listener.set_nonblocking(true).map_err(failed)?;
+            let listener = UnixListener::from_std(listener).map_err(failed)?;
+            Listener::Unix { listener, path: path.clone() }
+        }
+    };
+    Ok(Bound { listener })
+}
+
+fn refuse_open(admin: &Admin, address: SocketAddr) -> Result<(), BindError> {
+    if !address.ip().is_loopback() && admin.tokens.is_empty() {
+        return Err(BindError::Open(address));
+    }
+    Ok(())
+}
+
 /// Opens the admin address. Refuses one that anybody could use.
 pub async fn bind(admin: &Admin) -> Result<Bound, BindError> {
     let listener = match &admin.address {
         AdminAddress::Tcp(address) => {
-            if !address.ip().is_loopback() && admin.tokens.is_empty() {
-                return Err(BindError::Open(*address));
-            }
+            refuse_open(admin, *address)?;
             let listener = TcpListener::bind(address)
                 .await
                 .map_err(|source| BindError::Listen { address: address.to_string(), source })?;
@@ -105,19 +141,35 @@ impl Bound {
         }
     }
 
-    /// Serves until `stop`, then lets what runs come to its end, for a few seconds.
-    pub async fn serve(self, api: Api, stop: impl Future<Output = ()>) {
+    /// The socket, for a process that takes over.
+    pub fn socket(&self) -> std::io::Result<OwnedFd> {
+        match &self.listener {
+            Listener::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Listener::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Serves until it is told to stop, then lets what runs come to its end, for a few seconds.
+    pub async fn serve(self, api: Api, mut what: watch::Receiver<Serve>) {
         let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
         let router = api.router();
-        let mut stop = pin!(stop);
         loop {
+            let now = *what.borrow_and_update();
             let accepted = async {
+                match now {
+                    Serve::Accept => {}
+                    Serve::Wait | Serve::HandedOver | Serve::Stop => std::future::pending().await,
+                }
                 let place = Arc::clone(&places).acquire_owned().await;
                 (place, self.listener.accept().await)
             };
             let (place, accepted) = tokio::select! {
-                accepted = accepted => accepted,
-                () = &mut stop => break,
+                accepted = accepted, if !over(now) => accepted,
+                changed = what.changed(), if !over(now) => match changed {
+                    Ok(()) => continue,
+                    Err(_) => break,
+                },
+                else => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -137,9 +189,18 @@ impl Bound {
         api.inner.stopping.send_replace(true);
         let all = u32::try_from(limits::MAX_CONNECTIONS).unwrap_or(u32::MAX);
         let _ = tokio::time::timeout(DRAIN, places.acquire_many(all)).await;
-        if let Listener::Unix { path, .. } = &self.listener {
+        if let Listener::Unix { path, .. } = &self.listener
+            && *what.borrow() != Serve::HandedOver
+        {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+fn over(what: Serve) -> bool {
+    match what {
+        Serve::Accept | Serve::Wait => false,
+        Serve::HandedOver | Serve::Stop => true,
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) use windows::Kept;
 
 use crate::command::{Order, Refusal, Signal};
 use crate::event::Event;
+use crate::journal::Desk;
 use crate::view::FreezeView;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -70,6 +71,16 @@ pub(crate) enum Message {
     },
     /// A write has ended.
     Wake,
+    /// Close the journal and decide nothing, until told to resume.
+    Yield {
+        done: oneshot::Sender<()>,
+    },
+    /// Go on with what is in the journal now.
+    Resume {
+        desk: Desk,
+        kept: Option<Kept>,
+        done: oneshot::Sender<()>,
+    },
     Stop,
 }
 
@@ -106,12 +117,37 @@ pub(crate) fn run(mut engine: Engine, inbox: &Receiver<Message>, clock: Clock) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return engine.close(clock.now());
                 }
+                Ok(Message::Yield { done }) => {
+                    engine.close(clock.now());
+                    // Whoever asked may have gone away; then nobody resumes, either.
+                    let _ = done.send(());
+                    match resumed(engine, inbox, &clock) {
+                        Some(again) => engine = again,
+                        None => return,
+                    }
+                }
                 Ok(message) => perform(&mut engine, message, clock.now()),
                 Err(RecvTimeoutError::Timeout) => break,
             }
             if Instant::now() >= next {
                 break;
             }
+        }
+    }
+}
+
+/// Waits while another process has the journal. Orders that come meanwhile are refused, because
+/// their answers are dropped. `None` when it is over.
+fn resumed(engine: Engine, inbox: &Receiver<Message>, clock: &Clock) -> Option<Engine> {
+    loop {
+        match inbox.recv() {
+            Ok(Message::Resume { desk, kept, done }) => {
+                let again = engine.again(desk, kept, clock.now());
+                let _ = done.send(());
+                return Some(again);
+            }
+            Ok(Message::Stop) | Err(_) => return None,
+            Ok(_) => {}
         }
     }
 }
@@ -136,6 +172,6 @@ fn perform(engine: &mut Engine, message: Message, now: Now) {
             engine.gate_answered(&service, &gate, answer, now);
         }
         Message::Wake => engine.settle(now),
-        Message::Stop => {}
+        Message::Stop | Message::Yield { .. } | Message::Resume { .. } => {}
     }
 }

@@ -96,6 +96,14 @@ impl Engine {
         engine
     }
 
+    /// The same instance over a journal that another process may have written to meanwhile.
+    pub(crate) fn again(self, desk: Desk, kept: Option<windows::Kept>, now: Now) -> Self {
+        let Self { config, plane, inner, outlet, config_view, generation, .. } = self;
+        inner.remember(desk.shared());
+        let again = Self::start(config, plane, desk, kept, inner, outlet, now);
+        Self { config_view, generation: generation + 1, ..again }
+    }
+
     /// One tick. Called every 20 ms, and soon after a commit is durable.
     pub(crate) fn tick(&mut self, now: Now) {
         self.plane.heartbeat();
