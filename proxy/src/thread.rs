@@ -43,6 +43,15 @@ pub fn random() -> u64 {
     })
 }
 
+/// 64 bits as 16 hexadecimal digits: every request gets some, and formatting them by the general
+/// way costs more than routing it.
+pub fn push_hex(bits: u64, into: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for nibble in (0..16).rev() {
+        into.push(char::from(DIGITS[(bits >> (4 * nibble)) as usize & 15]));
+    }
+}
+
 /// From the system's source; where that fails, the address of a thread's own cell still differs
 /// between threads and, by address space randomisation, between processes.
 fn seed() -> u64 {

@@ -59,6 +59,7 @@ impl Buffer {
     }
 
     /// Makes room for `more` bytes at the end.
+    #[cold]
     pub(crate) fn reserve(&mut self, more: usize) {
         if self.memory.is_empty() {
             self.memory = take(more);
@@ -80,8 +81,11 @@ impl Buffer {
         }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.reserve(bytes.len());
+        if self.room() < bytes.len() || self.memory.is_empty() {
+            self.reserve(bytes.len());
+        }
         self.memory[self.to..self.to + bytes.len()].copy_from_slice(bytes);
         self.to += bytes.len();
     }

@@ -5,6 +5,7 @@
 //! acknowledges that nor leaves a window for what is owed to it.
 
 use super::stream::ClientStream;
+use super::visit::Visit;
 use super::worker::Worker;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
@@ -65,7 +66,8 @@ impl Drop for Open {
 
 pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     stream.watch_frames();
-    let limits = stream.visit().listener.limits.clone();
+    let visit = stream.visit().clone();
+    let limits = visit.listener.limits.clone();
     let counters = stream.visit().listener.counters.clone();
     let digest = Arc::new(Digest {
         ssl_digest: None,
@@ -99,7 +101,7 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
         };
         match accepted {
             Ok(Some(H2Accept::Session(session))) => {
-                spawn(session, limits.idle_timeout, &streams, worker);
+                spawn(session, &visit, &streams, worker);
             }
             Ok(Some(H2Accept::Rejected)) => {
                 counters.refused_heads.add();
@@ -113,11 +115,23 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     }
 }
 
-/// `patience` is how long the client may leave no window for its answer.
-fn spawn(session: HttpSession, patience: Duration, streams: &Arc<Streams>, worker: &Arc<Worker>) {
+/// Each stream by the lane that fits its request.
+fn spawn(session: HttpSession, visit: &Arc<Visit>, streams: &Arc<Streams>, worker: &Arc<Worker>) {
     streams.open.fetch_add(1, Relaxed);
     let open = Open(streams.clone());
     let worker = worker.clone();
+    if let Some(taken) = worker.fast.take_stream(&session, visit) {
+        worker.lanes.fast();
+        let visit = Arc::clone(visit);
+        tokio::spawn(async move {
+            let _open = open;
+            worker.fast.carry_stream(session, visit, taken).await;
+        });
+        return;
+    }
+    worker.lanes.full();
+    // How long the client may leave no window for its answer.
+    let patience = visit.listener.limits.idle_timeout;
     tokio::spawn(async move {
         let _open = open;
         let mut session = ServerSession::new_http2(session);

@@ -5,8 +5,7 @@ use super::life::Life;
 use super::trace;
 use crate::route::Fields;
 use crate::spans::{Parent, Trace};
-use crate::thread::random;
-use std::fmt::Write;
+use crate::thread::{push_hex, random};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -21,8 +20,8 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
     match request_id(fields) {
         Some(id) => life.asked.request_id.push_str(id),
         None => {
-            // Writing to a string cannot fail.
-            let _ = write!(life.asked.request_id, "{:016x}{:016x}", random(), random());
+            push_hex(random(), &mut life.asked.request_id);
+            push_hex(random(), &mut life.asked.request_id);
         }
     }
     let parent = trace::parent(fields);
@@ -32,6 +31,13 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
         (Some(parent), _) => life.asked.traceparent.push_str(parent),
         (None, Some(trace)) => trace.tell(&mut life.asked.traceparent),
         (None, None) => trace::new_parent(&mut life.asked.traceparent),
+    }
+}
+
+/// Of a request that is sampled: a `traceparent` as long as each attempt's will be.
+pub(super) fn tell_root(life: &mut Life) {
+    if let Some(trace) = &life.trace {
+        trace.tell(&mut life.asked.traceparent);
     }
 }
 

@@ -4,8 +4,7 @@
 use super::identify::alone;
 use crate::route::Fields;
 use crate::spans::Parent;
-use crate::thread::random;
-use std::fmt::Write;
+use crate::thread::{push_hex, random};
 
 pub(super) const TRACEPARENT: &str = "traceparent";
 
@@ -16,8 +15,13 @@ pub(super) fn parent(fields: &dyn Fields) -> Option<&str> {
 }
 
 pub(super) fn new_parent(into: &mut String) {
-    // Not sampled: that is for whoever traces to decide. Writing to a string cannot fail.
-    let _ = write!(into, "00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1);
+    // Not sampled: that is for whoever traces to decide.
+    into.push_str("00-");
+    push_hex(random() | 1, into);
+    push_hex(random(), into);
+    into.push('-');
+    push_hex(random() | 1, into);
+    into.push_str("-00");
 }
 
 pub(super) fn trace_id(parent: &str) -> Option<&str> {

@@ -10,6 +10,9 @@ pub trait Fields {
 
     /// The first line of this name.
     fn first(&self, name: &str) -> Option<&[u8]>;
+
+    /// Every line, in order.
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
 }
 
 impl Fields for http::HeaderMap {
@@ -20,15 +23,9 @@ impl Fields for http::HeaderMap {
     fn first(&self, name: &str) -> Option<&[u8]> {
         self.get(name).map(http::HeaderValue::as_bytes)
     }
-}
 
-impl Fields for [httparse::Header<'_>] {
-    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.iter().any(|field| field.name.eq_ignore_ascii_case(name) && test(field.value))
-    }
-
-    fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.iter().for_each(|(name, value)| visit(name.as_str().as_bytes(), value.as_bytes()));
     }
 }
 

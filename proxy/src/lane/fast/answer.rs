@@ -8,9 +8,12 @@ use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::route::Fields;
+use http::{HeaderName, HeaderValue};
 use pingora_core::protocols::http::date::get_cached_date;
+use pingora_core::{ErrorType, OrErr, Result};
+use pingora_http::ResponseHeader;
 
-/// A backend's answer. `keeps` says whether the client's connection goes on.
+/// A backend's answer over HTTP/1. `keeps` says whether the client's connection goes on.
 pub(super) fn write(
     head: &ResponseHead,
     view: &View<'_>,
@@ -18,39 +21,64 @@ pub(super) fn write(
     keeps: bool,
     to: &mut Buffer,
 ) {
-    life.status = head.status;
     status_line(head.status, head.reason.of(view.bytes), to);
+    shape(head, view, life, &mut |name, value| line(name, value, to));
+    if view.first("date").is_none() {
+        line(b"date", get_cached_date().as_bytes(), to);
+    }
+    connection(keeps, to);
+}
+
+/// A backend's answer over HTTP/2, which has no room for what concerns the connection.
+pub(super) fn head_of(
+    head: &ResponseHead,
+    view: &View<'_>,
+    life: &mut Life,
+) -> Result<ResponseHeader> {
+    let mut response = ResponseHeader::build_no_case(head.status, Some(view.fields.len() + 2))?;
+    let mut added = Ok(());
+    shape(head, view, life, &mut |name, value| {
+        if !name.eq_ignore_ascii_case(b"transfer-encoding") && added.is_ok() {
+            let pair = HeaderName::from_bytes(name).or_err(ErrorType::InvalidHTTPHeader, "name");
+            let value = HeaderValue::from_bytes(value);
+            let value = value.or_err(ErrorType::InvalidHTTPHeader, "value");
+            added = pair
+                .and_then(|name| value.and_then(|value| response.append_header(name, value)))
+                .map(drop);
+        }
+    });
+    added.map(|()| response)
+}
+
+/// What the client gets to see of the fields.
+fn shape(head: &ResponseHead, view: &View<'_>, life: &mut Life, to: &mut dyn FnMut(&[u8], &[u8])) {
+    life.status = head.status;
     let route = life.route.clone();
     let edits = route.as_ref().map(|route| &route.response).filter(|edits| !edits.is_empty());
     let exposed = route.as_ref().is_some_and(|route| route.expose_version);
     let listed = hop::Listed::of(view);
-    for field in view.fields {
-        let (name, value) = (field.name.of(view.bytes), field.value.of(view.bytes));
+    view.each(&mut |name, value| {
         let ends = hop::response_ends_here(name, false, &listed)
             || name.eq_ignore_ascii_case(b"connection")
             || head.drop_length && name.eq_ignore_ascii_case(b"content-length")
             || exposed && name.eq_ignore_ascii_case(VERSION.as_bytes())
             || edits.is_some_and(|edits| is_edited(name, edits));
         if !ends {
-            line(name, value, to);
+            to(name, value);
         }
-    }
+    });
     if let Some(edits) = edits {
         for (name, value) in edits.set.iter().chain(&edits.add) {
-            line(name.as_str().as_bytes(), value.as_bytes(), to);
+            to(name.as_str().as_bytes(), value.as_bytes());
         }
     }
     if let Some(attempt) = life.attempt.as_ref().filter(|_| exposed) {
-        line(VERSION.as_bytes(), attempt.on.name.as_str().as_bytes(), to);
+        to(VERSION.as_bytes(), attempt.on.name.as_str().as_bytes());
     }
     // A version that answers in another's place does not get the user.
     if let Some(cookie) = life.set_cookie.take().filter(|_| !life.stand_in) {
-        line(b"set-cookie", cookie.as_bytes(), to);
+        to(b"set-cookie", cookie.as_bytes());
     }
-    if view.first("date").is_none() {
-        line(b"date", get_cached_date().as_bytes(), to);
-    }
-    connection(keeps, to);
 }
 
 /// An interim answer passes as it is.

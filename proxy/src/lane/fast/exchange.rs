@@ -1,12 +1,13 @@
 //! One request, from one endpoint to the next until one answers, or it is known that none will.
 
 use super::answer;
+use super::client::Client;
 use super::flow::{Broken, Flow};
 use super::request::View;
 use super::response::{Body, ResponseHead};
 use super::upload::{Fault, Upload};
 use super::upstream::{self, Upstream};
-use crate::ingress::{Buffer, Link};
+use crate::ingress::Buffer;
 use crate::lane::answer as meaning;
 use crate::lane::attempt;
 use crate::lane::fail::{self, Standing};
@@ -20,7 +21,7 @@ use std::time::Instant;
 
 pub(super) struct Parts<'a> {
     pub(super) life: &'a mut Life,
-    pub(super) link: &'a mut Link,
+    pub(super) client: Client<'a>,
     pub(super) upload: &'a mut Upload,
     pub(super) down: &'a mut Buffer,
     /// The request is HEAD.
@@ -85,8 +86,9 @@ impl Parts<'_> {
         self.upload.rewind();
         let mut fields = std::mem::take(&mut self.life.fields);
         let times = (timeouts.response, timeouts.idle);
-        let (link, upload, down) = (&mut *self.link, &mut *self.upload, &mut *self.down);
-        let mut flow = Flow::new(link, upstream, upload, down, &mut fields, times);
+        let (upload, down) = (&mut *self.upload, &mut *self.down);
+        let client = self.client.again();
+        let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
         let head = match flow.send(out.bytes()).await {
             Ok(()) => flow.head(self.asked_head).await,
             Err(broken) => Err(broken),
@@ -179,9 +181,26 @@ async fn answer(
         return Next::Again;
     }
     let keeps = keeps() && head.body != Body::UntilEnd && flow.upload.is_read();
-    answer::write(head, &view, life, keeps, flow.down);
+    let begun = match &mut flow.client {
+        Client::Http1(_) => {
+            answer::write(head, &view, life, keeps, flow.down);
+            Ok(())
+        }
+        Client::Http2(stream) => match answer::head_of(head, &view, life) {
+            Ok(response) => stream
+                .answer(response, head.body == Body::None)
+                .map_err(|_| Broken::Client(Fault::Gone)),
+            Err(_) => Err(Broken::Invalid),
+        },
+    };
     flow.upstream.input.advance(head.length);
-    if let Err(broken) = flow.body(head.body, sent).await {
+    let passed = match begun {
+        Ok(()) => flow.body(head.body, sent).await,
+        Err(broken) => Err(broken),
+    };
+    let passed = passed.and_then(|()| flow.client.finish());
+    if let Err(broken) = passed {
+        flow.client.cut();
         cut(life, head.status, broken);
         return Next::Over(Asked::Cut);
     }

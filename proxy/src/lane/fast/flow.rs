@@ -5,13 +5,14 @@
 //! has something.
 
 use super::answer;
+use super::client::Client;
 use super::request::View;
 use super::response::{self, Body, Read, ResponseHead};
 use super::upload::{self, Upload, push_chunk};
 use super::upstream::Upstream;
+use crate::ingress::Buffer;
 use crate::ingress::chunks::{Chunks, Piece};
 use crate::ingress::head::Field;
-use crate::ingress::{Buffer, Link};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -43,7 +44,7 @@ impl From<upload::Fault> for Broken {
 }
 
 pub(super) struct Flow<'a> {
-    pub(super) link: &'a mut Link,
+    pub(super) client: Client<'a>,
     pub(super) upstream: Upstream,
     pub(super) upload: &'a mut Upload,
     /// Towards the client.
@@ -63,7 +64,7 @@ enum Came {
 
 impl<'a> Flow<'a> {
     pub(super) fn new(
-        link: &'a mut Link,
+        client: Client<'a>,
         upstream: Upstream,
         upload: &'a mut Upload,
         down: &'a mut Buffer,
@@ -71,7 +72,7 @@ impl<'a> Flow<'a> {
         (response, idle): (Duration, Duration),
     ) -> Self {
         let moved = Instant::now();
-        Self { link, upstream, upload, down, fields, response, idle, moved }
+        Self { client, upstream, upload, down, fields, response, idle, moved }
     }
 
     /// Sends the head, and what is there of the body with it.
@@ -112,7 +113,7 @@ impl<'a> Flow<'a> {
         otherwise: Broken,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, Broken>> {
-        if self.link.deadline.has_come(due, Instant::now(), cx) {
+        if self.client.deadline().has_come(due, Instant::now(), cx) {
             Poll::Ready(Err(otherwise))
         } else {
             Poll::Pending
@@ -130,7 +131,10 @@ impl<'a> Flow<'a> {
                     Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
                     Read::Whole(head) if head.status < 200 => {
                         let view = View { bytes, fields: self.fields };
-                        answer::write_interim(&head, &view, self.down);
+                        // HTTP/2's library has no way to send one.
+                        if self.client.is_http1() {
+                            answer::write_interim(&head, &view, self.down);
+                        }
                         self.upstream.input.advance(head.length);
                         judged = 0;
                         self.flush().await?;
@@ -189,11 +193,11 @@ impl<'a> Flow<'a> {
     /// client is too slow, if it is the one that is waited for.
     fn drive(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>, upload::Fault> {
         if self.upload.is_done() {
-            self.link.watch(cx).map_err(|_| upload::Fault::Gone)?;
+            self.client.watch(cx).map_err(|_| upload::Fault::Gone)?;
             return Ok(None);
         }
         let mut due = None;
-        match self.upload.poll(self.link, &mut self.upstream, &mut due, cx) {
+        match self.upload.poll(&mut self.client, &mut self.upstream, &mut due, cx) {
             Poll::Ready(Ok(())) => {
                 self.moved = Instant::now();
                 Ok(None)
@@ -250,13 +254,18 @@ impl<'a> Flow<'a> {
                 match chunks.step(input.bytes()).map_err(|_| Broken::Reset { silent: false })? {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
-                        push_chunk(self.down, &input.bytes()[..count]);
+                        match self.client.is_http1() {
+                            true => push_chunk(self.down, &input.bytes()[..count]),
+                            false => self.down.push(&input.bytes()[..count]),
+                        }
                         input.advance(count);
                         *sent += count as u64;
                     }
                     Piece::End(count) => {
                         input.advance(count);
-                        self.down.push(b"0\r\n\r\n");
+                        if self.client.is_http1() {
+                            self.down.push(b"0\r\n\r\n");
+                        }
                         return self.flush().await;
                     }
                 }
@@ -281,7 +290,7 @@ impl<'a> Flow<'a> {
         let mut written = 0;
         poll_fn(|cx| {
             let bytes = &self.upstream.input.bytes()[..count];
-            let done = poll_write_all(self.link, bytes, &mut written, cx);
+            let done = self.client.poll_write_all(bytes, &mut written, cx);
             self.stalled(done, cx)
         })
         .await?;
@@ -297,7 +306,7 @@ impl<'a> Flow<'a> {
         }
         let mut written = 0;
         poll_fn(|cx| {
-            let done = poll_write_all(self.link, self.down.bytes(), &mut written, cx);
+            let done = self.client.poll_write_all(self.down.bytes(), &mut written, cx);
             self.stalled(done, cx)
         })
         .await?;
@@ -309,37 +318,19 @@ impl<'a> Flow<'a> {
     /// goes on meanwhile.
     fn stalled(
         &mut self,
-        written: Poll<io::Result<bool>>,
+        written: Poll<io::Result<()>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
         match written {
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::Client(upload::Fault::Gone))),
             Poll::Pending => {
                 if !self.upload.is_done() {
                     self.drive(cx)?;
                 }
-                let patience = self.link.visit.listener.limits.idle_timeout;
+                let patience = self.client.patience();
                 self.late(self.moved + patience, Broken::Client(upload::Fault::Gone), cx)
             }
         }
     }
-}
-
-/// Ready when all of it is on its way.
-pub(super) fn poll_write_all(
-    link: &mut Link,
-    bytes: &[u8],
-    written: &mut usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<bool>> {
-    while *written < bytes.len() {
-        match link.poll_write(&bytes[*written..], cx) {
-            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            Poll::Ready(Ok(count)) => *written += count,
-            Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
-            Poll::Pending => return Poll::Pending,
-        }
-    }
-    link.poll_flush(cx).map_ok(|()| true)
 }

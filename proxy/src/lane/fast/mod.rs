@@ -6,11 +6,14 @@
 //! used again and again.
 
 mod answer;
+mod client;
 mod exchange;
 mod flow;
 mod lives;
 mod request;
 mod response;
+mod stream;
+mod streams;
 mod upload;
 mod upstream;
 
@@ -22,6 +25,7 @@ use crate::accesslog::AccessLog;
 use crate::ingress::head::{Field, Head};
 use crate::ingress::{Buffer, Link};
 use crate::plane::Plane;
+use client::Client;
 use exchange::{Asked, Parts};
 use lives::Borrowed;
 use request::View;
@@ -87,7 +91,7 @@ impl FastLane {
         let reply = route::admit(&view, &mut life).err();
         if reply.is_none() {
             assign::assign(&view, &mut life);
-            traceparent = request::write(head, &view, &mut life, &mut out);
+            traceparent = request::write(method.as_bytes(), &view, None, &mut life, &mut out);
         }
         Some(Taken { life, head: *head, out, traceparent, reply })
     }
@@ -110,9 +114,9 @@ impl FastLane {
             Some(reply) => Asked::Reply(reply),
             None => {
                 let keeps = || head.keep_alive && !closing();
-                let (upload, down) = (&mut upload, &mut down);
-                let parts =
-                    Parts { life: &mut life, link, upload, down, asked_head, sent: &mut sent };
+                let (upload, down, client) = (&mut upload, &mut down, Client::Http1(link));
+                let sent = &mut sent;
+                let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
                 exchange::carry(parts, out, traceparent, keeps).await
             }
         };
@@ -183,9 +187,7 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
         return None;
     }
     identify::identify(view, life);
-    if let Some(trace) = &life.trace {
-        trace.tell(&mut life.asked.traceparent);
-    }
+    identify::tell_root(life);
     Some(())
 }
 
@@ -195,14 +197,13 @@ async fn tell(link: &mut Link, down: &Buffer) -> bool {
     let due = Instant::now() + patience;
     let mut written = 0;
     poll_fn(|cx| {
-        let told = flow::poll_write_all(link, down.bytes(), &mut written, cx);
+        let told = Client::Http1(link).poll_write_all(down.bytes(), &mut written, cx);
         if told.is_pending() && link.deadline.has_come(due, Instant::now(), cx) {
-            return Poll::Ready(Ok(false));
+            return Poll::Ready(false);
         }
-        told
+        told.map(|told| told.is_ok())
     })
     .await
-    .unwrap_or(false)
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
 use crate::ingress::Buffer;
-use crate::ingress::head::{Field, Head};
+use crate::ingress::head::Field;
 use crate::lane::identify::REQUEST_ID;
 use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
@@ -28,21 +28,40 @@ impl Fields for View<'_> {
             |field: &&Field| field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
         self.fields.iter().find(named).map(|field| field.value.of(self.bytes))
     }
+
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        for field in self.fields {
+            visit(field.name.of(self.bytes), field.value.of(self.bytes));
+        }
+    }
+}
+
+/// What HTTP/2 says otherwise than HTTP/1 does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Translated {
+    /// A body follows whose length is not named.
+    pub(super) chunked: bool,
 }
 
 /// Says where the trace's parent stands in it.
 pub(super) fn write(
-    head: &Head,
-    view: &View<'_>,
+    method: &[u8],
+    fields: &dyn Fields,
+    translated: Option<Translated>,
     life: &mut Life,
     to: &mut Buffer,
 ) -> Option<usize> {
-    request_line(head, view, life, to);
+    request_line(method, life, to);
     let mut value = std::mem::take(&mut life.scratch);
     let route = life.route.clone();
     let edits = route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
     let mut replaced = Replaced::default();
-    forwarded::tell(view, life, &mut value, &mut |name, value| {
+    if let Some(translated) = translated {
+        translate(translated, fields, &life.asked.host, edits, to);
+        replaced.note("host");
+        replaced.note("cookie");
+    }
+    forwarded::tell(fields, life, &mut value, &mut |name, value| {
         replaced.note(name);
         own(name, value, edits, to);
     });
@@ -50,9 +69,8 @@ pub(super) fn write(
     let before = to.len();
     own(TRACEPARENT, &life.asked.traceparent, edits, to);
     let traceparent = (to.len() > before).then_some(before + TRACEPARENT.len() + 2);
-    let listed = hop::Listed::of(view);
-    for field in view.fields {
-        let (name, text) = (field.name.of(view.bytes), field.value.of(view.bytes));
+    let listed = hop::Listed::of(fields);
+    fields.each(&mut |name, text| {
         let ends = hop::ends_here(name, &listed)
             || replaced.has(name)
             || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
@@ -60,7 +78,7 @@ pub(super) fn write(
         if !ends {
             line(name, text, to);
         }
-    }
+    });
     if let Some(edits) = edits {
         for (name, value) in edits.set.iter().chain(&edits.add) {
             line(name.as_str().as_bytes(), value.as_bytes(), to);
@@ -71,8 +89,33 @@ pub(super) fn write(
     traceparent
 }
 
-fn request_line(head: &Head, view: &View<'_>, life: &Life, to: &mut Buffer) {
-    to.push(head.method.of(view.bytes));
+/// The host in its own line, and the cookies in one: HTTP/2 may send a line for each.
+fn translate(
+    translated: Translated,
+    fields: &dyn Fields,
+    host: &str,
+    edits: Option<&Edits>,
+    to: &mut Buffer,
+) {
+    own("host", host, edits, to);
+    if translated.chunked {
+        line(b"transfer-encoding", b"chunked", to);
+    }
+    if fields.first("cookie").is_none() || edits.is_some_and(|edits| is_edited(b"cookie", edits)) {
+        return;
+    }
+    let mut between: &[u8] = b"cookie: ";
+    fields.any("cookie", &mut |crumb| {
+        to.push(between);
+        to.push(crumb);
+        between = b"; ";
+        false
+    });
+    to.push(b"\r\n");
+}
+
+fn request_line(method: &[u8], life: &Life, to: &mut Buffer) {
+    to.push(method);
     to.push(b" ");
     let rewrite = life.route.as_ref().and_then(|route| route.rewrite.as_ref());
     let path = match rewrite {
@@ -90,7 +133,7 @@ fn request_line(head: &Head, view: &View<'_>, life: &Life, to: &mut Buffer) {
 /// Names of which Serin's own line takes the place.
 #[derive(Default)]
 struct Replaced {
-    names: [&'static str; 4],
+    names: [&'static str; 6],
     count: usize,
 }
 

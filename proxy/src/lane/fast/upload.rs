@@ -3,10 +3,13 @@
 //! What was read is kept until it has left, and for as long as all of it is still there the request
 //! can be sent again.
 
+use super::client::Client;
+use super::request::Translated;
 use super::upstream::Upstream;
 use crate::ingress::chunks::{Chunks, Piece};
 use crate::ingress::head::{Framing, Head};
 use crate::ingress::{BodyPace, Buffer, Link};
+use serin_config::model::ListenerLimits;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -41,6 +44,10 @@ enum Rest {
     Done,
     Length(u64),
     Chunked(Chunks),
+    /// Of HTTP/2, which frames by itself; in chunks where no length is named.
+    Stream {
+        chunked: bool,
+    },
 }
 
 /// What is wrong with the client's side.
@@ -53,19 +60,37 @@ pub(super) enum Fault {
 }
 
 impl Upload {
-    pub(super) fn begin(head: &Head, link: &Link, most: Option<u64>) -> Self {
-        let mut upload = Self {
-            rest: Rest::Done,
+    fn new(rest: Rest, limits: &ListenerLimits, most: Option<u64>) -> Self {
+        Self {
+            rest,
             framed: Buffer::default(),
             sent: 0,
             overwritten: false,
             raw: Buffer::default(),
-            taken: head.length,
+            taken: 0,
             received: 0,
             most,
-            pace: BodyPace::begin(&link.visit.listener.limits),
+            pace: BodyPace::begin(limits),
             refused: false,
+        }
+    }
+
+    /// Of a stream; `None` when no body follows.
+    pub(super) fn stream(
+        body: Option<Translated>,
+        limits: &ListenerLimits,
+        most: Option<u64>,
+    ) -> Self {
+        let rest = match body {
+            Some(Translated { chunked }) => Rest::Stream { chunked },
+            None => Rest::Done,
         };
+        Self::new(rest, limits, most)
+    }
+
+    pub(super) fn begin(head: &Head, link: &Link, most: Option<u64>) -> Self {
+        let mut upload = Self::new(Rest::Done, &link.visit.listener.limits, most);
+        upload.taken = head.length;
         let here = &link.input.bytes()[head.length..];
         match head.framing {
             Framing::None => {}
@@ -122,7 +147,7 @@ impl Upload {
     /// Moves what can be moved. Ready when all has left; `due` is when the client is too slow.
     pub(super) fn poll(
         &mut self,
-        link: &mut Link,
+        client: &mut Client<'_>,
         upstream: &mut Upstream,
         due: &mut Option<Instant>,
         cx: &mut Context<'_>,
@@ -143,13 +168,12 @@ impl Upload {
             if self.is_read() {
                 return Poll::Ready(Ok(()));
             }
-            if self.frame(link)? {
+            if self.frame(client)? {
                 continue;
             }
-            match self.poll_read(link, cx) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::Gone)),
+            match self.poll_read(client, cx) {
                 Poll::Ready(Ok(count)) => self.pace.received(count),
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::Gone)),
+                Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
                 Poll::Pending => {
                     let now = Instant::now();
                     *due = self.pace.waiting(now);
@@ -162,25 +186,58 @@ impl Upload {
         }
     }
 
-    fn poll_read(&mut self, link: &mut Link, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+    fn poll_read(
+        &mut self,
+        client: &mut Client<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, Fault>> {
         self.recycle();
-        match &mut self.rest {
-            Rest::Done => Poll::Ready(Ok(0)),
-            Rest::Length(left) => {
+        let read = match (&mut self.rest, client) {
+            (Rest::Length(left), Client::Http1(link)) => {
                 let limit = usize::try_from(*left).unwrap_or(usize::MAX);
                 if self.framed.room() == 0 {
                     self.framed.reserve(limit.min(PIECE));
                 }
-                let count = ready!(link.poll_body(&mut self.framed, limit, cx))?;
+                let read = ready!(link.poll_body(&mut self.framed, limit, cx));
+                let count = read.as_ref().map_or(0, |count| *count);
                 *left -= count as u64;
                 if *left == 0 {
                     self.rest = Rest::Done;
                 }
                 self.note(count);
-                Poll::Ready(Ok(count))
+                read
             }
-            Rest::Chunked(_) => link.poll_body(&mut self.raw, PIECE, cx),
-        }
+            (Rest::Chunked(_), Client::Http1(link)) => {
+                ready!(link.poll_body(&mut self.raw, PIECE, cx))
+            }
+            (Rest::Stream { chunked }, Client::Http2(stream)) => {
+                let chunked = *chunked;
+                let Some(read) = ready!(stream.poll_body(cx)) else {
+                    self.rest = Rest::Done;
+                    if chunked {
+                        self.framed.push(b"0\r\n\r\n");
+                    }
+                    return Poll::Ready(Ok(0));
+                };
+                let data = read.map_err(|_| Fault::Gone)?;
+                match chunked {
+                    true if data.is_empty() => {}
+                    true => push_chunk(&mut self.framed, &data),
+                    false => self.framed.push(&data),
+                }
+                self.note(data.len());
+                return Poll::Ready(self.within(true).map(|_| data.len()));
+            }
+            (Rest::Done | Rest::Length(_) | Rest::Chunked(_) | Rest::Stream { .. }, _) => {
+                self.rest = Rest::Done;
+                return Poll::Ready(Ok(0));
+            }
+        };
+        // The end of the connection is not the end of a body.
+        Poll::Ready(match read {
+            Ok(count @ 1..) => Ok(count),
+            Ok(0) | Err(_) => Err(Fault::Gone),
+        })
     }
 
     /// What has left makes room when there is none.
@@ -193,7 +250,7 @@ impl Upload {
     }
 
     /// Frames anew what has come of chunks. Says whether there is something to send.
-    fn frame(&mut self, link: &mut Link) -> Result<bool, Fault> {
+    fn frame(&mut self, client: &mut Client<'_>) -> Result<bool, Fault> {
         let Rest::Chunked(chunks) = &mut self.rest else { return self.within(false) };
         let mut any = false;
         while !self.raw.is_empty() && self.framed.len() < 2 * PIECE {
@@ -209,7 +266,7 @@ impl Upload {
                     self.raw.advance(count);
                     self.framed.push(b"0\r\n\r\n");
                     // What follows is the next request.
-                    link.input.push(self.raw.bytes());
+                    client.keep(&self.raw);
                     self.raw.clear();
                     self.rest = Rest::Done;
                     return self.within(true);

@@ -23,8 +23,8 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Reply::refused(405, "this method is not served"));
     }
-    within_limits(session, life)?;
-    life.asked.host = host(session)?;
+    within_limits(session.req_header(), life)?;
+    life.asked.host = host(session.req_header())?;
     asked::right_certificate(life)?;
     asked::split_target(life)?;
     life.asked.upgrade = upgrade(session);
@@ -52,9 +52,15 @@ fn meet(session: &Session, life: &mut Life) {
     }
 }
 
+/// Whether a request of HTTP/2 is within its limits and asks for nothing that only this lane does.
+pub(crate) fn is_plain(request: &RequestHeader, life: &Life) -> bool {
+    let rare = matches!(request.method, Method::TRACE | Method::CONNECT)
+        || request.headers.contains_key(header::EXPECT);
+    !rare && within_limits(request, life).is_ok()
+}
+
 /// HTTP/1 was held to these before; for HTTP/2 this is the place.
-fn within_limits(session: &Session, life: &Life) -> Result<(), Reply> {
-    let request = session.req_header();
+fn within_limits(request: &RequestHeader, life: &Life) -> Result<(), Reply> {
     let Some(visit) = life.visit.as_ref().filter(|_| request.version == Version::HTTP_2) else {
         return Ok(());
     };
@@ -75,9 +81,9 @@ fn within_limits(session: &Session, life: &Life) -> Result<(), Reply> {
     Ok(())
 }
 
-fn host(session: &Session) -> Result<String, Reply> {
+/// The one host that the request names, whichever way.
+pub(crate) fn host(request: &RequestHeader) -> Result<String, Reply> {
     let invalid = || Reply::refused(400, "there must be one valid host");
-    let request = session.req_header();
     let mut named = request.headers.get_all(header::HOST).iter();
     let (host, second) = (named.next(), named.next());
     let authority = request.uri.authority().map(http::uri::Authority::as_str);

@@ -13,6 +13,7 @@ mod reply;
 mod send;
 mod websocket;
 
+pub(super) use arrive::{host, is_plain};
 pub(super) use websocket::CloseCode;
 
 use super::life::Life;

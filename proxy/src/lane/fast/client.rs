@@ -1,0 +1,101 @@
+//! Whom an exchange is for: a connection of HTTP/1, or a stream of HTTP/2.
+
+use super::flow::Broken;
+use super::stream::Stream;
+use super::upload::Fault;
+use crate::ingress::{Buffer, Deadline, Link};
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+pub(super) enum Client<'a> {
+    Http1(&'a mut Link),
+    Http2(&'a mut Stream),
+}
+
+impl Client<'_> {
+    /// For one more attempt.
+    pub(super) fn again(&mut self) -> Client<'_> {
+        match self {
+            Self::Http1(link) => Client::Http1(link),
+            Self::Http2(stream) => Client::Http2(stream),
+        }
+    }
+
+    /// The answer was whole.
+    pub(super) fn finish(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::Http1(_) => Ok(()),
+            Self::Http2(stream) => stream.finish().map_err(|_| Broken::Client(Fault::Gone)),
+        }
+    }
+
+    /// It was not, and is not to be taken for it.
+    pub(super) fn cut(&mut self) {
+        match self {
+            Self::Http1(_) => {}
+            Self::Http2(stream) => stream.cut(),
+        }
+    }
+
+    pub(super) fn deadline(&mut self) -> &mut Deadline {
+        match self {
+            Self::Http1(link) => &mut link.deadline,
+            Self::Http2(stream) => &mut stream.deadline,
+        }
+    }
+
+    /// How long it may take nothing of what is meant for it.
+    pub(super) fn patience(&self) -> Duration {
+        match self {
+            Self::Http1(link) => link.visit.listener.limits.idle_timeout,
+            Self::Http2(stream) => stream.visit.listener.limits.idle_timeout,
+        }
+    }
+
+    /// Looks out for its end. An error means that it is gone.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self {
+            Self::Http1(link) => link.watch(cx),
+            Self::Http2(stream) => stream.watch(cx),
+        }
+    }
+
+    /// What is sent to it is framed by chunks where no length is named.
+    pub(super) fn is_http1(&self) -> bool {
+        matches!(self, Self::Http1(_))
+    }
+
+    /// Writes the rest of `bytes`. Ready when all of it is on its way.
+    pub(super) fn poll_write_all(
+        &mut self,
+        bytes: &[u8],
+        written: &mut usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while *written < bytes.len() {
+            let count = match self {
+                Self::Http1(link) => link.poll_write(&bytes[*written..], cx),
+                Self::Http2(stream) => stream.poll_write(&bytes[*written..], cx),
+            };
+            match count {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => *written += count,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        match self {
+            Self::Http1(link) => link.poll_flush(cx),
+            Self::Http2(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// The input that is read ahead of its request, where there is one.
+    pub(super) fn keep(&mut self, ahead: &Buffer) {
+        match self {
+            Self::Http1(link) => link.input.push(ahead.bytes()),
+            Self::Http2(_) => {}
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A stream of HTTP/2, as the fast lane writes to it and reads from it.
+
+use crate::ingress::{Deadline, Visit};
+use bytes::Bytes;
+use h2::SendStream;
+use pingora_core::protocols::http::v2::server::HttpSession;
+use pingora_http::ResponseHeader;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+pub(crate) struct Stream {
+    pub(super) session: HttpSession,
+    /// Once the head of the answer has left, and unless that was all.
+    body: Option<SendStream<Bytes>>,
+    pub(super) visit: Arc<Visit>,
+    pub(super) deadline: Deadline,
+}
+
+impl Stream {
+    pub(super) fn new(session: HttpSession, visit: Arc<Visit>) -> Self {
+        Self { session, body: None, visit, deadline: Deadline::default() }
+    }
+
+    /// More of the request's body. `None` is its end.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        self.session.poll_read_body_bytes(cx).map_err(io::Error::other)
+    }
+
+    /// `whole` says that no body follows.
+    pub(super) fn answer(&mut self, head: ResponseHeader, whole: bool) -> io::Result<()> {
+        self.session.write_response_header(Box::new(head), whole).map_err(io::Error::other)?;
+        self.body = self.session.take_response_body_writer().filter(|_| !whole);
+        Ok(())
+    }
+
+    /// The answer was whole.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match self.body.take() {
+            Some(mut body) => body.send_data(Bytes::new(), true).map_err(io::Error::other),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives up: what was sent is not to be taken for the whole.
+    pub(super) fn cut(&mut self) {
+        if let Some(mut body) = self.body.take() {
+            body.send_reset(h2::Reason::INTERNAL_ERROR);
+        } else if self.session.response_written().is_none() {
+            self.session.shutdown_with_reason(h2::Reason::CANCEL);
+        }
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        body.reserve_capacity(bytes.len());
+        let mut room = body.capacity();
+        while room == 0 {
+            room = match ready!(body.poll_capacity(cx)) {
+                Some(Ok(room)) => room,
+                Some(Err(e)) => return Poll::Ready(Err(io::Error::other(e))),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            };
+        }
+        let count = room.min(bytes.len());
+        let sent = body.send_data(Bytes::copy_from_slice(&bytes[..count]), false);
+        Poll::Ready(sent.map(|()| count).map_err(io::Error::other))
+    }
+
+    /// Whether the client has given the stream up.
+    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let reset = match &mut self.body {
+            Some(body) => body.poll_reset(cx).is_ready(),
+            None if self.session.response_written().is_some() => false,
+            None => Pin::new(&mut self.session.idle()).poll(cx).is_ready(),
+        };
+        if reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,152 @@
+//! Streams of HTTP/2 whose requests go out by the fast lane.
+//!
+//! They differ from exchanges of HTTP/1 in how a head is read and an answer written; all that lies
+//! between is the same.
+
+use super::FastLane;
+use super::client::Client;
+use super::exchange::{self, Asked, Parts};
+use super::lives::{self, Borrowed};
+use super::request::{self, Translated};
+use super::stream::Stream;
+use super::upload::Upload;
+use crate::ingress::{Buffer, Visit};
+use crate::lane::end::{self, Over};
+use crate::lane::life::Life;
+use crate::lane::reply::Reply;
+use crate::lane::{asked, assign, full, identify, route};
+use http::header;
+use pingora_core::protocols::http::v2::server::HttpSession;
+use serin_config::model::Lanes;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+/// A stream that the fast lane has taken.
+pub(crate) struct TakenStream {
+    life: Borrowed,
+    out: Buffer,
+    traceparent: Option<usize>,
+    reply: Option<Reply>,
+    body: Option<Translated>,
+}
+
+impl FastLane {
+    /// Takes the stream's request, or leaves it as it was.
+    pub(crate) fn take_stream(
+        &self,
+        session: &HttpSession,
+        visit: &Arc<Visit>,
+    ) -> Option<TakenStream> {
+        let world = self.plane.world_full();
+        if world.config.lanes == Lanes::Full {
+            return None;
+        }
+        let request = session.req_header();
+        let mut life = lives::take(world);
+        life.visit = Some(Arc::clone(visit));
+        let fields = &request.headers;
+        let method = request.method.as_str();
+        if !full::is_plain(request, &life) || asked::is_grpc(fields) {
+            return None;
+        }
+        let target = std::str::from_utf8(request.raw_path()).ok()?;
+        life.asked.target.push_str(target);
+        life.asked.idempotent = asked::is_idempotent(method);
+        life.asked.host.push_str(&full::host(request).ok()?);
+        asked::right_certificate(&life).ok()?;
+        asked::split_target(&mut life).ok()?;
+        identify::identify(fields, &mut life);
+        identify::tell_root(&mut life);
+        route::find(method, fields, &mut life).ok()?;
+        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
+            return None;
+        }
+        let length = fields.contains_key(header::CONTENT_LENGTH);
+        let body = (!session.is_body_empty()).then_some(Translated { chunked: !length });
+        let translated = body.unwrap_or(Translated { chunked: false });
+        let (mut out, mut traceparent) = (Buffer::default(), None);
+        let reply = route::admit(fields, &mut life).err();
+        if reply.is_none() {
+            assign::assign(fields, &mut life);
+            let (method, to) = (method.as_bytes(), &mut out);
+            traceparent = request::write(method, fields, Some(translated), &mut life, to);
+        }
+        Some(TakenStream { life, out, traceparent, reply, body })
+    }
+
+    /// Carries the exchange to its end.
+    pub(crate) async fn carry_stream(
+        &self,
+        session: HttpSession,
+        visit: Arc<Visit>,
+        taken: TakenStream,
+    ) {
+        let TakenStream { mut life, out, traceparent, reply, body } = taken;
+        let most = life.route.as_ref().and_then(|route| route.max_body);
+        let mut upload = Upload::stream(body, &visit.listener.limits, most);
+        let asked_head = session.req_header().method == http::Method::HEAD;
+        let mut stream = Stream::new(session, visit);
+        let (mut sent, mut down) = (0, Buffer::default());
+        let asked = match reply {
+            Some(reply) => Asked::Reply(reply),
+            None => {
+                let client = Client::Http2(&mut stream);
+                let (upload, down, sent) = (&mut upload, &mut down, &mut sent);
+                let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
+                exchange::carry(parts, out, traceparent, || true).await
+            }
+        };
+        let mut broken = matches!(asked, Asked::Cut);
+        match asked {
+            Asked::Cut => stream.cut(),
+            Asked::Passed { .. } => {}
+            Asked::Reply(reply) => match tell(&mut stream, &reply, &mut life, asked_head).await {
+                Some(count) => sent = count,
+                None => broken = true,
+            },
+        }
+        let request = stream.session.req_header();
+        let over = Over {
+            method: request.method.as_str(),
+            protocol: "HTTP/2",
+            fields: &request.headers,
+            written: (life.status != 0).then_some(life.status),
+            broken,
+            received: upload.received,
+            sent,
+        };
+        end::end(&self.log, &over, &mut life);
+    }
+}
+
+/// How much of an answer of Serin's own the client was told; `None` when it is gone.
+async fn tell(
+    stream: &mut Stream,
+    reply: &Reply,
+    life: &mut Life,
+    asked_head: bool,
+) -> Option<u64> {
+    let bodiless = reply.note(life, asked_head);
+    let response = reply.response(life).ok()?;
+    stream.answer(response, bodiless).ok()?;
+    if bodiless {
+        return Some(0);
+    }
+    let due = Instant::now() + stream.visit.listener.limits.idle_timeout;
+    let mut written = 0;
+    let told = poll_fn(|cx| {
+        let mut client = Client::Http2(stream);
+        match client.poll_write_all(reply.body(), &mut written, cx) {
+            Poll::Pending if !client.deadline().has_come(due, Instant::now(), cx) => Poll::Pending,
+            Poll::Pending | Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Ready(Ok(())) => Poll::Ready(true),
+        }
+    });
+    if told.await && stream.finish().is_ok() {
+        return Some(reply.body().len() as u64);
+    }
+    stream.cut();
+    None
+}
