@@ -53,10 +53,7 @@ impl Families {
                 "Access log records dropped because writing them was too slow.",
             )?,
             lanes: IntCounterVec::new(
-                opts(
-                    "serin_lane_requests_total",
-                    "HTTP/1 requests, by the lane that carried them.",
-                ),
+                opts("serin_lane_requests_total", "Requests, by the lane that carried them."),
                 &["lane"],
             )?,
         })

@@ -186,9 +186,16 @@ fn ninety_to_ten_over_a_hundred_thousand_requests_is_within_a_thousandth() {
     let share = v2.served() as f64 / total as f64;
     println!("{share:.5} of {total} to the candidate");
     assert!(total >= 100_000 && (share - 0.1).abs() <= 0.001, "{share} of {total}");
-    let counts = proxy.data_plane().counts(&service_name("shop")).unwrap();
-    let counted = |name: &str| counts.of(&version_name(name)).unwrap().judged.good;
-    assert_eq!((counted("v1"), counted("v2")), (v1.served(), v2.served()));
+    let counted = |name: &str| {
+        let counts = proxy.data_plane().counts(&service_name("shop")).unwrap();
+        counts.of(&version_name(name)).unwrap().judged.good
+    };
+    // The last client may have its answer before it is counted.
+    let began = Instant::now();
+    while (counted("v1"), counted("v2")) != (v1.served(), v2.served()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} {}", counted("v1"), counted("v2"));
+        std::thread::yield_now();
+    }
 }
 
 #[test]
