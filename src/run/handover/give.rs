@@ -77,10 +77,11 @@ fn introduce(successor: &Successor, parts: &Parts) -> Result<String, String> {
         channel.say_with(&Word::Admin { address }, &[door.socket.as_fd()]).map_err(text)?;
     }
     channel.say(&Word::Everything).map_err(text)?;
-    match successor.hear(TO_PREPARE)? {
-        Word::Prepared { version } => Ok(version),
-        other => Err(unexpected(other)),
+    let word = successor.hear(TO_PREPARE)?;
+    if let Word::Prepared { version } = word {
+        return Ok(version);
     }
+    Err(refusal(word))
 }
 
 /// The short while in which nobody has the journal, or the successor does.
@@ -88,31 +89,24 @@ fn take(successor: &Successor, parts: &Parts) -> Result<(), String> {
     parts.serve_admin(Serve::Wait);
     parts.control.hand_over();
     let said = successor.channel.say(&Word::Yours).map_err(|e| e.to_string());
-    let why = match said.and_then(|()| successor.hear(TO_TAKE)) {
-        Ok(Word::Serving) => return Ok(()),
-        Ok(other) => unexpected(other),
-        Err(why) => why,
-    };
+    let heard = said.and_then(|()| successor.hear(TO_TAKE));
+    if matches!(heard, Ok(Word::Serving)) {
+        return Ok(());
+    }
     // Before the journal is taken back, nobody else may have it.
     successor.kill();
     if let Err(error) = parts.control.take_back(TO_TAKE) {
         tracing::error!(%error, "the journal cannot be taken back: weights stay frozen");
     }
     parts.serve_admin(Serve::Accept);
-    Err(why)
+    Err(heard.map_or_else(|why| why, refusal))
 }
 
-fn unexpected(word: Word) -> String {
-    match word {
-        Word::Failed { why } => why,
-        Word::Hello { .. }
-        | Word::Listener { .. }
-        | Word::Admin { .. }
-        | Word::Everything
-        | Word::Prepared { .. }
-        | Word::Yours
-        | Word::Serving => format!("it spoke out of turn: {word:?}"),
+fn refusal(word: Word) -> String {
+    if let Word::Failed { why } = word {
+        return why;
     }
+    format!("it spoke out of turn: {word:?}")
 }
 
 pub(super) fn written(address: &AdminAddress) -> String {

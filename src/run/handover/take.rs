@@ -85,10 +85,11 @@ impl Takeover {
         let Some(channel) = &self.0.from else { return Ok(()) };
         let version = env!("CARGO_PKG_VERSION").to_owned();
         channel.say(&Word::Prepared { version }).map_err(|e| e.to_string())?;
-        match hear(channel)? {
-            (Word::Yours, _) => Ok(()),
-            (other, _) => Err(format!("the process before spoke out of turn: {other:?}")),
+        let (word, _) = hear(channel)?;
+        if matches!(word, Word::Yours) {
+            return Ok(());
         }
+        Err(format!("the process before spoke out of turn: {word:?}"))
     }
 
     pub(crate) fn serving(&self) -> Result<(), String> {
