@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod demo;
 mod expiry;
+mod limits;
 mod logging;
 mod run;
 

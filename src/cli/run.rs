@@ -30,6 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Exit {
     crate::logging::start();
+    crate::limits::raise();
     let takeover = match args.take_over {
         true => Takeover::from_predecessor(),
         false => Ok(systemd::sockets()),

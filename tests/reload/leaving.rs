@@ -29,8 +29,9 @@ fn with_nothing_in_flight_it_is_gone_at_once() {
         slowest = slowest.max(told.elapsed());
     }
     println!("SIGTERM with nothing in flight, the slowest of 5: {slowest:?}");
-    let long = std::env::var_os("SERIN_LONG").is_some();
-    assert!(!long || slowest < Duration::from_millis(200), "{slowest:?}");
+    // The last thing that it does is to write the windows down: a busy disk shows here.
+    let quiet = std::env::var_os("SERIN_BARS").is_some();
+    assert!(!quiet || slowest < Duration::from_millis(200), "{slowest:?}");
 }
 
 /// Not ready, then no new connections, then the last answer, which says that it is the last.

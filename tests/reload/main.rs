@@ -3,7 +3,9 @@
 
 mod bench;
 mod certificates;
+mod churn;
 mod leaving;
 mod load;
+mod rollouts;
 mod upgrade;
 mod watching;

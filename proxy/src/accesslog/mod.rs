@@ -80,9 +80,14 @@ impl AccessLog {
     }
 
     /// A request whose head was turned away: there is nothing to say but who and why.
-    pub(crate) fn refused(&self, client: IpAddr, refusal: Refusal) {
+    /// `line` is what came of the head; its first line says what was asked for, as far as it is one.
+    pub(crate) fn refused(&self, client: IpAddr, refusal: Refusal, line: &[u8]) {
         if self.wants(crate::thread::random()) {
             let mut record = Box::new(Record::new(client));
+            if let Some((method, target)) = asked(line) {
+                record.method = method;
+                record.target = target;
+            }
             record.status = refusal.status();
             record.what = Some(refusal.detail());
             self.write(record);
@@ -114,4 +119,16 @@ fn share(model: &Model) -> u32 {
         AccessLogFormat::Off => 0,
         AccessLogFormat::Json | AccessLogFormat::Combined => u32::from(model.sample.get()),
     }
+}
+
+/// Method and target of a request line that says both whole, cut when long.
+fn asked(head: &[u8]) -> Option<(String, String)> {
+    const MOST: usize = 1024;
+    let line = head.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let mut words = line.split(|byte| *byte == b' ');
+    // Without a third word the target may go on.
+    let (method, target, _) = (words.next()?, words.next()?, words.next()?);
+    let token = !method.is_empty() && method.len() <= 32 && method.iter().all(u8::is_ascii_graphic);
+    let text = |word: &[u8]| String::from_utf8_lossy(&word[..word.len().min(MOST)]).into_owned();
+    (token && !target.is_empty()).then(|| (text(method), text(target)))
 }

@@ -151,7 +151,7 @@ async fn http1(mut link: Link, worker: &Arc<Worker>) {
                 if refusal == Refusal::HeadTooSlow {
                     counters.slow_heads.add();
                 }
-                worker.note_refusal(&link.visit, refusal);
+                worker.note_refusal(&link.visit, refusal, link.input.bytes());
                 return ClientStream::of(link).close(&refusal.answer()).await;
             }
         }

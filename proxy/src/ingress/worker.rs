@@ -79,8 +79,8 @@ impl Worker {
     }
 
     /// A request that no lane ever sees still leaves a line in the access log.
-    pub(super) fn note_refusal(&self, visit: &Visit, refusal: Refusal) {
-        self.log.refused(visit.ip(), refusal);
+    pub(super) fn note_refusal(&self, visit: &Visit, refusal: Refusal, head: &[u8]) {
+        self.log.refused(visit.ip(), refusal, head);
     }
 
     async fn drained(&self) {
