@@ -7,7 +7,7 @@
 
 use serin_core::time::{Mono, Wall};
 use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment on the monotonic clock, in milliseconds.
 pub fn mono(at: Instant) -> Mono {
@@ -19,6 +19,11 @@ pub fn mono(at: Instant) -> Mono {
 pub fn micros(at: Instant) -> u64 {
     let since = at.saturating_duration_since(*origin()).as_micros();
     u64::try_from(since).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// The moment that [`micros`] makes this number of.
+pub(crate) fn instant(micros: u64) -> Instant {
+    *origin() + Duration::from_micros(micros.saturating_sub(1))
 }
 
 /// What the machine believes the time is.

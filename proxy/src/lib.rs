@@ -14,6 +14,7 @@ pub mod session;
 mod spans;
 pub mod thread;
 pub mod upstream;
+mod wheel;
 pub mod world;
 
 pub use ingress::{Inherited, ListenError};

@@ -19,10 +19,10 @@ use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use serin_config::model::ProxyProtocol;
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Instant;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -112,19 +112,8 @@ async fn announced(
 
 /// HTTP/1: one request after the other, each by the lane that fits it.
 async fn http1(mut link: Link, worker: &Arc<Worker>) {
-    let mut watch = worker.leaving.clone();
-    let mut leaving = std::pin::pin!(watch.wait_for(|leaving| *leaving));
-    let mut watched = false;
     loop {
-        let next = next_request(&mut link, worker, |cx| {
-            // Registered once: the connection's task stays the same.
-            if !watched {
-                watched = leaving.as_mut().poll(cx).is_pending();
-            }
-            worker.is_leaving()
-        })
-        .await;
-        match next {
+        match next_request(&mut link, worker).await {
             Next::Fast(taken) => {
                 worker.lanes.fast();
                 let closing = || worker.is_closing();
@@ -179,12 +168,8 @@ enum Next {
 }
 
 /// Waits for a request, reads its head, and finds the lane for it. A connection that is between
-/// requests ends when `closing` says so.
-async fn next_request(
-    link: &mut Link,
-    worker: &Worker,
-    mut closing: impl FnMut(&mut Context<'_>) -> bool,
-) -> Next {
+/// requests ends when its thread is leaving.
+async fn next_request(link: &mut Link, worker: &Worker) -> Next {
     let listener = Arc::clone(&link.visit.listener);
     let limits = HeadLimits {
         max_bytes: usize::try_from(listener.limits.max_header_bytes).unwrap_or(usize::MAX),
@@ -219,7 +204,7 @@ async fn next_request(
                 Poll::Pending => {
                     let due = match first {
                         Some(first) => first + listener.limits.header_timeout,
-                        None if closing(cx) => return Poll::Ready(Next::End),
+                        None if worker.is_leaving() => return Poll::Ready(Next::End),
                         None => since + listener.limits.idle_timeout,
                     };
                     if !link.deadline.has_come(due, Instant::now(), cx) {

@@ -7,9 +7,56 @@
 use super::head::{Framing, Span};
 use super::refusal::Refusal;
 
+/// What each byte may be part of: looked up, because every byte of every head is asked about.
+const TOKEN: u8 = 1;
+const VALUE: u8 = 2;
+const TARGET: u8 = 4;
+const KINDS: [u8; 256] = kinds();
+
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let token = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        let value = matches!(byte, b'\t' | 0x20..=0x7e | 0x80..);
+        let target = matches!(byte, 0x21..=0x7e) && byte != b'#';
+        kinds[at] = token as u8 * TOKEN + value as u8 * VALUE + target as u8 * TARGET;
+        at += 1;
+    }
+    kinds
+}
+
 /// Whether a byte may stand in a method or a field's name.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+pub(crate) fn is_token(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & TOKEN != 0
+}
+
+/// Whether a byte may stand in a field's value.
+pub(crate) fn is_field_value(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & VALUE != 0
+}
+
+/// Whether a byte may stand in a request's target.
+pub(super) fn is_target(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & TARGET != 0
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +142,7 @@ impl Facts {
 }
 
 /// Digits alone, without a leading zero, and within what any reader can count.
-fn content_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn content_length(value: &[u8]) -> Option<u64> {
     let canonical = value == b"0" || (!value.is_empty() && value[0] != b'0');
     if !canonical || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return None;

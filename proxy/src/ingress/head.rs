@@ -153,12 +153,11 @@ impl Parser<'_> {
     /// A token of at most 32 bytes, and one space.
     fn method(&mut self) -> Result<Span, Stop> {
         let from = self.at;
-        loop {
-            match self.peek()? {
-                b' ' if self.at > from => break,
-                byte if fields::is_token(byte) && self.at - from < 32 => self.at += 1,
-                _ => return Err(Refusal::Method.into()),
-            }
+        let length = self.run_of(fields::is_token, 32);
+        self.at += length;
+        match self.peek()? {
+            b' ' if length > 0 => {}
+            _ => return Err(Refusal::Method.into()),
         }
         let method = Span { from, to: self.at };
         self.at += 1;
@@ -171,16 +170,13 @@ impl Parser<'_> {
     /// Visible ASCII up to one space. A fragment has no place in a request.
     fn target(&mut self) -> Result<Span, Stop> {
         let from = self.at;
-        loop {
-            if self.at - from > self.limits.max_target {
-                return Err(Refusal::TargetTooLong.into());
-            }
-            match self.peek()? {
-                b' ' if self.at > from => break,
-                b'#' => return Err(Refusal::Target.into()),
-                0x21..=0x7e => self.at += 1,
-                _ => return Err(Refusal::Target.into()),
-            }
+        self.at += self.run_of(fields::is_target, self.limits.max_target.saturating_add(1));
+        if self.at - from > self.limits.max_target {
+            return Err(Refusal::TargetTooLong.into());
+        }
+        match self.peek()? {
+            b' ' if self.at > from => {}
+            _ => return Err(Refusal::Target.into()),
         }
         let target = Span { from, to: self.at };
         self.at += 1;
@@ -215,12 +211,10 @@ impl Parser<'_> {
             return Ok(None);
         }
         let from = self.at;
-        loop {
-            match self.peek()? {
-                b':' if self.at > from => break,
-                byte if fields::is_token(byte) => self.at += 1,
-                _ => return Err(Refusal::FieldName.into()),
-            }
+        self.at += self.run_of(fields::is_token, usize::MAX);
+        match self.peek()? {
+            b':' if self.at > from => {}
+            _ => return Err(Refusal::FieldName.into()),
         }
         let name = Span { from, to: self.at };
         self.at += 1;
@@ -233,18 +227,12 @@ impl Parser<'_> {
             self.at += 1;
         }
         let from = self.at;
-        let mut to = from;
-        loop {
-            match self.peek()? {
-                b'\r' => break,
-                b' ' | b'\t' => self.at += 1,
-                0x21..=0x7e | 0x80..=0xff => {
-                    self.at += 1;
-                    to = self.at;
-                }
-                _ => return Err(Refusal::FieldValue.into()),
-            }
+        self.at += self.run_of(fields::is_field_value, usize::MAX);
+        if self.peek()? != b'\r' {
+            return Err(Refusal::FieldValue.into());
         }
+        let value = self.bytes[from..self.at].trim_ascii_end();
+        let to = from + value.len();
         self.line_end()?;
         Ok(Span { from, to })
     }
@@ -255,6 +243,13 @@ impl Parser<'_> {
         }
         self.at += 2;
         Ok(())
+    }
+
+    /// How many of the next bytes are of a kind, at most `most`.
+    fn run_of(&self, kind: fn(u8) -> bool, most: usize) -> usize {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(most)];
+        rest.iter().position(|byte| !kind(*byte)).unwrap_or(rest.len())
     }
 
     fn peek(&self) -> Result<u8, Stop> {

@@ -4,9 +4,9 @@
 //! next request's boundary.
 
 use super::buffer::Buffer;
-use super::timing::Deadline;
 use super::transport::Transport;
 use super::visit::Visit;
+use crate::wheel::Deadline;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -42,5 +42,5 @@ pub(crate) use metrics::IngressCollector;
 pub(crate) use refusal::Refusal;
 pub(crate) use signals::{Signals, StreamFault};
 pub(crate) use stream::ClientStream;
-pub(crate) use timing::{BodyPace, Deadline};
+pub(crate) use timing::BodyPace;
 pub(crate) use visit::Visit;

@@ -46,40 +46,6 @@ impl Alarm {
     }
 }
 
-/// A moment that is moved with every step of a connection, and mostly never comes.
-///
-/// The timer below is only touched when the moment comes nearer than it is set, or when it fires:
-/// moving a deadline on costs a comparison.
-#[derive(Debug, Default)]
-pub(crate) struct Deadline {
-    sleep: Option<(Instant, Pin<Box<Sleep>>)>,
-}
-
-impl Deadline {
-    /// Whether `due` has come; if not, the task is woken by then. Always to be asked by the same
-    /// task.
-    pub(crate) fn has_come(&mut self, due: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
-        if now >= due {
-            return true;
-        }
-        match &mut self.sleep {
-            Some((set, _)) if *set <= due && now < *set => {}
-            Some((set, sleep)) => {
-                *set = due;
-                sleep.as_mut().reset(due.into());
-                return sleep.as_mut().poll(cx).is_ready();
-            }
-            None => {
-                let mut sleep = sleep_until(due);
-                let ready = sleep.as_mut().poll(cx).is_ready();
-                self.sleep = Some((due, sleep));
-                return ready;
-            }
-        }
-        false
-    }
-}
-
 fn sleep_until(due: Instant) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep_until(due.into()))
 }

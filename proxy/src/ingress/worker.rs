@@ -8,12 +8,13 @@ use super::visit::Visit;
 use crate::accesslog::AccessLog;
 use crate::lane::{FastLane, FullLane, sweep};
 use crate::thread::ThreadId;
+use crate::wheel;
 use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -35,6 +36,9 @@ pub(super) struct Worker {
     log: AccessLog,
     open: AtomicUsize,
     ended: Notify,
+    /// What was heard of the two, for those who ask with every request.
+    closing: AtomicBool,
+    left: AtomicBool,
 }
 
 /// Requests that each lane carried. Only their thread writes them.
@@ -61,12 +65,12 @@ impl LaneCounts {
 impl Worker {
     /// Each answer tells its client that it is the connection's last.
     pub(super) fn is_closing(&self) -> bool {
-        *self.shutdown.borrow()
+        self.closing.load(Relaxed)
     }
 
     /// No connection is kept without a request.
     pub(super) fn is_leaving(&self) -> bool {
-        *self.leaving.borrow()
+        self.left.load(Relaxed)
     }
 
     pub(super) fn connection_began(&self) {
@@ -144,6 +148,8 @@ pub(super) fn start(
             log,
             open: AtomicUsize::new(0),
             ended: Notify::new(),
+            closing: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         });
         let mut abort = watches.abort;
         runtime.block_on(async {
@@ -163,6 +169,7 @@ pub(super) fn start(
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.
 async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) {
     let mut shutdown = worker.shutdown.clone();
+    tokio::spawn(wheel::turn());
     tokio::spawn(tidy());
     loop {
         let opening = tokio::select! {
@@ -180,6 +187,16 @@ async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) 
         }
     }
     let _ = shutdown.wait_for(|down| *down).await;
+    worker.closing.store(true, Relaxed);
+    let mut leaving = worker.leaving.clone();
+    tokio::select! {
+        biased;
+        () = worker.drained() => return,
+        _ = leaving.wait_for(|leaving| *leaving) => {}
+    }
+    worker.left.store(true, Relaxed);
+    // Whoever waits for a request sees it now.
+    wheel::wake_all();
     worker.drained().await;
 }
 

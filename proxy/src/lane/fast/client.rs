@@ -3,7 +3,8 @@
 use super::flow::Broken;
 use super::stream::Stream;
 use super::upload::Fault;
-use crate::ingress::{Buffer, Deadline, Link};
+use crate::ingress::{Buffer, Link};
+use crate::wheel::Deadline;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! A stream of HTTP/2, as the fast lane writes to it and reads from it.
 
-use crate::ingress::{Deadline, Visit};
+use crate::ingress::Visit;
+use crate::wheel::Deadline;
 use bytes::Bytes;
 use h2::SendStream;
 use pingora_core::protocols::http::v2::server::HttpSession;
