@@ -151,7 +151,7 @@ fn the_service() {
             status: true,
             headers: vec!["content-type".to_owned()],
             body: CompareBody::Json,
-            ignore: vec!["$.generatedAt".to_owned()],
+            ignore: vec![JsonPath::parse("$.generatedAt").expect("a path")],
             noise: true,
         })
     );

@@ -10,6 +10,7 @@ use serin_control::{Actor, Command, Control, Options, Order, Outcome, Refusal};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::split::Split;
 use serin_core::weights::BasisPoints;
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,9 @@ impl DataPlane for Witness {
     }
     fn bad_samples(&self, service: &ServiceName, version: &VersionName) -> Vec<BadSample> {
         self.sim.bad_samples(service, version)
+    }
+    fn shadow(&self, service: &ServiceName) -> Option<ShadowReport> {
+        self.sim.shadow(service)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::ids::{ServiceName, VersionName};
 use crate::measure::{ServiceCounts, ServiceLatencies};
+use crate::shadow::ShadowReport;
 use crate::split::Split;
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub trait DataPlane: Send + Sync {
 
     /// The latest requests of a version that counted as bad, newest first; at most 16 are kept.
     fn bad_samples(&self, service: &ServiceName, version: &VersionName) -> Vec<BadSample>;
+
+    /// What is known of a service's copies; `None` when it sends none.
+    fn shadow(&self, service: &ServiceName) -> Option<ShadowReport>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod proxy;
 pub mod route;
 pub mod service;
 pub mod session;
+pub mod shadow;
 mod spans;
 pub mod thread;
 pub mod upstream;

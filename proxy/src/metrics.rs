@@ -6,6 +6,7 @@
 use crate::clock;
 use crate::plane::Plane;
 use crate::service::Service;
+use crate::shadow::Mirror;
 use crate::upstream::VersionRuntime;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{
@@ -13,6 +14,7 @@ use prometheus::proto::{
 };
 use serin_core::measure::{Population, Tally};
 use serin_core::outcome::Outcome;
+use serin_core::shadow::ShadowResults;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ use std::time::{Duration, Instant};
 const EDGES: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// All names and labels; a metric that is not here is not collected.
-const FAMILIES: [(&str, &str, MetricType, &[&str]); 12] = [
+const FAMILIES: [(&str, &str, MetricType, &[&str]); 16] = [
     (
         "serin_requests_total",
         "Requests by the outcome of their first attempt on the version they were assigned to.",
@@ -79,6 +81,30 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 12] = [
     ),
     ("serin_retries_in_flight", "Retries that are being made.", MetricType::GAUGE, &["service"]),
     (
+        "serin_shadow_requests_total",
+        "Copies that were sent, by what came of them.",
+        MetricType::COUNTER,
+        &["service", "version", "result"],
+    ),
+    (
+        "serin_shadow_dropped_total",
+        "Copies that brought no answer, by why.",
+        MetricType::COUNTER,
+        &["service", "reason"],
+    ),
+    (
+        "serin_shadow_in_flight",
+        "Copies that are being made, sent or answered.",
+        MetricType::GAUGE,
+        &["service"],
+    ),
+    (
+        "serin_shadow_held_bytes",
+        "What copies and their answers hold in memory.",
+        MetricType::GAUGE,
+        &[],
+    ),
+    (
         "serin_traced_requests_total",
         "Sampled requests, by what became of their spans.",
         MetricType::COUNTER,
@@ -128,10 +154,15 @@ impl Collector for PlaneCollector {
         for (result, count) in self.plane.world_full().spans.counts() {
             gathered.counter("serin_traced_requests_total", &[result], count);
         }
+        let held = self.plane.world_full().shadows.held();
+        gathered.gauge("serin_shadow_held_bytes", &[], held as f64);
         for service in self.plane.world().services() {
             let edges = edges(service);
             let retries = f64::from(service.retry_budget().in_flight());
             gathered.gauge("serin_retries_in_flight", &[service.name.as_str()], retries);
+            if let Some(shadow) = service.shadow() {
+                copies(&mut gathered, service.name.as_str(), shadow);
+            }
             for version in service.versions() {
                 requests(&mut gathered, version);
                 latency(&mut gathered, version, &edges);
@@ -170,6 +201,20 @@ fn requests(gathered: &mut Gathered, version: &VersionRuntime) {
     gathered.counter("serin_body_bytes_total", &[of[0], of[1], "received"], received);
     gathered.counter("serin_body_bytes_total", &[of[0], of[1], "sent"], sent);
     gathered.gauge("serin_requests_in_flight", &of, counts.in_flight as f64);
+}
+
+fn copies(gathered: &mut Gathered, service: &str, shadow: &Mirror) {
+    let ShadowResults { same, different, answered, failed } = shadow.results();
+    let results =
+        [("same", same), ("different", different), ("answered", answered), ("failed", failed)];
+    for (result, count) in results {
+        let labels = [service, shadow.to().name.as_str(), result];
+        gathered.counter("serin_shadow_requests_total", &labels, count);
+    }
+    for (reason, count) in shadow.dropped() {
+        gathered.counter("serin_shadow_dropped_total", &[service, reason], count);
+    }
+    gathered.gauge("serin_shadow_in_flight", &[service], f64::from(shadow.in_flight()));
 }
 
 fn latency(gathered: &mut Gathered, version: &VersionRuntime, edges: &[Duration]) {

@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::split::Split;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ pub struct Plane {
 
 impl Plane {
     pub fn new(world: World) -> Self {
+        world.services().for_each(|service| service.come_into_force());
         Self {
             world: ArcSwap::from_pointee(world),
             coming: Mutex::default(),
@@ -70,7 +72,7 @@ impl Plane {
     pub fn install(&self, world: Arc<World>) {
         let mut coming = self.coming();
         *coming = None;
-        world.services().for_each(|service| service.prepare());
+        world.services().for_each(|service| service.come_into_force());
         let before = self.world.swap(Arc::clone(&world));
         before.retire(&world);
     }
@@ -146,5 +148,8 @@ impl DataPlane for Plane {
         let samples =
             |service: &Service| service.version(version).map(|version| version.meter.bad_samples());
         self.of(service, samples).flatten().unwrap_or_default()
+    }
+    fn shadow(&self, service: &ServiceName) -> Option<ShadowReport> {
+        self.of(service, |service| service.shadow().map(|shadow| shadow.report())).flatten()
     }
 }

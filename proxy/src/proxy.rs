@@ -119,7 +119,7 @@ impl Proxy {
         let world = World::build(config.clone(), None, &environment)?;
         world.settle(PATIENCE);
         let plane = Arc::new(Plane::new(world));
-        environment.spans.apply(config.tracing.as_ref())?;
+        environment.begin(&config)?;
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, inherited, lane)?);
         let listeners = ingress.prepare(&config.listeners)?;
@@ -150,7 +150,7 @@ impl Proxy {
         let before = self.plane.world_full();
         let world = World::build(config.clone(), Some(&before), &self.environment)?;
         world.settle(PATIENCE);
-        self.environment.spans.apply(config.tracing.as_ref())?;
+        self.environment.begin(&config)?;
         let world = self.plane.announce(world);
         if let Err(e) = steer() {
             self.plane.renounce(&world);

@@ -7,11 +7,13 @@
 
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
 use crate::service::{Service, ServiceError, Surroundings};
+use crate::shadow::Shadows;
 use crate::spans::Spans;
 use crate::upstream::{Upstreams, system_resolver};
 use serin_config::model::Config;
 use serin_core::ids::{RouteName, ServiceName};
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,7 @@ pub struct World {
     services: BTreeMap<ServiceName, Arc<Service>>,
     clients: Arc<ClientRates>,
     pub(crate) spans: Spans,
+    pub(crate) shadows: Shadows,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +44,22 @@ pub struct Environment {
     pub threads: usize,
     pub upstreams: Upstreams,
     pub(crate) spans: Spans,
+    pub(crate) shadows: Shadows,
 }
 
 impl Environment {
     /// `runtime` runs health checks and the resolution of names; without one there are none.
     pub fn new(threads: usize, runtime: Option<tokio::runtime::Handle>) -> Self {
         let upstreams = Upstreams::new(runtime, system_resolver());
-        Self { threads, upstreams, spans: Spans::default() }
+        Self { threads, upstreams, spans: Spans::default(), shadows: Shadows::default() }
+    }
+
+    /// Starts the threads that this configuration needs, beside those that serve.
+    pub(crate) fn begin(&self, config: &Config) -> io::Result<()> {
+        if config.services.values().any(|service| service.shadow.is_some()) {
+            self.shadows.start()?;
+        }
+        self.spans.apply(config.tracing.as_ref())
     }
 }
 
@@ -62,6 +74,7 @@ impl World {
             threads: environment.threads,
             state_dir: &config.state_dir,
             upstreams: &upstreams,
+            shadows: &environment.shadows,
         };
         let mut services = BTreeMap::new();
         for (name, service) in &config.services {
@@ -75,8 +88,8 @@ impl World {
         );
         let routes = routes(&config, &services, &clients, previous)?;
         let generation = previous.map_or(1, |previous| previous.generation + 1);
-        let spans = environment.spans.clone();
-        Ok(World { config, generation, routes, services, clients, spans })
+        let (spans, shadows) = (environment.spans.clone(), environment.shadows.clone());
+        Ok(World { config, generation, routes, services, clients, spans, shadows })
     }
 
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
@@ -98,6 +111,10 @@ impl World {
     pub(crate) fn retire(&self, successor: &World) {
         for service in self.services() {
             let same = successor.service(&service.name);
+            if let Some(shadow) = service.shadow() {
+                let next = same.and_then(|service| service.shadow());
+                shadow.retire(next.map(|next| &**next));
+            }
             for version in service.versions() {
                 let same = same.and_then(|service| service.version(&version.name));
                 version.retire(same.map(|version| &**version));

@@ -10,6 +10,7 @@ use serin_control::{Control, Handle, Options};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::slo::Objectives;
 use serin_core::split::Split;
 use serin_core::weights::BasisPoints;
@@ -265,5 +266,9 @@ impl DataPlane for Idle {
 
     fn bad_samples(&self, _: &ServiceName, _: &VersionName) -> Vec<BadSample> {
         Vec::new()
+    }
+
+    fn shadow(&self, _: &ServiceName) -> Option<ShadowReport> {
+        None
     }
 }

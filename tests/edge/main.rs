@@ -19,6 +19,7 @@ mod malformed;
 mod protocols;
 mod proxy_protocol;
 mod reload;
+mod shadow;
 mod spans;
 mod split;
 mod tls;

@@ -7,6 +7,7 @@ use serin_control::{
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::split::Split;
 use serin_proxy::{Options, Proxy, ProxyError};
 use serin_testkit::{ConfigText, Connection, Origin, ServiceText, eventually, temp_dir};
@@ -205,6 +206,10 @@ impl DataPlane for Steered {
 
     fn bad_samples(&self, service: &ServiceName, version: &VersionName) -> Vec<BadSample> {
         self.plane.bad_samples(service, version)
+    }
+
+    fn shadow(&self, service: &ServiceName) -> Option<ShadowReport> {
+        self.plane.shadow(service)
     }
 }
 

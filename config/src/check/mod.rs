@@ -110,6 +110,7 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
     let listeners = listeners::check(&parts.listeners, check);
     let services = services::check(&parts.services, &listeners, check);
     let routes = routes::check(&parts.routes, &parts.services, &parts.listeners, check);
+    shadow::routes_lead_here(&parts.services, &routes, check);
     foresight::unreached(&parts.services, &parts.routes, check);
     hosts::covered(&parts.listeners, &parts.routes, check);
     let admin = admin::check(parts.admin.as_ref(), &listeners, check);

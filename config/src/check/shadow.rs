@@ -2,9 +2,11 @@
 
 use super::{Check, headers, listeners::above_zero, matches, services};
 use crate::file;
-use crate::model::{Compare, CompareBody, Shadow};
+use crate::model::{Compare, CompareBody, JsonPath, Route, RouteAction, Shadow};
 use crate::report::shown;
 use crate::source::At;
+use crate::suggest::every;
+use serin_core::ids::RouteName;
 use serin_core::weights::BasisPoints;
 use std::time::Duration;
 
@@ -35,6 +37,7 @@ pub(super) fn check(
     };
     Some(Shadow {
         methods: methods(found, check),
+        routes: routes(found, check),
         share: found.percent.map_or(BasisPoints::WHOLE, |at| at.value),
         max_body,
         timeout: above_zero(found.timeout.as_ref(), Duration::from_secs(5), check),
@@ -75,6 +78,42 @@ fn methods(found: &file::Shadow, check: &mut Check<'_>) -> Vec<String> {
     methods
 }
 
+fn routes(found: &file::Shadow, check: &mut Check<'_>) -> Vec<RouteName> {
+    let Some(listed) = &found.routes else { return Vec::new() };
+    if listed.value.is_empty() {
+        check.error(listed.at, "no route, so nothing is copied").hint("name one, or remove it");
+    }
+    // A name that cannot name a route names none: see `routes_lead_here`.
+    listed.value.iter().filter_map(|item| RouteName::new(&item.value).ok()).collect()
+}
+
+/// Every route that a shadow names leads to its service.
+pub(super) fn routes_lead_here(
+    services: &[(At<String>, file::Service)],
+    routes: &[Route],
+    check: &mut Check<'_>,
+) {
+    for (name, service) in services {
+        let listed = service.shadow.as_ref().and_then(|shadow| shadow.routes.as_ref());
+        let leads = |route: &&Route| match &route.action {
+            RouteAction::Forward { service, .. } => service.as_str() == name.value,
+            RouteAction::Redirect { .. } | RouteAction::Respond { .. } => false,
+        };
+        for item in listed.map(|listed| listed.value.as_slice()).unwrap_or_default() {
+            let known: Vec<&str> = routes.iter().filter(leads).map(|r| r.name.as_str()).collect();
+            if known.contains(&item.value.as_str()) {
+                continue;
+            }
+            let message =
+                format!("no route {} leads to {}", shown(&item.value), shown(&name.value));
+            let draft = check.error(item.at, message);
+            if !known.is_empty() {
+                draft.hint(format!("there is {}", every(&known)));
+            }
+        }
+    }
+}
+
 fn comparison(found: &file::Compare, check: &mut Check<'_>) -> Compare {
     let body = found.body.map_or(CompareBody::None, |body| body.value);
     if let Some(ignore) = found.ignore.as_ref().filter(|i| !i.value.is_empty())
@@ -96,44 +135,18 @@ fn comparison(found: &file::Compare, check: &mut Check<'_>) -> Compare {
     }
 }
 
-/// `$.a.b[0].c` and `$.a[*].b`: what can be followed without a query engine.
-fn json_paths(found: Option<&At<Vec<At<String>>>>, check: &mut Check<'_>) -> Vec<String> {
+fn json_paths(found: Option<&At<Vec<At<String>>>>, check: &mut Check<'_>) -> Vec<JsonPath> {
     let items = found.map(|found| found.value.as_slice()).unwrap_or_default();
     let mut paths = Vec::new();
     for item in items {
-        if is_json_path(&item.value) {
-            paths.push(item.value.clone());
-        } else {
-            check
-                .error(item.at, format!("{} is not a path", shown(&item.value)))
-                .hint("write `$.name`, `$.list[0].name` or `$.list[*].name`");
+        match JsonPath::parse(&item.value) {
+            Some(path) => paths.push(path),
+            None => {
+                check
+                    .error(item.at, format!("{} is not a path", shown(&item.value)))
+                    .hint("write `$.name`, `$.list[0].name` or `$.list[*].name`");
+            }
         }
     }
     paths
-}
-
-fn is_json_path(text: &str) -> bool {
-    let Some(mut rest) = text.strip_prefix('$') else { return false };
-    if rest.is_empty() {
-        return false;
-    }
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('.') {
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            if end == 0 || after[..end].contains([']', '*', ' ']) {
-                return false;
-            }
-            rest = &after[end..];
-        } else if let Some((index, after)) =
-            rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-        {
-            if index != "*" && index.parse::<u32>().is_err() {
-                return false;
-            }
-            rest = after;
-        } else {
-            return false;
-        }
-    }
-    true
 }

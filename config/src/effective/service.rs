@@ -3,8 +3,8 @@
 use super::quantity::{duration, path, percent, size};
 use super::rollout::{plan, slo};
 use crate::model::{
-    Compare, CompareBody, Failover, HealthCheck, HealthKind, LoadBalancing, RetryOn, Service,
-    SessionBy, Shadow, UpstreamProtocol, Version,
+    Compare, CompareBody, Failover, HealthCheck, HealthKind, JsonPath, LoadBalancing, RetryOn,
+    Service, SessionBy, Shadow, UpstreamProtocol, Version,
 };
 use serde_json::{Map, Value, json};
 
@@ -104,10 +104,11 @@ fn shadow(s: &Shadow) -> Value {
         "to": s.to.as_str(),
         "percent": s.share.to_string(),
         "methods": s.methods,
+        "routes": s.routes.iter().map(|r| r.as_str()).collect::<Vec<_>>(),
         "maxBody": size(s.max_body),
         "timeout": duration(s.timeout),
         "maxInFlight": s.max_in_flight,
-        "redact": { "headers": s.redact_headers, "json": s.redact_json },
+        "redact": { "headers": s.redact_headers, "json": texts(&s.redact_json) },
         "compare": s.compare.as_ref().map(compare),
     })
 }
@@ -121,7 +122,11 @@ fn compare(c: &Compare) -> Value {
             CompareBody::Bytes => "bytes",
             CompareBody::Json => "json",
         },
-        "ignore": c.ignore,
+        "ignore": texts(&c.ignore),
         "noise": c.noise,
     })
+}
+
+fn texts(paths: &[JsonPath]) -> Vec<String> {
+    paths.iter().map(ToString::to_string).collect()
 }

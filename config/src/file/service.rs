@@ -185,6 +185,8 @@ record! {
         "percent" optional percent: BasisPoints = "100%",
         /// Methods that are copied. Anything beyond GET, HEAD and OPTIONS needs `allowUnsafe: true`.
         "methods" optional methods: Vec<At<String>> = "[\"GET\", \"HEAD\"]",
+        /// Only requests of these routes are copied. Left out, those of every route to the service.
+        "routes" optional routes: Vec<At<String>>,
         /// Copy methods that may write. The shadow version must not share a database with stable.
         "allowUnsafe" optional allow_unsafe: bool = "false",
         /// Requests with a larger body are not copied.

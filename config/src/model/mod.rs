@@ -5,12 +5,14 @@
 //! Everything here compares with `==`, so that a reload can tell what has changed.
 
 mod admin;
+mod json_path;
 mod listener;
 mod route;
 mod service;
 mod telemetry;
 
 pub use admin::{Admin, AdminAddress, Role, Secret, Token};
+pub use json_path::{JsonPath, JsonStep};
 pub use listener::{
     Certificate, ClientAuth, Listener, ListenerLimits, ProxyProtocol, Tls, TlsVersion,
 };

@@ -1,7 +1,8 @@
 //! Services, their versions, and how their endpoints are treated.
 
 use super::admin::Secret;
-use serin_core::ids::{ServiceName, VersionName};
+use super::json_path::JsonPath;
+use serin_core::ids::{RouteName, ServiceName, VersionName};
 use serin_core::rollout::Plan;
 use serin_core::slo::Objectives;
 use serin_core::weights::BasisPoints;
@@ -193,12 +194,14 @@ pub struct Shadow {
     pub share: BasisPoints,
     /// Upper case.
     pub methods: Vec<String>,
+    /// Only requests of these routes; empty means all that lead to the service.
+    pub routes: Vec<RouteName>,
     pub max_body: u64,
     pub timeout: Duration,
     pub max_in_flight: u32,
     pub redact_headers: Vec<String>,
     /// `$.card.number`; applied to JSON bodies of copies.
-    pub redact_json: Vec<String>,
+    pub redact_json: Vec<JsonPath>,
     pub compare: Option<Compare>,
 }
 
@@ -207,8 +210,7 @@ pub struct Compare {
     pub status: bool,
     pub headers: Vec<String>,
     pub body: CompareBody,
-    /// JSON paths.
-    pub ignore: Vec<String>,
+    pub ignore: Vec<JsonPath>,
     /// Ask stable twice for some safe requests, and leave out what differs by itself.
     pub noise: bool,
 }

@@ -9,6 +9,7 @@ use serin_control::{
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::simulate::{Behaviour, Curve, Plane, SessionKind, Traffic};
 use serin_core::split::Split;
 use serin_core::time::{Mono, Now, Wall};
@@ -96,6 +97,9 @@ impl DataPlane for Sim {
         let sample =
             |n| BadSample { request_id: format!("r-{n}"), what: "503".into(), at: Wall(n) };
         (0..i64::try_from(bad.min(3)).unwrap()).map(sample).collect()
+    }
+    fn shadow(&self, _: &ServiceName) -> Option<ShadowReport> {
+        None
     }
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Over<'a> {
 }
 
 pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
+    life.tee.over(over.broken);
     let by = life.attempt.as_ref().map(|attempt| Arc::clone(&attempt.on));
     let endpoint = life.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref());
     let endpoint = endpoint.map(|lease| lease.endpoint()).or(life.failed_on.as_ref()).cloned();

@@ -5,6 +5,7 @@ use crate::ingress::{Signals, Visit};
 use crate::meter::Exchange;
 use crate::route::Route;
 use crate::service::Service;
+use crate::shadow::Tee;
 use crate::spans::Trace;
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::world::World;
@@ -51,6 +52,8 @@ pub(crate) struct Life {
     pub(super) body_received: u64,
     /// Only when the request is sampled.
     pub(super) trace: Option<Box<Trace>>,
+    /// Makes its copy, if there is one.
+    pub(super) tee: Tee,
     /// Where the fast lane parses heads into, and writes values: memory that is used again.
     pub(super) fields: Vec<Field>,
     pub(super) scratch: String,
@@ -158,6 +161,7 @@ impl Life {
             what: None,
             body_received: 0,
             trace: None,
+            tee: Tee::default(),
             fields: Vec::new(),
             scratch: String::new(),
         }
@@ -198,6 +202,7 @@ impl Life {
         self.permit = None;
         self.verdict = None;
         self.trace = None;
+        self.tee = Tee::default();
     }
 
     pub(super) fn is_secure(&self) -> bool {

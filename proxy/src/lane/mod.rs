@@ -12,6 +12,7 @@ mod answer;
 mod asked;
 mod assign;
 mod attempt;
+mod copy;
 mod end;
 mod fail;
 mod fast;

@@ -9,6 +9,7 @@ use serin_core::ids::{Epoch, VersionName};
 use serin_core::measure::{Cells, Histogram, Population, Tally, VersionCounts, VersionLatencies};
 use serin_core::outcome::Outcome;
 use serin_core::plane::BadSample;
+use serin_core::shadow::ShadowResults;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -23,12 +24,16 @@ const STATUSES: usize = 501;
 pub enum Shadowed {
     Same,
     Different,
+    /// Sent and answered, and not compared.
+    Answered,
     Failed,
 }
 
 #[derive(Debug)]
 pub struct VersionMeter {
     threads: Box<[ThreadCells]>,
+    /// Written by the thread that sends copies, and by no other.
+    shadowed: [Count; 4],
     first_bad: FirstBad,
     samples: Samples,
 }
@@ -45,7 +50,6 @@ struct ThreadCells {
     received: Count,
     sent: Count,
     latency_micros: Count,
-    shadowed: [Count; 3],
     statuses: Statuses,
     judged_latency: Cells,
     rest_latency: Cells,
@@ -89,6 +93,7 @@ impl VersionMeter {
     pub fn new(threads: usize) -> Self {
         Self {
             threads: (0..threads.max(1)).map(|_| ThreadCells::default()).collect(),
+            shadowed: Default::default(),
             first_bad: FirstBad::default(),
             samples: Samples::default(),
         }
@@ -169,13 +174,9 @@ impl VersionMeter {
         self.samples.push(sample);
     }
 
-    pub fn shadowed(&self, thread: ThreadId, what: Shadowed) {
-        let place = match what {
-            Shadowed::Same => 0,
-            Shadowed::Different => 1,
-            Shadowed::Failed => 2,
-        };
-        self.cells(thread).shadowed[place].add(1);
+    /// What came of a copy. Called by the one thread that sends copies.
+    pub fn shadowed(&self, what: Shadowed) {
+        self.shadowed[what as usize].add(1);
     }
 
     /// A number beyond what the meter was made for falls back on the first thread's cells.
@@ -195,16 +196,29 @@ fn index_of(outcome: Outcome) -> usize {
 /// What readers ask, on any thread, at any time.
 impl VersionMeter {
     pub fn counts(&self, version: VersionName, tripped: bool) -> VersionCounts {
-        let shadowed = |place: usize| self.sum(|cells| cells.shadowed[place].get());
+        let shadow = self.shadow_results();
         VersionCounts {
             judged: self.tally(|cells| &cells.judged),
             rest: self.tally(|cells| &cells.rest),
             tripped,
             in_flight: self.in_flight(),
-            shadow_compared: shadowed(0) + shadowed(1),
-            shadow_mismatched: shadowed(1),
-            shadow_failed: shadowed(2),
+            shadow_compared: shadow.same + shadow.different,
+            shadow_mismatched: shadow.different,
+            shadow_failed: shadow.failed,
             ..VersionCounts::new(version)
+        }
+    }
+
+    /// Copies that were sent to this version, by what came of them.
+    pub fn shadow_results(&self) -> ShadowResults {
+        let count = |what: Shadowed| self.shadowed[what as usize].get();
+        // Differences are read first, so that there are never more of them than comparisons.
+        let different = count(Shadowed::Different);
+        ShadowResults {
+            different,
+            same: count(Shadowed::Same),
+            answered: count(Shadowed::Answered),
+            failed: count(Shadowed::Failed),
         }
     }
 

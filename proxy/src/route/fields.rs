@@ -29,6 +29,20 @@ impl Fields for http::HeaderMap {
     }
 }
 
+impl Fields for [httparse::Header<'_>] {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.iter().any(|field| field.name.eq_ignore_ascii_case(name) && test(field.value))
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.iter().for_each(|field| visit(field.name.as_bytes(), field.value));
+    }
+}
+
 /// Calls `visit` with each cookie of the request until it says `true`. HTTP/2 may send one line
 /// per cookie, so every line is read.
 pub fn any_cookie(fields: &dyn Fields, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {

@@ -18,6 +18,7 @@ pub use publication::Publication;
 
 use crate::meter::VersionMeter;
 use crate::session::{SessionError, Sessions};
+use crate::shadow::{Mirror, Shadows};
 use crate::upstream::{
     Attempted, RetryBudget, RetryPermit, RetryPolicy, Upstreams, VersionError, VersionRuntime,
 };
@@ -42,6 +43,7 @@ pub struct Service {
     retries: RetryPolicy,
     prepared: ArcSwap<Prepared>,
     shared: Arc<Shared>,
+    shadow: Option<Arc<Mirror>>,
     lean: bool,
 }
 
@@ -61,6 +63,7 @@ pub struct Surroundings<'a> {
     pub threads: usize,
     pub state_dir: &'a Path,
     pub upstreams: &'a Upstreams,
+    pub(crate) shadows: &'a Shadows,
 }
 
 impl Service {
@@ -90,6 +93,9 @@ impl Service {
         let at_rest = || Shared::at_rest(name.clone(), config.stable.clone(), around.threads);
         let shared = previous.map_or_else(|| Arc::new(at_rest()), |p| Arc::clone(&p.shared));
         let prepared = Prepared::new(shared.publication(), &versions, &config.stable);
+        let to = config.shadow.as_ref().and_then(|s| versions.iter().find(|v| v.name == s.to));
+        let before = previous.and_then(|previous| previous.shadow.as_deref());
+        let shadow = to.and_then(|to| Mirror::new(config, to, before, around.shadows));
         Ok(Self {
             name: name.clone(),
             config: config.clone(),
@@ -98,6 +104,7 @@ impl Service {
             retries: RetryPolicy::new(config.retries.clone()),
             prepared: ArcSwap::from_pointee(prepared),
             shared,
+            shadow: shadow.map(Arc::new),
             lean: config.shadow.is_none() && config.versions.iter().all(is_plain),
         })
     }
@@ -114,6 +121,11 @@ impl Service {
 
     pub fn versions(&self) -> &[Arc<VersionRuntime>] {
         &self.versions
+    }
+
+    /// What copies its requests.
+    pub(crate) fn shadow(&self) -> Option<&Arc<Mirror>> {
+        self.shadow.as_ref()
     }
 
     /// The version that the service falls back to now.
@@ -134,9 +146,15 @@ impl Service {
         published
     }
 
-    /// Takes over what was published last. A new configuration does so once more when it comes
-    /// into force, for what was published while it was built.
-    pub(crate) fn prepare(&self) {
+    /// Takes over what was published while it was built, and what copies are held against.
+    pub(crate) fn come_into_force(&self) {
+        self.prepare();
+        if let Some(shadow) = &self.shadow {
+            shadow.enforce();
+        }
+    }
+
+    fn prepare(&self) {
         let publication = self.shared.publication();
         let prepared = Prepared::new(publication, &self.versions, &self.config.stable);
         self.prepared.store(Arc::new(prepared));

@@ -1,6 +1,7 @@
 //! One address of a version, and what is known of it.
 
 use super::peer::PeerTemplate;
+use pingora_core::upstreams::peer::HttpPeer;
 use serin_config::model;
 use serin_core::time::Mono;
 use std::net::SocketAddr;
@@ -46,6 +47,11 @@ impl Endpoint {
             ejected_until: AtomicU64::new(0),
             joined: AtomicU64::new(0),
         }
+    }
+
+    /// For a connection that is nobody's attempt.
+    pub(crate) fn peer(&self) -> HttpPeer {
+        self.peer.peer()
     }
 
     /// Whether it may get requests: healthy and not ejected.

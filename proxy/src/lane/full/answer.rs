@@ -4,8 +4,8 @@
 use super::fail::standing;
 use super::websocket::CloseCode;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
-use crate::lane::hop;
 use crate::lane::life::{Life, Upgrade};
+use crate::lane::{copy, hop};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version, header};
 use pingora_core::{Error, ErrorType, Result};
@@ -31,6 +31,7 @@ pub(super) fn head_came(
         e.set_retry(true);
         return Err(e);
     }
+    copy::answer_came(life, status.as_u16(), &response.headers);
     let Some(attempt) = &mut life.attempt else { return Ok(()) };
     if let Some(signals) = &life.signals {
         signals.response_came(attempt.on.timeouts.idle);
@@ -45,6 +46,9 @@ pub(super) fn head_came(
 }
 
 pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {
+    if let Some(body) = body {
+        life.tee.answer_body(body);
+    }
     if let (Some(body), Some(attempt)) = (body, &mut life.attempt)
         && let Some(code) = &mut attempt.close_code
     {

@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 pub(super) fn pass(
     session: &Session,
     body: Option<&Bytes>,
-    _end: bool,
+    end: bool,
     life: &mut Life,
 ) -> Result<()> {
     if let Some(attempt) = &mut life.attempt {
@@ -18,7 +18,12 @@ pub(super) fn pass(
     if session.was_upgraded() {
         return Ok(());
     }
-    let Some(body) = body else { return Ok(()) };
+    let Some(body) = body else {
+        if end {
+            life.tee.ended();
+        }
+        return Ok(());
+    };
     // A retry replays what was read before; what counts is what the client has sent.
     let received = (session.body_bytes_read() as u64).max(body.len() as u64);
     life.body_received = received;
@@ -30,6 +35,10 @@ pub(super) fn pass(
     if is_too_slow(session, life, received) {
         life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
         return Error::e_explain(ErrorType::HTTPStatus(408), "body too slow");
+    }
+    life.tee.body(body);
+    if end {
+        life.tee.ended();
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! What the backend gets to see of the request.
 
-use crate::lane::forwarded;
 use crate::lane::identify::REQUEST_ID;
 use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
+use crate::lane::{copy, forwarded};
 use crate::route::Edits;
 use http::HeaderName;
 use pingora_core::{Error, ErrorType, OrErr, Result};
@@ -11,7 +11,7 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 
 pub(super) fn shape(
-    _session: &mut Session,
+    session: &mut Session,
     request: &mut RequestHeader,
     life: &mut Life,
 ) -> Result<()> {
@@ -24,6 +24,11 @@ pub(super) fn shape(
     }
     if let Some(attempt) = &mut life.attempt {
         attempt.sent = true;
+    }
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
+    copy::head_leaves(life, request.method.as_str(), target, &request.headers);
+    if session.is_body_empty() {
+        life.tee.ended();
     }
     Ok(())
 }

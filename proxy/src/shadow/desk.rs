@@ -1,0 +1,167 @@
+//! The thread where copies are sent and answers are compared, and the way there.
+//!
+//! It takes no part in serving: it runs at a lower priority, and nobody waits for it. While there
+//! is traffic it looks into its queue by itself, once a millisecond, so that handing a copy over is
+//! a push and not a wake-up; only the first copy after a silence wakes it.
+
+use super::copy::Copy;
+use super::counts::Dropped;
+use super::memory::Memory;
+use super::pair::{Answered, Pair};
+use super::send::{Depot, Outgoing, send};
+use super::settle::settle;
+use crate::meter::Shadowed;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Copies and answers that wait to be looked at, over all services.
+const QUEUE: usize = 8192;
+const NAP: Duration = Duration::from_millis(1);
+/// How often connections that nobody needs are closed.
+const TIDY: Duration = Duration::from_secs(5);
+/// Lower than whoever serves requests.
+const NICE: i32 = 5;
+
+/// A handle, for everyone who has a copy to send.
+#[derive(Clone, Default)]
+pub(crate) struct Shadows(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Begins with the first configuration that copies.
+    queue: OnceLock<mpsc::Sender<Word>>,
+    memory: Arc<Memory>,
+}
+
+impl std::fmt::Debug for Shadows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shadows")
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Word {
+    /// With the place where its answer is to be left.
+    Copy(Box<Copy>, Arc<Pair>),
+    /// The primary's answer is there, and the shadow's was there before.
+    Heard(Arc<Pair>),
+}
+
+impl Shadows {
+    /// Without this, every copy finds the queue full.
+    pub(crate) fn start(&self) -> io::Result<()> {
+        if self.0.queue.get().is_some() {
+            return Ok(());
+        }
+        let (queue, words) = mpsc::channel(QUEUE);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("serin-shadow".to_owned()).spawn(move || {
+            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+                tracing::warn!(%error, "copies are sent at the priority of requests");
+            }
+            runtime.block_on(work(words));
+        })?;
+        // Reloads are one after the other, so nobody else was first.
+        let _ = self.0.queue.set(queue);
+        Ok(())
+    }
+
+    /// Says whether there was room.
+    pub(super) fn hand(&self, word: Word) -> bool {
+        self.0.queue.get().is_some_and(|queue| queue.try_send(word).is_ok())
+    }
+
+    pub(super) fn memory(&self) -> &Arc<Memory> {
+        &self.0.memory
+    }
+
+    /// Bytes that copies and their answers hold.
+    pub(crate) fn held(&self) -> u64 {
+        self.0.memory.held()
+    }
+}
+
+/// Ends when nobody is left who could hand over a copy.
+async fn work(mut words: mpsc::Receiver<Word>) {
+    let depot = Arc::new(Depot::default());
+    let tidied = tokio::spawn(tidy(Arc::clone(&depot)));
+    while let Some(word) = words.recv().await {
+        take(word, &depot);
+        while take_all(&mut words, &depot) {
+            tokio::time::sleep(NAP).await;
+        }
+    }
+    tidied.abort();
+}
+
+/// Says whether there was anything.
+fn take_all(words: &mut mpsc::Receiver<Word>, depot: &Arc<Depot>) -> bool {
+    let mut any = false;
+    while let Ok(word) = words.try_recv() {
+        any = true;
+        take(word, depot);
+    }
+    any
+}
+
+fn take(word: Word, depot: &Arc<Depot>) {
+    match word {
+        Word::Copy(copy, pair) => drop(tokio::spawn(carry(copy, pair, Arc::clone(depot)))),
+        Word::Heard(pair) => {
+            if let Some(both) = pair.take() {
+                settle(both, depot);
+            }
+        }
+    }
+}
+
+async fn tidy(depot: Arc<Depot>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        depot.tidy(Instant::now());
+    }
+}
+
+async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
+    let mirror = Arc::clone(&copy.mirror);
+    match carried(&mut copy, &depot).await {
+        Ok(answer) => {
+            copy.slot = None;
+            copy.body = Vec::new();
+            pair.answered(Box::new(Answered { copy, answer }));
+            if let Some(both) = pair.take() {
+                settle(both, &depot);
+            }
+        }
+        Err(why) => {
+            mirror.drop_one(why);
+            if why.is_failure() {
+                mirror.count(Shadowed::Failed);
+            }
+        }
+    }
+}
+
+async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, Dropped> {
+    if !copy.mirror.still_allows(copy.method()) {
+        return Err(Dropped::Withdrawn);
+    }
+    copy.redact()?;
+    // Time that it has spent here says nothing about the shadow.
+    if Instant::now() >= copy.deadline {
+        return Err(Dropped::Full);
+    }
+    let outgoing = Outgoing {
+        head: &copy.head,
+        body: &copy.body,
+        framed: copy.framed,
+        rules: copy.mirror.rules.as_ref(),
+        most: copy.mirror.config.max_body,
+        memory: copy.mirror.shadows.memory(),
+    };
+    let sent = send(&outgoing, &copy.mirror.to, depot);
+    let answered = tokio::time::timeout_at(copy.deadline.into(), sent).await;
+    answered.unwrap_or(Err(Dropped::Timeout))
+}

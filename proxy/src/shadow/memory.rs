@@ -1,0 +1,94 @@
+//! What copies may hold, counted before it is held: bytes over all services, copies per service.
+
+use super::mirror::Standing;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Over all services: heads and bodies of copies, and answers that wait for their counterpart.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
+/// Beside its bodies, a copy's own weight.
+const WEIGHT: u64 = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Memory(AtomicU64);
+
+impl Memory {
+    pub(super) fn held(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Bytes that were given room; they give it back when this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Room for one copy and so many bytes; `None` when there is none.
+    pub(super) fn new(memory: &Arc<Memory>, bytes: usize) -> Option<Self> {
+        let mut held = Self { memory: Arc::clone(memory), bytes: 0 };
+        (held.grow(bytes) && held.take(WEIGHT)).then_some(held)
+    }
+
+    /// Whether there was room for more.
+    pub(super) fn grow(&mut self, bytes: usize) -> bool {
+        self.take(bytes as u64)
+    }
+
+    fn take(&mut self, bytes: u64) -> bool {
+        let before = self.memory.0.fetch_add(bytes, Relaxed);
+        if before.saturating_add(bytes) > MOST_BYTES {
+            self.memory.0.fetch_sub(bytes, Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.memory.0.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// One of the copies that a service may have in flight, from the decision to copy to the end of
+/// the shadow's answer.
+#[derive(Debug)]
+pub(super) struct Slot(Arc<Standing>);
+
+impl Slot {
+    pub(super) fn take(standing: &Arc<Standing>, most: u32) -> Option<Self> {
+        let in_flight: &AtomicU32 = &standing.in_flight;
+        if in_flight.fetch_add(1, Relaxed) >= most {
+            in_flight.fetch_sub(1, Relaxed);
+            return None;
+        }
+        Some(Self(Arc::clone(standing)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_refused_over_the_cap_and_come_back() {
+        let memory = Arc::new(Memory::default());
+        let mut held = Held::new(&memory, 10).expect("room");
+        assert_eq!(memory.held(), 10 + WEIGHT);
+        assert!(held.grow(1 << 20));
+        assert!(!held.grow(MOST_BYTES as usize), "no room for everything");
+        assert!(Held::new(&memory, MOST_BYTES as usize).is_none());
+        drop(held);
+        assert_eq!(memory.held(), 0);
+    }
+}

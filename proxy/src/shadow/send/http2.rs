@@ -1,0 +1,122 @@
+//! One exchange over HTTP/2, on the one connection that all copies to an endpoint share.
+
+use super::Outgoing;
+use super::pool::{Depot, Place, Wire, room};
+use crate::shadow::counts::Dropped;
+use crate::shadow::pair::{Answer, Body};
+use crate::upstream::{Endpoint, VersionRuntime};
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::client::SendRequest;
+use http::{Request, Uri};
+use httparse::EMPTY_HEADER;
+use std::time::Instant;
+
+pub(super) async fn exchange(
+    outgoing: &Outgoing<'_>,
+    to: &VersionRuntime,
+    endpoint: &Endpoint,
+    place: &Place,
+    depot: &Depot,
+) -> Result<Answer, Dropped> {
+    let request = request(outgoing, endpoint.configured.tls).ok_or(Dropped::Reset)?;
+    let client = match depot.http2(place) {
+        Some(client) => client,
+        None => connect(to, endpoint, place, depot).await?,
+    };
+    let answered = answered(outgoing, request, client).await;
+    answered.map_err(|error| {
+        if error.is_io() || error.is_go_away() {
+            depot.share(place, None);
+        }
+        Dropped::Reset
+    })
+}
+
+async fn connect(
+    to: &VersionRuntime,
+    endpoint: &Endpoint,
+    place: &Place,
+    depot: &Depot,
+) -> Result<SendRequest<Bytes>, Dropped> {
+    let wire = Wire::open(to, endpoint, depot).await.ok_or(Dropped::Refused)?;
+    let shaken = h2::client::handshake(wire.io).await;
+    let (client, connection) = shaken.map_err(|_| Dropped::Refused)?;
+    tokio::spawn(async move {
+        // Whoever waits for an answer is told.
+        let _ = connection.await;
+    });
+    depot.share(place, Some(client.clone()));
+    Ok(client)
+}
+
+fn request(outgoing: &Outgoing<'_>, tls: bool) -> Option<Request<()>> {
+    let head = [outgoing.head, b"\r\n"].concat();
+    let mut fields = [EMPTY_HEADER; 256];
+    let mut parsed = httparse::Request::new(&mut fields);
+    parsed.parse(&head).ok()?;
+    let host = parsed.headers.iter().find(|field| field.name == "host")?;
+    let host = std::str::from_utf8(host.value).ok()?;
+    let scheme = if tls { "https" } else { "http" };
+    let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(parsed.path?);
+    let mut request = Request::builder().method(parsed.method?).uri(uri.build().ok()?);
+    for field in parsed.headers.iter().filter(|field| field.name != "host") {
+        request = request.header(field.name, field.value);
+    }
+    let grpc = |f: &&httparse::Header<'_>| {
+        f.name.eq_ignore_ascii_case("content-type") && f.value.starts_with(b"application/grpc")
+    };
+    if parsed.headers.iter().any(|field| grpc(&field)) {
+        request = request.header("te", "trailers");
+    } else if outgoing.framed {
+        request = request.header("content-length", outgoing.length());
+    }
+    request.body(()).ok()
+}
+
+async fn answered(
+    outgoing: &Outgoing<'_>,
+    request: Request<()>,
+    client: SendRequest<Bytes>,
+) -> Result<Answer, h2::Error> {
+    let mut client = client.ready().await?;
+    let empty = outgoing.body.is_empty();
+    let (answer, mut sender) = client.send_request(request, empty)?;
+    if !empty {
+        sender.send_data(Bytes::from(outgoing.body.concat()), true)?;
+    }
+    let written = Instant::now();
+    let (head, stream) = answer.await?.into_parts();
+    let took = written.elapsed();
+    let (headers, encoding) = match outgoing.rules {
+        Some(rules) => (rules.headers_of(&head.headers), rules.encoding_of(&head.headers)),
+        None => (Vec::new(), None),
+    };
+    let status = head.status.as_u16();
+    let answer =
+        Answer { status, headers, encoding, body: Body::Unread, took: Some(took), held: None };
+    read(outgoing, stream, answer).await
+}
+
+/// A body that is too long is reset with the stream.
+async fn read(
+    outgoing: &Outgoing<'_>,
+    mut stream: RecvStream,
+    mut answer: Answer,
+) -> Result<Answer, h2::Error> {
+    if outgoing.rules.is_some_and(|rules| rules.wants_body()) {
+        answer.held = room(outgoing.memory);
+        answer.body = if answer.held.is_some() { Body::Whole(Vec::new()) } else { Body::Longer(0) };
+    }
+    let mut length = 0;
+    while let Some(piece) = stream.data().await {
+        let piece = piece?;
+        stream.flow_control().release_capacity(piece.len())?;
+        length += piece.len() as u64;
+        answer.body.add(&piece, outgoing.most, &mut answer.held);
+        if length > outgoing.most {
+            return Ok(answer);
+        }
+    }
+    Ok(answer)
+}

@@ -1,0 +1,247 @@
+//! The serving thread's side: one of these for each request, and no wait in it.
+//!
+//! Both lanes tell it what passes, in the order in which it passes. It decides once, with the
+//! first attempt; later attempts of the same request make no second copy, and the part of a body
+//! that is replayed for them is not taken twice.
+
+use super::copy::{Copy, is_safe, write_head};
+use super::counts::Dropped;
+use super::desk::Word;
+use super::memory::{Held, Slot};
+use super::mirror::Mirror;
+use super::pair::{Answer, Body, Heard, Pair, Primary};
+use crate::route::{Fields, Route};
+use crate::thread::random;
+use crate::upstream::VersionRuntime;
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A request's head as it is sent to the primary.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a str,
+    /// As it was validated.
+    pub(crate) host: &'a str,
+    /// Path and query.
+    pub(crate) target: &'a str,
+    pub(crate) fields: &'a dyn Fields,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Tee {
+    #[default]
+    Unasked,
+    Off,
+    On(Box<Copying>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Copying {
+    mirror: Arc<Mirror>,
+    pair: Arc<Pair>,
+    /// Until its body is whole.
+    copy: Option<Box<Copy>>,
+    /// Bytes of the body that are in the copy, and how far this attempt has come.
+    taken: u64,
+    at: u64,
+    /// When the request had left whole.
+    left: Option<Instant>,
+    heard: Option<Box<Heard>>,
+    over: bool,
+}
+
+impl Tee {
+    /// A head leaves for the primary. Only the first of a request is looked at.
+    pub(crate) fn begin(
+        &mut self,
+        mirror: Option<&Arc<Mirror>>,
+        route: &Route,
+        on: &VersionRuntime,
+        head: &Head<'_>,
+    ) {
+        match self {
+            Self::Unasked => {
+                let copying = mirror.and_then(|mirror| begin(mirror, route, on, head));
+                *self = copying.map_or(Self::Off, |copying| Self::On(Box::new(copying)));
+            }
+            Self::Off => {}
+            Self::On(copying) => copying.at = 0,
+        }
+    }
+
+    /// A piece of the request's body passes.
+    pub(crate) fn body(&mut self, piece: &Bytes) {
+        let Self::On(copying) = self else { return };
+        if let Err(why) = copying.take(piece) {
+            self.give_up(why);
+        }
+    }
+
+    /// The request's body has come whole, or there is none: the copy may leave.
+    pub(crate) fn ended(&mut self) {
+        let Self::On(copying) = self else { return };
+        let Some(mut copy) = copying.copy.take() else { return };
+        let now = Instant::now();
+        copying.left = Some(now);
+        copy.framed |= copying.taken > 0;
+        copy.deadline = now + copying.mirror.config.timeout;
+        if !copying.mirror.shadows.hand(Word::Copy(copy, Arc::clone(&copying.pair))) {
+            self.give_up(Dropped::Full);
+        }
+    }
+
+    fn give_up(&mut self, why: Dropped) {
+        if let Self::On(copying) = self {
+            copying.over = true;
+            copying.mirror.drop_one(why);
+        }
+        *self = Self::Off;
+    }
+
+    /// The head of the answer that the client gets, and whose it is.
+    pub(crate) fn answer_head(
+        &mut self,
+        status: u16,
+        fields: &dyn Fields,
+        by: &Arc<VersionRuntime>,
+    ) {
+        let Self::On(copying) = self else { return };
+        copying.heard = copying.hear(status, fields, by).map(Box::new);
+    }
+
+    /// A piece of its body.
+    pub(crate) fn answer_body(&mut self, piece: &Bytes) {
+        let Self::On(copying) = self else { return };
+        if let Some(Heard { answer, .. }) = copying.heard.as_deref_mut() {
+            answer.body.add(piece, copying.mirror.config.max_body, &mut answer.held);
+        }
+    }
+
+    /// The request is over. `broken`: the client did not get the whole answer.
+    pub(crate) fn over(&mut self, broken: bool) {
+        if let Self::On(copying) = self {
+            copying.over(broken);
+            *self = Self::Off;
+        }
+    }
+}
+
+/// One that nobody ended was left by its client.
+impl Drop for Copying {
+    fn drop(&mut self) {
+        self.over(true);
+    }
+}
+
+fn begin(
+    mirror: &Arc<Mirror>,
+    route: &Route,
+    on: &VersionRuntime,
+    head: &Head<'_>,
+) -> Option<Copying> {
+    // A version is not compared with itself.
+    if on.name == mirror.to.name || !mirror.copies(head.method, &route.name, random()) {
+        return None;
+    }
+    let refuse = |why| {
+        mirror.drop_one(why);
+        None
+    };
+    let length = head.fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
+    let length = length.and_then(|length| length.parse::<u64>().ok());
+    if length.is_some_and(|length| length > mirror.config.max_body) {
+        return refuse(Dropped::BodyTooLarge);
+    }
+    let Some(slot) = Slot::take(&mirror.standing, mirror.config.max_in_flight) else {
+        return refuse(Dropped::Full);
+    };
+    let written = write_head(head, &mirror.config.redact_headers);
+    let again = (mirror.asks_for_noise() && length.is_none() && is_safe(head.method))
+        .then(|| write_head(head, &[]));
+    let bytes = written.len() + again.as_ref().map_or(0, Vec::len);
+    let Some(held) = Held::new(mirror.shadows.memory(), bytes) else {
+        return refuse(Dropped::Full);
+    };
+    let copy = Copy {
+        mirror: Arc::clone(mirror),
+        route: route.name.clone(),
+        head: written,
+        again,
+        body: Vec::new(),
+        framed: length.is_some(),
+        deadline: Instant::now(),
+        slot: Some(slot),
+        held: Some(held),
+    };
+    Some(Copying {
+        mirror: Arc::clone(mirror),
+        pair: Arc::default(),
+        copy: Some(Box::new(copy)),
+        taken: 0,
+        at: 0,
+        left: None,
+        heard: None,
+        over: false,
+    })
+}
+
+impl Copying {
+    fn over(&mut self, broken: bool) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        if self.copy.take().is_some() {
+            return self.mirror.drop_one(Dropped::ClientGone);
+        }
+        let primary = match self.heard.take().filter(|_| !broken) {
+            Some(heard) => Primary::Whole(heard),
+            None => Primary::Gone,
+        };
+        if self.pair.heard(primary) {
+            // Lost when the queue is full: an answer that is not compared, and not counted.
+            let _ = self.mirror.shadows.hand(Word::Heard(Arc::clone(&self.pair)));
+        }
+    }
+
+    fn take(&mut self, piece: &Bytes) -> Result<(), Dropped> {
+        let begins = self.at;
+        self.at += piece.len() as u64;
+        let Some(copy) = &mut self.copy else { return Ok(()) };
+        if self.at <= self.taken {
+            return Ok(());
+        }
+        if self.at > self.mirror.config.max_body {
+            return Err(Dropped::BodyTooLarge);
+        }
+        let known = (self.taken - begins.min(self.taken)) as usize;
+        let new = piece.slice(known..);
+        if !copy.held.as_mut().is_some_and(|held| held.grow(new.len())) {
+            return Err(Dropped::Full);
+        }
+        self.taken = self.at;
+        copy.body.push(new);
+        Ok(())
+    }
+
+    fn hear(&self, status: u16, fields: &dyn Fields, by: &Arc<VersionRuntime>) -> Option<Heard> {
+        let mirror = &self.mirror;
+        let most = mirror.config.max_body;
+        let wanted = mirror.rules.as_ref().is_some_and(|rules| rules.wants_body());
+        let mut held = None;
+        let mut body = Body::Unread;
+        if wanted {
+            let length = fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
+            let length = length.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
+            held = Held::new(mirror.shadows.memory(), 0).filter(|_| length <= most);
+            body = if held.is_some() { Body::Whole(Vec::new()) } else { Body::Longer(0) };
+        }
+        let took = self.left.map(|left| left.elapsed());
+        let (headers, encoding) = match &mirror.rules {
+            Some(rules) => (rules.headers_of(fields), rules.encoding_of(fields)),
+            None => (Vec::new(), None),
+        };
+        let answer = Answer { status, headers, encoding, body, took, held };
+        Some(Heard { answer, by: Arc::clone(by) })
+    }
+}
