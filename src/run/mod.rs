@@ -13,7 +13,6 @@ use crate::expiry::{self, Expiry};
 pub(crate) use handover::Takeover;
 use parts::Occasion;
 pub(crate) use parts::Parts;
-use serin_config::model::Config;
 use serin_config::{Faults, Loaded};
 use serin_control::api::{BindError, Serve, Verdict};
 use serin_control::{Control, Handle, Options as ControlOptions, StartError};
@@ -104,7 +103,6 @@ impl Running {
                 tracing::info!(listener = listener.name, %address, "listening");
             }
         }
-        warn_of_what_is_missing(&config);
         parts.control.runtime().spawn(expiry::watch(Arc::downgrade(&parts)));
         takeover.serving().map_err(RunError::Takeover)?;
         parts.watch(run.loaded.files);
@@ -149,12 +147,5 @@ impl Running {
             }
         }
         self.parts.proxy.shutdown(Duration::ZERO);
-    }
-}
-
-/// What the files may say and this release does not do.
-fn warn_of_what_is_missing(config: &Config) {
-    for service in config.services.values().filter(|service| service.shadow.is_some()) {
-        tracing::warn!(service = %service.name, "shadow: no copies are sent by this release");
     }
 }
