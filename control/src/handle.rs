@@ -7,8 +7,8 @@ use crate::history;
 use crate::journal::{Memory, Shared, read};
 use crate::metrics::Tallies;
 use crate::view::{
-    ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord, Snapshot,
-    Timestamp, Why,
+    ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord, ShadowView,
+    Snapshot, Timestamp, Why,
 };
 use arc_swap::ArcSwap;
 use serin_config::model::Config;
@@ -241,6 +241,12 @@ impl Handle {
     ) -> Option<HistoryView> {
         let recorder = self.inner.recorders.load().get(service.as_str())?.clone();
         Some(recorder.read(service.as_str(), period, after, Timestamp(wall_now())))
+    }
+
+    /// What its copies came to; `None` when it sends none.
+    pub fn shadow(&self, service: &ServiceName) -> Option<ShadowView> {
+        let report = self.inner.plane.shadow(service)?;
+        Some(ShadowView::new(service.as_str(), report))
     }
 
     /// The newest first, at most `limit`, of one service or of all.

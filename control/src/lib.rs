@@ -31,3 +31,5 @@ pub use view::{
     RolloutRecord, RolloutState, RolloutView, ServiceView, SloView, Snapshot, StepView,
     TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView, WaitingFor, Why,
 };
+pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};
+pub use view::{ShadowResultsView, ShadowView};

@@ -5,6 +5,7 @@ use serin_control::{Actor, Command, Control, Options, Order, Refusal, StartRollo
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
+use serin_core::shadow::ShadowReport;
 use serin_core::split::Split;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,9 @@ impl DataPlane for Quiet {
     }
     fn bad_samples(&self, _: &ServiceName, _: &VersionName) -> Vec<BadSample> {
         Vec::new()
+    }
+    fn shadow(&self, _: &ServiceName) -> Option<ShadowReport> {
+        None
     }
 }
 

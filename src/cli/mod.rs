@@ -16,6 +16,7 @@ mod report;
 mod rollout;
 mod run;
 mod schema;
+mod shadow;
 mod simulate;
 mod span;
 mod status;
@@ -58,6 +59,7 @@ enum Verb {
     Rollout(rollout::Args),
     Weights(weights::Args),
     Why(why::Args),
+    Shadow(shadow::Args),
     Report(report::Args),
     Dora(dora::Args),
     Freeze(freeze::Args),
@@ -84,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Rollout(args) => rollout::run(&args),
         Verb::Weights(args) => weights::run(&args),
         Verb::Why(args) => why::run(&args),
+        Verb::Shadow(args) => shadow::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Dora(args) => dora::run(&args),
         Verb::Freeze(args) => freeze::run(&args),

@@ -234,7 +234,7 @@ fn a_shadow_that_fails_is_counted_by_how() {
     let mut shadow = Origin::start("v2");
     let keys = ", timeout: 200ms";
     let edge = Edge::start(&mirrored(stable.address(), shadow.address(), keys));
-    let mut ask = |what: &str, reason: &str| {
+    let ask = |what: &str, reason: &str| {
         assert_eq!(edge.get("/").status, 200);
         eventually(what, || dropped(&edge, reason) == 1.0);
     };

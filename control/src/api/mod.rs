@@ -121,6 +121,7 @@ impl Api {
             .route("/services", get(services::list))
             .route("/services/{service}", get(services::read))
             .route("/services/{service}/why", get(services::why))
+            .route("/services/{service}/shadow", get(services::shadow))
             .route("/services/{service}/history", get(services::history))
             .route("/services/{service}/rollout", get(rollout::read).post(rollout::start))
             .route("/services/{service}/rollout/promote", post(rollout::promote))

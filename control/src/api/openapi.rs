@@ -24,6 +24,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         services::list,
         services::read,
         services::why,
+        services::shadow,
         services::history,
         rollout::read,
         rollout::start,

@@ -4,7 +4,7 @@ use super::etag::Tag;
 use super::extract::{Name, Params};
 use super::problem::{Kind, Problem};
 use super::{Answered, Api};
-use crate::view::{HistoryView, ServiceView, Snapshot, Why};
+use crate::view::{HistoryView, ServiceView, ShadowView, Snapshot, Why};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -107,6 +107,24 @@ pub(crate) async fn history(
 
 /// The largest number that every JSON reader keeps whole.
 const LARGEST: i64 = 9_007_199_254_740_991;
+
+/// What a service's copies came to, and where answers differ
+#[utoipa::path(
+    get, path = "/v1/services/{service}/shadow", operation_id = "readShadow", tag = "services",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
+    responses((status = 200, body = ShadowView))
+)]
+pub(crate) async fn shadow(State(api): State<Api>, name: Name) -> Answered {
+    let service = known(&api, &name.0)?;
+    match api.handle().shadow(&service) {
+        Some(view) => Ok(Json(view).into_response()),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            Kind::NotFound,
+            format!("{service} sends no copies: its configuration has no `shadow`"),
+        )),
+    }
+}
 
 pub(crate) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a ServiceView, Problem> {
     snapshot.service(name).ok_or_else(|| {

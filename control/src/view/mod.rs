@@ -9,6 +9,7 @@ mod history;
 mod moment;
 mod past;
 mod rollout;
+mod shadow;
 
 pub use history::{HistoryView, VersionHistory};
 pub use moment::Timestamp;
@@ -16,6 +17,11 @@ pub use past::{BadRequest, Dora, EvidenceView, RolloutRecord, TimelineEntry, Why
 pub use rollout::{
     Comparison, GateView, GuardView, HarmView, PlanView, ProofView, RolloutState, RolloutView,
     StepView, WaitingFor,
+};
+
+pub use shadow::{
+    BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView, ShadowResultsView,
+    ShadowView,
 };
 
 use serde::{Deserialize, Serialize};
