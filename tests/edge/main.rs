@@ -20,6 +20,7 @@ mod protocols;
 mod proxy_protocol;
 mod reload;
 mod shadow;
+mod shadow_compare;
 mod spans;
 mod split;
 mod tls;

@@ -244,7 +244,7 @@ fn a_shadow_that_fails_is_counted_by_how() {
     ask("it breaks off", "reset");
     shadow.stop();
     ask("nobody is there", "refused");
-    assert_eq!(edge.counts("v2").shadow_failed, 3);
+    eventually("they count", || edge.counts("v2").shadow_failed == 3);
     assert_eq!(edge.counts("v1").judged.good, 3);
     settled(&edge);
 }

@@ -136,10 +136,10 @@ async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
             }
         }
         Err(why) => {
-            mirror.drop_one(why);
             if why.is_failure() {
                 mirror.count(Shadowed::Failed);
             }
+            mirror.drop_one(why);
         }
     }
 }
