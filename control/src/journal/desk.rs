@@ -12,9 +12,14 @@ const QUEUE: usize = 256;
 const RETRY: Duration = Duration::from_millis(500);
 
 enum Request {
-    Commit { records: Vec<Record>, duty: Duty, answer: SyncSender<Result<(), String>> },
+    Commit {
+        records: Vec<Record>,
+        duty: Duty,
+        answer: SyncSender<Result<(), String>>,
+    },
     Checkpoint(Vec<u8>),
-    Close,
+    /// With the last checkpoint.
+    Close(Vec<u8>),
 }
 
 /// What will be known about a commit. A waiting place, not a promise.
@@ -58,7 +63,7 @@ impl std::fmt::Debug for Request {
         f.write_str(match self {
             Self::Commit { .. } => "Commit",
             Self::Checkpoint(_) => "Checkpoint",
-            Self::Close => "Close",
+            Self::Close(_) => "Close",
         })
     }
 }
@@ -120,12 +125,12 @@ impl Desk {
         }
     }
 
-    /// Writes what is left and gives the files back.
-    pub(crate) fn close(&mut self) {
+    /// Writes what is left, with a last checkpoint, and gives the files back.
+    pub(crate) fn close(&mut self, checkpoint: Vec<u8>) {
         match &mut self.way {
-            Way::Inline(writer) => writer.get_mut().close(),
+            Way::Inline(writer) => close(writer.get_mut(), &checkpoint),
             Way::Thread { to, thread } => {
-                let _ = to.send(Request::Close);
+                let _ = to.send(Request::Close(checkpoint));
                 if let Some(thread) = thread.take() {
                     let _ = thread.join();
                 }
@@ -149,7 +154,15 @@ fn serve(writer: &mut Writer, from: &Receiver<Request>, wake: &dyn Fn()) {
             Err(RecvTimeoutError::Timeout) => {
                 let _ = writer.flush();
             }
-            Ok(Request::Close) | Err(RecvTimeoutError::Disconnected) => return writer.close(),
+            Ok(Request::Close(checkpoint)) => return close(writer, &checkpoint),
+            Err(RecvTimeoutError::Disconnected) => return writer.close(),
         }
     }
+}
+
+fn close(writer: &mut Writer, checkpoint: &[u8]) {
+    if let Err(fault) = writer.farewell(checkpoint) {
+        tracing::warn!(%fault, "the windows could not be kept");
+    }
+    writer.close();
 }

@@ -126,6 +126,11 @@ impl Writer {
         replace(self.log.storage(), "windows.new", CHECKPOINT, bytes).map_err(|e| e.to_string())
     }
 
+    /// The last one, when the process ends or hands over: a busy disk must not hold that up.
+    pub(crate) fn farewell(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.log.storage().leave(CHECKPOINT, bytes).map_err(|e| e.to_string())
+    }
+
     pub(crate) fn last_checkpoint(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.log.storage().read(CHECKPOINT)
     }

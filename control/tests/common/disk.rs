@@ -175,6 +175,11 @@ impl Storage for Disk {
         })
     }
 
+    fn leave(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
+        self.truncate(file, 0)?;
+        self.write(file, 0, bytes)
+    }
+
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.operate(|s| {
             let moved = s.files.remove(from).ok_or(io::ErrorKind::NotFound)?;

@@ -200,8 +200,7 @@ impl Engine {
 
     pub(crate) fn close(&mut self, now: Now) {
         self.settle(now);
-        self.desk.checkpoint(windows::encode(self.flights.values(), now.wall));
-        self.desk.close();
+        self.desk.close(windows::encode(self.flights.values(), now.wall));
     }
 }
 
