@@ -2,7 +2,7 @@
 
 use super::life::Life;
 use crate::meter::Counting;
-use crate::route::Fields;
+use crate::route::{Action, Fields};
 use crate::shadow::Head;
 
 /// A head is about to be sent to the attempt's version: `fields` and `target` as they leave.
@@ -25,5 +25,59 @@ pub(super) fn head_leaves(life: &mut Life, method: &str, target: &str, fields: &
 pub(super) fn answer_came(life: &mut Life, status: u16, fields: &dyn Fields) {
     if let Some(attempt) = &life.attempt {
         life.tee.answer_head(status, fields, &attempt.on);
+    }
+}
+
+/// Whether the fast lane can show the copy all that it needs: it passes bodies on without looking.
+pub(super) fn needs_no_bodies(life: &Life, bodiless: bool) -> bool {
+    let shadow = life.route.as_ref().and_then(|route| match &route.action {
+        Action::Forward { service, .. } => service.shadow(),
+        Action::Redirect(_) | Action::Respond(_) => None,
+    });
+    shadow.is_none_or(|shadow| bodiless && !shadow.wants_bodies())
+}
+
+/// The same for a head that is written already, of a request without a body.
+pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
+    if !life.service.as_ref().is_some_and(|service| service.shadow().is_some()) {
+        return;
+    }
+    let written = Written(head);
+    let mut words = written.lines().next().unwrap_or_default().split(|b| *b == b' ');
+    let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
+    if let (Some(method), Some(target)) = (word(), word()) {
+        head_leaves(life, method, target, &written);
+        life.tee.ended();
+    }
+}
+
+/// A head as Serin writes it, read only where somebody looks.
+struct Written<'h>(&'h [u8]);
+
+impl Written<'_> {
+    fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines().skip(1).filter_map(|line| {
+            let colon = line.iter().position(|b| *b == b':')?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+    }
+}
+
+impl Fields for Written<'_> {
+    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        self.fields().any(|(n, value)| n.eq_ignore_ascii_case(name.as_bytes()) && test(value))
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        let mut named = self.fields().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
+        named.next().map(|(_, value)| value)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.fields().for_each(|(name, value)| visit(name, value));
     }
 }

@@ -105,12 +105,11 @@ impl Service {
             prepared: ArcSwap::from_pointee(prepared),
             shared,
             shadow: shadow.map(Arc::new),
-            lean: config.shadow.is_none() && config.versions.iter().all(is_plain),
+            lean: config.versions.iter().all(is_plain),
         })
     }
 
-    /// Whether all that its requests need is HTTP/1.1 in clear: no TLS or HTTP/2 to an endpoint, no
-    /// copies.
+    /// Whether all that its requests need is HTTP/1.1 in clear: no TLS or HTTP/2 to an endpoint.
     pub fn is_lean(&self) -> bool {
         self.lean
     }

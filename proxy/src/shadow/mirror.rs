@@ -96,6 +96,11 @@ impl Mirror {
         })
     }
 
+    /// Whether the bodies of answers have to be shown to the tee.
+    pub(crate) fn wants_bodies(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.wants_body())
+    }
+
     pub(super) fn asks_for_noise(&self) -> bool {
         self.config.compare.as_ref().is_some_and(|compare| compare.noise)
     }

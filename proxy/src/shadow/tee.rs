@@ -227,7 +227,7 @@ impl Copying {
     fn hear(&self, status: u16, fields: &dyn Fields, by: &Arc<VersionRuntime>) -> Option<Heard> {
         let mirror = &self.mirror;
         let most = mirror.config.max_body;
-        let wanted = mirror.rules.as_ref().is_some_and(|rules| rules.wants_body());
+        let wanted = mirror.wants_bodies();
         let mut held = None;
         let mut body = Body::Unread;
         if wanted {

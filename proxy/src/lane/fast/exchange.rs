@@ -9,10 +9,10 @@ use super::upload::{Fault, Upload};
 use super::upstream::{self, Upstream};
 use crate::ingress::Buffer;
 use crate::lane::answer as meaning;
-use crate::lane::attempt;
 use crate::lane::fail::{self, Standing};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
+use crate::lane::{attempt, copy};
 use crate::upstream::Endpoint;
 use serin_config::model::Timeouts;
 use serin_core::outcome::{Ending, Failure};
@@ -82,6 +82,7 @@ impl Parts<'_> {
             Ok(upstream) => upstream,
             Err(next) => return next,
         };
+        copy::written_head_leaves(self.life, out.bytes());
         let reused = upstream.reused;
         self.upload.rewind();
         let mut fields = std::mem::take(&mut self.life.fields);
@@ -180,6 +181,7 @@ async fn answer(
     if meaning::head_came(life, head.status, meaning::grpc_status(&view), standing) {
         return Next::Again;
     }
+    copy::answer_came(life, head.status, &view);
     let keeps = keeps() && head.body != Body::UntilEnd && flow.upload.is_read();
     let begun = match &mut flow.client {
         Client::Http1(_) => {

@@ -20,9 +20,9 @@ mod upstream;
 use super::end::{self, Over};
 use super::life::Life;
 use super::reply::Reply;
-use super::{asked, assign, identify, route};
+use super::{asked, assign, copy, identify, route};
 use crate::accesslog::AccessLog;
-use crate::ingress::head::{Field, Head};
+use crate::ingress::head::{Field, Framing, Head};
 use crate::ingress::{Buffer, Link};
 use crate::plane::Plane;
 use client::Client;
@@ -84,7 +84,9 @@ impl FastLane {
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;
         route::find(method, &view, &mut life).ok()?;
-        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
+        if !life.route.as_ref().is_some_and(|route| route.is_lean())
+            || !copy::needs_no_bodies(&life, matches!(head.framing, Framing::None))
+        {
             return None;
         }
         let (mut out, mut traceparent) = (Buffer::default(), None);

@@ -14,7 +14,7 @@ use crate::ingress::{Buffer, Visit};
 use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
-use crate::lane::{asked, assign, full, identify, route};
+use crate::lane::{asked, assign, copy, full, identify, route};
 use http::header;
 use pingora_core::protocols::http::v2::server::HttpSession;
 use serin_config::model::Lanes;
@@ -60,7 +60,9 @@ impl FastLane {
         identify::identify(fields, &mut life);
         identify::tell_root(&mut life);
         route::find(method, fields, &mut life).ok()?;
-        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
+        if !life.route.as_ref().is_some_and(|route| route.is_lean())
+            || !copy::needs_no_bodies(&life, session.is_body_empty())
+        {
             return None;
         }
         let length = fields.contains_key(header::CONTENT_LENGTH);
