@@ -145,6 +145,7 @@ impl Api {
         Router::new()
             .nest("/v1", v1)
             .route("/", get(page::read))
+            .route("/page/{file}", get(page::file))
             .route("/livez", get(probes::livez))
             .route("/readyz", get(probes::readyz))
             .route("/metrics", get(probes::metrics))

@@ -1,0 +1,230 @@
+// What the admin API says, as far as the page reads it. `/openapi.json` is the whole truth.
+
+export interface Snapshot {
+  generation: number;
+  at: string;
+  services: Service[];
+  freeze: Freeze | null;
+  config: Config;
+  health: Health;
+}
+
+export interface Freeze {
+  since: string;
+  reason: string;
+  by: string;
+}
+
+export interface Config {
+  generation: number;
+  hash: string;
+  loadedAt: string;
+  failed: { at: string; fault: string } | null;
+}
+
+export interface Health {
+  journal: string | null;
+  notificationsLost: number;
+  recordsLost: number;
+}
+
+export type Weights = Record<string, number>;
+
+export interface Service {
+  name: string;
+  revision: number;
+  stable: string;
+  weights: Weights;
+  versions: Version[];
+  slo: Slo;
+  plan: Plan | null;
+  rollout: Rollout | null;
+}
+
+export interface Version {
+  name: string;
+  release: string;
+  role: "stable" | "candidate" | "idle";
+  ready: number;
+  endpoints: number;
+  requests: number;
+  bad: number;
+  excluded: number;
+  inFlight: number;
+  lastMinute: Figures;
+  tripped: boolean;
+  quarantined: string | null;
+}
+
+export interface Figures {
+  requests: number;
+  bad: number;
+  requestsPerSecond: number;
+  errorRatio: number | null;
+  p50Ms: number | null;
+  p95Ms: number | null;
+  p99Ms: number | null;
+}
+
+export interface Slo {
+  objective: number;
+  latencyObjective: number | null;
+  latencyUnderMs: number | null;
+  windowSeconds: number;
+  budgetRemaining: number | null;
+  burnRates: Burn[];
+}
+
+export interface Burn {
+  name: string;
+  version: string;
+  above: number;
+  longSeconds: number;
+  shortSeconds: number;
+  longRate: number | null;
+  shortRate: number | null;
+}
+
+export interface Plan {
+  to: string;
+  release: string;
+  strategy: string;
+  steps: Step[];
+}
+
+export interface Step {
+  weight: number;
+  holdSeconds: number;
+  of: "all" | "newSessions";
+  gates: { kind: "approval" | "webhook" | "shadow"; granted: boolean }[];
+}
+
+export type State =
+  | "pending"
+  | "dark"
+  | "running"
+  | "holding"
+  | "paused"
+  | "inconclusive"
+  | "rolledBack"
+  | "complete";
+
+export interface Rollout {
+  id: string;
+  from: string;
+  to: string;
+  release: string;
+  strategy: string;
+  state: State;
+  step: number;
+  steps: number;
+  weight: number;
+  reason: string;
+  waitingFor: string | null;
+  startedAt: string;
+  startedBy: string;
+  endedAt: string | null;
+  holdSeconds: number;
+  heldSeconds: number;
+  stepRemainingSeconds: number;
+  remainingSeconds: number;
+  requestsNeeded: number | null;
+  plan: Step[];
+  guards: Guard[];
+  objections: string[];
+  proof: { requests: number; requestsNeeded: number; value: number | null; valueNeeded: number | null };
+  comparison: { candidate: Figures; stable: Figures };
+  harm: Harm;
+}
+
+export interface Guard {
+  name: string;
+  kind: "errorRate" | "latency" | "signal" | "shadowMismatch" | "shadowErrors";
+  quantile: number | null;
+  signal: string | null;
+  action: "rollback" | "pause" | "notify";
+  overSeconds: number;
+  forSeconds: number;
+  threshold: number;
+  observed: number | null;
+  stable: number | null;
+  seen: number;
+  needed: number;
+  breached: boolean;
+  proven: boolean;
+}
+
+export interface Harm {
+  failedRequests: number;
+  failedRequestsLimit: number | null;
+  users: number;
+  usersLimit: number | null;
+}
+
+export interface History {
+  service: string;
+  at: string;
+  stepSeconds: number;
+  times: number[];
+  versions: Column[];
+}
+
+export interface Column {
+  name: string;
+  weights: number[];
+  requests: number[];
+  bad: number[];
+  p50Ms: (number | null)[];
+  p95Ms: (number | null)[];
+  p99Ms: (number | null)[];
+}
+
+export interface RolloutRecord {
+  id: string;
+  service: string;
+  from: string;
+  to: string;
+  release: string;
+  state: State;
+  reason: string;
+  startReason: string;
+  startedBy: string;
+  startedAt: string;
+  endedAt: string | null;
+  severity: string | null;
+  reached: number;
+  harm: Harm;
+  timeline: Entry[];
+}
+
+export interface Entry {
+  at: string;
+  what: string;
+  weight: number;
+  actor: string | null;
+  reason: string | null;
+}
+
+export interface Evidence {
+  at: string;
+  verdict: string;
+  reason: string;
+  rule: string;
+  observed: number | null;
+  threshold: number | null;
+  stableObserved: number | null;
+  samples: number;
+  stableSamples: number;
+  events: string[];
+  badRequests: { requestId: string; what: string; at: string }[];
+  evidence: { numbers?: unknown };
+}
+
+export interface Happened {
+  id: number;
+  at: string;
+  kind: string;
+  service: string | null;
+  severity: string | null;
+  message: string;
+}
