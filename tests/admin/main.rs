@@ -5,6 +5,7 @@ mod answers;
 mod bench;
 mod changes;
 mod doors;
+mod page;
 mod rollouts;
 mod secrets;
 mod slow;

@@ -48,6 +48,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         dora::read,
         events::stream,
         page::read,
+        page::file,
         probes::livez,
         probes::readyz,
         probes::metrics,

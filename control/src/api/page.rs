@@ -54,6 +54,11 @@ pub(crate) async fn read(headers: HeaderMap) -> Response {
 }
 
 /// What the page loads
+#[utoipa::path(
+    get, path = "/page/{file}", operation_id = "readPageFile", tag = "probes", security(()),
+    params(("file" = String, Path, pattern = "^(page\\.js|page\\.css|icon\\.svg)$")),
+    responses((status = 200, content((String = "text/javascript"), (String = "text/css"), (String = "image/svg+xml"))))
+)]
 pub(crate) async fn file(headers: HeaderMap, name: Name) -> Answered {
     match FILES.iter().find(|file| file.name == name.0) {
         Some(file) => Ok(served(file, &headers)),
