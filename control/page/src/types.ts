@@ -228,3 +228,30 @@ export interface Happened {
   severity: string | null;
   message: string;
 }
+
+export interface Shadow {
+  to: string;
+  share: number;
+  results: { same: number; different: number; answered: number; failed: number };
+  dropped: Record<string, number>;
+  inFlight: number;
+  differences: Difference[];
+  notKept: number;
+  noise: { route: string; path: string }[];
+  latency: { samples: number; stable: Quantiles; shadow: Quantiles } | null;
+}
+
+export interface Difference {
+  route: string;
+  path: string;
+  count: number;
+  first: string;
+  last: string;
+  samples: { at: string; requestId: string; request: string; stable: string; shadow: string }[];
+}
+
+export interface Quantiles {
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+}

@@ -89,22 +89,6 @@ export function usePast(service: string, rollout: Rollout | null, revision: numb
   return past;
 }
 
-export interface Shadow {
-  compared: number;
-  mismatched: number;
-  failed: number;
-  dropped: number;
-  differences: Difference[];
-}
-
-export interface Difference {
-  at?: string;
-  where: string;
-  stable: string;
-  shadow: string;
-  count?: number;
-}
-
 /** Every few seconds; `"none"` where the service has no shadow. */
 export function useJson<T>(path: string, every: number, able: boolean): T | "none" | null {
   const [found, setFound] = useState<T | "none" | null>(null);

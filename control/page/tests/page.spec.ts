@@ -109,6 +109,9 @@ test("the next step is promoted, and the charts have points", async ({ page }) =
   await expect(split(page)).toContainText(/v42 (5|25)%/);
   if ((await weight("checkout", "v42")) < 2500) await ask(page, "Promote", "long enough");
   await expect(decisions(page)).toContainText("weight raised from 5% to 25%");
+  const shadow = page.getByRole("region", { name: "Shadow differences" });
+  await shadow.getByText("Samples of $.total").click();
+  await expect(shadow).toContainText("42.00");
   await page.getByRole("button", { name: "24 h" }).click();
   await expect(page.getByRole("button", { name: "24 h" })).toHaveAttribute("aria-pressed", "true");
 });

@@ -16,11 +16,12 @@ const BINARY = resolve(process.env["SERIN"] ?? "../../target/debug/serin");
 interface Version {
   work: number;
   failsEvery: number;
+  answer?: unknown;
 }
 
 const VERSIONS: Record<string, Version> = {
-  "checkout-v41": { work: 14, failsEvery: 700 },
-  "checkout-v42": { work: 11, failsEvery: 900 },
+  "checkout-v41": { work: 14, failsEvery: 700, answer: { total: "42.00", currency: "EUR", items: 3 } },
+  "checkout-v42": { work: 11, failsEvery: 900, answer: { total: "42.0", currency: "EUR", items: 3 } },
   "search-v7": { work: 9, failsEvery: 0 },
   "search-v8": { work: 9, failsEvery: 4 },
   "catalogue-green": { work: 6, failsEvery: 0 },
@@ -119,12 +120,12 @@ export class Stage {
     http.get(options, (response) => response.resume()).on("error", () => {});
   }
 
-  private backend({ work, failsEvery }: Version): Promise<string> {
+  private backend({ work, failsEvery, answer }: Version): Promise<string> {
     let served = 0;
     const server = http.createServer((request, response) => {
       const bad = request.url !== "/readyz" && failsEvery > 0 && ++served % failsEvery === 0;
       const spread = work * (0.6 + Math.random() ** 4 * 3);
-      setTimeout(() => response.writeHead(bad ? 500 : 200).end("ok"), spread);
+      setTimeout(() => response.writeHead(bad ? 500 : 200, { "content-type": "application/json" }).end(JSON.stringify(answer ?? "ok")), spread);
     });
     this.backends.push(server);
     return new Promise((done) => {
@@ -164,7 +165,7 @@ services:
       v41: { release: "2026.11.02", endpoints: ["${at["checkout-v41"]}"] }
       v42: { release: "2026.11.20", endpoints: ["${at["checkout-v42"]}"] }
     session: { by: cookie }
-    shadow: { to: v42, percent: 5%, compare: { status: true } }
+    shadow: { to: v42, percent: 20%, compare: { status: true, body: json } }
     slo:
       availability: { objective: 99% }
       latency: { objective: 90%, under: 250ms }
@@ -180,7 +181,7 @@ services:
       guards:
         - { name: errors, errorRate: "> 2%", over: 30s, action: rollback }
         - { name: slow, latency: { p95: "> 400ms" }, over: 1m, for: 1m, action: rollback }
-        - { name: diffs, shadowMismatch: "> 0.5%", action: pause }
+        - { name: diffs, shadowMismatch: "> 0.5%", action: notify }
       harm: { failedRequests: 500, users: 300 }
       gates:
         - { before: "50%", approval: true }
