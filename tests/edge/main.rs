@@ -21,6 +21,7 @@ mod proxy_protocol;
 mod reload;
 mod shadow;
 mod shadow_compare;
+mod shadow_hurt;
 mod spans;
 mod split;
 mod tls;
