@@ -11,6 +11,7 @@ mod freeze;
 mod health;
 mod man;
 mod output;
+mod quickstart;
 mod remote;
 mod report;
 mod rollout;
@@ -53,6 +54,7 @@ struct Cli {
 enum Verb {
     Run(run::Args),
     Demo(demo::Args),
+    Quickstart(quickstart::Args),
     Check(check::Args),
     Diff(diff::Args),
     Status(status::Args),
@@ -80,6 +82,7 @@ pub(crate) fn run() -> ExitCode {
     let exit = match cli.verb {
         Verb::Run(args) => run::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Quickstart(args) => quickstart::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Diff(args) => diff::run(&args),
         Verb::Status(args) => status::run(&args),

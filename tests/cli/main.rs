@@ -5,4 +5,5 @@
 mod canned;
 mod exits;
 mod pipeline;
+mod quickstart;
 mod screens;
