@@ -79,6 +79,26 @@ fn another_seed_is_another_course_and_the_same_seed_the_same() {
     assert_ne!(with("7"), with("8"));
 }
 
+/// Whatever threads the failures fall on: the bar is ten.
+#[test]
+fn a_candidate_that_turns_to_failing_everything_fails_at_most_ten_times() {
+    let (_folder, path) = written(
+        "scenario.yaml",
+        "service: checkout\nstarts: \"2026-11-24T14:30[Europe/Paris]\"\nlasts: 6m\ntick: 20ms\n\
+         traffic: { requestsPerSecond: 200, newSessions: 10% }\n\
+         versions: { v41: { errors: 0.05% }, v42: { errors: 0% } }\n\
+         course:\n  - { at: 1m, start: ship it }\n  - { at: 5m, versions: { v42: { errors: 100% } } }\n",
+    );
+    for seed in ["1", "2", "3"] {
+        let output = simulate(&path, &["-o", "json", "--seed", seed]);
+        let course: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(course["state"], "rolledBack", "{course:#}");
+        let versions = course["versions"].as_array().unwrap();
+        let v42 = versions.iter().find(|v| v["version"] == "v42").unwrap();
+        assert!(v42["failed"].as_u64().unwrap() <= 10, "seed {seed}: {v42}");
+    }
+}
+
 #[test]
 fn a_fault_of_a_scenario_is_named_with_its_line() {
     let faults = [

@@ -1,7 +1,7 @@
 //! Which of the data plane's threads this is, and its randomness.
 //!
 //! Each thread that serves requests has a number below the count it was built with, and writes
-//! only the cells of that number: meters, splitters and tripwires need no lock and no locked
+//! only the cells of that number: meters and splitters need no lock and no locked
 //! instruction. A thread that never entered counts as thread 0; its counts may then race with
 //! those of thread 0 and lose some, so only tests and tools may leave it at that.
 

@@ -10,13 +10,13 @@ use serin_config::model::Service;
 use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::measure::ServiceCounts;
 use serin_core::rollout::{
-    Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, split_of,
+    Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, is_news,
+    split_of,
 };
 use serin_core::split::Split;
 use serin_core::time::{Mono, Now};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub(crate) type Reply = oneshot::Sender<Result<Outcome, Refusal>>;
@@ -145,22 +145,8 @@ impl Flight {
         self.pilot.set_terms(terms);
     }
 
-    /// Whether the data plane has to be told of this split now. Each publication begins the
-    /// tripwires' runs anew, so what changes with every count (the run's length, and the harm left,
-    /// which the data plane counts down by itself) is told once a second at most.
     pub(crate) fn must_publish(&self, split: &Split, now: Mono) -> bool {
-        if *self.published == *split {
-            return false;
-        }
-        let armed = |s: &Split| s.rollout.as_ref().is_some_and(|r| r.tripwire.is_some());
-        let mut like = split.clone();
-        if let (Some(next), Some(before)) = (&mut like.rollout, &self.published.rollout) {
-            next.harm_left = before.harm_left;
-            next.tripwire = before.tripwire;
-        }
-        like != *self.published
-            || armed(split) != armed(&self.published)
-            || now.since(self.published_at) >= Duration::from_secs(1)
+        is_news(&self.published, split, now.since(self.published_at))
     }
 
     /// Keeps a decision about a rollout under way, with what it was made from, for whoever asks why.

@@ -80,10 +80,20 @@ impl ErrorsTest {
     }
 
     /// The evidence after so many failures in a row, while stable answers `concurrent` requests
-    /// and fails this share of them.
-    pub(super) fn value_after(&self, failures: f64, concurrent: f64, stable_share: f64) -> f64 {
-        let stable = (concurrent * stable_share, concurrent);
-        let factors = expected_factors((failures, failures), stable, self.margin, &self.ratios);
+    /// and fails this share of them. `pending` is what has come and is not compared yet; the
+    /// objective has been held against it already.
+    pub(super) fn value_after(
+        &self,
+        failures: f64,
+        concurrent: f64,
+        stable_share: f64,
+        pending: Batch,
+    ) -> f64 {
+        let (bad, of) = (pending.candidate.bad as f64, pending.candidate.of as f64);
+        let (stable_bad, stable_of) = (pending.stable.bad as f64, pending.stable.of as f64);
+        let candidate = (bad + failures, of + failures);
+        let stable = (stable_bad + concurrent * stable_share, stable_of + concurrent);
+        let factors = expected_factors(candidate, stable, self.margin, &self.ratios);
         self.bets.value_after(factors).min(self.floor.value_after(failures))
     }
 
@@ -152,6 +162,10 @@ impl Batching {
     pub(super) fn finish(&mut self, at: u64) -> Pending {
         self.begun = Some(at);
         std::mem::take(&mut self.pending)
+    }
+
+    pub(super) fn pending(&self) -> Batch {
+        self.pending.first
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {

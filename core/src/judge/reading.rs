@@ -153,12 +153,13 @@ impl Judge {
             return None;
         }
         let stable_share = self.tests.recent.seen(at).stable.share().unwrap_or(0.0);
+        let (errors, pending) = (&self.tests.errors, self.tests.batching.pending());
         let proof = |run: u32| {
             let failures = f64::from(run);
             let concurrent = failures * (1.0 - weight) / weight;
             let mut guards =
                 self.tests.guards.iter().filter(|w| w.guard.action == Action::Rollback);
-            self.tests.errors.value_after(failures, concurrent, stable_share) >= needed
+            errors.value_after(failures, concurrent, stable_share, pending) >= needed
                 || guards.any(|watched| watched.proven_after(failures, self.proof()))
         };
         let (mut too_few, mut enough) = (1, 2);

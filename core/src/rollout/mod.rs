@@ -48,7 +48,7 @@ pub use position::{
     Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
     Position, Quarantined, Stage, Standing, Started,
 };
-pub use publish::split_of;
+pub use publish::{is_news, split_of};
 pub use reason::{Grounds, Idle, Objection, RollbackReason};
 pub use terms::{Freeze, Outside, Terms};
 pub use words::{Percent, Span, When};

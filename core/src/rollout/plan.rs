@@ -53,7 +53,9 @@ pub struct Step {
 /// How sure one must be, and what happens when one cannot be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
-    /// The share of healthy rollouts that may be rolled back by mistake, over all tests together.
+    /// The share of healthy rollouts that the comparison with stable may roll back by mistake, errors
+    /// and latency together. Each guard and each burn rule asks a question of its own and has the
+    /// same share for itself.
     pub false_alarm: f64,
     pub min_requests: u64,
     pub on_too_few: OnTooFew,

@@ -7,6 +7,7 @@ use super::terms::Terms;
 use crate::split::{HarmLeft, InForce, Sessions, Split};
 use crate::weights::{BasisPoints, Weights};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// The split of a service. Before its first step and after it is complete, a rollout is not
 /// visible in the data plane; after a rollback it stays visible, so that sessions leave.
@@ -28,6 +29,25 @@ pub fn split_of(terms: &Terms, position: &Position, evidence: &Evidence) -> Spli
         (Some(_) | None, Some(manual)) => rest(manual.weights.clone()),
         (Some(_) | None, None) => rest(Weights::all_to(stable.clone())),
     }
+}
+
+/// How long the data plane may go by an older tripwire and an older count of the harm that is left.
+const STALE: Duration = Duration::from_secs(1);
+
+/// Whether the data plane has to be told of `next` now. Each publication begins the tripwire's
+/// run anew, so what changes with every count (the run's length, and the harm left, which the
+/// data plane counts down by itself) is told once a second at most.
+pub fn is_news(published: &Split, next: &Split, ago: Duration) -> bool {
+    if published == next {
+        return false;
+    }
+    let armed = |s: &Split| s.rollout.as_ref().is_some_and(|r| r.tripwire.is_some());
+    let mut like = next.clone();
+    if let (Some(next), Some(before)) = (&mut like.rollout, &published.rollout) {
+        next.harm_left = before.harm_left;
+        next.tripwire = before.tripwire;
+    }
+    like != *published || armed(next) != armed(published) || ago >= STALE
 }
 
 fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InForce> {

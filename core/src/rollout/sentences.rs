@@ -48,7 +48,7 @@ impl fmt::Display for Objection {
             Self::Burning { rule, rate, threshold } => {
                 write!(
                     f,
-                    "burn rule {rule}: the budget burns {rate:.1} times too fast, over {threshold}"
+                    "burn rule {rule}: burning {rate:.1} times as fast as the budget allows; its limit is {threshold}"
                 )
             }
             Self::SharedCause(shared) => write!(f, "shared cause: {shared}"),
@@ -197,7 +197,7 @@ impl fmt::Display for RollbackReason {
                 let promise = promise.as_str();
                 write!(
                     f,
-                    "burn rule {rule}: the {promise} budget burns {long} and {short} times too fast, over {threshold}"
+                    "burn rule {rule}: burning {long} and {short} times as fast as the {promise} budget allows; its limit is {threshold}"
                 )?;
                 if stable.is_some() {
                     write!(f, ", stable's {}", rate(stable))?;

@@ -6,7 +6,7 @@ use super::recorded::RecordedCounts;
 use super::script::{Entry, Happening, Report, Simulation, Source, Told};
 use crate::rollout::{
     Answer, Command, Decision, Event, Freeze, GateRef, Memory, Objection, Observed, Outside, Pilot,
-    Position, Signal, Verdict, split_of,
+    Position, Signal, Verdict, is_news, split_of,
 };
 use crate::split::Split;
 use crate::time::{Mono, Now, Wall};
@@ -54,6 +54,7 @@ struct Stage {
     asked: Vec<(Duration, GateRef)>,
     stored: (Position, Memory),
     split: Split,
+    published_at: Duration,
     entries: Vec<Entry>,
     waits: Option<Waits>,
     told_waits: Vec<ToldWait>,
@@ -115,6 +116,7 @@ impl Stage {
             webhooks: simulation.webhooks,
             asked: Vec::new(),
             split,
+            published_at: Duration::ZERO,
             entries: Vec::new(),
             waits: None,
             told_waits: Vec::new(),
@@ -228,12 +230,14 @@ impl Stage {
         if !decision.next.equals_but_for_time(self.pilot.position()) {
             self.stored.0 = decision.next.clone();
         }
-        if decision.split != self.split || decision.lift_trip {
+        let ago = self.at.saturating_sub(self.published_at);
+        if decision.lift_trip || is_news(&self.split, &decision.split, ago) {
             match &mut self.played {
                 Played::Made(plane) => plane.publish(&decision.split),
                 Played::Recorded(recorded) => recorded.publish(&decision.split),
             }
             self.split = decision.split;
+            self.published_at = self.at;
         }
         self.pilot.commit(decision.next);
         for ask in decision.asks {

@@ -29,15 +29,16 @@ pub struct Plane {
     now: Duration,
     next_arrival: Duration,
     in_flight: BinaryHeap<Reverse<Flying>>,
-    threads: Vec<Thread>,
+    trip: Trip,
     epoch: Option<Epoch>,
     failed_requests: u64,
     failed_users: HashSet<u64>,
     contacts: u64,
 }
 
+/// The run of candidate failures since the last publication.
 #[derive(Debug, Clone, Copy, Default)]
-struct Thread {
+struct Trip {
     run: u32,
     tripped: bool,
 }
@@ -52,7 +53,6 @@ impl Plane {
             &split.stable,
             &mut dice,
         );
-        let threads = vec![Thread::default(); traffic.threads.max(1)];
         let mut plane = Self {
             versions: behaviours.into_iter().map(Playing::new).collect(),
             slots: Slots::new(&split.weights),
@@ -64,7 +64,7 @@ impl Plane {
             now: Duration::ZERO,
             next_arrival: Duration::ZERO,
             in_flight: BinaryHeap::new(),
-            threads,
+            trip: Trip::default(),
             failed_requests: 0,
             failed_users: HashSet::new(),
             contacts: 0,
@@ -73,9 +73,9 @@ impl Plane {
         plane
     }
 
-    /// Obeyed by every request from now on. Tripwires are lifted; a new epoch counts anew.
+    /// Obeyed by every request from now on. The tripwire is lifted; a new epoch counts anew.
     pub fn publish(&mut self, split: &Split) {
-        self.threads.fill(Thread::default());
+        self.trip = Trip::default();
         let epoch = split.rollout.as_ref().map(|r| r.epoch);
         if epoch.is_some() && epoch != self.epoch {
             self.epoch = epoch;
@@ -103,7 +103,7 @@ impl Plane {
     /// users remember stays with them.
     pub fn restart(&mut self, at: Duration) {
         self.in_flight.clear();
-        self.threads.fill(Thread::default());
+        self.trip = Trip::default();
         self.failed_requests = 0;
         self.failed_users.clear();
         for playing in &mut self.versions {
@@ -118,7 +118,7 @@ impl Plane {
     }
 
     pub fn counts(&self) -> ServiceCounts {
-        let tripped = self.threads.iter().any(|thread| thread.tripped);
+        let tripped = self.trip.tripped;
         let candidate = self.split.candidate();
         let counts = |playing: &Playing| VersionCounts {
             tripped: tripped && candidate == Some(&playing.behaviour.version),
@@ -186,12 +186,11 @@ impl Plane {
     fn arrive(&mut self) {
         let sender = self.users.next(&mut self.dice);
         self.contacts += u64::from(sender.first_contact);
-        let thread = self.dice.below(self.threads.len());
         let choice = self.users.choose(sender, &self.split, &self.slots, &mut self.dice);
         let chosen = self.split.weights.parts().get(usize::from(choice.part));
         let Some(chosen) = chosen.map(|(version, _)| version.clone()) else { return };
         let is_candidate = self.split.candidate() == Some(&chosen);
-        let held_back = is_candidate && (self.threads[thread].tripped || !self.admits());
+        let held_back = is_candidate && (self.trip.tripped || !self.admits());
         let version = if held_back { self.split.stable.clone() } else { chosen };
         let Some(at) = self.versions.iter().position(|v| v.behaviour.version == version) else {
             return;
@@ -200,7 +199,7 @@ impl Plane {
             self.versions[at].visit(self.now, &mut self.dice);
         }
         let judged = choice.population == Population::Judged && !held_back;
-        self.fly(at, sender.key, thread, judged);
+        self.fly(at, sender.key, judged);
         if version == self.split.stable {
             self.copy();
         }
@@ -217,22 +216,14 @@ impl Plane {
             && left.users.is_none_or(|left| in_flight < left)
     }
 
-    fn fly(&mut self, at: usize, user: u64, thread: usize, judged: bool) {
+    fn fly(&mut self, at: usize, user: u64, judged: bool) {
         let (now, timeout) = (self.now, self.traffic.timeout);
         let playing = &mut self.versions[at];
         let (takes, bad) = playing.answer(now, user, timeout, &mut self.dice);
         playing.counts.in_flight += 1;
         playing.totals.requests += 1;
         let ends = now + takes;
-        self.in_flight.push(Reverse(Flying {
-            ends,
-            began: now,
-            version: at,
-            user,
-            thread,
-            bad,
-            judged,
-        }));
+        self.in_flight.push(Reverse(Flying { ends, began: now, version: at, user, bad, judged }));
     }
 
     fn land(&mut self, until: Duration) {
@@ -255,16 +246,16 @@ impl Plane {
         if !is_candidate {
             return;
         }
-        let thread = &mut self.threads[flying.thread];
         if !flying.bad {
-            thread.run = 0;
+            self.trip.run = 0;
             return;
         }
-        thread.run += 1;
+        self.trip.run += 1;
         self.failed_requests += 1;
         self.failed_users.insert(flying.user);
         let Some(rollout) = &mut self.split.rollout else { return };
-        thread.tripped |= rollout.tripwire.is_some_and(|length| thread.run >= length.get());
+        let run = self.trip.run;
+        self.trip.tripped |= rollout.tripwire.is_some_and(|length| run >= length.get());
         let left = &mut rollout.harm_left;
         left.failed_requests = left.failed_requests.map(|left| left.saturating_sub(1));
         left.users = left.users.map(|left| left.saturating_sub(1));

@@ -25,7 +25,6 @@ pub(super) struct Flying {
     pub(super) began: Duration,
     pub(super) version: usize,
     pub(super) user: u64,
-    pub(super) thread: usize,
     pub(super) bad: bool,
     pub(super) judged: bool,
 }

@@ -16,8 +16,6 @@ pub struct Traffic {
     pub new_sessions: f64,
     /// The share of requests that `rescue` may ask again.
     pub idempotent: f64,
-    /// Each has its own tripwire.
-    pub threads: usize,
     /// The version that gets copies, and of which share of stable's requests.
     pub shadow: Option<(VersionName, f64)>,
     /// No answer within this is a failure.

@@ -163,7 +163,7 @@ impl Exchange {
         let meter = &self.version.meter;
         meter.request(self.thread, self.counting, outcome);
         if let Some(candidacy) = &mut self.candidacy {
-            candidacy.settle(outcome, self.user, self.thread);
+            candidacy.settle(outcome, self.user);
         }
         if outcome == Outcome::Bad && self.counting != Counting::Cohort {
             meter.first_bad(self.thread, self.counting, self.epoch, self.user);

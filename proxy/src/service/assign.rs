@@ -1,7 +1,7 @@
 //! The version of one request.
 //!
-//! `core` chooses by split and session; this adds what only the data plane knows: who asks, which
-//! thread's tripwire is up, and whether the harm budget has room. Whoever is turned away from the
+//! `core` chooses by split and session; this adds what only the data plane knows: who asks,
+//! whether the tripwire is up, and whether the harm budget has room. Whoever is turned away from the
 //! candidate goes to stable, takes no part in the comparison, and gets no cookie that would
 //! remember it.
 
@@ -96,15 +96,15 @@ impl Candidacy {
         self.publication.split.rollout.as_ref().is_some_and(|rollout| rollout.rescue)
     }
 
-    pub(crate) fn settle(&mut self, outcome: Outcome, user: Option<u64>, thread: ThreadId) {
+    pub(crate) fn settle(&mut self, outcome: Outcome, user: Option<u64>) {
         match outcome {
             Outcome::Good => {
                 self.reservation.release();
-                self.publication.candidate_good(thread);
+                self.publication.candidate_good();
             }
             Outcome::Bad => {
                 self.reservation.spend(user);
-                self.publication.candidate_bad(thread);
+                self.publication.candidate_bad();
             }
             Outcome::Excluded => self.reservation.release(),
         }
@@ -121,7 +121,7 @@ impl Service {
         let candidate = prepared.split().candidate();
         let standing = match candidate.filter(|candidate| listed && **candidate == version.name) {
             _ if !listed => Err(Because::Unlisted),
-            Some(_) => stand(&prepared, thread).map(Some),
+            Some(_) => stand(&prepared).map(Some),
             None => Ok(None),
         };
         let epoch = prepared.split().rollout.as_ref().map_or(Epoch::default(), |r| r.epoch);
@@ -186,9 +186,9 @@ impl Service {
 }
 
 /// The two brakes, before a request tries the candidate.
-fn stand(prepared: &Prepared, thread: ThreadId) -> Result<Candidacy, Because> {
+fn stand(prepared: &Prepared) -> Result<Candidacy, Because> {
     let publication = prepared.publication();
-    if publication.holds_back(thread) {
+    if publication.is_tripped() {
         return Err(Because::Tripwire);
     }
     let harm = publication.harm().ok_or(Because::Unlisted)?;

@@ -35,7 +35,7 @@ impl Shared {
         let phase = || Splitter::new(crate::thread::random()).to_bits();
         let splitters = (0..threads.max(1)).map(|_| Alone(AtomicU64::new(phase())));
         Self {
-            publication: ArcSwap::from_pointee(Publication::new(split, &mut None, threads)),
+            publication: ArcSwap::from_pointee(Publication::new(split, &mut None)),
             epoch: AtomicU64::new(0),
             splitters: splitters.collect(),
             retry_budget: RetryBudget::default(),
@@ -60,7 +60,7 @@ impl Shared {
         }
         self.epoch.fetch_max(epoch, Relaxed);
         let mut harm = self.harm.lock().unwrap_or_else(PoisonError::into_inner);
-        let publication = Publication::new(split, &mut harm, self.splitters.len());
+        let publication = Publication::new(split, &mut harm);
         self.publication.store(Arc::new(publication));
         true
     }
@@ -79,18 +79,19 @@ impl Shared {
     }
 }
 
-/// A split with what happened since it was published. Its tripwires begin untouched: that is how a
-/// publication lifts them.
+/// A split with what happened since it was published. Its tripwire begins untouched: that is how a
+/// publication lifts it.
 #[derive(Debug)]
 pub struct Publication {
     pub split: Arc<Split>,
     tripwire: Option<NonZeroU32>,
-    threads: Box<[Alone<Trip>]>,
+    trip: Alone<Trip>,
     /// Of the rollout's epoch.
     harm: Option<Arc<Harm>>,
 }
 
-/// One thread's run of candidate failures.
+/// The run of candidate failures over all threads, so that more threads do not mean more failures.
+/// A healthy candidate's requests only read it.
 #[derive(Debug, Default)]
 struct Trip {
     run: AtomicU32,
@@ -98,7 +99,7 @@ struct Trip {
 }
 
 impl Publication {
-    fn new(split: Arc<Split>, last: &mut Option<Arc<Harm>>, threads: usize) -> Self {
+    fn new(split: Arc<Split>, last: &mut Option<Arc<Harm>>) -> Self {
         let harm = split.rollout.as_ref().map(|rollout| {
             let harm = match last.as_ref().filter(|harm| harm.epoch == rollout.epoch) {
                 Some(harm) => {
@@ -113,7 +114,7 @@ impl Publication {
         Self {
             tripwire: split.rollout.as_ref().and_then(|rollout| rollout.tripwire),
             split,
-            threads: (0..threads.max(1)).map(|_| Alone::default()).collect(),
+            trip: Alone::default(),
             harm,
         }
     }
@@ -128,32 +129,23 @@ impl Publication {
     }
 
     pub fn is_tripped(&self) -> bool {
-        self.threads.iter().any(|trip| trip.0.tripped.load(Relaxed))
+        self.trip.0.tripped.load(Relaxed)
     }
 
-    pub(super) fn holds_back(&self, thread: ThreadId) -> bool {
-        self.trip(thread).tripped.load(Relaxed)
-    }
-
-    pub(super) fn candidate_good(&self, thread: ThreadId) {
-        let trip = self.trip(thread);
-        if trip.run.load(Relaxed) != 0 {
-            trip.run.store(0, Relaxed);
+    pub(super) fn candidate_good(&self) {
+        let Trip { run, .. } = &self.trip.0;
+        if run.load(Relaxed) != 0 {
+            run.store(0, Relaxed);
         }
     }
 
-    pub(super) fn candidate_bad(&self, thread: ThreadId) {
+    pub(super) fn candidate_bad(&self) {
         let Some(limit) = self.tripwire else { return };
-        let trip = self.trip(thread);
-        let run = trip.run.load(Relaxed).saturating_add(1);
-        trip.run.store(run, Relaxed);
-        if run >= limit.get() && !trip.tripped.swap(true, Relaxed) {
+        let Trip { run, tripped } = &self.trip.0;
+        let run = run.fetch_add(1, Relaxed).saturating_add(1);
+        if run >= limit.get() && !tripped.swap(true, Relaxed) {
             tracing::warn!(service = %self.split.service, run, "tripwire: new requests go to stable");
         }
-    }
-
-    fn trip(&self, thread: ThreadId) -> &Trip {
-        &self.threads.get(thread.index()).unwrap_or(&self.threads[0]).0
     }
 }
 

@@ -189,7 +189,6 @@ fn traffic(service: &Service, said: &FileTraffic) -> Traffic {
         users: said.users.unwrap_or((rate * 10.0).ceil() as usize),
         new_sessions: said.new_sessions.map_or(0.1, |share| share.0),
         idempotent: said.idempotent.map_or(0.8, |share| share.0),
-        threads: said.threads.unwrap_or(2),
         shadow: service.shadow.as_ref().map(|s| (s.to.clone(), s.share.ratio())),
         timeout: service.timeouts.response,
     }

@@ -36,7 +36,6 @@ pub(super) struct Traffic {
     pub(super) users: Option<usize>,
     pub(super) new_sessions: Option<Share>,
     pub(super) idempotent: Option<Share>,
-    pub(super) threads: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
