@@ -29,6 +29,12 @@ pub struct Visit {
     pub think: Duration,
 }
 
+impl Default for Visit {
+    fn default() -> Self {
+        Self { requests: 1, think: Duration::ZERO }
+    }
+}
+
 /// A run under way, readable at any time by whoever shares its thread.
 #[derive(Debug)]
 pub struct Run {
@@ -40,6 +46,7 @@ pub struct Run {
     busy: RefCell<Vec<bool>>,
     numbered: Cell<u64>,
     done: tokio::sync::Notify,
+    stopped: Cell<bool>,
 }
 
 impl Run {
@@ -52,7 +59,13 @@ impl Run {
             busy: RefCell::new(vec![false; users as usize]),
             numbered: Cell::new(0),
             done: tokio::sync::Notify::new(),
+            stopped: Cell::new(false),
         })
+    }
+
+    /// No further request begins; those under way are waited for.
+    pub fn stop(&self) {
+        self.stopped.set(true);
     }
 
     /// The first free user from `wanted` on. Requests of one user follow one another, so that which
@@ -92,6 +105,9 @@ pub async fn drive(
     let arrivals = Arrivals::new(course.stretches.clone(), course.spacing, || for_arrivals.f64());
     for due in arrivals {
         pacer.until(due).await?;
+        if run.stopped.get() {
+            break;
+        }
         let user = (course.users > 0).then(|| dice.u32(0..course.users));
         let user = user.and_then(|wanted| run.occupy(wanted));
         run.under_way.set(run.under_way.get() + 1);

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     Http1,
     Http2,
@@ -17,6 +18,8 @@ pub struct Target {
     /// As the `Host` header says it.
     pub authority: String,
     pub tls: bool,
+    /// What the scheme asks for; HTTP/2 has none of its own.
+    pub protocol: Protocol,
     pub path: String,
 }
 
@@ -44,9 +47,15 @@ impl std::error::Error for TargetError {}
 impl Target {
     /// Resolves the host once; a load test does not measure the resolver.
     pub fn parse(url: &str) -> Result<Self, TargetError> {
-        let schemes = [("http://", false), ("https://", true), ("ws://", false), ("wss://", true)];
-        let found = schemes.iter().find_map(|(s, tls)| Some((url.strip_prefix(s)?, *tls)));
-        let (rest, tls) = found.ok_or_else(|| TargetError::Scheme(url.to_owned()))?;
+        const SCHEMES: [(&str, bool, Protocol); 4] = [
+            ("http://", false, Protocol::Http1),
+            ("https://", true, Protocol::Http1),
+            ("ws://", false, Protocol::WebSocket),
+            ("wss://", true, Protocol::WebSocket),
+        ];
+        let mut schemes = SCHEMES.iter();
+        let found = schemes.find_map(|(s, tls, p)| Some((url.strip_prefix(s)?, *tls, *p)));
+        let (rest, tls, protocol) = found.ok_or_else(|| TargetError::Scheme(url.to_owned()))?;
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, "/"),
@@ -66,6 +75,7 @@ impl Target {
             host: host.trim_matches(['[', ']']).to_owned(),
             authority: authority.to_owned(),
             tls,
+            protocol,
             path: path.to_owned(),
         })
     }
@@ -82,6 +92,7 @@ mod tests {
         assert_eq!((target.authority.as_str(), target.path.as_str()), ("127.0.0.1:8080", "/a?b"));
         let target = Target::parse("wss://[::1]").expect("parses");
         assert_eq!((target.address.port(), target.host.as_str(), target.tls), (443, "::1", true));
+        assert_eq!(target.protocol, Protocol::WebSocket);
         assert!(matches!(Target::parse("127.0.0.1:80"), Err(TargetError::Scheme(_))));
     }
 }

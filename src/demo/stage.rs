@@ -208,7 +208,7 @@ fn traffic(target: Target, shared: (Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU
         spacing: Spacing::Poisson,
         seed: 1,
         users: 0,
-        visit: Visit { requests: 1, think: Duration::ZERO },
+        visit: Visit::default(),
     };
     let report = move |run: Rc<serin_loadtest::drive::Run>| {
         tokio::task::spawn_local(async move {

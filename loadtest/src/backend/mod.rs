@@ -2,9 +2,11 @@
 //!
 //! One backend is one version on one address, with a thread and a runtime of its own. What it
 //! does is a value, [`Behaviour`], that can be replaced while it serves. Every answer says its
-//! version in the header `x-version` and in the JSON body.
+//! version in the header `x-version` and in the JSON body. Over a WebSocket each message is a
+//! request of its own, and misbehaves as one.
 
 mod behaviour;
+mod messages;
 mod serve;
 
 pub use behaviour::{Behaviour, Share};

@@ -2,10 +2,12 @@
 
 use super::Shared;
 use super::behaviour::Fate;
+use super::messages;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Frame, Incoming};
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +20,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
-type Body = BoxBody<Bytes, io::Error>;
+pub(super) type Body = BoxBody<Bytes, io::Error>;
 
 pub(super) fn start(
     address: SocketAddr,
@@ -79,13 +81,17 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades()
         .await;
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> Result<Response<Body>, io::Error> {
+    if let Some(accepted) = messages::accept(&mut request, &shared) {
+        return Ok(accepted);
+    }
     let behaviour = shared.behaviour();
     // Health checks see a server that runs.
     if matches!(request.uri().path(), "/readyz" | "/healthz") {
@@ -113,18 +119,14 @@ async fn answer(
     }
 }
 
-async fn wait(time: Duration) {
+pub(super) async fn wait(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
     }
 }
 
 fn response(shared: &Shared, status: u16, bytes: usize, slow: Duration) -> Response<Body> {
-    let filler = "x".repeat(bytes);
-    let text = format!(
-        "{{\"version\":\"{}\",\"status\":{status},\"filler\":\"{filler}\"}}\n",
-        shared.version
-    );
+    let text = text(shared, status, bytes);
     let body = if slow.is_zero() {
         Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
     } else {
@@ -133,12 +135,22 @@ fn response(shared: &Shared, status: u16, bytes: usize, slow: Duration) -> Respo
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-    if let Ok(version) = hyper::header::HeaderValue::from_str(&shared.version) {
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert("content-type", json);
+    sign(shared, response.headers_mut());
+    response
+}
+
+/// What an answer says, over HTTP as over a WebSocket.
+pub(super) fn text(shared: &Shared, status: u16, bytes: usize) -> String {
+    let (version, filler) = (&shared.version, "x".repeat(bytes));
+    format!("{{\"version\":\"{version}\",\"status\":{status},\"filler\":\"{filler}\"}}\n")
+}
+
+pub(super) fn sign(shared: &Shared, headers: &mut HeaderMap) {
+    if let Ok(version) = HeaderValue::from_str(&shared.version) {
         headers.insert("x-version", version);
     }
-    response
 }
 
 const PIECES: u32 = 10;

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serin_loadtest::report::{outcome_to_json, outcome_to_text, to_html, to_junit};
-use serin_loadtest::scenario::{Outcome, Scenario, run as perform};
+use serin_loadtest::scenario::{Outcome, Scenario, Setting, binary, run as perform};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// Writes a report with plots there.
     #[arg(long)]
     html: Option<PathBuf>,
+    /// Makes every `within` so many times as long, for a slow machine
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    patience: u32,
     /// No line a second on standard error.
     #[arg(short, long)]
     quiet: bool,
@@ -31,7 +34,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     let mut outcomes = Vec::new();
     for (path, scenario) in scenarios.map_err(|e| e.to_string())? {
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let outcome = one(&scenario, &folder, arguments.quiet)
+        let setting = Setting { binary: binary(), folder, patience: arguments.patience };
+        let outcome = one(&scenario, &setting, arguments.quiet)
             .map_err(|e| format!("{}: {e}", path.display()))?;
         if arguments.output != "json" {
             print!("{}", outcome_to_text(&outcome));
@@ -50,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, String> {
     Ok(outcomes.iter().all(Outcome::passed))
 }
 
-fn one(scenario: &Scenario, folder: &Path, quiet: bool) -> Result<Outcome, String> {
+fn one(scenario: &Scenario, setting: &Setting, quiet: bool) -> Result<Outcome, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,7 +64,7 @@ fn one(scenario: &Scenario, folder: &Path, quiet: bool) -> Result<Outcome, Strin
             eprintln!("{line}");
         }
     };
-    tokio::task::LocalSet::new().block_on(&runtime, perform(scenario, folder, progress))
+    tokio::task::LocalSet::new().block_on(&runtime, perform(scenario, setting, progress))
 }
 
 fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), String> {

@@ -118,12 +118,7 @@ pub(super) async fn exchange(
         Sender::Http2(sender) => sender.send_request(message).await,
     };
     let (head, mut body) = response.map_err(|_| Ended::Broken)?.into_parts();
-    let set_cookies: Vec<String> = head
-        .headers
-        .get_all(hyper::header::SET_COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok().map(str::to_owned))
-        .collect();
+    let set_cookies = set_cookies(&head.headers);
     let mut kept = version_by.wants_body().then(Vec::new);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Ended::Broken)?;
@@ -135,7 +130,12 @@ pub(super) async fn exchange(
     Ok(Answer { status: head.status.as_u16(), version, set_cookies })
 }
 
-fn message(
+pub(super) fn set_cookies(headers: &hyper::HeaderMap) -> Vec<String> {
+    let values = headers.get_all(hyper::header::SET_COOKIE).iter();
+    values.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect()
+}
+
+pub(super) fn message(
     request: &Request,
     envelope: &Envelope<'_>,
     absolute: bool,

@@ -2,6 +2,7 @@
 
 mod connection;
 mod pool;
+mod socket;
 mod version;
 
 pub use connection::{Answer, client_tls};

@@ -2,6 +2,7 @@
 //! in which they came, and their waiting is part of their latency.
 
 use super::connection::{Answer, Envelope, Sender, connect, exchange};
+use super::socket::{self, Socket};
 use super::version::VersionBy;
 use crate::mix::Request;
 use crate::record::Ended;
@@ -23,6 +24,9 @@ pub struct Pool {
     fresh: bool,
     permits: Semaphore,
     idle: RefCell<Vec<Sender>>,
+    /// WebSockets, with the cookies that they were opened with.
+    sockets: RefCell<Vec<(Option<String>, Socket)>>,
+    most: usize,
     /// HTTP/2 connections, each lent to many at once, and whose turn it is.
     shared: Vec<tokio::sync::Mutex<Option<hyper::client::conn::http2::SendRequest<Body>>>>,
     turn: Cell<usize>,
@@ -63,6 +67,8 @@ impl Pool {
             fresh: options.fresh,
             permits: Semaphore::new(permits),
             idle: RefCell::default(),
+            sockets: RefCell::default(),
+            most: options.connections,
             shared: (0..shared).map(|_| tokio::sync::Mutex::new(None)).collect(),
             turn: Cell::new(0),
             opened: Cell::new(0),
@@ -87,6 +93,9 @@ impl Pool {
     }
 
     async fn try_once(&self, request: &Request, envelope: &Envelope<'_>) -> Result<Answer, Ended> {
+        if self.protocol == Protocol::WebSocket {
+            return self.one_message(request, envelope).await;
+        }
         let mut sender = self.sender().await.map_err(|_| Ended::Connect)?;
         let answer = exchange(&mut sender, request, envelope, &self.version_by).await?;
         if let Sender::Http1(http1) = &sender
@@ -96,6 +105,41 @@ impl Pool {
             self.idle.borrow_mut().push(sender);
         }
         Ok(answer)
+    }
+
+    async fn one_message(
+        &self,
+        request: &Request,
+        envelope: &Envelope<'_>,
+    ) -> Result<Answer, Ended> {
+        let mut socket = match self.take_socket(envelope.cookies.as_ref()) {
+            Some(socket) => socket,
+            None => {
+                let sender = self.open().await.map_err(|_| Ended::Connect)?;
+                socket::open(sender, request, envelope, &self.version_by).await?
+            }
+        };
+        let answer = socket.exchange(request, &self.version_by).await?;
+        // Whoever was given a cookie comes back with it, and then needs a socket of its own.
+        if !self.fresh && answer.set_cookies.is_empty() {
+            self.keep_socket(envelope.cookies.clone(), socket);
+        }
+        Ok(answer)
+    }
+
+    fn take_socket(&self, cookies: Option<&String>) -> Option<Socket> {
+        let mut sockets = self.sockets.borrow_mut();
+        let at = sockets.iter().rposition(|(of, _)| of.as_ref() == cookies)?;
+        Some(sockets.swap_remove(at).1)
+    }
+
+    /// The one that has been idle for longest gives way.
+    fn keep_socket(&self, cookies: Option<String>, socket: Socket) {
+        let mut sockets = self.sockets.borrow_mut();
+        if sockets.len() >= self.most {
+            sockets.remove(0);
+        }
+        sockets.push((cookies, socket));
     }
 
     async fn sender(&self) -> std::io::Result<Sender> {

@@ -42,15 +42,19 @@ impl VersionBy {
     ) -> Option<Arc<str>> {
         match self {
             Self::Header(name) => headers.get(name)?.to_str().ok().map(Arc::from),
-            Self::BodyField(field) => {
-                let json: serde_json::Value = serde_json::from_slice(body?).ok()?;
-                json.get(field)?.as_str().map(Arc::from)
-            }
+            Self::BodyField(_) => self.of_body(body?),
             Self::Cookie(name) => set_cookies.iter().find_map(|cookie| {
                 let (found, rest) = cookie.split_once('=')?;
                 (found == name).then(|| Arc::from(rest.split(';').next().unwrap_or(rest)))
             }),
             Self::Nothing => None,
         }
+    }
+
+    /// From a body alone, for messages that have no head.
+    pub(super) fn of_body(&self, body: &[u8]) -> Option<Arc<str>> {
+        let Self::BodyField(field) = self else { return None };
+        let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+        json.get(field)?.as_str().map(Arc::from)
     }
 }

@@ -2,31 +2,41 @@
 //! resource; it can be kept as a build's artefact.
 
 use super::junit::escaped;
-use crate::record::{Figures, Record};
+use crate::record::{Figures, Record, Second};
 use crate::scenario::Outcome;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
+const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Load test</title>\
+<meta name=\"viewport\" content=\"width=device-width\"><style>\
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}\
 table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .75rem;text-align:right;border-bottom:1px solid #ddd}\
 th:first-child,td:first-child{text-align:left}.met{color:#0a6b2d}.missed{color:#b00020;font-weight:600}svg{width:100%;height:auto}\
 pre{background:#f4f4f4;padding:1rem;overflow:auto}\
-@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}th,td{border-color:#444}.met{color:#5fd38a}.missed{color:#ff7a85}pre{background:#222}}";
+@media(prefers-color-scheme:dark){body{background:#161616;color:#e8e8e8}th,td{border-color:#444}.met{color:#5fd38a}.missed{color:#ff7a85}pre{background:#222}}\
+</style></head><body>\n<h1>Load test</h1>\n";
+const FOOT: &str = "</body></html>\n";
 
 /// Distinguishable without seeing red and green apart.
 const COLOURS: [&str; 5] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00"];
 
 pub fn to_html(outcomes: &[Outcome]) -> String {
-    let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Load test</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\n<h1>Load test</h1>\n"
-    );
-    for outcome in outcomes {
-        section(&mut out, outcome);
-    }
-    out.push_str("</body></html>\n");
+    let mut out = String::from(HEAD);
+    outcomes.iter().for_each(|outcome| section(&mut out, outcome));
+    out.push_str(FOOT);
+    out
+}
+
+/// Load alone, without expectations.
+pub fn record_to_html(name: &str, record: &Record) -> String {
+    let mut out = String::from(HEAD);
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "<h2>{}</h2>", escaped(name));
+    figures(&mut out, record);
+    plots(&mut out, record);
+    out.push_str(FOOT);
     out
 }
 
@@ -81,9 +91,13 @@ fn plots(out: &mut String, record: &Record) {
     let versions: BTreeSet<Arc<str>> =
         record.seconds.iter().flat_map(|s| s.versions.keys().cloned()).collect();
     let versions: Vec<Arc<str>> = versions.into_iter().collect();
-    plot(out, "requests a second", record, &versions, |f| Some(f.requests as f64));
-    plot(out, "failures a second", record, &versions, |f| Some(f.failures as f64));
-    plot(out, "p99, milliseconds", record, &versions, |f| {
+    plot(out, "requests a second", record, &versions, |f, _| Some(f.requests as f64));
+    plot(out, "share, percent", record, &versions, |f, second| {
+        let all: u64 = second.versions.values().map(|f| f.requests).sum();
+        Some(100.0 * f.requests as f64 / all.max(1) as f64)
+    });
+    plot(out, "failures a second", record, &versions, |f, _| Some(f.failures as f64));
+    plot(out, "p99, milliseconds", record, &versions, |f, _| {
         f.latency.quantile(0.99).map(|d| d.as_secs_f64() * 1e3)
     });
 }
@@ -98,10 +112,10 @@ fn plot(
     title: &str,
     record: &Record,
     versions: &[Arc<str>],
-    value: impl Fn(&Figures) -> Option<f64>,
+    value: impl Fn(&Figures, &Second) -> Option<f64>,
 ) {
     let course = |version: &Arc<str>| -> Vec<Option<f64>> {
-        record.seconds.iter().map(|s| s.versions.get(version).and_then(&value)).collect()
+        record.seconds.iter().map(|s| value(s.versions.get(version)?, s)).collect()
     };
     let courses: Vec<Vec<Option<f64>>> = versions.iter().map(course).collect();
     let top = courses.iter().flatten().flatten().fold(1.0f64, |a, b| a.max(*b));

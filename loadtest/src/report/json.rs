@@ -63,10 +63,12 @@ fn figures(figures: &Figures) -> Value {
 }
 
 fn second(second: &crate::record::Second) -> Value {
+    let all: u64 = second.versions.values().map(|f| f.requests).sum();
     let versions = second.versions.iter().map(|(name, f)| {
         let q = |q| f.latency.quantile(q).map(|d: Duration| d.as_secs_f64() * 1e3);
         let brief = json!({
-            "requests": f.requests, "failures": f.failures, "p50": q(0.5), "p99": q(0.99),
+            "requests": f.requests, "failures": f.failures,
+            "share": f.requests as f64 / all.max(1) as f64, "p50": q(0.5), "p99": q(0.99),
         });
         (name.to_string(), brief)
     });

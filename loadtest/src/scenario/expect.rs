@@ -14,9 +14,17 @@ pub struct Finding {
     pub met: bool,
 }
 
-pub fn judge(expectation: &Expectation, record: &Record, seen: &Sightings) -> Finding {
+/// Every `within` is `patience` times as long as it says.
+pub fn judge(
+    expectation: &Expectation,
+    patience: u32,
+    record: &Record,
+    seen: &Sightings,
+) -> Finding {
     match expectation {
-        Expectation::Reaches { state, after, within } => reaches(state, *after, *within, seen),
+        Expectation::Reaches { state, after, within } => {
+            reaches(state, *after, *within * patience, seen)
+        }
         Expectation::Never { state } => {
             let first = seen.first(state, Duration::ZERO);
             Finding {
@@ -48,12 +56,13 @@ pub fn judge(expectation: &Expectation, record: &Record, seen: &Sightings) -> Fi
                 met: share.is_some_and(|s| (s - is).abs() <= *plus_minus + 1e-12),
             }
         }
-        Expectation::LastSeen { version, before } => {
+        Expectation::LastSeen { version, after, within } => {
             let last = record.last_seen.get(version.as_str()).copied();
+            let before = *after + *within * patience;
             Finding {
                 expected: format!("{version} answers nothing due after {before:?}"),
                 found: last.map_or("it never answered".to_owned(), |l| format!("last due {l:?}")),
-                met: last.is_some_and(|last| last <= *before),
+                met: last.is_some_and(|last| last <= before),
             }
         }
         Expectation::UsersMoved { from, to, at_most } => {
@@ -145,17 +154,18 @@ mod tests {
             within: Duration::from_millis(ms),
         };
         assert_eq!(seen().all.len(), 3);
-        assert!(judge(&expect(300), &Record::default(), &seen()).met);
-        assert!(!judge(&expect(299), &Record::default(), &seen()).met);
-        assert!(!judge(&expect(300), &Record::default(), &Sightings::default()).met);
+        assert!(judge(&expect(300), 1, &Record::default(), &seen()).met);
+        assert!(!judge(&expect(299), 1, &Record::default(), &seen()).met);
+        assert!(!judge(&expect(300), 1, &Record::default(), &Sightings::default()).met);
+        assert!(judge(&expect(150), 2, &Record::default(), &seen()).met, "patience");
     }
 
     #[test]
     fn an_expectation_about_no_data_is_not_met() {
         let nothing = Expectation::Failed { version: None, at_least: 0, at_most: 10 };
-        assert!(!judge(&nothing, &Record::default(), &seen()).met);
+        assert!(!judge(&nothing, 1, &Record::default(), &seen()).met);
         let never = Expectation::Never { state: "rolledBack".to_owned() };
-        assert!(!judge(&never, &Record::default(), &Sightings::default()).met);
-        assert!(!judge(&never, &Record::default(), &seen()).met);
+        assert!(!judge(&never, 1, &Record::default(), &Sightings::default()).met);
+        assert!(!judge(&never, 1, &Record::default(), &seen()).met);
     }
 }

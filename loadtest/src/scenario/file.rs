@@ -3,6 +3,7 @@
 use crate::arrivals::{Spacing, Stretch};
 use crate::backend::{Behaviour, Share};
 use crate::client::VersionBy;
+use crate::target::Protocol;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +16,8 @@ pub struct Scenario {
     /// A configuration that `serin run` gets, relative to the scenario. In it `${HTTP}` and `${ADMIN}`
     /// are addresses, `${STATE}` is a folder, and each backend's address is `${BACKEND_<NAME>}`.
     pub serin: Option<std::path::PathBuf>,
+    /// Of that one; without it one per core. Each thread keeps its own place in the split.
+    pub threads: Option<u16>,
     /// Instead: a proxy that runs already, and its admin API if it has one.
     pub url: Option<String>,
     pub admin: Option<String>,
@@ -23,6 +26,10 @@ pub struct Scenario {
     pub traffic: TrafficFile,
     /// Followed on the admin API.
     pub service: Option<String>,
+    /// Ends the scenario a second after the rollout reached one of these states; `lasting` is then
+    /// the most that it takes.
+    #[serde(default)]
+    pub until: Vec<String>,
     #[serde(default = "by_header", deserialize_with = "version_by")]
     pub version_by: VersionBy,
     #[serde(default)]
@@ -76,6 +83,16 @@ pub struct TrafficFile {
     pub poisson: bool,
     #[serde(default)]
     pub users: u32,
+    /// Requests that each arrival sends, `think` after each answer.
+    #[serde(default = "one_request")]
+    pub visit: u32,
+    #[serde(default, deserialize_with = "duration")]
+    pub think: Duration,
+    /// As `url` says it; `http2` is said here.
+    pub protocol: Option<Protocol>,
+    /// Of an HTTP/2 connection.
+    #[serde(default = "sixteen")]
+    pub streams: usize,
     #[serde(default = "sixty_four")]
     pub connections: usize,
     #[serde(default = "ten_seconds", deserialize_with = "duration")]
@@ -183,11 +200,13 @@ pub enum Expectation {
         #[serde(deserialize_with = "duration")]
         to: Duration,
     },
-    /// No request that was due later was answered by the version.
+    /// No request that was due later than `within` after `after` was answered by the version.
     LastSeen {
         version: String,
+        #[serde(default, deserialize_with = "duration")]
+        after: Duration,
         #[serde(deserialize_with = "duration")]
-        before: Duration,
+        within: Duration,
     },
     /// No user went from the first to the second while the share of the second did not fall.
     UsersMoved { from: String, to: String, at_most: u64 },
@@ -249,7 +268,8 @@ impl Scenario {
         if self.traffic.stretches().iter().all(|s| s.lasting.is_zero()) {
             return Err("traffic lasts no time: set `lasting`, or one for each rate".to_owned());
         }
-        if self.service.is_none() && self.expect.iter().any(Expectation::follows) {
+        let follows = !self.until.is_empty() || self.expect.iter().any(Expectation::follows);
+        if self.service.is_none() && follows {
             return Err("an expectation looks at the rollout: say whose with `service`".to_owned());
         }
         Ok(self)
@@ -274,6 +294,14 @@ impl Expectation {
 
 fn by_header() -> VersionBy {
     VersionBy::Header("x-version".to_owned())
+}
+
+fn one_request() -> u32 {
+    1
+}
+
+fn sixteen() -> usize {
+    16
 }
 
 fn sixty_four() -> usize {

@@ -13,5 +13,6 @@ mod watch;
 
 pub use expect::{Finding, judge};
 pub use file::{Scenario, ScenarioError};
-pub use run::{Outcome, run};
+pub use process::binary;
+pub use run::{Outcome, Setting, run};
 pub use watch::{Sighting, Sightings};

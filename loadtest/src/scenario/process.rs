@@ -17,7 +17,7 @@ pub(super) struct Serin {
 }
 
 /// Where the binary is: `$SERIN`, or beside this program, or on the path.
-pub(super) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     if let Some(named) = std::env::var_os("SERIN") {
         return PathBuf::from(named);
     }
@@ -29,6 +29,7 @@ impl Serin {
     pub(super) fn start(
         binary: &Path,
         config: &Path,
+        threads: Option<u16>,
         backends: &[(String, SocketAddr)],
     ) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("serin-scenario-").tempdir()?;
@@ -45,6 +46,9 @@ impl Serin {
             .stdin(Stdio::null())
             .stdout(written.try_clone()?)
             .stderr(written);
+        if let Some(threads) = threads {
+            command.args(["--threads", &threads.to_string()]);
+        }
         for (name, address) in backends {
             let variable: String = name
                 .chars()

@@ -3,18 +3,18 @@
 use super::admin;
 use super::expect::{Finding, judge};
 use super::file::{Act, Scenario};
-use super::process::{Serin, binary};
+use super::process::Serin;
 use super::watch::Sightings;
 use crate::backend::Backend;
-use crate::client::{Pool, PoolOptions};
+use crate::client::{Pool, PoolOptions, client_tls};
 use crate::drive::{Course, Run, Visit, drive};
 use crate::mix::{Mix, Request};
 use crate::record::Record;
-use crate::target::{Protocol, Target};
+use crate::target::Target;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -40,21 +40,38 @@ impl Outcome {
 /// How often the admin API is asked for the state.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Load goes on for so long after the last state that a scenario waits for.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
 type Backends = RefCell<BTreeMap<String, Backend>>;
+
+/// Where a scenario is performed.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The proxy, for scenarios that start their own.
+    pub binary: PathBuf,
+    /// What the scenario's paths are relative to.
+    pub folder: PathBuf,
+    /// Every `within` is so many times as long: on a machine that is slow or shared, what happens is
+    /// of interest and how soon is not.
+    pub patience: u32,
+}
 
 /// Lives on a `LocalSet`. `progress` gets a line a second.
 pub async fn run(
     scenario: &Scenario,
-    folder: &Path,
+    setting: &Setting,
     progress: impl Fn(&str) + 'static,
 ) -> Result<Outcome, String> {
+    let folder = setting.folder.as_path();
     let backends = start_backends(scenario)?;
     let addresses: Vec<(String, SocketAddr)> =
         backends.iter().map(|(name, b)| (name.clone(), b.address())).collect();
     let mut serin = None;
     if let Some(config) = &scenario.serin {
-        let mut started =
-            Serin::start(&binary(), &folder.join(config), &addresses).map_err(|e| e.to_string())?;
+        let config = folder.join(config);
+        let started = Serin::start(&setting.binary, &config, scenario.threads, &addresses);
+        let mut started = started.map_err(|e| e.to_string())?;
         started.ready().await.map_err(|e| e.to_string())?;
         serin = Some(started);
     }
@@ -73,6 +90,7 @@ pub async fn run(
         backends: RefCell::new(backends),
         admin,
         service: scenario.service.clone(),
+        until: scenario.until.clone(),
         sightings: RefCell::default(),
         troubles: RefCell::default(),
     });
@@ -88,13 +106,15 @@ pub async fn run(
     };
     let run = drive(Rc::new(pool), Rc::new(mix), &course, started).await;
     let run = run.map_err(|e| e.to_string())?;
-    Ok(outcome(scenario, &stage, &run, serin.map(|s| s.log()).unwrap_or_default()))
+    let log = serin.map(|s| s.log()).unwrap_or_default();
+    Ok(outcome(scenario, setting.patience, &stage, &run, log))
 }
 
-fn outcome(scenario: &Scenario, stage: &Stage, run: &Run, log: String) -> Outcome {
+fn outcome(scenario: &Scenario, patience: u32, stage: &Stage, run: &Run, log: String) -> Outcome {
     let record = run.record.borrow().clone();
     let sightings = stage.sightings.borrow().clone();
-    let findings = scenario.expect.iter().map(|e| judge(e, &record, &sightings)).collect();
+    let findings = scenario.expect.iter().map(|e| judge(e, patience, &record, &sightings));
+    let findings = findings.collect();
     Outcome {
         name: scenario.name.clone(),
         findings,
@@ -110,11 +130,19 @@ struct Stage {
     backends: Backends,
     admin: Option<SocketAddr>,
     service: Option<String>,
+    until: Vec<String>,
     sightings: RefCell<Sightings>,
     troubles: RefCell<Vec<String>>,
 }
 
 impl Stage {
+    /// One of the states of `until` was reached, and what follows it had its time to show.
+    fn is_over(&self, at: Duration) -> bool {
+        let sightings = self.sightings.borrow();
+        let reached = self.until.iter().filter_map(|s| sightings.first(s, Duration::ZERO));
+        reached.map(|s| s.at).min().is_some_and(|reached| at >= reached + AFTERMATH)
+    }
+
     fn trouble(&self, what: String) {
         self.troubles.borrow_mut().push(what);
     }
@@ -142,18 +170,20 @@ fn load(scenario: &Scenario, folder: &Path, target: Target) -> Result<(Pool, Mix
     };
     let options = PoolOptions {
         connections: traffic.connections,
-        streams: 1,
+        streams: traffic.streams,
         timeout: traffic.timeout,
         fresh: false,
     };
     let version_by = scenario.version_by.clone();
-    let pool = Pool::new(target, Protocol::Http1, None, Vec::new(), version_by, &options);
+    let protocol = traffic.protocol.unwrap_or(target.protocol);
+    let tls = target.tls.then(|| client_tls(None, protocol)).transpose()?;
+    let pool = Pool::new(target, protocol, tls, Vec::new(), version_by, &options);
     let course = Course {
         stretches: traffic.stretches(),
         spacing: traffic.spacing(),
         seed: traffic.seed,
         users: traffic.users,
-        visit: Visit { requests: 1, think: Duration::ZERO },
+        visit: Visit { requests: traffic.visit.max(1), think: traffic.think },
     };
     Ok((pool, mix, course))
 }
@@ -206,6 +236,9 @@ async fn look(stage: Rc<Stage>, run: Rc<Run>) {
         match answer {
             Ok((200, service)) => stage.sightings.borrow_mut().add(at, &service),
             Ok(_) | Err(_) => stage.sightings.borrow_mut().silent += 1,
+        }
+        if stage.is_over(at) {
+            run.stop();
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
