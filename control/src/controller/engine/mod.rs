@@ -25,7 +25,7 @@ use std::time::Duration;
 
 /// How long the lowering of a weight waits for its record.
 const PATIENCE: Duration = Duration::from_millis(20);
-const LATENCIES: Duration = Duration::from_secs(1);
+const SECOND: Duration = Duration::from_secs(1);
 const CHECKPOINT: Duration = Duration::from_secs(10);
 const PORTRAIT: Duration = Duration::from_millis(100);
 /// Where the controller leaves what others carry out. No call may block.
@@ -46,7 +46,8 @@ pub(crate) struct Engine {
     pub(crate) outlet: Box<dyn Outlet>,
     pub(crate) generation: u64,
     fault: Option<String>,
-    latencies_at: Option<Mono>,
+    second_at: Option<Mono>,
+    ticked_at: Option<Mono>,
     checkpoint_at: Option<Mono>,
     portrait_at: Option<Mono>,
     harm_kept: u64,
@@ -87,7 +88,8 @@ impl Engine {
             outlet,
             generation: 1,
             fault: None,
-            latencies_at: None,
+            second_at: None,
+            ticked_at: None,
             checkpoint_at: Some(now.mono),
             portrait_at: None,
             harm_kept: 0,
@@ -108,10 +110,11 @@ impl Engine {
     pub(crate) fn tick(&mut self, now: Now) {
         self.plane.heartbeat();
         self.settle(now);
-        let second = due(&mut self.latencies_at, LATENCIES, now.mono);
+        let second = due(&mut self.second_at, SECOND, now.mono);
+        let before = self.ticked_at.replace(now.mono);
         let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
-        for name in &names {
-            self.tick_service(name, second, now);
+        for (place, name) in names.iter().enumerate() {
+            self.tick_service(name, has_its_second(place, before, now.mono), now);
         }
         self.watch_journal(second, now);
         self.keep_windows(second, now);
@@ -202,6 +205,17 @@ impl Engine {
         self.settle(now);
         self.desk.close(windows::encode(self.flights.values(), now.wall));
     }
+}
+
+/// Whether the service in this place looks at its latencies now: once a second, each at a moment of
+/// its own, so that a thousand services do not all do it in one tick.
+fn has_its_second(place: usize, before: Option<Mono>, now: Mono) -> bool {
+    const EVERY: u64 = 1_000;
+    const APART: u64 = 20;
+    let Some(before) = before else { return true };
+    let moment = (place as u64 * APART) % EVERY;
+    let passed = |at: Mono| (at.0 + EVERY - moment) / EVERY;
+    passed(now) != passed(before)
 }
 
 /// Whether `every` has passed since it was last due.
