@@ -5,17 +5,24 @@ use super::Check;
 use crate::file;
 use crate::report::shown;
 use crate::source::At;
+use serin_core::judge::WARM_UP;
 use serin_core::rollout::{OnTooFew, Plan, Strategy};
 use std::time::Duration;
 
 /// Services that get more requests a second than this know that they do.
 const BUSY: f64 = 1_000.0;
 
-pub(super) fn rollout(found: &file::Rollout, plan: &Plan, check: &mut Check<'_>) {
+pub(super) fn rollout(
+    found: &file::Rollout,
+    plan: &Plan,
+    service: &file::Service,
+    check: &mut Check<'_>,
+) {
     let steps = found.steps.as_ref().map(|steps| steps.value.as_slice()).unwrap_or_default();
     if plan.strategy == Strategy::Canary {
         falling(steps, check);
     }
+    warmed_up_too_late(found, plan, service, check);
     for step in steps {
         shorter_than_guards(step, found, check);
         gives_up_first(step, found, plan, check);
@@ -36,6 +43,38 @@ fn falling(steps: &[At<file::Step>], check: &mut Check<'_>) {
                 .hint("users who have met the candidate would go back to stable");
         }
     }
+}
+
+/// Of a rollout that is over before its candidate has warmed up, latency is never judged. Only an
+/// operator who wrote something about latency is told.
+fn warmed_up_too_late(
+    found: &file::Rollout,
+    plan: &Plan,
+    service: &file::Service,
+    check: &mut Check<'_>,
+) {
+    let lasts: Duration = plan.steps.iter().map(|step| step.hold).sum();
+    let guards = found.guards.as_ref().map(|guards| guards.value.as_slice()).unwrap_or_default();
+    let guard = guards.iter().find(|guard| guard.latency.is_some());
+    let regression = found.regression.as_ref().and_then(|r| r.latency);
+    let objective = service.slo.as_ref().and_then(|slo| slo.latency.as_ref());
+    let written = guard
+        .map(|guard| guard.at)
+        .or(regression.map(|latency| latency.at))
+        .or(objective.map(|latency| latency.at));
+    let Some(at) = written.filter(|_| lasts <= WARM_UP) else { return };
+    check
+        .warning(
+            at,
+            format!(
+                "no step is left when latency is first judged: all holds together are {}",
+                spoken(lasts)
+            ),
+        )
+        .hint(format!(
+            "a candidate's first {} are its warm-up; hold the steps for longer",
+            spoken(WARM_UP)
+        ));
 }
 
 /// A guard whose window is longer than a hold sees that step only in part. Only windows that the

@@ -53,7 +53,7 @@ pub(super) fn check(
         dark: found.dark.as_ref().map(|dark| self::dark(dark, service, check)),
         steps,
     };
-    foresight::rollout(found, &plan, check);
+    foresight::rollout(found, &plan, service, check);
     Some(plan)
 }
 

@@ -18,4 +18,4 @@ mod recent;
 mod slower;
 mod trial;
 
-pub use trial::{Judge, Seen};
+pub use trial::{Judge, Seen, WARM_UP};

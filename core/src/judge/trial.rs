@@ -15,8 +15,9 @@ use crate::time::Mono;
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
-/// Of the candidate's first traffic: caches are cold, and so are connections.
-const WARM_UP: u64 = 30_000;
+/// Of the candidate's first traffic: caches are cold, and so are connections. Latency is not judged
+/// in it, errors are.
+pub const WARM_UP: Duration = Duration::from_secs(30);
 /// For saying that both versions are bad right now.
 pub(super) const LATELY: Duration = Duration::from_secs(60);
 
@@ -194,7 +195,10 @@ impl Judge {
             return;
         };
         let (candidate, stable) = (&Answers::new(candidate), &Answers::new(stable));
-        let warm = self.course.born.is_some_and(|born| at.saturating_sub(born) >= WARM_UP);
+        let warm = self
+            .course
+            .born
+            .is_some_and(|born| u128::from(at.saturating_sub(born)) >= WARM_UP.as_millis());
         self.tests.slowness.observe(candidate, stable, warm, at);
         self.weigh_against_limits(candidate, stable, warm, at);
         if let Some(objective) = &self.objectives.latency {
