@@ -37,6 +37,9 @@ pub(crate) fn scenario(
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let backends = Backends::start(folder.path())?;
     let fill = backends.fill(folder.path())?;
+    if scenario == Scenario::Idle {
+        return idle_rows(kinds, rounds, folder.path(), &fill);
+    }
     let mut peers = Vec::new();
     for kind in kinds {
         if let Some(template) = kind.template(scenario.config()) {
@@ -61,7 +64,7 @@ pub(crate) fn scenario(
 
 fn round(scenario: Scenario, peer: &Peer, seconds: u64, folder: &Path) -> Result<Figures, String> {
     match scenario.load(peer.port, seconds, folder) {
-        Load::Idle => idle(peer),
+        Load::Idle => Err("idle connections are held, not asked".to_owned()),
         Load::Command(mut command) => {
             let before = cpu(peer.pid());
             let output = command.output().map_err(|e| e.to_string())?;
@@ -105,21 +108,54 @@ fn start_rollout(admin: u16) -> Result<(), String> {
     if ok { Ok(()) } else { Err(format!("the rollout was not started:\n{answer}")) }
 }
 
+/// Each round has fresh processes: one that has served as many connections before has the memory for
+/// them already, and would seem to need none.
+fn idle_rows(
+    kinds: &[Kind],
+    rounds: usize,
+    folder: &Path,
+    fill: &[(&'static str, String)],
+) -> Result<Vec<Row>, String> {
+    let present = |kind: &&Kind| kind.template(Scenario::Idle.config()).is_some();
+    let mut rows: Vec<Row> =
+        kinds.iter().filter(present).map(|kind| Row { kind: *kind, rounds: Vec::new() }).collect();
+    for _ in 0..rounds {
+        for row in &mut rows {
+            let Some(template) = row.kind.template(Scenario::Idle.config()) else { continue };
+            let peer = Peer::start(row.kind, &template, folder, fill)?;
+            row.rounds.push(idle(&peer).map_err(|e| format!("{}: {e}", row.kind.name()))?);
+        }
+    }
+    Ok(rows)
+}
+
 const IDLE: usize = 5_000;
 
+/// The first connection is not counted: what the process sets up once is not a connection's.
 fn idle(peer: &Peer) -> Result<Figures, String> {
+    let _first = hold(peer)?;
+    std::thread::sleep(Duration::from_millis(500));
     let before = memory(peer.pid());
     let mut held = Vec::with_capacity(IDLE);
     for _ in 0..IDLE {
-        let mut stream = TcpStream::connect(("127.0.0.1", peer.port)).map_err(|e| e.to_string())?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").map_err(|e| e.to_string())?;
-        let mut buffer = [0; 4096];
-        stream.read(&mut buffer).map_err(|e| e.to_string())?;
-        held.push(stream);
+        held.push(hold(peer)?);
     }
     std::thread::sleep(Duration::from_secs(1));
     let kilobytes = memory(peer.pid()).saturating_sub(before) as f64;
     Ok(Figures { requests: IDLE as f64, memory: kilobytes / IDLE as f64, ..Figures::default() })
+}
+
+/// A connection that has been answered once and is kept.
+fn hold(peer: &Peer) -> Result<TcpStream, String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", peer.port)).map_err(|e| e.to_string())?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(|e| e.to_string())?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").map_err(|e| e.to_string())?;
+    let mut buffer = [0; 4096];
+    let read = stream.read(&mut buffer).map_err(|e| e.to_string())?;
+    match buffer[..read].starts_with(b"HTTP/1.1 200") {
+        true => Ok(stream),
+        false => Err(format!("an answer of {:?}", String::from_utf8_lossy(&buffer[..read]))),
+    }
 }
 
 /// A number with its unit, as wrk writes times: `1.23ms`.

@@ -86,7 +86,10 @@ impl Kind {
                 format!("    location /service-{n}/ {{ proxy_pass http://stable; }}\n")
             }
             Self::Haproxy => format!("/service-{n}/ stable\n"),
-            Self::Envoy | Self::Traefik | Self::Caddy => String::new(),
+            Self::Envoy => format!(
+                "                        - {{ match: {{ prefix: /service-{n}/ }}, route: {{ cluster: stable }} }}\n"
+            ),
+            Self::Traefik | Self::Caddy => String::new(),
         };
         (0..10_000).map(one).collect()
     }
