@@ -234,11 +234,15 @@ impl<'a> Answers<'a> {
         Self { latencies, answered: latencies.judged.tails(), waiting }
     }
 
+    pub(super) fn waiting_above(&self, limit: Duration) -> u64 {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.above(limit))
+    }
+
     /// Answers and waiting requests that took longer than `limit`, of those whose fate is known. A
     /// waiting one that leaves without an answer takes its count back, which [`Part::since`]
     /// ignores.
     pub(super) fn passed(&self, limit: Duration) -> Part {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.above(limit));
+        let waiting = self.waiting_above(limit);
         Part { bad: self.answered.above(limit) + waiting, of: self.answered.total() + waiting }
     }
 }

@@ -8,7 +8,7 @@ use super::rate::RateTest;
 use super::recent::Recent;
 use super::slower::{Answers, NAMED, SlownessTest, whole};
 use crate::ids::VersionName;
-use crate::measure::{Part, ServiceCounts, ServiceLatencies, Tally, VersionCounts};
+use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Tally, VersionCounts};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
 use crate::slo::Objectives;
 use crate::time::Mono;
@@ -91,7 +91,7 @@ pub(super) struct Read {
     /// Failed requests and users.
     pub(super) harm: Option<(u64, u64)>,
     /// Slower than the objective, own requests of the candidate.
-    pub(super) slow: Option<Part>,
+    pub(super) slow: Option<Running>,
     /// In the order of the guards; of latency guards only.
     pub(super) slower: Vec<Option<Batch>>,
 }
@@ -205,11 +205,12 @@ impl Judge {
             let (judged, rest) = (&candidate.answered, &candidate.latencies.rest);
             let rest = rest.above_of(objective.under);
             let bad = judged.above(objective.under) + rest.0;
-            let now = Part { bad, of: judged.total() + rest.1 };
+            let ended = Part { bad, of: judged.total() + rest.1 };
+            let now = Running { ended, waiting: candidate.waiting_above(objective.under) };
             let gained = self.read.slow.map_or(Part::default(), |read| now.gained(read));
             self.read.slow = Some(now);
             if warm {
-                self.tests.burns.iter_mut().for_each(|tests| tests[1].observe(whole(gained)));
+                self.tests.burns.iter_mut().for_each(|tests| tests[1].observe(gained));
             }
         }
     }

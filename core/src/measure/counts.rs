@@ -115,6 +115,35 @@ pub struct ServiceLatencies {
     pub versions: Vec<VersionLatencies>,
 }
 
+/// A count of what has ended, beside those that have not and are bad already: requests that are
+/// older than a limit and still wait. One of these that leaves without an answer takes itself
+/// back, which is no sign that the count has begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Running {
+    pub ended: Part,
+    pub waiting: u64,
+}
+
+impl Running {
+    pub fn all(self) -> Part {
+        self.ended.plus(Part { bad: self.waiting, of: self.waiting })
+    }
+
+    /// What was gained since `earlier`. A count that went back has begun anew.
+    #[must_use]
+    pub fn gained(self, earlier: Self) -> Part {
+        let anew = self.ended.bad < earlier.ended.bad || self.ended.of < earlier.ended.of;
+        let gain = if anew { self.all() } else { self.all().since(earlier.all()) };
+        Part { of: gain.of.max(gain.bad), ..gain }
+    }
+}
+
+impl From<Part> for Running {
+    fn from(ended: Part) -> Self {
+        Self { ended, waiting: 0 }
+    }
+}
+
 /// `bad` of `of` requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Part {

@@ -4,6 +4,7 @@ mod counts;
 mod histogram;
 
 pub use counts::{
-    Part, Population, ServiceCounts, ServiceLatencies, Tally, VersionCounts, VersionLatencies,
+    Part, Population, Running, ServiceCounts, ServiceLatencies, Tally, VersionCounts,
+    VersionLatencies,
 };
 pub use histogram::{BUCKETS, Cells, Histogram, Tails, bucket_of, upper_edge};

@@ -2,6 +2,8 @@
 
 mod budget;
 mod objectives;
+#[cfg(test)]
+mod properties;
 mod ring;
 mod series;
 mod service;

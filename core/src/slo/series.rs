@@ -6,7 +6,7 @@
 //! nothing.
 
 use super::ring::Ring;
-use crate::measure::Part;
+use crate::measure::{Part, Running};
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Series {
     /// `None` until the first request: an idle version does not grow old.
     ring: Option<Ring>,
     /// The counter as it was read last. `None` at first and after a restart.
-    read: Option<Part>,
+    read: Option<Running>,
     /// Times when nobody watched, oldest first.
     gaps: Vec<(u64, u64)>,
 }
@@ -44,7 +44,8 @@ impl Series {
     }
 
     /// `counter` is cumulative. The first reading is where counting begins.
-    pub(super) fn observe(&mut self, at: u64, counter: Part) -> Part {
+    pub(super) fn observe(&mut self, at: u64, counter: impl Into<Running>) -> Part {
+        let counter = counter.into();
         let gained = self.read.map_or(Part::default(), |read| counter.gained(read));
         self.read = Some(counter);
         match &mut self.ring {

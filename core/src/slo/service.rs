@@ -7,7 +7,7 @@ use super::budget::Budget;
 use super::series::{Seen, Series};
 use super::{BurnRule, Objectives};
 use crate::ids::VersionName;
-use crate::measure::{Part, ServiceCounts, ServiceLatencies, Tally, VersionLatencies};
+use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Tally, VersionLatencies};
 use crate::stored::{Reader, StoredError, Writer};
 use crate::time::Mono;
 use std::time::Duration;
@@ -278,9 +278,13 @@ fn own(judged: Tally, rest: Tally) -> Part {
     Part { bad: all.bad, of: all.exposures() }
 }
 
-fn slower(latencies: &VersionLatencies, under: Duration) -> Part {
+/// A hang is slow as soon as its age passes the limit, and not only when it ends.
+fn slower(latencies: &VersionLatencies, under: Duration) -> Running {
     let (judged, rest) = (latencies.judged.above_of(under), latencies.rest.above_of(under));
-    Part { bad: judged.0 + rest.0, of: judged.1 + rest.1 }
+    Running {
+        ended: Part { bad: judged.0 + rest.0, of: judged.1 + rest.1 },
+        waiting: latencies.waiting.above_of(under).0,
+    }
 }
 
 fn burn_of(

@@ -3,5 +3,6 @@
 
 mod bars;
 mod behaviour;
+mod properties;
 mod rng;
 mod world;
