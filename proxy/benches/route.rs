@@ -6,7 +6,7 @@
 mod made;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use made::{by_host, by_prefix, path_of, table};
+use made::{answering, by_prefix, path_of, table};
 use serin_config::model::Route;
 use serin_proxy::route::{self, RequestView};
 use std::hint::black_box;
@@ -47,6 +47,10 @@ fn normalise(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn by_host(n: usize) -> Route {
+    answering(n, vec![format!("shop-{n}.example.com")], "/checkout".to_owned())
 }
 
 criterion_group!(benches, find, normalise);

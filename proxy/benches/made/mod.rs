@@ -21,15 +21,11 @@ pub(crate) fn table(count: usize, of: fn(usize) -> Route) -> RouteTable {
     }
 }
 
-pub(crate) fn by_host(n: usize) -> Route {
-    answering(n, vec![format!("shop-{n}.example.com")], "/checkout".to_owned())
-}
-
 pub(crate) fn by_prefix(n: usize) -> Route {
     answering(n, Vec::new(), format!("/team-{}/shop-{n}/checkout", n % 100))
 }
 
-fn answering(n: usize, hostnames: Vec<String>, prefix: String) -> Route {
+pub(crate) fn answering(n: usize, hostnames: Vec<String>, prefix: String) -> Route {
     let name = match RouteName::new(&format!("r{n}")) {
         Ok(name) => name,
         Err(error) => unreachable!("{error}"),
