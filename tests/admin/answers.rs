@@ -111,7 +111,7 @@ async fn the_document_lists_what_there_is() {
     let bench = Bench::open().await;
     let document = bench.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 29);
+    assert_eq!(paths.len(), 30);
     // Two types of one name would silently be one schema.
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for (name, field) in [("CheckConfig", "yaml"), ("ReadinessCheck", "required")] {
