@@ -39,7 +39,7 @@ pub(super) fn needs_no_bodies(life: &Life, bodiless: bool) -> bool {
 
 /// The same for a head that is written already, of a request without a body.
 pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
-    if !life.service.as_ref().is_some_and(|service| service.shadow().is_some()) {
+    if life.service.as_ref().is_none_or(|service| service.shadow().is_none()) {
         return;
     }
     let written = Written(head);
