@@ -1,6 +1,6 @@
 //! Copies of live traffic to a version that nobody sees.
 //!
-//! A request's way ends here only as a by-product. On the serving thread a [`Tee`] decides whether
+//! A request's way ends here only as a by-product. On the serving thread a `Tee` decides whether
 //! the request is copied, takes over its head and shares its body's bytes, and hands the copy to a
 //! queue. A thread of its own (`desk`) does all the rest: it sends the copies over connections of
 //! its own (`send`), waits for both answers (`pair`), compares them (`compare`), and keeps what
