@@ -7,6 +7,7 @@ mod bodies;
 mod bombs;
 mod deadlines;
 mod descriptors;
+mod differential;
 mod edge;
 mod grpc;
 mod heads;

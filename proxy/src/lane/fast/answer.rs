@@ -1,7 +1,7 @@
 //! The head as the client gets it.
 
 use super::request::{View, is_edited, line};
-use super::response::ResponseHead;
+use super::response::{Body, ResponseHead};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
@@ -23,6 +23,9 @@ pub(super) fn write(
 ) {
     status_line(head.status, head.reason.of(view.bytes), to);
     shape(head, view, life, &mut |name, value| line(name, value, to));
+    if head.body == Body::UntilEnd {
+        line(b"transfer-encoding", b"chunked", to);
+    }
     if view.first("date").is_none() {
         line(b"date", get_cached_date().as_bytes(), to);
     }

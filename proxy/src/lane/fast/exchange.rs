@@ -182,7 +182,7 @@ async fn answer(
         return Next::Again;
     }
     copy::answer_came(life, head.status, &view);
-    let keeps = keeps() && head.body != Body::UntilEnd && flow.upload.is_read();
+    let keeps = keeps() && flow.upload.is_read();
     let begun = match &mut flow.client {
         Client::Http1(_) => {
             answer::write(head, &view, life, keeps, flow.down);
@@ -237,5 +237,5 @@ fn told_off(fault: Fault) -> Asked {
 }
 
 fn verdict(life: &mut Life, failure: Failure) -> Reply {
-    life.verdict.take().unwrap_or_else(|| Reply::failure(failure))
+    life.verdict.take().unwrap_or_else(|| Reply::failure(failure)).closing()
 }

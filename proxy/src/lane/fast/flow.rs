@@ -235,13 +235,24 @@ impl<'a> Flow<'a> {
         }
     }
 
+    /// A client of HTTP/1 gets it in chunks, so that it can tell the end from an accident.
     async fn until_end(&mut self, sent: &mut u64) -> Result<(), Broken> {
+        let framed = self.client.is_http1();
         loop {
             let here = self.upstream.input.len();
-            self.pass(here).await?;
+            if framed && here > 0 {
+                push_chunk(self.down, self.upstream.input.bytes());
+                self.upstream.input.clear();
+                self.flush().await?;
+            } else {
+                self.pass(here).await?;
+            }
             *sent += here as u64;
             if let Came::End = self.more(false).await? {
-                return Ok(());
+                if framed {
+                    self.down.push(b"0\r\n\r\n");
+                }
+                return self.flush().await;
             }
         }
     }

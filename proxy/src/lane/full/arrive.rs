@@ -15,6 +15,10 @@ use std::sync::Arc;
 
 pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply> {
     meet(session, life);
+    // pingora looks at the first line of `Connection` alone.
+    if hop::has_option(&session.req_header().headers, &|o| o.eq_ignore_ascii_case(b"close")) {
+        session.set_keepalive(None);
+    }
     let request = session.req_header();
     life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
     life.asked.idempotent = asked::is_idempotent(request.method.as_str());
