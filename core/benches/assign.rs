@@ -5,7 +5,7 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use serin_core::assign::{Client, Session, Slots, Splitter, Token, bucket, choose, key_of};
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
-use serin_core::split::{HarmLeft, InForce, Scope, Sessions, Split};
+use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
 use std::hint::black_box;
 
@@ -26,7 +26,7 @@ fn split_of(weight: u16) -> Split {
         of: Scope::All,
         sessions: Sessions::Honour,
         tripwire: None,
-        harm_left: HarmLeft::default(),
+        harm_ceiling: HarmCeiling::default(),
         rescue: false,
     };
     Split {

@@ -43,7 +43,7 @@ pub struct InForce {
     /// A thread that sees this many candidate failures in a row sends its new requests to
     /// stable at once and raises its trip flag; the tick confirms it or lifts it.
     pub tripwire: Option<NonZeroU32>,
-    pub harm_left: HarmLeft,
+    pub harm_ceiling: HarmCeiling,
     /// A failed idempotent candidate request is answered by stable, and still counted as bad.
     pub rescue: bool,
 }
@@ -69,14 +69,15 @@ pub enum Sessions {
     Revoke,
 }
 
-/// How much damage the candidate may still do, a hard cap over the whole rollout. The data
-/// plane admits a request to the candidate only while failures and requests in flight
-/// together stay within it, so the cap holds even when everything in flight fails.
+/// How far the data plane's own counts of an epoch's damage may go. The data plane admits a
+/// request to the candidate only while failures and requests in flight together stay below, so
+/// the cap holds without a tick, even when everything in flight fails.
 ///
-/// The first split of an epoch sets it. The data plane subtracts by itself what fails from then
-/// on, and a later split of the same epoch can only lower what is left.
+/// A count to reach and not a remainder: what control knows is always a little old, and a
+/// remainder would give room twice for what failed meanwhile. So a ceiling may rise at any time,
+/// as it does while stable's failures forgive the candidate as many of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct HarmLeft {
+pub struct HarmCeiling {
     pub failed_requests: Option<u64>,
     pub users: Option<u64>,
 }

@@ -2,7 +2,7 @@
 
 use crate::edge::Edge;
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
-use serin_core::split::{HarmLeft, InForce, Scope, Sessions, Split};
+use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
 use serin_testkit::{ConfigText, Fault, Origin, ServiceText, eventually};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn split(weight: u16, rescue: bool) -> Arc<Split> {
             of: Scope::All,
             sessions: Sessions::Honour,
             tripwire: None,
-            harm_left: HarmLeft::default(),
+            harm_ceiling: HarmCeiling::default(),
             rescue,
         }),
         service,

@@ -71,7 +71,7 @@ words!(Scope, "scope of a step" {
 record! {
     /// How sure one must be, and what happens when one cannot be.
     Evidence, "`evidence`" {
-        /// The share of healthy rollouts that may be rolled back by mistake.
+        /// The share of healthy rollouts that the comparison with stable may roll back by mistake. Every guard and burn rule may as often, of those just at its own limit.
         "falseAlarm" optional false_alarm: Share = "0.1%",
         /// Requests of the candidate without which no step advances.
         "minRequests" optional min_requests: u64 = "500",
@@ -140,9 +140,9 @@ words!(Action, "action" {
 record! {
     /// A hard cap on damage.
     Harm, "`harm`" {
-        /// Failed requests of the candidate. Left out, there is no cap.
+        /// Failures of the candidate beyond what stable's share of failures explains (times `regression.errors`). Left out, there is no cap.
         "failedRequests" optional failed_requests: u64,
-        /// Users who met a failure of the candidate. Left out, there is no cap.
+        /// Users who met a failure of the candidate, counted in the same way. Left out, there is no cap.
         "users" optional users: u64,
     }
 }

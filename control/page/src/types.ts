@@ -157,8 +157,10 @@ export interface Guard {
 export interface Harm {
   failedRequests: number;
   failedRequestsLimit: number | null;
+  failedRequestsForgiven: number;
   users: number;
   usersLimit: number | null;
+  usersForgiven: number;
 }
 
 export interface History {

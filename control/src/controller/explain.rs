@@ -48,13 +48,13 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.samples = candidate.of;
             to.stable_samples = stable.of;
         }
-        RollbackReason::HarmRequests { failed, cap } => {
+        RollbackReason::HarmRequests { failed, cap, forgiven } => {
             to.observed = Some(*failed as f64);
-            to.threshold = Some(*cap as f64);
+            to.threshold = Some(cap.saturating_add(*forgiven) as f64);
         }
-        RollbackReason::HarmUsers { users, cap } => {
+        RollbackReason::HarmUsers { users, cap, forgiven } => {
             to.observed = Some(*users as f64);
-            to.threshold = Some(*cap as f64);
+            to.threshold = Some(cap.saturating_add(*forgiven) as f64);
         }
         RollbackReason::TooFew(samples) => {
             to.observed = Some(samples.seen as f64);

@@ -202,8 +202,10 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
     HarmView {
         failed_requests: evidence.harm.failed_requests,
         failed_requests_limit: caps.failed_requests,
+        failed_requests_forgiven: evidence.harm.forgiven.requests,
         users: evidence.harm.users,
         users_limit: caps.users,
+        users_forgiven: evidence.harm.forgiven.users,
     }
 }
 

@@ -50,15 +50,20 @@ fn head(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
 
 fn impact(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
     writeln!(to, "\n## Impact\n")?;
-    let limit = |limit: Option<u64>| limit.map_or_else(String::new, |l| format!(" (limit {l})"));
+    let limit = |limit: Option<u64>, forgiven: u64| match (limit, forgiven) {
+        (None, _) => String::new(),
+        (Some(limit), 0) => format!(" (limit {limit})"),
+        (Some(limit), _) => format!(" (limit {limit} beyond the {forgiven} that stable explains)"),
+    };
     let harm = &r.harm;
     writeln!(
         to,
         "- {} failed requests{}",
         harm.failed_requests,
-        limit(harm.failed_requests_limit)
+        limit(harm.failed_requests_limit, harm.failed_requests_forgiven)
     )?;
-    writeln!(to, "- {} users among them{}", harm.users, limit(harm.users_limit))?;
+    let users = limit(harm.users_limit, harm.users_forgiven);
+    writeln!(to, "- {} users among them{users}", harm.users)?;
     writeln!(to, "- the candidate had at most {}% of the traffic", f64::from(r.reached) / 100.0)?;
     match (r.harmed_at, r.ended_at) {
         (Some(harmed), Some(ended)) => {

@@ -132,9 +132,15 @@ pub struct Comparison {
 #[serde(rename_all = "camelCase")]
 pub struct HarmView {
     pub failed_requests: u64,
+    /// How many may fail beyond the forgiven ones.
     pub failed_requests_limit: Option<u64>,
+    /// Failures that stable's own, at the same time, explain.
+    #[serde(default)]
+    pub failed_requests_forgiven: u64,
     pub users: u64,
     pub users_limit: Option<u64>,
+    #[serde(default)]
+    pub users_forgiven: u64,
 }
 
 /// What the configuration plans for a service.

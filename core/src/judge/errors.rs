@@ -164,8 +164,8 @@ impl Batching {
         std::mem::take(&mut self.pending)
     }
 
-    pub(super) fn pending(&self) -> Batch {
-        self.pending.first
+    pub(super) fn pending(&self) -> Pending {
+        self.pending
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {

@@ -5,12 +5,14 @@
 //! data plane's counters are not stored: those begin at zero with the process.
 
 use super::errors::{Batching, ErrorsTest, decode_batch, encode_batch};
+use super::gained::Shadow;
 use super::guards::Watched;
+use super::harm::Harm;
 use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
 use super::slower::SlownessTest;
-use super::trial::{Course, Judge, LATELY, Read, Shadow, allowed, named};
+use super::trial::{Course, Judge, LATELY, allowed, named};
 use crate::ids::VersionName;
 use crate::rollout::{Plan, Stage};
 use crate::slo::Objectives;
@@ -19,7 +21,7 @@ use crate::time::Mono;
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
-const TAG: u8 = 1;
+const TAG: u8 = 2;
 /// More guards or rules than this are not in any sound configuration.
 const MOST: usize = 1_024;
 
@@ -67,8 +69,6 @@ impl Judge {
             return Err(StoredError::Nonsense("a time is too far away"));
         }
         judge.offset = i128::from(judge.course.at) - i128::from(now.0);
-        // The data plane's count of harm begins at zero with its process.
-        judge.read = Read { harm: Some((0, 0)), ..Read::default() };
         judge.decode_tests(&mut from)?;
         from.finish()?;
         Ok(judge)
@@ -127,13 +127,8 @@ impl Course {
         });
         out.u64(u64::from(self.weight.get()));
         encode_batch(self.step, out);
-        for count in [
-            self.failed_requests,
-            self.failed_users,
-            self.shadow.compared,
-            self.shadow.mismatched,
-            self.shadow.failed,
-        ] {
+        self.harm.encode(out);
+        for count in [self.shadow.compared, self.shadow.mismatched, self.shadow.failed] {
             out.u64(count);
         }
     }
@@ -153,8 +148,7 @@ impl Course {
             stage,
             weight: weight.ok_or(StoredError::Nonsense("a weight is past the whole"))?,
             step: decode_batch(from)?,
-            failed_requests: from.u64()?,
-            failed_users: from.u64()?,
+            harm: Harm::decode(from)?,
             shadow: Shadow { compared: from.u64()?, mismatched: from.u64()?, failed: from.u64()? },
             tripped: false,
         })

@@ -6,8 +6,8 @@ use super::trial::{Judge, Tests, allowed};
 use crate::ids::VersionName;
 use crate::plane::Readiness;
 use crate::rollout::{
-    Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
-    LatencyTest, Ready, ShadowReading, SharedCause,
+    Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, LatencyTest,
+    Ready, ShadowReading, SharedCause,
 };
 use crate::slo::{Promise, ServiceSlo};
 use crate::time::Mono;
@@ -38,10 +38,7 @@ impl Judge {
             guards: self.guards(at),
             burns: self.burns(slo, at, now),
             budget_left: slo.budget_left(),
-            harm: Harmed {
-                failed_requests: self.course.failed_requests,
-                users: self.course.failed_users,
-            },
+            harm: self.course.harm.so_far(),
             shared_cause: self.shared_cause(&errors, at),
             shadow: ShadowReading {
                 compared: shadow.compared,
@@ -153,7 +150,7 @@ impl Judge {
             return None;
         }
         let stable_share = self.tests.recent.seen(at).stable.share().unwrap_or(0.0);
-        let (errors, pending) = (&self.tests.errors, self.tests.batching.pending());
+        let (errors, pending) = (&self.tests.errors, self.tests.batching.pending().first);
         let proof = |run: u32| {
             let failures = f64::from(run);
             let concurrent = failures * (1.0 - weight) / weight;

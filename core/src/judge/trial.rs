@@ -1,14 +1,16 @@
 //! One rollout's tests, fed by the tick.
 
 use super::compare::Batch;
-use super::errors::{Batching, ErrorsTest};
+use super::errors::{Batching, ErrorsTest, Pending};
+use super::gained::{Gain, Read, Shadow, gain};
 use super::guards::{More, Watched};
+use super::harm::{Harm, Rate};
 use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
 use super::slower::{Answers, NAMED, SlownessTest, whole};
 use crate::ids::VersionName;
-use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Tally, VersionCounts};
+use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
 use crate::slo::Objectives;
 use crate::time::Mono;
@@ -70,46 +72,9 @@ pub(super) struct Course {
     pub(super) weight: BasisPoints,
     /// Of the present stage, and of the whole rollout.
     pub(super) step: Batch,
-    pub(super) failed_requests: u64,
-    pub(super) failed_users: u64,
+    pub(super) harm: Harm,
     pub(super) shadow: Shadow,
     pub(super) tripped: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Shadow {
-    pub(super) compared: u64,
-    pub(super) mismatched: u64,
-    pub(super) failed: u64,
-}
-
-/// The data plane's counters at the last look; what they hold before the first is not ours.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Read {
-    pub(super) candidate: Option<Counters>,
-    pub(super) stable: Option<Counters>,
-    /// Failed requests and users.
-    pub(super) harm: Option<(u64, u64)>,
-    /// Slower than the objective, own requests of the candidate.
-    pub(super) slow: Option<Running>,
-    /// In the order of the guards; of latency guards only.
-    pub(super) slower: Vec<Option<Batch>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Counters {
-    judged: Tally,
-    rest: Tally,
-    shadow: Shadow,
-}
-
-/// What one version gained between two looks.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gain {
-    all: Part,
-    first: Part,
-    own: Part,
-    shadow: Shadow,
 }
 
 impl Judge {
@@ -125,6 +90,13 @@ impl Judge {
             read: Read::default(),
             offset: 0,
         }
+    }
+
+    /// What stable did before: where nothing will run beside the candidate, it forgives as much.
+    #[must_use]
+    pub fn after(mut self, usual: Part) -> Self {
+        self.course.harm.know_usual(usual);
+        self
     }
 
     /// After a reload. Tests whose question is still the same go on, the others begin anew.
@@ -151,7 +123,8 @@ impl Judge {
             self.course.born.get_or_insert(at);
         }
         self.weigh(candidate, stable, at);
-        self.count_harm(seen.counts);
+        self.count_harm(&seen, candidate, stable);
+        self.course.tripped = seen.counts.of(&self.candidate).is_some_and(|counts| counts.tripped);
         if let Some(latencies) = seen.latencies {
             self.weigh_latencies(latencies, at);
         }
@@ -165,7 +138,7 @@ impl Judge {
         self.tests.recent.add(all, at);
         self.tests.errors.hold_to_objective(all);
         if let Some(finished) = self.tests.batching.add(first, all, at) {
-            self.tests.compare(finished.first, finished.all);
+            self.tests.compare(finished);
         }
         for tests in &mut self.tests.burns {
             tests[0].observe(candidate.own);
@@ -179,14 +152,12 @@ impl Judge {
         }
     }
 
-    fn count_harm(&mut self, counts: &ServiceCounts) {
-        let harm = (counts.failed_requests, counts.failed_users);
-        let (requests, users) = self.read.harm.unwrap_or(harm);
-        let gained = |now: u64, before: u64| if now < before { now } else { now - before };
-        self.course.failed_requests += gained(harm.0, requests);
-        self.course.failed_users += gained(harm.1, users);
-        self.read.harm = Some(harm);
-        self.course.tripped = counts.of(&self.candidate).is_some_and(|counts| counts.tripped);
+    fn count_harm(&mut self, seen: &Seen<'_>, candidate: Gain, stable: Gain) {
+        let rate = Rate { margin: self.plan.regression.errors, weight: seen.weight };
+        let all = Batch { candidate: candidate.all, stable: stable.all };
+        let first = Batch { candidate: candidate.first, stable: stable.first };
+        self.course.harm.count(seen.counts, seen.weight);
+        self.course.harm.forgive(all, first, rate);
     }
 
     fn weigh_latencies(&mut self, latencies: &ServiceLatencies, at: u64) {
@@ -240,7 +211,7 @@ impl Judge {
         if self.course.weight != weight {
             self.course.weight = weight;
             let finished = self.tests.batching.finish(at);
-            self.tests.compare(finished.first, finished.all);
+            self.tests.compare(finished);
         }
         if self.course.stage.replace(stage) != Some(stage) {
             self.course.step = Batch::default();
@@ -300,11 +271,10 @@ impl Tests {
         }
     }
 
-    /// A finished batch: first failures, and all.
-    fn compare(&mut self, first: Batch, all: Batch) {
-        self.errors.compare(first);
-        self.promotion[0].observe(first);
-        self.promotion[1].observe(all);
+    fn compare(&mut self, finished: Pending) {
+        self.errors.compare(finished.first);
+        self.promotion[0].observe(finished.first);
+        self.promotion[1].observe(finished.all);
     }
 
     fn keep_what_still_asks(&mut self, plan: &Plan, objectives: &Objectives) {
@@ -329,24 +299,6 @@ impl Tests {
     }
 }
 
-impl Shadow {
-    fn plus(self, other: Self) -> Self {
-        Self {
-            compared: self.compared + other.compared,
-            mismatched: self.mismatched + other.mismatched,
-            failed: self.failed + other.failed,
-        }
-    }
-
-    fn since(self, earlier: Self) -> Self {
-        Self {
-            compared: self.compared.saturating_sub(earlier.compared),
-            mismatched: self.mismatched.saturating_sub(earlier.mismatched),
-            failed: self.failed.saturating_sub(earlier.failed),
-        }
-    }
-}
-
 pub(super) fn allowed(objectives: &Objectives) -> f64 {
     1.0 - objectives.availability.objective
 }
@@ -363,39 +315,6 @@ pub(super) fn named(plan: &Plan, objectives: &Objectives) -> Vec<Duration> {
     }
     named.truncate(NAMED);
     named
-}
-
-fn gain(read: &mut Option<Counters>, now: Option<&VersionCounts>) -> Gain {
-    let Some(now) = now else {
-        // A version that is listed again begins anew.
-        *read = None;
-        return Gain::default();
-    };
-    let now = Counters {
-        judged: now.judged,
-        rest: now.rest,
-        shadow: Shadow {
-            compared: now.shadow_compared,
-            mismatched: now.shadow_mismatched,
-            failed: now.shadow_failed,
-        },
-    };
-    let Some(before) = read.replace(now) else { return Gain::default() };
-    let judged = gained(now.judged, before.judged);
-    let own = judged.plus(gained(now.rest, before.rest));
-    let of = judged.exposures();
-    Gain {
-        all: Part { bad: judged.bad, of },
-        first: Part { bad: judged.first_bad.min(of), of },
-        own: Part { bad: own.bad, of: own.exposures() },
-        shadow: now.shadow.since(before.shadow),
-    }
-}
-
-/// A tally that went back has begun anew, and everything in it is gain.
-fn gained(now: Tally, before: Tally) -> Tally {
-    let back = now.good < before.good || now.bad < before.bad || now.first_bad < before.first_bad;
-    if back { now } else { now.since(before) }
 }
 
 fn requests_of(guard: &Guard, all: Batch, shadow: Shadow) -> Option<Batch> {

@@ -161,6 +161,18 @@ pub struct BurnReading {
 pub struct Harmed {
     pub failed_requests: u64,
     pub users: u64,
+    /// What stable would have done to the same requests, up to the margin. The caps hold for what
+    /// goes beyond.
+    pub forgiven: Toll,
+    /// Of what failed: counted by a data plane before the one that runs now.
+    pub earlier: Toll,
+}
+
+/// Failed requests, and the users among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Toll {
+    pub requests: u64,
+    pub users: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -41,11 +41,16 @@ fn harm(turn: &Turn<'_>, course: &Course) -> Option<RollbackReason> {
     }
     let cap = turn.plan()?.harm;
     let done = turn.evidence.harm;
-    let over = |cap: Option<u64>, done: u64| cap.filter(|cap| done >= (*cap).max(1));
-    if let Some(cap) = over(cap.failed_requests, done.failed_requests) {
-        return Some(RollbackReason::HarmRequests { failed: done.failed_requests, cap });
+    let over = |cap: Option<u64>, done: u64, forgiven: u64| {
+        cap.filter(|cap| done >= (*cap).max(1).saturating_add(forgiven))
+    };
+    let (failed, forgiven) = (done.failed_requests, done.forgiven.requests);
+    if let Some(cap) = over(cap.failed_requests, failed, forgiven) {
+        return Some(RollbackReason::HarmRequests { failed, cap, forgiven });
     }
-    over(cap.users, done.users).map(|cap| RollbackReason::HarmUsers { users: done.users, cap })
+    let (users, forgiven) = (done.users, done.forgiven.users);
+    let cap = over(cap.users, users, forgiven)?;
+    Some(RollbackReason::HarmUsers { users, cap, forgiven })
 }
 
 fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {

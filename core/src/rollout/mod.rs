@@ -37,7 +37,7 @@ pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
     Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
-    MissingReading, Ready, Samples, ShadowReading, SharedCause, Value,
+    MissingReading, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
 };
 pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{

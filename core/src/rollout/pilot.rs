@@ -20,6 +20,8 @@ use crate::time::{Mono, Now};
 use std::sync::Arc;
 use std::time::Duration;
 
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+
 #[derive(Debug)]
 pub struct Pilot {
     terms: Arc<Terms>,
@@ -172,7 +174,7 @@ impl Pilot {
     }
 
     fn judge(&mut self, observed: Observed<'_>, now: Mono) {
-        self.appoint();
+        self.appoint(now);
         let Some(counts) = observed.counts else {
             self.evidence.data = match self.counted {
                 None => Data::Missing,
@@ -199,7 +201,7 @@ impl Pilot {
     }
 
     /// Each rollout has its own judge, from its first moment to its last.
-    fn appoint(&mut self) {
+    fn appoint(&mut self, now: Mono) {
         let Some(course) = self.position.active() else {
             self.judge = None;
             return;
@@ -209,7 +211,8 @@ impl Pilot {
         }
         self.judge = self.terms.plan.as_ref().map(|plan| {
             let stable = &self.position.stable.version;
-            (course.epoch, Judge::new(plan, &self.terms.objectives, stable))
+            let usual = self.slo.done(stable, A_DAY, now).unwrap_or_default();
+            (course.epoch, Judge::new(plan, &self.terms.objectives, stable).after(usual))
         });
     }
 }

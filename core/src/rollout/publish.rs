@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::plan::{Harm, OnRollback};
 use super::position::{Course, Phase, Position};
 use super::terms::Terms;
-use crate::split::{HarmLeft, InForce, Sessions, Split};
+use crate::split::{HarmCeiling, InForce, Sessions, Split};
 use crate::weights::{BasisPoints, Weights};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -31,23 +31,30 @@ pub fn split_of(terms: &Terms, position: &Position, evidence: &Evidence) -> Spli
     }
 }
 
-/// How long the data plane may go by an older tripwire and an older count of the harm that is left.
+/// How long the data plane may go by an older tripwire, and by a ceiling of harm that is too low.
 const STALE: Duration = Duration::from_secs(1);
 
 /// Whether the data plane has to be told of `next` now. Each publication begins the tripwire's
-/// run anew, so what changes with every count (the run's length, and the harm left, which the
-/// data plane counts down by itself) is told once a second at most.
+/// run anew, so what changes with every count (the run's length, and how much harm stable's
+/// failures forgive) is told once a second at most.
 pub fn is_news(published: &Split, next: &Split, ago: Duration) -> bool {
     if published == next {
         return false;
     }
     let armed = |s: &Split| s.rollout.as_ref().is_some_and(|r| r.tripwire.is_some());
+    let mut sunk = false;
     let mut like = next.clone();
     if let (Some(next), Some(before)) = (&mut like.rollout, &published.rollout) {
-        next.harm_left = before.harm_left;
+        let (new, old) = (next.harm_ceiling, before.harm_ceiling);
+        sunk = is_below(new.failed_requests, old.failed_requests) || is_below(new.users, old.users);
+        next.harm_ceiling = old;
         next.tripwire = before.tripwire;
     }
-    like != *published || armed(next) != armed(published) || ago >= STALE
+    sunk || like != *published || armed(next) != armed(published) || ago >= STALE
+}
+
+fn is_below(new: Option<u64>, old: Option<u64>) -> bool {
+    new.is_some_and(|new| old.is_none_or(|old| new < old))
 }
 
 fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InForce> {
@@ -70,7 +77,7 @@ fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InFor
         of: course.of,
         sessions,
         tripwire: evidence.tripwire.and_then(NonZeroU32::new).filter(|_| !over),
-        harm_left: plan.map_or(HarmLeft::default(), |plan| harm_left(plan.harm, evidence)),
+        harm_ceiling: plan.map_or(HarmCeiling::default(), |plan| harm_ceiling(plan.harm, evidence)),
         rescue: plan.is_some_and(|plan| plan.rescue) && !over,
     })
 }
@@ -80,10 +87,17 @@ fn sessions_after_rollback(terms: &Terms, course: &Course) -> Sessions {
     if drains && course.drained < super::DRAIN_AT_MOST { Sessions::Drain } else { Sessions::Revoke }
 }
 
-fn harm_left(harm: Harm, evidence: &Evidence) -> HarmLeft {
-    let left = |cap: Option<u64>, done: u64| cap.map(|cap| cap.saturating_sub(done));
-    HarmLeft {
-        failed_requests: left(harm.failed_requests, evidence.harm.failed_requests),
-        users: left(harm.users, evidence.harm.users),
+fn harm_ceiling(harm: Harm, evidence: &Evidence) -> HarmCeiling {
+    let done = evidence.harm;
+    let ceiling = |cap: Option<u64>, forgiven: u64, earlier: u64| {
+        cap.map(|cap| cap.saturating_add(forgiven).saturating_sub(earlier))
+    };
+    HarmCeiling {
+        failed_requests: ceiling(
+            harm.failed_requests,
+            done.forgiven.requests,
+            done.earlier.requests,
+        ),
+        users: ceiling(harm.users, done.forgiven.users, done.earlier.users),
     }
 }

@@ -159,10 +159,13 @@ pub enum RollbackReason {
     HarmRequests {
         failed: u64,
         cap: u64,
+        /// Beyond the cap, because stable fails as well.
+        forgiven: u64,
     },
     HarmUsers {
         users: u64,
         cap: u64,
+        forgiven: u64,
     },
     /// `onTooFew: rollback`.
     TooFew(Samples),

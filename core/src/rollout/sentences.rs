@@ -216,8 +216,14 @@ impl fmt::Display for RollbackReason {
                 Span(*baseline),
                 Gathered(*value)
             ),
-            Self::HarmRequests { failed, cap } => write!(f, "{failed} requests failed, {cap} may"),
-            Self::HarmUsers { users, cap } => write!(f, "{users} users were hurt, {cap} may be"),
+            Self::HarmRequests { failed, cap, forgiven } => {
+                write!(f, "{failed} requests failed, {cap} may")?;
+                beyond(f, *forgiven)
+            }
+            Self::HarmUsers { users, cap, forgiven } => {
+                write!(f, "{users} users were hurt, {cap} may be")?;
+                beyond(f, *forgiven)
+            }
             Self::TooFew(s) => {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
             }
@@ -227,6 +233,13 @@ impl fmt::Display for RollbackReason {
             }
             Self::Superseded { wanted: None } => f.write_str("the plan was taken away"),
         }
+    }
+}
+
+fn beyond(f: &mut fmt::Formatter<'_>, forgiven: u64) -> fmt::Result {
+    match forgiven {
+        0 => Ok(()),
+        forgiven => write!(f, " beyond the {forgiven} that stable's own failures explain"),
     }
 }
 

@@ -211,9 +211,10 @@ impl Plane {
         let candidate = &rollout.candidate;
         let flying = |v: &Playing| v.behaviour.version == *candidate;
         let in_flight = self.versions.iter().find(|v| flying(v)).map_or(0, |v| v.counts.in_flight);
-        let left = rollout.harm_left;
-        left.failed_requests.is_none_or(|left| in_flight < left)
-            && left.users.is_none_or(|left| in_flight < left)
+        let ceiling = rollout.harm_ceiling;
+        let users = self.failed_users.len() as u64;
+        ceiling.failed_requests.is_none_or(|most| self.failed_requests + in_flight < most)
+            && ceiling.users.is_none_or(|most| users + in_flight < most)
     }
 
     fn fly(&mut self, at: usize, user: u64, judged: bool) {
@@ -253,12 +254,9 @@ impl Plane {
         self.trip.run += 1;
         self.failed_requests += 1;
         self.failed_users.insert(flying.user);
-        let Some(rollout) = &mut self.split.rollout else { return };
+        let Some(rollout) = &self.split.rollout else { return };
         let run = self.trip.run;
         self.trip.tripped |= rollout.tripwire.is_some_and(|length| run >= length.get());
-        let left = &mut rollout.harm_left;
-        left.failed_requests = left.failed_requests.map(|left| left.saturating_sub(1));
-        left.users = left.users.map(|left| left.saturating_sub(1));
     }
 
     fn rescues(&mut self, flying: &Flying) -> bool {

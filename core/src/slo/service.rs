@@ -147,6 +147,12 @@ impl ServiceSlo {
         kept
     }
 
+    /// What `version` answered over a window, as far as it was watched.
+    pub fn done(&self, version: &VersionName, window: Duration, now: Mono) -> Option<Part> {
+        let kept = self.versions.iter().find(|kept| kept.version == *version)?;
+        Some(kept.availability.within(window, self.line(now)).part)
+    }
+
     /// How fast `version` burns against availability over one window.
     pub fn burn_rate(&self, version: &VersionName, window: Duration, now: Mono) -> Option<f64> {
         let kept = self.versions.iter().find(|kept| kept.version == *version)?;

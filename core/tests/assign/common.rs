@@ -1,7 +1,7 @@
 //! Made-up names, weights and randomness.
 
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
-use serin_core::split::{HarmLeft, InForce, Scope, Sessions, Split};
+use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, WHOLE, Weights};
 
 /// Repeatable randomness: splitmix64.
@@ -59,7 +59,7 @@ pub(crate) fn rollout(weight: u16) -> Split {
         of: Scope::All,
         sessions: Sessions::Honour,
         tripwire: None,
-        harm_left: HarmLeft::default(),
+        harm_ceiling: HarmCeiling::default(),
         rescue: false,
     };
     Split {

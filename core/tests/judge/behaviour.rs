@@ -3,9 +3,10 @@
 use crate::rng::Rng;
 use crate::world::{CANDIDATE, STABLE, World, plan, version, with_guard};
 use serin_core::rollout::{
-    Action, Compared, Guard, GuardReading, MissingReading, Plan, Rule, Stage, Value,
+    Action, Compared, Guard, GuardReading, Harmed, MissingReading, Plan, Rule, Stage, Toll, Value,
 };
 use serin_core::slo::{LatencyObjective, Objectives, Promise};
+use serin_core::time::Mono;
 use std::time::Duration;
 
 const S: u64 = 1_000;
@@ -341,7 +342,10 @@ fn a_restart_resumes_with_the_same_evidence() {
     assert_eq!(before.errors, after.errors);
     assert_eq!(before.promotion, after.promotion);
     assert_eq!(before.step, after.step);
-    assert_eq!(before.harm, after.harm);
+    assert_eq!(before.harm.forgiven, after.harm.forgiven);
+    let Harmed { failed_requests, users, earlier, .. } = after.harm;
+    assert_eq!(before.harm.failed_requests, failed_requests);
+    assert_eq!((earlier.requests, earlier.users), (failed_requests, users), "before this process");
     assert_eq!(before.guards, after.guards);
     assert_eq!(before.latency, after.latency);
     assert_eq!(before.tripwire, after.tripwire);
@@ -395,6 +399,115 @@ fn a_reload_keeps_the_tests_that_still_ask_the_same() {
     other.regression.errors = 3.0;
     world.judge.set_plan(&other, &Objectives::default());
     assert_eq!(world.evidence().errors, None);
+}
+
+/// How much of its failures a candidate is not forgiven.
+fn beyond(harm: Harmed) -> i64 {
+    harm.failed_requests as i64 - harm.forgiven.requests as i64
+}
+
+/// The most that was ever beyond, in a course through three weights.
+fn most_beyond(stable: f64, candidate: f64, weights: &[f64]) -> i64 {
+    let (mut world, mut rng) = world(&plan(0.001), 0.1);
+    let mut most = 0;
+    for weight in weights {
+        world.set_weight(*weight);
+        for _ in 0..10_000 {
+            world.serve(&mut rng, 1_000, stable, candidate);
+            world.pass(S);
+            most = most.max(beyond(world.evidence().harm));
+        }
+    }
+    most
+}
+
+#[test]
+fn a_release_as_good_as_stable_is_never_near_a_cap_of_fifty() {
+    for rate in [0.0005, 0.01] {
+        for weights in [&[0.01, 0.1, 0.5], &[0.75, 0.9, 1.0]] {
+            let most = most_beyond(rate, rate, weights);
+            println!("{}% failing on both, weights {weights:?}: {most} beyond", rate * 100.0);
+            assert!(most < 50, "{rate} at {weights:?}: {most}");
+        }
+    }
+}
+
+#[test]
+fn failures_beyond_the_margin_are_not_forgiven() {
+    for (stable, candidate) in [(0.0005, 0.01), (0.0, 0.001), (0.01, 0.03)] {
+        let (mut world, mut rng) = world(&plan(0.001), 0.5);
+        for _ in 0..1_000 {
+            world.serve(&mut rng, 1_000, stable, candidate);
+            world.pass(S);
+        }
+        let harm = world.evidence().harm;
+        let excess = 500_000.0 * (candidate - 1.5 * stable);
+        let found = beyond(harm) as f64;
+        assert!((found / excess - 1.0).abs() < 0.15, "{stable} {candidate}: {found} {excess}");
+        assert_eq!(harm.forgiven.requests == 0, stable == 0.0, "{harm:?}");
+        assert_eq!(harm.forgiven.users, harm.forgiven.requests, "nobody can be told apart");
+    }
+}
+
+#[test]
+fn a_good_day_earns_no_failures_for_later() {
+    for weight in [0.1, 0.5, 1.0] {
+        let (mut world, mut rng) = world(&plan(0.001), 0.1);
+        for second in 0..20_000 {
+            let weight = if second < 5_000 { 0.1 } else { weight };
+            world.set_weight(weight);
+            world.serve(&mut rng, 1_000, 0.001, 0.001);
+            world.pass(S);
+        }
+        let saved = -beyond(world.evidence().harm);
+        assert!((0..=16).contains(&saved), "{saved} are free at {weight}");
+    }
+}
+
+#[test]
+fn an_outage_that_both_share_is_forgiven_while_it_lasts() {
+    let (mut world, mut rng) = world(&plan(0.001), 0.1);
+    for second in 0..600 {
+        let p = if (200..300).contains(&second) { 0.5 } else { 0.0005 };
+        world.serve(&mut rng, 1_000, p, p);
+        world.pass(S);
+        assert!(beyond(world.evidence().harm) < 30, "{second}");
+    }
+    assert!(world.evidence().harm.failed_requests > 4_500);
+}
+
+#[test]
+fn with_nothing_beside_it_stables_last_day_forgives_the_candidate() {
+    let (mut world, mut rng) = world(&plan(0.001), 0.0);
+    for _ in 0..600 {
+        world.serve(&mut rng, 1_000, 0.002, 0.0);
+        world.look_at_objectives();
+        world.now += S;
+    }
+    let usual = world.slo.done(&version("v1"), Duration::from_secs(86_400), Mono(world.now));
+    world.judge = world.judge.clone().after(usual.unwrap());
+    world.look();
+    world.set_weight(1.0);
+    for _ in 0..600 {
+        world.serve(&mut rng, 1_000, 0.0, 0.002);
+        world.pass(S);
+        world.look_at_objectives();
+    }
+    let harm = world.evidence().harm;
+    assert!(harm.failed_requests > 1_000 && beyond(harm) < 20, "{harm:?}");
+    let before = harm.forgiven.requests;
+    world.restart(Duration::from_secs(1));
+    assert!(world.evidence().harm.forgiven.requests >= before, "a restart takes nothing back");
+}
+
+#[test]
+fn a_stable_that_nobody_knows_forgives_nothing() {
+    let (mut world, mut rng) = world(&plan(0.001), 1.0);
+    for _ in 0..60 {
+        world.serve(&mut rng, 1_000, 0.0, 0.01);
+        world.pass(S);
+    }
+    assert_eq!(world.evidence().harm.forgiven, Toll::default());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::world::{CANDIDATE, STABLE, World, plan};
 use proptest::prelude::*;
-use serin_core::rollout::Evidence;
+use serin_core::rollout::{Evidence, Harmed, Toll};
 use serin_core::slo::Objectives;
 use std::time::Duration;
 
@@ -88,7 +88,10 @@ proptest! {
         let after = world.evidence();
         prop_assert_eq!(before.errors.map(|t| t.value), after.errors.map(|t| t.value));
         prop_assert_eq!(before.promotion.map(|b| b.value), after.promotion.map(|b| b.value));
-        prop_assert_eq!(before.harm, after.harm);
+        let harm = after.harm;
+        prop_assert_eq!(before.harm, Harmed { earlier: before.harm.earlier, ..harm });
+        let all = Toll { requests: harm.failed_requests, users: harm.users };
+        prop_assert_eq!(harm.earlier, all, "of the processes before");
         prop_assert_eq!(before.step, after.step);
     }
 

@@ -214,13 +214,48 @@ fn a_burning_candidate_goes_back_with_the_rules_severity() {
 fn the_harm_cap_ends_it_whatever_the_statistics_say() {
     let mut world = World::started(plan());
     world.tick();
-    world.evidence.harm = Harmed { failed_requests: 199, users: 49 };
+    world.evidence.harm = Harmed { failed_requests: 199, users: 49, ..Harmed::default() };
     let near = world.tick();
-    let left = near.split.rollout.unwrap().harm_left;
-    assert_eq!((left.failed_requests, left.users), (Some(1), Some(1)));
+    let ceiling = near.split.rollout.unwrap().harm_ceiling;
+    assert_eq!((ceiling.failed_requests, ceiling.users), (Some(200), Some(50)));
     world.evidence.harm.users = 50;
     world.tick();
     assert_eq!(world.course().ended.as_ref().unwrap().label, "harm.users");
+}
+
+#[test]
+fn the_harm_cap_is_for_what_stable_does_not_explain() {
+    let mut world = World::started(plan());
+    world.tick();
+    let (forgiven, earlier) =
+        (Toll { requests: 700, users: 30 }, Toll { requests: 600, users: 20 });
+    world.evidence.harm = Harmed { failed_requests: 899, users: 79, forgiven, earlier };
+    let near = world.tick();
+    assert_eq!(world.phase(), Phase::Running);
+    let ceiling = near.split.rollout.unwrap().harm_ceiling;
+    assert_eq!(
+        (ceiling.failed_requests, ceiling.users),
+        (Some(300), Some(60)),
+        "what an earlier process counted is not in this one's count"
+    );
+    world.evidence.harm.failed_requests = 900;
+    world.tick();
+    let ended = world.course().ended.clone().unwrap();
+    assert_eq!(ended.label, "harm.failedRequests");
+    let why = "900 requests failed, 200 may beyond the 700 that stable's own failures explain";
+    assert_eq!(ended.why, why);
+}
+
+#[test]
+fn a_ceiling_that_sinks_is_told_at_once_and_one_that_rises_within_a_second() {
+    let mut world = World::started(plan());
+    world.evidence.harm.failed_requests = 10;
+    let told = world.tick().split;
+    world.evidence.harm.forgiven.requests = 50;
+    let higher = world.tick().split;
+    assert!(!is_news(&told, &higher, SECOND / 2));
+    assert!(is_news(&told, &higher, SECOND));
+    assert!(is_news(&higher, &told, Duration::ZERO));
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         evidence.step.candidate = Part { bad: 0, of: seen };
         evidence.promotion = Some(Bet { value: bet, needed: 20.0 });
         evidence.budget_left = budget_left.map(|left| left.max(0.05));
-        evidence.harm = Harmed { failed_requests: if bad.0 { harmed } else { 0 }, users: 0 };
+        evidence.harm.failed_requests = if bad.0 { harmed } else { 0 };
         evidence.candidate_ready = Some(Ready { ready, total: 3 });
         let names = [(bad.1, "errors"), (bad.2, "slow"), (bad.3, "diffs")];
         for (_, name) in names.into_iter().filter(|(bad, _)| *bad) {

@@ -9,7 +9,7 @@ use crate::measured_stretch;
 use serin_core::assign::{Client, Slots, Splitter, choose};
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
 use serin_core::measure::Cells;
-use serin_core::split::{HarmLeft, InForce, Scope, Sessions, Split};
+use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
 use serin_proxy::ingress::head::{self, HeadLimits};
 use serin_proxy::route::{RequestView, path};
@@ -140,7 +140,7 @@ fn split_of(weight: u16) -> Option<Split> {
         of: Scope::All,
         sessions: Sessions::Honour,
         tripwire: None,
-        harm_left: HarmLeft::default(),
+        harm_ceiling: HarmCeiling::default(),
         rescue: false,
     };
     let weights = Weights::two(stable.clone(), candidate, weight);

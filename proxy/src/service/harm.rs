@@ -1,14 +1,14 @@
 //! The cap on what a candidate may damage, enforced where requests are admitted.
 //!
 //! Every request in flight on the candidate may fail, so each takes its place in the budget when
-//! it is admitted and gives it back when it did no harm. What is left can therefore never go
-//! below zero, however the threads interleave, and the cap holds even when everything in flight
+//! it is admitted and gives it back when it did no harm. What is taken can therefore never pass
+//! the ceiling, however the threads interleave, and the cap holds even when everything in flight
 //! fails at once. A request that cannot be admitted goes to stable.
 
 use serin_core::ids::Epoch;
-use serin_core::split::HarmLeft;
+use serin_core::split::HarmCeiling;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The budget of one epoch.
@@ -26,32 +26,29 @@ pub struct Harm {
 
 const MOST_USERS: usize = 65_536;
 
-/// More than can ever be counted down.
-const UNLIMITED: i64 = i64::MAX / 2;
-
 #[derive(Debug)]
 struct Budget {
-    left: AtomicI64,
-    /// Taken by requests in flight.
-    reserved: AtomicI64,
+    ceiling: AtomicU64,
+    /// By failures, and by requests in flight, each of which may become one.
+    taken: AtomicU64,
 }
 
 impl Harm {
-    pub(super) fn new(epoch: Epoch, left: HarmLeft) -> Self {
+    pub(super) fn new(epoch: Epoch, ceiling: HarmCeiling) -> Self {
         Self {
             epoch,
-            requests: Budget::new(left.failed_requests),
-            users: Budget::new(left.users),
+            requests: Budget::new(ceiling.failed_requests),
+            users: Budget::new(ceiling.users),
             failed_requests: AtomicU64::new(0),
             failed_users: AtomicU64::new(0),
             known: Mutex::default(),
         }
     }
 
-    /// A later split of the same epoch may only take away.
-    pub(super) fn lower(&self, left: HarmLeft) {
-        self.requests.lower(left.failed_requests);
-        self.users.lower(left.users);
+    /// What a later split of the same epoch says. Below what is taken already it admits nobody.
+    pub(super) fn set(&self, ceiling: HarmCeiling) {
+        self.requests.set(ceiling.failed_requests);
+        self.users.set(ceiling.users);
     }
 
     /// A place for one request, if all that is in flight could still fail within the budget.
@@ -79,37 +76,25 @@ impl Harm {
 }
 
 impl Budget {
-    fn new(left: Option<u64>) -> Self {
-        Self { left: AtomicI64::new(capped(left)), reserved: AtomicI64::new(0) }
+    fn new(ceiling: Option<u64>) -> Self {
+        let budget = Self { ceiling: AtomicU64::default(), taken: AtomicU64::default() };
+        budget.set(ceiling);
+        budget
+    }
+
+    fn set(&self, ceiling: Option<u64>) {
+        self.ceiling.store(ceiling.unwrap_or(u64::MAX), Relaxed);
     }
 
     fn take(&self) -> bool {
-        let one_less = |left: i64| (left > 0).then(|| left - 1);
-        let taken = self.left.fetch_update(Relaxed, Relaxed, one_less).is_ok();
-        if taken {
-            self.reserved.fetch_add(1, Relaxed);
-        }
-        taken
+        let ceiling = self.ceiling.load(Relaxed);
+        let one_more = |taken: u64| (taken < ceiling).then(|| taken + 1);
+        self.taken.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
 
     fn give_back(&self) {
-        self.reserved.fetch_sub(1, Relaxed);
-        self.left.fetch_add(1, Relaxed);
+        self.taken.fetch_sub(1, Relaxed);
     }
-
-    fn spend(&self) {
-        self.reserved.fetch_sub(1, Relaxed);
-    }
-
-    /// What is in flight counts as left, because it has not failed yet.
-    fn lower(&self, left: Option<u64>) {
-        let mine = self.left.load(Relaxed) + self.reserved.load(Relaxed);
-        self.left.fetch_sub((mine - capped(left)).max(0), Relaxed);
-    }
-}
-
-fn capped(left: Option<u64>) -> i64 {
-    left.and_then(|left| i64::try_from(left).ok()).map_or(UNLIMITED, |left| left.min(UNLIMITED))
 }
 
 /// The place of one request in the budget, given back when it is dropped unspent.
@@ -128,16 +113,14 @@ impl Reservation {
         }
     }
 
-    /// The request failed.
+    /// The request failed, and its place stays taken.
     pub fn spend(&mut self, user: Option<u64>) {
         if !std::mem::take(&mut self.open) {
             return;
         }
         self.harm.failed_requests.fetch_add(1, Relaxed);
-        self.harm.requests.spend();
         if self.harm.is_new(user) {
             self.harm.failed_users.fetch_add(1, Relaxed);
-            self.harm.users.spend();
         } else {
             self.harm.users.give_back();
         }

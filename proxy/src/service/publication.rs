@@ -86,7 +86,7 @@ pub struct Publication {
     pub split: Arc<Split>,
     tripwire: Option<NonZeroU32>,
     trip: Alone<Trip>,
-    /// Of the rollout's epoch.
+    /// Of the rollout's epoch; at rest, of the last one's, which still counts.
     harm: Option<Arc<Harm>>,
 }
 
@@ -100,22 +100,17 @@ struct Trip {
 
 impl Publication {
     fn new(split: Arc<Split>, last: &mut Option<Arc<Harm>>) -> Self {
-        let harm = split.rollout.as_ref().map(|rollout| {
-            let harm = match last.as_ref().filter(|harm| harm.epoch == rollout.epoch) {
-                Some(harm) => {
-                    harm.lower(rollout.harm_left);
-                    Arc::clone(harm)
-                }
-                None => Arc::new(Harm::new(rollout.epoch, rollout.harm_left)),
-            };
-            *last = Some(Arc::clone(&harm));
-            harm
-        });
+        if let Some(rollout) = &split.rollout {
+            match last.as_ref().filter(|harm| harm.epoch == rollout.epoch) {
+                Some(harm) => harm.set(rollout.harm_ceiling),
+                None => *last = Some(Arc::new(Harm::new(rollout.epoch, rollout.harm_ceiling))),
+            }
+        }
         Self {
             tripwire: split.rollout.as_ref().and_then(|rollout| rollout.tripwire),
             split,
             trip: Alone::default(),
-            harm,
+            harm: last.clone(),
         }
     }
 
@@ -123,7 +118,7 @@ impl Publication {
         self.harm.as_ref()
     }
 
-    /// Failed candidate requests of the epoch, and the users among them.
+    /// Failed candidate requests of the latest epoch, and the users among them.
     pub(super) fn failed(&self) -> (u64, u64) {
         self.harm.as_ref().map_or((0, 0), |harm| harm.failed())
     }

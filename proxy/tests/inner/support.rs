@@ -3,7 +3,7 @@
 use serin_config::model::*;
 use serin_core::ids::{Epoch, RolloutId, RouteName, ServiceName, VersionName};
 use serin_core::slo::Objectives;
-use serin_core::split::{HarmLeft, InForce, Scope, Sessions, Split};
+use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
 use serin_proxy::world::{Environment, World};
 use std::net::{IpAddr, Ipv4Addr};
@@ -146,7 +146,7 @@ pub(crate) fn rollout(epoch: u64, percent: u16) -> InForce {
         of: Scope::All,
         sessions: Sessions::Honour,
         tripwire: None,
-        harm_left: HarmLeft::default(),
+        harm_ceiling: HarmCeiling::default(),
         rescue: false,
     }
 }

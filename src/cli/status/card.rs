@@ -210,8 +210,10 @@ fn burning(service: &ServiceView) -> Option<String> {
 fn harm(harm: &HarmView) -> Option<String> {
     let requests = harm
         .failed_requests_limit
-        .map(|limit| format!("{} of {limit} failed requests", harm.failed_requests));
-    let users = harm.users_limit.map(|limit| format!("{} of {limit} users", harm.users));
+        .map(|limit| (harm.failed_requests, limit + harm.failed_requests_forgiven));
+    let requests = requests.map(|(failed, most)| format!("{failed} of {most} failed requests"));
+    let users = harm.users_limit.map(|limit| (harm.users, limit + harm.users_forgiven));
+    let users = users.map(|(hurt, most)| format!("{hurt} of {most} users"));
     let parts: Vec<String> = requests.into_iter().chain(users).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -50,10 +50,11 @@ export function Comparison({ rollout, stable }: { rollout: Rollout; stable: stri
 
 function Harm({ rollout }: { rollout: Rollout }) {
   const { harm } = rollout;
-  const of = (n: number, limit: number | null) => (limit === null ? count(n) : `${count(n)} of at most ${count(limit)}`);
+  const of = (n: number, limit: number | null, forgiven: number) => (limit === null ? count(n) : `${count(n)} of at most ${count(limit + forgiven)}`);
+  const { failedRequestsForgiven: requests, usersForgiven: users } = harm;
   return (
     <p class="note">
-      Harm of this rollout: <b class="figures">{of(harm.failedRequests, harm.failedRequestsLimit)}</b> failed requests, <b class="figures">{of(harm.users, harm.usersLimit)}</b> users.
+      Harm of this rollout: <b class="figures">{of(harm.failedRequests, harm.failedRequestsLimit, requests)}</b> failed requests, <b class="figures">{of(harm.users, harm.usersLimit, users)}</b> users.
     </p>
   );
 }

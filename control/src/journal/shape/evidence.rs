@@ -4,7 +4,7 @@ use super::{List, Maybe, exact, shape};
 use serde::{Deserialize, Serialize};
 use serin_core::rollout::{
     Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
-    MissingReading, Part, Ready, Samples, ShadowReading, SharedCause, Value,
+    MissingReading, Part, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
 };
 use serin_core::slo::Promise;
 use std::time::Duration;
@@ -171,6 +171,17 @@ enum PromiseShape {
 #[serde(remote = "Harmed", rename_all = "camelCase")]
 struct HarmedShape {
     failed_requests: u64,
+    users: u64,
+    #[serde(with = "TollShape", default)]
+    forgiven: Toll,
+    #[serde(with = "TollShape", default)]
+    earlier: Toll,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Toll", rename_all = "camelCase")]
+struct TollShape {
+    requests: u64,
     users: u64,
 }
 
