@@ -19,6 +19,7 @@ mod lanes;
 mod malformed;
 mod protocols;
 mod proxy_protocol;
+mod recorder;
 mod reload;
 mod shadow;
 mod shadow_compare;

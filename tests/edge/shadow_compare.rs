@@ -7,6 +7,7 @@ use serin_core::shadow::ShadowReport;
 use serin_testkit::{eventually, get};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 /// Answers each request with what `body` makes of a number that never comes twice.
@@ -95,6 +96,26 @@ fn versions_that_differ_only_by_themselves_are_the_same() {
     assert_eq!(report.differences, []);
     assert_eq!(results(&edge, "different"), 0.0);
     assert!(results(&edge, "same") >= 100.0, "{report:?}");
+}
+
+/// A value that changed between the two questions looks like noise, once.
+#[test]
+fn a_difference_that_stable_showed_by_chance_is_found_all_the_same() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let stable = answering(move |_| match asked.fetch_add(1, SeqCst) {
+        1 => r#"{"price":99}"#.to_owned(),
+        _ => r#"{"price":10}"#.to_owned(),
+    });
+    let shadow = answering(|_| r#"{"price":11}"#.to_owned());
+    let edge = Edge::start(&mirrored(stable, shadow, ", compare: { body: json, noise: true }"));
+    let mut asked = 0;
+    while report(&edge).differences.is_empty() {
+        assert_eq!(edge.get("/").status, 200);
+        asked += 1;
+        settled(&edge);
+        assert!(asked < 100, "{:#?}", report(&edge));
+    }
+    assert_eq!(report(&edge).noise, []);
 }
 
 #[test]

@@ -176,7 +176,7 @@ record! {
     GateShadow, "`shadow` of a gate" {
         /// How many.
         "comparisons" required comparisons: u64,
-        /// The share that may differ.
+        /// The share that may differ or fail.
         "mismatchBelow" optional mismatch_below: Share = "0.5%",
     }
 }
@@ -215,7 +215,7 @@ record! {
         "hold" optional hold: Duration = "15m",
         /// How many comparisons, at least.
         "comparisons" optional comparisons: u64 = "1000",
-        /// The share that may differ.
+        /// The share that may differ or fail.
         "mismatchBelow" optional mismatch_below: Share = "0.5%",
     }
 }

@@ -82,7 +82,7 @@ impl fmt::Display for Objection {
             },
             Self::Shadow { compared, mismatched, below } => write!(
                 f,
-                "shadow: {} of {} compared, {} differ (under {} wanted)",
+                "shadow: {} of {} compared, {} differ or failed (under {} wanted)",
                 compared.seen,
                 compared.needed,
                 Percent(*mismatched),

@@ -179,12 +179,13 @@ fn object_unless_granted(turn: &mut Turn<'_>, course: &Course, gate: GateRef) ->
 
 pub(super) fn object_to_shadow(turn: &mut Turn<'_>, comparisons: u64, below: f64) {
     let shadow = turn.evidence.shadow;
+    // A copy that failed was answered otherwise too: a version that crashes is not proven by the
+    // answers that it gave.
+    let differ = shadow.mismatched + shadow.failed;
+    let all = shadow.compared + shadow.failed;
     let compared = Samples { seen: shadow.compared, needed: comparisons };
-    let mismatched = match shadow.compared {
-        0 => 0.0,
-        of => shadow.mismatched as f64 / of as f64,
-    };
-    let too_many = shadow.mismatched > 0 && mismatched >= below;
+    let mismatched = if all == 0 { 0.0 } else { differ as f64 / all as f64 };
+    let too_many = differ > 0 && mismatched >= below;
     if compared.seen < compared.needed || too_many {
         turn.object(Objection::Shadow { compared, mismatched, below });
     }

@@ -347,7 +347,10 @@ fn the_dark_phase_sends_copies_only_until_enough_of_them_agree() {
     world.evidence.shadow = ShadowReading { compared: 2_000, mismatched: 40, failed: 0 };
     let differing = world.tick();
     assert!(differing.verdict.to_string().contains("2% differ"), "{}", differing.verdict);
-    world.evidence.shadow.mismatched = 4;
+    world.evidence.shadow = ShadowReading { compared: 2_000, mismatched: 0, failed: 40 };
+    world.tick();
+    assert_eq!(world.phase(), Phase::Dark, "a copy that failed was answered otherwise too");
+    world.evidence.shadow = ShadowReading { compared: 2_000, mismatched: 4, failed: 0 };
     world.tick();
     assert_eq!(world.weight(), bp(1_000));
 }

@@ -53,6 +53,11 @@ impl Copy {
         method_of(&self.head)
     }
 
+    /// Asked again whenever something was waited for: a reload may have come meanwhile.
+    pub(super) fn is_allowed(&self) -> bool {
+        self.mirror.still_allows(self.method(), &self.route)
+    }
+
     /// What the configuration takes out of bodies; here, because it takes time.
     pub(super) fn redact(&mut self) -> Result<(), Dropped> {
         let paths = &self.mirror.config.redact_json;

@@ -145,7 +145,7 @@ async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
 }
 
 async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, Dropped> {
-    if !copy.mirror.still_allows(copy.method()) {
+    if !copy.is_allowed() {
         return Err(Dropped::Withdrawn);
     }
     copy.redact()?;
@@ -154,6 +154,7 @@ async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, 
         return Err(Dropped::Full);
     }
     let outgoing = Outgoing {
+        copy: Some(copy),
         head: &copy.head,
         body: &copy.body,
         framed: copy.framed,

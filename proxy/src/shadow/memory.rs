@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 pub(super) const MOST_BYTES: u64 = 64 << 20;
 /// Beside its bodies, a copy's own weight.
 const WEIGHT: u64 = 1024;
+/// Beside its bytes, a piece's own: a body that comes byte by byte is held for what it takes.
+const PIECE: u64 = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Memory(AtomicU64);
@@ -32,9 +34,9 @@ impl Held {
         (held.grow(bytes) && held.take(WEIGHT)).then_some(held)
     }
 
-    /// Whether there was room for more.
+    /// Whether there was room for one more piece of so many bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> bool {
-        self.take(bytes as u64)
+        self.take(PIECE + bytes as u64)
     }
 
     fn take(&mut self, bytes: u64) -> bool {
@@ -84,11 +86,19 @@ mod tests {
     fn bytes_are_refused_over_the_cap_and_come_back() {
         let memory = Arc::new(Memory::default());
         let mut held = Held::new(&memory, 10).expect("room");
-        assert_eq!(memory.held(), 10 + WEIGHT);
+        assert_eq!(memory.held(), 10 + PIECE + WEIGHT);
         assert!(held.grow(1 << 20));
         assert!(!held.grow(MOST_BYTES as usize), "no room for everything");
         assert!(Held::new(&memory, MOST_BYTES as usize).is_none());
         drop(held);
         assert_eq!(memory.held(), 0);
+    }
+
+    #[test]
+    fn a_body_of_single_bytes_is_held_for_more_than_its_bytes() {
+        let memory = Arc::new(Memory::default());
+        let mut held = Held::new(&memory, 0).expect("room");
+        let pieces = (0..MOST_BYTES).take_while(|_| held.grow(1)).count() as u64;
+        assert!(pieces * 40 < MOST_BYTES, "{pieces} pieces, each with a pointer and a length");
     }
 }

@@ -78,21 +78,18 @@ impl Mirror {
 
     /// Whether requests of this kind are copied at all. The percentage is asked for last.
     pub(super) fn copies(&self, method: &str, route: &RouteName, random: u64) -> bool {
-        let config = &self.config;
-        config.methods.iter().any(|allowed| allowed == method)
-            && (config.routes.is_empty() || config.routes.contains(route))
-            && random % 10_000 < u64::from(config.share.get())
+        lists(&self.config, method, route) && random % 10_000 < u64::from(self.config.share.get())
     }
 
     /// Whether a copy made under this configuration may still be sent.
-    pub(super) fn still_allows(&self, method: &str) -> bool {
+    pub(super) fn still_allows(&self, method: &str, route: &RouteName) -> bool {
         let now = self.standing.in_force.load();
         now.as_ref().is_some_and(|now| {
             Arc::ptr_eq(now, &self.config)
                 || (now.to == self.config.to
                     && now.redact_headers == self.config.redact_headers
                     && now.redact_json == self.config.redact_json
-                    && now.methods.iter().any(|allowed| allowed == method))
+                    && lists(now, method, route))
         })
     }
 
@@ -117,6 +114,11 @@ impl Mirror {
     pub(super) fn board(&self) -> MutexGuard<'_, Board> {
         self.standing.board()
     }
+}
+
+fn lists(config: &model::Shadow, method: &str, route: &RouteName) -> bool {
+    config.methods.iter().any(|allowed| allowed == method)
+        && (config.routes.is_empty() || config.routes.contains(route))
 }
 
 /// What readers ask.

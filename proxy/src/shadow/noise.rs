@@ -2,7 +2,9 @@
 //!
 //! Stable is asked a second time only when a comparison has found something that is not understood
 //! yet, so that it has next to nothing more to do. A path where stable was seen to disagree with
-//! itself is noise, as long as that happens often enough that it explains what the shadow does.
+//! itself is noise, as long as that happens often enough that it explains what the shadow does. Once
+//! may be chance (a value that changed between the two questions), so that a path that is new to be
+//! noise is asked about until it is known how often.
 
 use serin_core::shadow::Place;
 use std::collections::HashMap;
@@ -39,6 +41,11 @@ impl Noise {
         self.known
             .get(place)
             .is_some_and(|seen| seen.disagreed > 0 && seen.disagreed * RARELY >= seen.asked)
+    }
+
+    /// It is noise by too few questions to be sure of it.
+    pub(super) fn is_young(&self, place: &Place) -> bool {
+        self.is_noise(place) && self.known.get(place).is_some_and(|seen| seen.asked <= RARELY)
     }
 
     /// Stable was asked, and agreed with itself there.

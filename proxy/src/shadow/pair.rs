@@ -57,9 +57,22 @@ pub(super) struct Answer {
 pub(super) enum Body {
     /// Nobody wanted it.
     Unread,
-    Whole(Vec<Bytes>),
+    Whole(Whole),
     /// It has at least so many bytes, and they were not kept.
     Longer(u64),
+}
+
+/// The length is kept, because a body may come byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Whole {
+    pieces: Vec<Bytes>,
+    pub(super) length: u64,
+}
+
+impl Whole {
+    pub(super) fn concat(&self) -> Vec<u8> {
+        self.pieces.concat()
+    }
 }
 
 impl Pair {
@@ -89,19 +102,28 @@ impl Pair {
 }
 
 impl Body {
+    /// One that is still to come; where nothing can be held, only its length is.
+    pub(super) fn begin(held: Option<&Held>) -> Self {
+        match held {
+            Some(_) => Self::Whole(Whole::default()),
+            None => Self::Longer(0),
+        }
+    }
+
     /// Takes over one more piece while it stays within the limit and there is room.
     pub(super) fn add(&mut self, piece: &Bytes, most: u64, held: &mut Option<Held>) {
         match self {
             Self::Unread => {}
             Self::Longer(length) => *length += piece.len() as u64,
-            Self::Whole(pieces) => {
-                let length = pieces.iter().map(|p| p.len() as u64).sum::<u64>();
+            Self::Whole(whole) => {
+                let length = whole.length + piece.len() as u64;
                 let room = held.as_mut().is_some_and(|held| held.grow(piece.len()));
-                if length + piece.len() as u64 > most || !room {
-                    *self = Self::Longer(length + piece.len() as u64);
+                if length > most || !room {
+                    *self = Self::Longer(length);
                     *held = None;
                 } else {
-                    pieces.push(piece.clone());
+                    whole.pieces.push(piece.clone());
+                    whole.length = length;
                 }
             }
         }

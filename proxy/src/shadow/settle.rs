@@ -31,7 +31,7 @@ pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<
         return mirror.count(Shadowed::Failed);
     }
     let Some(rules) = &mirror.rules else { return mirror.count(Shadowed::Answered) };
-    let Ok(mut found) = rules.compare(&heard.answer, answer) else {
+    let Ok(found) = rules.compare(&heard.answer, answer) else {
         return mirror.count(Shadowed::Answered);
     };
     if !mirror.asks_for_noise() {
@@ -39,18 +39,21 @@ pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<
     }
     let mut board = mirror.board();
     board.noise.compared();
-    found.retain(|found| !board.noise.is_noise(&place(&answered, found)));
-    let ask = !found.is_empty() && copy.again.is_some() && board.noise.may_ask();
+    let is_noise = |found: &Found| board.noise.is_noise(&place(&answered, found));
+    let is_open =
+        |found: &Found| !is_noise(found) || board.noise.is_young(&place(&answered, found));
+    let asks = copy.again.is_some() && found.iter().any(is_open);
+    let real: Vec<Found> = found.iter().filter(|found| !is_noise(found)).cloned().collect();
     let nothing_known = |found: &Found| !board.noise.is_cleared(&place(&answered, found));
-    if !ask && copy.again.is_some() && !found.is_empty() && found.iter().all(nothing_known) {
-        drop(board);
-        return mirror.count(Shadowed::Answered);
-    }
+    let unsettled = asks && !real.is_empty() && real.iter().all(nothing_known);
+    let ask = asks && board.noise.may_ask();
     drop(board);
     if ask {
         tokio::spawn(ask_again(mirror, heard, answered, found, Arc::clone(depot)));
+    } else if unsettled {
+        mirror.count(Shadowed::Answered);
     } else {
-        conclude(&mirror, &answered, &found);
+        conclude(&mirror, &answered, &real);
     }
 }
 
@@ -81,6 +84,7 @@ async fn ask_again(
     for found in &found {
         board.noise.learn(&place(&answered, found), false);
     }
+    found.retain(|found| !board.noise.is_noise(&place(&answered, found)));
     drop(board);
     conclude(&mirror, &answered, &found);
 }
@@ -92,6 +96,7 @@ async fn second(
     depot: &Depot,
 ) -> Option<Answer> {
     let outgoing = Outgoing {
+        copy: None,
         head: answered.copy.again.as_deref()?,
         body: &[],
         framed: false,

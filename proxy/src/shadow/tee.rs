@@ -234,7 +234,7 @@ impl Copying {
             let length = fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
             let length = length.and_then(|length| length.parse::<u64>().ok()).unwrap_or(0);
             held = Held::new(mirror.shadows.memory(), 0).filter(|_| length <= most);
-            body = if held.is_some() { Body::Whole(Vec::new()) } else { Body::Longer(0) };
+            body = Body::begin(held.as_ref());
         }
         let took = self.left.map(|left| left.elapsed());
         let (headers, encoding) = match &mirror.rules {

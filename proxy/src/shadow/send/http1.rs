@@ -152,11 +152,7 @@ async fn read_body(
 ) -> Result<(Body, Option<Held>, bool), Broken> {
     let wanted = outgoing.rules.is_some_and(|rules| rules.wants_body());
     let mut held = wanted.then(|| super::pool::room(outgoing.memory)).flatten();
-    let mut body = match (wanted, &held) {
-        (false, _) => Body::Unread,
-        (true, Some(_)) => Body::Whole(Vec::new()),
-        (true, None) => Body::Longer(0),
-    };
+    let mut body = if wanted { Body::begin(held.as_ref()) } else { Body::Unread };
     let (mut chunks, mut read) = (Chunks::default(), 0u64);
     loop {
         let broken = |_| Broken { unanswered: false };

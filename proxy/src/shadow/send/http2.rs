@@ -24,13 +24,17 @@ pub(super) async fn exchange(
         Some(client) => client,
         None => connect(to, endpoint, place, depot).await?,
     };
-    let answered = answered(outgoing, request, client).await;
-    answered.map_err(|error| {
+    let failed = |error: h2::Error| {
         if error.is_io() || error.is_go_away() {
             depot.share(place, None);
         }
         Dropped::Reset
-    })
+    };
+    let client = client.ready().await.map_err(failed)?;
+    if !outgoing.is_allowed() {
+        return Err(Dropped::Withdrawn);
+    }
+    answered(outgoing, request, client).await.map_err(failed)
 }
 
 async fn connect(
@@ -77,9 +81,8 @@ fn request(outgoing: &Outgoing<'_>, tls: bool) -> Option<Request<()>> {
 async fn answered(
     outgoing: &Outgoing<'_>,
     request: Request<()>,
-    client: SendRequest<Bytes>,
+    mut client: SendRequest<Bytes>,
 ) -> Result<Answer, h2::Error> {
-    let mut client = client.ready().await?;
     let empty = outgoing.body.is_empty();
     let (answer, mut sender) = client.send_request(request, empty)?;
     if !empty {
@@ -106,7 +109,7 @@ async fn read(
 ) -> Result<Answer, h2::Error> {
     if outgoing.rules.is_some_and(|rules| rules.wants_body()) {
         answer.held = room(outgoing.memory);
-        answer.body = if answer.held.is_some() { Body::Whole(Vec::new()) } else { Body::Longer(0) };
+        answer.body = Body::begin(answer.held.as_ref());
     }
     let mut length = 0;
     while let Some(piece) = stream.data().await {

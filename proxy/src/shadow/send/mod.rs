@@ -15,7 +15,7 @@ use super::counts::Dropped;
 use super::memory::Memory;
 use super::pair::Answer;
 use crate::clock;
-use crate::shadow::copy::{is_safe, method_of};
+use crate::shadow::copy::{Copy, is_safe, method_of};
 use crate::thread::random;
 use crate::upstream::{Endpoint, VersionRuntime};
 use bytes::Bytes;
@@ -26,6 +26,8 @@ use std::time::Instant;
 
 /// What is sent, and what is wanted of the answer.
 pub(super) struct Outgoing<'a> {
+    /// `None` when stable is asked a second time: no reload forbids that.
+    pub(super) copy: Option<&'a Copy>,
     pub(super) head: &'a [u8],
     pub(super) body: &'a [Bytes],
     pub(super) framed: bool,
@@ -38,6 +40,10 @@ pub(super) struct Outgoing<'a> {
 impl Outgoing<'_> {
     fn method(&self) -> &str {
         method_of(self.head)
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.copy.is_none_or(Copy::is_allowed)
     }
 
     fn length(&self) -> usize {
@@ -65,6 +71,10 @@ pub(super) async fn send(
         }
     }
     let mut wire = Wire::open(to, &endpoint, depot).await.ok_or(Dropped::Refused)?;
+    if !outgoing.is_allowed() {
+        depot.keep(&place, wire);
+        return Err(Dropped::Withdrawn);
+    }
     match http1::exchange(outgoing, &mut wire).await {
         Ok(answer) => Ok(kept(answer, wire, &place, depot)),
         Err(_) => Err(Dropped::Reset),
