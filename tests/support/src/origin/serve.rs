@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 type Body = BoxBody<Bytes, io::Error>;
@@ -31,7 +31,7 @@ pub(super) fn start(
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async move {
-            let listener = TcpListener::bind(address).await;
+            let listener = listen(address);
             let listener = listener.unwrap_or_else(|e| panic!("cannot bind {address}: {e}"));
             bound.send(listener.local_addr().expect("a bound address")).expect("a test");
             accept(listener, state, stopped).await;
@@ -39,6 +39,14 @@ pub(super) fn start(
         // Dropping the runtime drops every connection.
     });
     (address_of.recv().expect("the origin starts"), thread)
+}
+
+/// With room for everyone who comes while the tests leave it no time to accept.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(4096)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>, mut stopped: watch::Receiver<bool>) {
