@@ -8,7 +8,7 @@
 //! It never crosses threads: a deadline belongs to the thread that first waited on it.
 
 use crate::clock;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ const SLOTS: usize = 256;
 
 thread_local! {
     static WHEEL: RefCell<Wheel> = RefCell::new(Wheel::default());
+    /// The wheel's `next`, for whoever only asks whether it has passed.
+    static NEXT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// One connection's deadline.
@@ -32,6 +34,8 @@ struct Place {
     entry: u32,
     /// When the wheel wakes its owner.
     tick: u64,
+    /// What it was set for.
+    due: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -63,21 +67,22 @@ struct Mark {
 impl Deadline {
     /// Whether `due` has come; if not, the task is woken by then. Always to be asked by the same
     /// task, and again whenever it is woken.
-    pub(crate) fn has_come(&mut self, due: Instant, now: Instant, cx: &mut Context<'_>) -> bool {
-        if now >= due {
-            return true;
-        }
-        let (tick, past) = (tick_after(due), tick_at(now));
-        if self.place.is_some_and(|place| place.tick > past && place.tick <= tick) {
+    pub(crate) fn has_come(&mut self, due: Instant, cx: &mut Context<'_>) -> bool {
+        // The wheel has yet to come to a place that is early enough: no clock is read for that.
+        if self.place.is_some_and(|place| place.due <= due && place.tick >= NEXT.get()) {
             return false;
         }
+        if Instant::now() >= due {
+            return true;
+        }
+        let tick = tick_after(due);
         WHEEL.with_borrow_mut(|wheel| {
             let entry = match self.place {
                 Some(place) => place.entry,
                 None => wheel.enter(),
             };
             wheel.set(entry, tick, cx.waker());
-            self.place = Some(Place { entry, tick });
+            self.place = Some(Place { entry, tick, due });
         });
         false
     }
@@ -110,7 +115,11 @@ pub(crate) async fn turn() {
     std::future::poll_fn(|cx| {
         loop {
             let now = tick_at(Instant::now());
-            let due = WHEEL.with_borrow_mut(|wheel| wheel.pass(now));
+            let due = WHEEL.with_borrow_mut(|wheel| {
+                let due = wheel.pass(now);
+                NEXT.set(wheel.next);
+                due
+            });
             due.into_iter().for_each(Waker::wake);
             let next = WHEEL.with_borrow_mut(|wheel| {
                 wheel.driver = Some(cx.waker().clone());
@@ -294,7 +303,7 @@ mod tests {
         let waiting = async {
             let begun = Instant::now();
             let (mut deadline, due) = (Deadline::default(), begun + Duration::from_millis(30));
-            std::future::poll_fn(|cx| match deadline.has_come(due, Instant::now(), cx) {
+            std::future::poll_fn(|cx| match deadline.has_come(due, cx) {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             })

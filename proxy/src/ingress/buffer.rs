@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Enough for a head and a small body.
-const SMALL: usize = 16 * 1024;
+/// Enough for a head and a small body, or a piece of one: 16 KiB are a record of TLS.
+const SMALL: usize = 20 * 1024;
 /// For bodies that go on and on.
 const LARGE: usize = 64 * 1024;
 /// Pieces of each size that a thread keeps.
@@ -88,6 +88,23 @@ impl Buffer {
         }
         self.memory[self.to..self.to + bytes.len()].copy_from_slice(bytes);
         self.to += bytes.len();
+    }
+
+    /// Adds the line of a field.
+    pub(crate) fn push_line(&mut self, name: &[u8], value: &[u8]) {
+        let length = name.len() + value.len() + 4;
+        if self.room() < length {
+            self.reserve(length);
+        }
+        let line = &mut self.memory[self.to..self.to + length];
+        let (to, rest) = line.split_at_mut(name.len());
+        to.copy_from_slice(name);
+        let (to, rest) = rest.split_at_mut(2);
+        to.copy_from_slice(b": ");
+        let (to, end) = rest.split_at_mut(value.len());
+        to.copy_from_slice(value);
+        end.copy_from_slice(b"\r\n");
+        self.to += length;
     }
 
     /// Puts bytes in the place of as many others.

@@ -176,7 +176,8 @@ async fn next_request(link: &mut Link, worker: &Worker) -> Next {
         max_fields: usize::try_from(listener.limits.max_headers).unwrap_or(usize::MAX),
         max_target: usize::try_from(listener.limits.max_uri_bytes).unwrap_or(usize::MAX),
     };
-    let since = Instant::now();
+    let since = link.rested;
+    let mut now = since;
     let mut first = (!link.input.is_empty()).then_some(since);
     // A head is looked at when a line of it is whole or it may have grown too long, so that one
     // sent byte by byte costs no more than its lines.
@@ -188,7 +189,7 @@ async fn next_request(link: &mut Link, worker: &Worker) -> Next {
             let grown = judged <= limits.max_target && read > limits.max_target;
             let look = grown || read >= limits.max_bytes || fresh.contains(&b'\n');
             if read > 0 && (judged == 0 || look) {
-                match judge(link, &limits, worker) {
+                match judge(link, &limits, worker, now) {
                     Some(next) => return Poll::Ready(next),
                     None => judged = read,
                 }
@@ -199,7 +200,8 @@ async fn next_request(link: &mut Link, worker: &Worker) -> Next {
             match link.poll_fill(cx) {
                 Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
                 Poll::Ready(Ok(_)) => {
-                    first.get_or_insert_with(Instant::now);
+                    now = Instant::now();
+                    first.get_or_insert(now);
                 }
                 Poll::Pending => {
                     let due = match first {
@@ -207,7 +209,7 @@ async fn next_request(link: &mut Link, worker: &Worker) -> Next {
                         None if worker.is_leaving() => return Poll::Ready(Next::End),
                         None => since + listener.limits.idle_timeout,
                     };
-                    if !link.deadline.has_come(due, Instant::now(), cx) {
+                    if !link.deadline.has_come(due, cx) {
                         return Poll::Pending;
                     }
                     return Poll::Ready(match first {
@@ -222,11 +224,11 @@ async fn next_request(link: &mut Link, worker: &Worker) -> Next {
 }
 
 /// What is to be done, once the head is whole or cannot become so.
-fn judge(link: &mut Link, limits: &HeadLimits, worker: &Worker) -> Option<Next> {
+fn judge(link: &mut Link, limits: &HeadLimits, worker: &Worker, now: Instant) -> Option<Next> {
     FIELDS.with_borrow_mut(|fields| match head::parse(link.input.bytes(), limits, fields) {
         Verdict::Partial => None,
         Verdict::Refused(refusal) => Some(Next::Refused(refusal)),
-        Verdict::Whole(head) => Some(match worker.fast.take(link, &head, fields) {
+        Verdict::Whole(head) => Some(match worker.fast.take(link, &head, fields, now) {
             Some(taken) => Next::Fast(taken),
             None => {
                 let bytes = BytesMut::from(&link.input.bytes()[..head.length]);

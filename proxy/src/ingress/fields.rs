@@ -54,6 +54,36 @@ pub(crate) fn is_field_value(byte: u8) -> bool {
     KINDS[usize::from(byte)] & VALUE != 0
 }
 
+/// How many bytes from the first on may stand in a field's value. Eight are looked at at once,
+/// because values are most of a head.
+pub(super) fn value_run(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        while let Some(eight) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()) {
+            let controls = controls(u64::from_le_bytes(eight));
+            if controls != 0 {
+                at += controls.trailing_zeros() as usize / 8;
+                break;
+            }
+            at += 8;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += rest.iter().take(8).take_while(|byte| is_field_value(**byte)).count();
+        if bytes.get(at).is_none_or(|byte| !is_field_value(*byte)) {
+            return at;
+        }
+    }
+}
+
+/// The highest bit of the first byte that is a control character; what is above it may be wrong.
+fn controls(eight: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let below_space = eight.wrapping_sub(0x20 * ONES) & !eight & HIGH;
+    let delete = eight ^ (0x7f * ONES);
+    below_space | (delete.wrapping_sub(ONES) & !delete & HIGH)
+}
+
 /// Whether a byte may stand in a request's target.
 pub(super) fn is_target(byte: u8) -> bool {
     KINDS[usize::from(byte)] & TARGET != 0
@@ -164,4 +194,26 @@ fn is_real_coding(value: &[u8]) -> bool {
         }
     }
     real
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_a_value_ends_at_the_first_byte_that_may_not_stand_in_one() {
+        let filler: Vec<u8> = (0x20..0x7f).chain(0x80..=0xff).chain([b'\t']).collect();
+        for length in 0..40 {
+            let whole: Vec<u8> =
+                filler.iter().copied().cycle().skip(length * 7).take(length).collect();
+            assert_eq!(value_run(&whole), length);
+            for end in (0..0x20).chain([0x7f]).filter(|byte| *byte != b'\t') {
+                for at in 0..length {
+                    let mut cut = whole.clone();
+                    cut[at] = end;
+                    assert_eq!(value_run(&cut), at, "{cut:?}");
+                }
+            }
+        }
+    }
 }

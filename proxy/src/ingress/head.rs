@@ -17,6 +17,14 @@ pub struct Span {
 }
 
 impl Span {
+    pub fn len(&self) -> usize {
+        self.to.saturating_sub(self.from)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.from..self.to).unwrap_or_default()
     }
@@ -227,7 +235,7 @@ impl Parser<'_> {
             self.at += 1;
         }
         let from = self.at;
-        self.at += self.run_of(fields::is_field_value, usize::MAX);
+        self.at += fields::value_run(self.bytes.get(from..).unwrap_or_default());
         if self.peek()? != b'\r' {
             return Err(Refusal::FieldValue.into());
         }

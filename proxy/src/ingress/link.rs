@@ -7,10 +7,11 @@ use super::buffer::Buffer;
 use super::transport::Transport;
 use super::visit::Visit;
 use crate::wheel::Deadline;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 use tokio::io::AsyncWrite;
 
 #[derive(Debug)]
@@ -22,6 +23,27 @@ pub(crate) struct Link {
     pub(crate) ended: bool,
     pub(crate) visit: Arc<Visit>,
     pub(crate) deadline: Deadline,
+    /// When its last request was over.
+    pub(crate) rested: Instant,
+}
+
+/// Writes once, of two pieces as much as is taken.
+pub(crate) fn poll_write(
+    io: Pin<&mut impl AsyncWrite>,
+    pieces: [&[u8]; 2],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    match pieces {
+        [one, []] | [[], one] => io.poll_write(cx, one),
+        both => io.poll_write_vectored(cx, &both.map(IoSlice::new)),
+    }
+}
+
+/// Two pieces without their first `count` bytes.
+pub(crate) fn rest_of([first, second]: [&[u8]; 2], count: usize) -> [&[u8]; 2] {
+    let of_first = count.min(first.len());
+    let of_second = (count - of_first).min(second.len());
+    [&first[of_first..], &second[of_second..]]
 }
 
 impl Link {
@@ -30,7 +52,8 @@ impl Link {
         if !early.is_empty() {
             input.push(early);
         }
-        Self { transport, input, ended: false, visit, deadline: Deadline::default() }
+        let (deadline, rested) = (Deadline::default(), Instant::now());
+        Self { transport, input, ended: false, visit, deadline, rested }
     }
 
     /// Reads what has come into `input`. `Ok(0)` is the end.
@@ -65,12 +88,13 @@ impl Link {
         Ok(())
     }
 
+    /// What is left of two pieces, in one call.
     pub(crate) fn poll_write(
         &mut self,
-        bytes: &[u8],
+        pieces: [&[u8]; 2],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        poll_write(Pin::new(&mut self.transport), pieces, cx)
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

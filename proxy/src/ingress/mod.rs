@@ -36,7 +36,7 @@ pub use tls::TlsError;
 pub(crate) use authority::host as host_of;
 pub(crate) use authority::is_valid as is_valid_authority;
 pub(crate) use buffer::Buffer;
-pub(crate) use link::Link;
+pub(crate) use link::{Link, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
 pub(crate) use refusal::Refusal;

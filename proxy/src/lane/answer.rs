@@ -14,15 +14,15 @@ pub(super) fn head_came(
     status: u16,
     grpc: Option<u32>,
     standing: Standing,
+    now: Instant,
 ) -> bool {
-    let now = Instant::now();
     let Some(attempt) = &mut life.attempt else { return false };
     attempt.status = Some(status);
     attempt.grpc = grpc;
     if let Some(exchange) = &mut life.exchange {
         exchange.head(status, &life.asked.request_id, now);
     }
-    if fail::try_again_after_answer(life, standing) {
+    if fail::try_again_after_answer(life, standing, now) {
         return true;
     }
     life.first_byte = Some(now);

@@ -7,7 +7,6 @@ use crate::route::{Action, Fields};
 use crate::service::Who;
 use crate::thread::{ThreadId, random};
 use std::sync::Arc;
-use std::time::Instant;
 
 pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
     let (Some(route), Some(service)) = (&life.route, &life.service) else { return };
@@ -30,5 +29,5 @@ pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
     };
     life.set_cookie = assigned.set_cookie.take();
     life.next = Some(Arc::clone(&assigned.version));
-    life.exchange = Some(Exchange::start(assigned, Instant::now()));
+    life.exchange = Some(Exchange::start(assigned, life.began));
 }

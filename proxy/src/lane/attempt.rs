@@ -9,18 +9,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Lends an endpoint: `life.attempt` is the attempt under way from here on.
-pub(super) fn begin(life: &mut Life, standing: Standing) -> Result<(), Failure> {
+pub(super) fn begin(life: &mut Life, standing: Standing, at: Instant) -> Result<(), Failure> {
     let mut failure = Failure::NoEndpoint;
     // A stand-in may follow a version of which nobody is ready, and none follows a stand-in.
     for _ in 0..2 {
         let Some(on) = life.next.clone() else { break };
-        let now = clock::mono(Instant::now());
-        match on.pick(random(), life.failed_on.as_deref(), now) {
+        match on.pick(random(), life.failed_on.as_deref(), clock::mono(at)) {
             Ok(lease) => {
                 life.attempts += 1;
                 if let Some(trace) = &mut life.trace {
                     let address = lease.endpoint().address;
-                    trace.attempt(on.name.as_str(), address, random(), Instant::now());
+                    trace.attempt(on.name.as_str(), address, random(), at);
                     trace.tell(&mut life.asked.traceparent);
                 }
                 life.attempt = Some(Attempt::new(on, lease));

@@ -9,8 +9,7 @@ use crate::route::Fields;
 use crate::spans::Finished;
 use crate::thread::random;
 use serin_core::outcome::Ending;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// What the lane knows of a request that is over.
 pub(super) struct Over<'a> {
@@ -24,36 +23,44 @@ pub(super) struct Over<'a> {
     /// Bytes of the bodies.
     pub(super) received: u64,
     pub(super) sent: u64,
+    pub(super) at: Instant,
 }
 
 pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     life.tee.over(over.broken);
-    let by = life.attempt.as_ref().map(|attempt| Arc::clone(&attempt.on));
-    let endpoint = life.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref());
-    let endpoint = endpoint.map(|lease| lease.endpoint()).or(life.failed_on.as_ref()).cloned();
     let ending = ending(over.broken, life);
     if let Some(ending) = ending {
         life.what = life.what.or(fail::what(ending));
-        fail::end_attempt(life, ending);
+        fail::end_attempt(life, ending, over.at);
     }
     if life.status == 0 {
         life.status = over.written.unwrap_or(499);
     }
     let (received, sent) = (over.received, over.sent);
+    let by = life.attempt.as_ref().map(|attempt| &attempt.on);
+    if let Some(exchange) = &life.exchange {
+        let by = by.unwrap_or(exchange.version());
+        exchange.answered(Answered { by, status: life.status, received, sent });
+    }
+    let logged = log.wants(random());
+    if logged || life.trace.is_some() {
+        write(log, logged, over, life);
+    }
+    life.exchange = None;
+}
+
+/// Puts on record what the request was.
+#[cold]
+fn write(log: &AccessLog, logged: bool, over: &Over<'_>, life: &mut Life) {
+    let attempt = life.attempt.as_ref();
+    // An attempt that has ended has given its endpoint back.
+    let lent = attempt.and_then(|attempt| attempt.lease.as_ref()).map(|lease| lease.endpoint());
+    let endpoint = lent.or(life.failed_on.as_ref());
+    let by = attempt.map(|attempt| &attempt.on);
+    let version = life.exchange.as_ref().map(|exchange| exchange.version());
     let outcome = life.exchange.as_ref().and_then(|exchange| exchange.outcome());
-    let version = life.exchange.as_ref().map(|exchange| Arc::clone(exchange.version()));
-    if let Some(exchange) = life.exchange.take() {
-        let by = by.as_ref().or(version.as_ref());
-        if let Some(by) = by {
-            exchange.finish(Answered { by, status: life.status, received, sent });
-        }
-    }
-    let (logged, trace) = (log.wants(random()), life.trace.take());
-    if !logged && trace.is_none() {
-        return;
-    }
     let mut record = Box::new(Record::new(life.asked.client));
-    let lasted = life.began.elapsed();
+    let lasted = over.at.saturating_duration_since(life.began);
     record.at = SystemTime::now().checked_sub(lasted).unwrap_or(SystemTime::UNIX_EPOCH);
     record.began = life.began;
     record.method = over.method.to_owned();
@@ -62,13 +69,13 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     record.target = life.asked.target.clone();
     record.protocol = over.protocol;
     record.status = life.status;
-    record.bytes_in = received;
-    record.bytes_out = sent;
+    record.bytes_in = over.received;
+    record.bytes_out = over.sent;
     record.duration = lasted;
     record.first_byte = life.first_byte.map(|at| at.saturating_duration_since(life.began));
     record.route = life.route.as_ref().map(|route| route.name.to_string());
     record.service = life.service.as_ref().map(|service| service.name.to_string());
-    record.version = version.as_ref().map(|version| version.name.to_string());
+    record.version = version.map(|version| version.name.to_string());
     record.endpoint = endpoint.map(|endpoint| endpoint.address.to_string());
     record.outcome = outcome.map(|outcome| outcome.as_str());
     record.what = life.what;
@@ -80,7 +87,7 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     record.user_agent = text(over.fields, "user-agent");
     let tls = life.visit.as_ref().and_then(|visit| visit.tls.as_ref());
     record.tls = tls.map(|tls| tls.version);
-    if let (Some(trace), Some(world)) = (trace, &life.world) {
+    if let (Some(trace), Some(world)) = (life.trace.take(), &life.world) {
         world.spans.write(Box::new(Finished { record: (*record).clone(), trace: *trace }));
     }
     if logged {

@@ -44,7 +44,7 @@ pub(super) fn nobody_ready(
 }
 
 /// The version answered with a status that may be worth another attempt.
-pub(super) fn try_again_after_answer(life: &mut Life, standing: Standing) -> bool {
+pub(super) fn try_again_after_answer(life: &mut Life, standing: Standing, now: Instant) -> bool {
     let Some(attempt) = &life.attempt else { return false };
     let Some(status) = attempt.status else { return false };
     let ending = Ending::Answered { status, grpc: attempt.grpc };
@@ -54,7 +54,7 @@ pub(super) fn try_again_after_answer(life: &mut Life, standing: Standing) -> boo
     if !choose_next(life, &attempted, &on, is_bad) {
         return false;
     }
-    end_attempt(life, ending);
+    end_attempt(life, ending, now);
     true
 }
 
@@ -83,7 +83,7 @@ pub(super) fn upgraded(life: &Life) -> Ending {
 pub(super) fn failed(life: &mut Life, standing: Standing, ending: Ending) -> bool {
     let attempted = attempted(standing, life, ending);
     let on = life.attempt.as_ref().map(|attempt| attempt.on.clone());
-    end_attempt(life, ending);
+    end_attempt(life, ending, Instant::now());
     if let Ending::Failed(failure) = ending {
         life.verdict = Some(Reply::failure(failure));
     }
@@ -132,10 +132,9 @@ fn attempted(standing: Standing, life: &Life, ending: Ending) -> Attempted {
 }
 
 /// What came of the attempt goes to its version's meter and to its endpoint.
-pub(super) fn end_attempt(life: &mut Life, ending: Ending) {
+pub(super) fn end_attempt(life: &mut Life, ending: Ending, now: Instant) {
     let Some(attempt) = life.attempt.as_mut().filter(|attempt| !attempt.ended) else { return };
     attempt.ended = true;
-    let now = Instant::now();
     if let Some(exchange) = &mut life.exchange {
         exchange.attempt_ended(&attempt.on, ending, &life.asked.request_id, now);
     }

@@ -6,7 +6,6 @@
 use super::life::Life;
 use crate::ingress::Visit;
 use crate::route::Fields;
-use std::fmt::Write;
 use std::net::IpAddr;
 
 const FOR: &str = "x-forwarded-for";
@@ -72,15 +71,18 @@ pub(super) fn tell(
     if visit.trusted && joined(fields, FORWARDED, value) {
         value.push_str(", ");
     }
-    let (quote, peer) = (if visit.ip().is_ipv6() { "\"" } else { "" }, &visit.peer);
-    let (open, close) = if visit.ip().is_ipv6() { ("[", "]") } else { ("", "") };
-    // Writing to a string cannot fail.
-    let _ = write!(
-        value,
-        "for={quote}{open}{peer}{close}{quote};host=\"{}\";proto={}",
-        life.asked.host,
-        life.scheme()
-    );
+    let (open, close) = if visit.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    let parts = [
+        "for=",
+        open,
+        &visit.peer,
+        close,
+        ";host=\"",
+        &life.asked.host,
+        "\";proto=",
+        life.scheme(),
+    ];
+    parts.iter().for_each(|part| value.push_str(part));
     line(FORWARDED, value);
 }
 

@@ -89,7 +89,9 @@ pub(super) fn response_ends_here(name: &[u8], switching: bool, listed: &Listed<'
 }
 
 fn is_hop(name: &[u8]) -> bool {
-    HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes()))
+    // No other length is among them.
+    matches!(name.len(), 10 | 14 | 16 | 18 | 19)
+        && HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes()))
 }
 
 fn is_protected(name: &[u8]) -> bool {
@@ -104,4 +106,15 @@ fn is_twin(name: &[u8]) -> bool {
     name.contains(&b'_')
         && (PROTECTED.iter().any(|p| p.len() == name.len() && same(p.as_bytes()))
             || name.len() >= FORWARDED.len() && same(FORWARDED))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_ends_here_has_one_of_the_lengths() {
+        assert!(HOP.iter().all(|name| is_hop(name.to_uppercase().as_bytes())));
+        assert!(!is_hop(b"content-length") && !is_hop(b"host"));
+    }
 }

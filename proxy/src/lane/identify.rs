@@ -5,7 +5,7 @@ use super::life::Life;
 use super::trace;
 use crate::route::Fields;
 use crate::spans::{Parent, Trace};
-use crate::thread::{push_hex, random};
+use crate::thread::{hex, random};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -20,8 +20,10 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
     match request_id(fields) {
         Some(id) => life.asked.request_id.push_str(id),
         None => {
-            push_hex(random(), &mut life.asked.request_id);
-            push_hex(random(), &mut life.asked.request_id);
+            let mut id = [0; 32];
+            id[..16].copy_from_slice(&hex(random()));
+            id[16..].copy_from_slice(&hex(random()));
+            push_ascii(&id, &mut life.asked.request_id);
         }
     }
     let parent = trace::parent(fields);
@@ -52,6 +54,11 @@ fn request_id(fields: &dyn Fields) -> Option<&str> {
     let id = std::str::from_utf8(alone(fields, REQUEST_ID)?).ok()?;
     let sound = (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     sound.then_some(id)
+}
+
+/// What is known to be ASCII.
+pub(super) fn push_ascii(bytes: &[u8], into: &mut String) {
+    into.push_str(std::str::from_utf8(bytes).unwrap_or_default());
 }
 
 /// The value of a field that stands once.

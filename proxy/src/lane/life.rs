@@ -118,15 +118,35 @@ impl Attempt {
 }
 
 impl Asked {
+    fn forget(&mut self) {
+        let Self {
+            host,
+            path,
+            query,
+            has_query,
+            target,
+            client: _,
+            idempotent,
+            grpc,
+            upgrade,
+            request_id,
+            traceparent,
+        } = self;
+        for text in [host, path, query, target, request_id, traceparent] {
+            text.clear();
+        }
+        (*has_query, *idempotent, *grpc, *upgrade) = (false, false, false, None);
+    }
+
     pub(super) fn query(&self) -> Option<&str> {
         self.has_query.then_some(self.query.as_str())
     }
 }
 
 impl Life {
-    pub(super) fn new(world: Arc<World>) -> Self {
+    pub(super) fn new(world: Arc<World>, now: Instant) -> Self {
         Self {
-            began: Instant::now(),
+            began: now,
             world: Some(world),
             visit: None,
             signals: None,
@@ -167,42 +187,47 @@ impl Life {
         }
     }
 
-    /// For another request: as new, but with the memory it has.
-    pub(super) fn renew(&mut self, world: Arc<World>) {
-        let mut next = Self::new(world);
-        std::mem::swap(&mut next.fields, &mut self.fields);
-        std::mem::swap(&mut next.scratch, &mut self.scratch);
-        let (old, new) = (&mut self.asked, &mut next.asked);
-        for (old, new) in [
-            (&mut old.host, &mut new.host),
-            (&mut old.path, &mut new.path),
-            (&mut old.query, &mut new.query),
-            (&mut old.target, &mut new.target),
-            (&mut old.request_id, &mut new.request_id),
-            (&mut old.traceparent, &mut new.traceparent),
-        ] {
-            old.clear();
-            std::mem::swap(old, new);
-        }
-        *self = next;
+    /// For another request.
+    pub(super) fn renew(&mut self, world: Arc<World>, now: Instant) {
+        (self.began, self.world) = (now, Some(world));
     }
 
-    /// Nobody is held on to while no request is in hand.
+    /// As new, but with the memory it has; and nobody is held on to while no request is in hand.
     pub(super) fn forget(&mut self) {
-        self.world = None;
-        self.visit = None;
-        self.signals = None;
-        self.route = None;
-        self.service = None;
-        self.exchange = None;
-        self.set_cookie = None;
-        self.attempt = None;
-        self.next = None;
-        self.failed_on = None;
-        self.permit = None;
-        self.verdict = None;
-        self.trace = None;
-        self.tee = Tee::default();
+        let Self {
+            began: _,
+            world,
+            visit,
+            signals,
+            asked,
+            route,
+            matched,
+            service,
+            exchange,
+            set_cookie,
+            attempt,
+            next,
+            failed_on,
+            permit,
+            attempts,
+            stale,
+            stand_in,
+            verdict,
+            first_byte,
+            status,
+            what,
+            body_received,
+            trace,
+            tee,
+            fields: _,
+            scratch: _,
+        } = self;
+        (*world, *visit, *signals, *route, *service) = (None, None, None, None, None);
+        (*exchange, *set_cookie, *attempt, *next) = (None, None, None, None);
+        (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
+        (*what, *trace, *tee) = (None, None, Tee::default());
+        (*matched, *attempts, *stale, *stand_in, *status, *body_received) = (0, 0, 0, false, 0, 0);
+        asked.forget();
     }
 
     pub(super) fn is_secure(&self) -> bool {

@@ -38,7 +38,7 @@ pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result
 
 /// Whether the route that was found lets the request in, and to whom.
 pub(super) fn admit(fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
-    let Some(route) = life.route.clone() else { return Ok(()) };
+    let Some(route) = &life.route else { return Ok(()) };
     if let Some(rate) = &route.rate {
         let now = clock::micros(Instant::now());
         if let Err(wait) = rate.admit(life.asked.client, now) {

@@ -1,10 +1,10 @@
 //! W3C Trace Context: a valid `traceparent` passes as it came, anything else is made anew. A request
 //! that is sampled keeps its trace, and each attempt is told its own span (see `spans`).
 
-use super::identify::alone;
+use super::identify::{alone, push_ascii};
 use crate::route::Fields;
 use crate::spans::Parent;
-use crate::thread::{push_hex, random};
+use crate::thread::{hex, random};
 
 pub(super) const TRACEPARENT: &str = "traceparent";
 
@@ -16,12 +16,11 @@ pub(super) fn parent(fields: &dyn Fields) -> Option<&str> {
 
 pub(super) fn new_parent(into: &mut String) {
     // Not sampled: that is for whoever traces to decide.
-    into.push_str("00-");
-    push_hex(random() | 1, into);
-    push_hex(random(), into);
-    into.push('-');
-    push_hex(random() | 1, into);
-    into.push_str("-00");
+    let mut parent = *b"00-tttttttttttttttttttttttttttttttt-ssssssssssssssss-00";
+    parent[3..19].copy_from_slice(&hex(random() | 1));
+    parent[19..35].copy_from_slice(&hex(random()));
+    parent[36..52].copy_from_slice(&hex(random() | 1));
+    push_ascii(&parent, into);
 }
 
 pub(super) fn trace_id(parent: &str) -> Option<&str> {

@@ -129,7 +129,7 @@ impl Exchange {
         }
     }
 
-    pub fn finish(self, answered: Answered<'_>) {
+    pub fn answered(&self, answered: Answered<'_>) {
         let Answered { by, status, received, sent } = answered;
         by.meter.answered(self.thread, status, received, sent);
     }

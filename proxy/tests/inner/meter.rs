@@ -28,7 +28,8 @@ fn the_first_attempt_is_judged_even_when_a_retry_saved_the_client() {
     exchange.attempt_ended(&v1, Ending::Failed(Failure::Reset), "req-1", now);
     exchange.head(200, "req-1", now);
     exchange.attempt_ended(&v1, GOOD, "req-1", now);
-    exchange.finish(Answered { by: &v1, status: 200, received: 3, sent: 5 });
+    exchange.answered(Answered { by: &v1, status: 200, received: 3, sent: 5 });
+    drop(exchange);
     let tally = v1_tally(&plane);
     assert_eq!((tally.good, tally.bad, tally.first_bad), (0, 1, 1));
     assert_eq!(v1.meter.attempts(Outcome::Bad), 1);

@@ -35,7 +35,8 @@ fn serve(plane: &Plane, status: u16, latency: Duration) {
     exchange.head(status, "r", began + latency);
     let ending = serin_core::outcome::Ending::Answered { status, grpc: None };
     exchange.attempt_ended(&version, ending, "r", began + latency);
-    exchange.finish(Answered { by: &version, status, received: 1, sent: 2 });
+    exchange.answered(Answered { by: &version, status, received: 1, sent: 2 });
+    drop(exchange);
 }
 
 #[test]

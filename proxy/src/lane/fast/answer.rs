@@ -1,13 +1,13 @@
 //! The head as the client gets it.
 
-use super::request::{View, is_edited, line};
+use super::request::{Source, View, is_edited, line};
 use super::response::{Body, ResponseHead};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
-use crate::route::Fields;
+use crate::route::{Edits, Fields};
 use http::{HeaderName, HeaderValue};
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_core::{ErrorType, OrErr, Result};
@@ -22,7 +22,9 @@ pub(super) fn write(
     to: &mut Buffer,
 ) {
     status_line(head.status, head.reason.of(view.bytes), to);
-    shape(head, view, life, &mut |name, value| line(name, value, to));
+    let shape = Shape::of(head, view, life);
+    view.copy(&mut |name| shape.passes(name), to);
+    shape.added(&mut |name, value| line(name, value, to));
     if head.body == Body::UntilEnd {
         line(b"transfer-encoding", b"chunked", to);
     }
@@ -40,7 +42,7 @@ pub(super) fn head_of(
 ) -> Result<ResponseHeader> {
     let mut response = ResponseHeader::build_no_case(head.status, Some(view.fields.len() + 2))?;
     let mut added = Ok(());
-    shape(head, view, life, &mut |name, value| {
+    let mut add = |name: &[u8], value: &[u8]| {
         if !name.eq_ignore_ascii_case(b"transfer-encoding") && added.is_ok() {
             let pair = HeaderName::from_bytes(name).or_err(ErrorType::InvalidHTTPHeader, "name");
             let value = HeaderValue::from_bytes(value);
@@ -49,38 +51,64 @@ pub(super) fn head_of(
                 .and_then(|name| value.and_then(|value| response.append_header(name, value)))
                 .map(drop);
         }
+    };
+    let shape = Shape::of(head, view, life);
+    view.each(&mut |name, value| {
+        if shape.passes(name) {
+            add(name, value);
+        }
     });
+    shape.added(&mut add);
     added.map(|()| response)
 }
 
 /// What the client gets to see of the fields.
-fn shape(head: &ResponseHead, view: &View<'_>, life: &mut Life, to: &mut dyn FnMut(&[u8], &[u8])) {
-    life.status = head.status;
-    let route = life.route.clone();
-    let edits = route.as_ref().map(|route| &route.response).filter(|edits| !edits.is_empty());
-    let exposed = route.as_ref().is_some_and(|route| route.expose_version);
-    let listed = hop::Listed::of(view);
-    view.each(&mut |name, value| {
-        let ends = hop::response_ends_here(name, false, &listed)
+struct Shape<'a> {
+    drop_length: bool,
+    listed: hop::Listed<'a>,
+    edits: Option<&'a Edits>,
+    /// The version that answers, where the route says it.
+    version: Option<&'a str>,
+    cookie: Option<HeaderValue>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(head: &ResponseHead, view: &'a View<'_>, life: &'a mut Life) -> Self {
+        life.status = head.status;
+        // A version that answers in another's place does not get the user.
+        let cookie = life.set_cookie.take().filter(|_| !life.stand_in);
+        let route = life.route.as_ref();
+        let exposed = route.is_some_and(|route| route.expose_version);
+        let attempt = life.attempt.as_ref().filter(|_| exposed);
+        Self {
+            drop_length: head.drop_length,
+            listed: hop::Listed::of(view),
+            edits: route.map(|route| &route.response).filter(|edits| !edits.is_empty()),
+            version: attempt.map(|attempt| attempt.on.name.as_str()),
+            cookie,
+        }
+    }
+
+    fn passes(&self, name: &[u8]) -> bool {
+        !(hop::response_ends_here(name, false, &self.listed)
             || name.eq_ignore_ascii_case(b"connection")
-            || head.drop_length && name.eq_ignore_ascii_case(b"content-length")
-            || exposed && name.eq_ignore_ascii_case(VERSION.as_bytes())
-            || edits.is_some_and(|edits| is_edited(name, edits));
-        if !ends {
-            to(name, value);
-        }
-    });
-    if let Some(edits) = edits {
-        for (name, value) in edits.set.iter().chain(&edits.add) {
-            to(name.as_str().as_bytes(), value.as_bytes());
-        }
+            || self.drop_length && name.eq_ignore_ascii_case(b"content-length")
+            || self.version.is_some() && name.eq_ignore_ascii_case(VERSION.as_bytes())
+            || self.edits.is_some_and(|edits| is_edited(name, edits)))
     }
-    if let Some(attempt) = life.attempt.as_ref().filter(|_| exposed) {
-        to(VERSION.as_bytes(), attempt.on.name.as_str().as_bytes());
-    }
-    // A version that answers in another's place does not get the user.
-    if let Some(cookie) = life.set_cookie.take().filter(|_| !life.stand_in) {
-        to(b"set-cookie", cookie.as_bytes());
+
+    fn added(&self, to: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some(edits) = self.edits {
+            for (name, value) in edits.set.iter().chain(&edits.add) {
+                to(name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+        if let Some(version) = self.version {
+            to(VERSION.as_bytes(), version.as_bytes());
+        }
+        if let Some(cookie) = &self.cookie {
+            to(b"set-cookie", cookie.as_bytes());
+        }
     }
 }
 

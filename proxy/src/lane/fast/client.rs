@@ -3,7 +3,7 @@
 use super::flow::Broken;
 use super::stream::Stream;
 use super::upload::Fault;
-use crate::ingress::{Buffer, Link};
+use crate::ingress::{Buffer, Link, rest_of};
 use crate::wheel::Deadline;
 use std::io;
 use std::task::{Context, Poll};
@@ -67,17 +67,19 @@ impl Client<'_> {
         matches!(self, Self::Http1(_))
     }
 
-    /// Writes the rest of `bytes`. Ready when all of it is on its way.
+    /// Writes the rest of two pieces. Ready when all of it is on its way.
     pub(super) fn poll_write_all(
         &mut self,
-        bytes: &[u8],
+        pieces: [&[u8]; 2],
         written: &mut usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while *written < bytes.len() {
+        while *written < pieces[0].len() + pieces[1].len() {
+            let rest = rest_of(pieces, *written);
             let count = match self {
-                Self::Http1(link) => link.poll_write(&bytes[*written..], cx),
-                Self::Http2(stream) => stream.poll_write(&bytes[*written..], cx),
+                Self::Http1(link) => link.poll_write(rest, cx),
+                Self::Http2(stream) if rest[0].is_empty() => stream.poll_write(rest[1], cx),
+                Self::Http2(stream) => stream.poll_write(rest[0], cx),
             };
             match count {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

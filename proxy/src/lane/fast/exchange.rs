@@ -69,7 +69,9 @@ impl Parts<'_> {
         keeps: &impl Fn() -> bool,
     ) -> Next {
         let standing = self.standing();
-        if let Err(failure) = attempt::begin(self.life, standing) {
+        // The first follows the request's head at once.
+        let now = if self.life.attempts == 0 { self.life.began } else { Instant::now() };
+        if let Err(failure) = attempt::begin(self.life, standing, now) {
             return Next::Over(Asked::Reply(verdict(self.life, failure)));
         }
         if let Some(at) = traceparent.filter(|_| self.life.trace.is_some()) {
@@ -78,7 +80,7 @@ impl Parts<'_> {
         let Some((endpoint, timeouts)) = lent(self.life) else {
             return Next::Over(Asked::Reply(Reply::failure(Failure::NoEndpoint)));
         };
-        let upstream = match self.connection(&endpoint, timeouts, standing).await {
+        let upstream = match self.connection(&endpoint, (timeouts, now), standing).await {
             Ok(upstream) => upstream,
             Err(next) => return next,
         };
@@ -113,10 +115,10 @@ impl Parts<'_> {
     async fn connection(
         &mut self,
         endpoint: &Arc<Endpoint>,
-        timeouts: Timeouts,
+        (timeouts, now): (Timeouts, Instant),
         standing: Standing,
     ) -> Result<Upstream, Next> {
-        let upstream = match upstream::lend(endpoint, Instant::now()) {
+        let upstream = match upstream::lend(endpoint, now) {
             Some(upstream) => upstream,
             None => match upstream::connect(endpoint, timeouts.connect).await {
                 Ok(upstream) => upstream,
@@ -141,7 +143,7 @@ impl Parts<'_> {
         let failure = match broken {
             Broken::Client(fault) => {
                 self.life.what = fail::what(Ending::ClientAborted);
-                fail::end_attempt(self.life, Ending::ClientAborted);
+                fail::end_attempt(self.life, Ending::ClientAborted, Instant::now());
                 return Next::Over(told_off(fault));
             }
             Broken::Reset { silent } => {
@@ -177,8 +179,9 @@ async fn answer(
     sent: &mut u64,
 ) -> Next {
     let standing = Standing { replayable: flow.upload.is_replayable(), answered: false };
-    let view = View { bytes: flow.upstream.input.bytes(), fields: flow.fields };
-    if meaning::head_came(life, head.status, meaning::grpc_status(&view), standing) {
+    let view = View::of(flow.upstream.input.bytes(), flow.fields);
+    let grpc = meaning::grpc_status(&view);
+    if meaning::head_came(life, head.status, grpc, standing, flow.moved) {
         return Next::Again;
     }
     copy::answer_came(life, head.status, &view);
@@ -208,7 +211,7 @@ async fn answer(
     }
     let whole = flow.upload.is_done() && !flow.upload.refused;
     if whole && head.keeps && flow.upstream.input.is_empty() {
-        upstream::put_back(endpoint, flow.upstream, flow.idle, Instant::now());
+        upstream::put_back(endpoint, flow.upstream, flow.moved + flow.idle);
     }
     Next::Over(Asked::Passed { keeps: keeps && whole })
 }
@@ -222,7 +225,7 @@ fn cut(life: &mut Life, status: u16, broken: Broken) {
         }
     };
     life.what = fail::what(ending);
-    fail::end_attempt(life, ending);
+    fail::end_attempt(life, ending, Instant::now());
 }
 
 /// What a client is told about its own body.

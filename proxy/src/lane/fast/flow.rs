@@ -10,18 +10,19 @@ use super::request::View;
 use super::response::{self, Body, Read, ResponseHead};
 use super::upload::{self, Upload, push_chunk};
 use super::upstream::Upstream;
-use crate::ingress::Buffer;
 use crate::ingress::chunks::{Chunks, Piece};
 use crate::ingress::head::Field;
+use crate::ingress::{Buffer, poll_write, rest_of};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWrite;
 
-/// Written together with a head.
-const TOGETHER: usize = 16 * 1024;
+/// So much of a body is copied to stand behind its head: two pieces cost more to write than that.
+const COPIED: usize = 2 * 1024;
+/// A body that is longer gets more room to come in.
+const LONG: usize = 16 * 1024;
 const CHUNKS_AT_ONCE: usize = 32 * 1024;
 
 /// Why an exchange ended before its time.
@@ -53,7 +54,8 @@ pub(super) struct Flow<'a> {
     pub(super) fields: &'a mut Vec<Field>,
     pub(super) response: Duration,
     pub(super) idle: Duration,
-    moved: Instant,
+    /// When bytes last came from the endpoint, or left for one side or the other.
+    pub(super) moved: Instant,
 }
 
 /// What a wait ended with.
@@ -78,24 +80,11 @@ impl<'a> Flow<'a> {
     /// Sends the head, and what is there of the body with it.
     pub(super) async fn send(&mut self, head: &[u8]) -> Result<(), Broken> {
         let mut sent = 0;
-        if !self.upload.first().is_empty() && head.len() + self.upload.first().len() <= 2 * TOGETHER
-        {
-            let mut both = Buffer::default();
-            both.push(head);
-            both.push(self.upload.first());
-            let count = self.upload.first().len();
-            self.send_all(both.bytes(), &mut sent).await?;
-            self.upload.left(count);
-            return Ok(());
-        }
-        self.send_all(head, &mut sent).await
-    }
-
-    async fn send_all(&mut self, bytes: &[u8], sent: &mut usize) -> Result<(), Broken> {
         poll_fn(|cx| {
-            while *sent < bytes.len() {
-                match Pin::new(&mut self.upstream.stream).poll_write(cx, &bytes[*sent..]) {
-                    Poll::Ready(Ok(count @ 1..)) => *sent += count,
+            while sent < head.len() {
+                let both = rest_of([head, self.upload.pending(&self.client)], sent);
+                match poll_write(Pin::new(&mut self.upstream.stream), both, cx) {
+                    Poll::Ready(Ok(count @ 1..)) => sent += count,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         return Poll::Ready(Err(Broken::Reset { silent: true }));
                     }
@@ -104,7 +93,9 @@ impl<'a> Flow<'a> {
             }
             Poll::Ready(Ok(()))
         })
-        .await
+        .await?;
+        self.upload.left(sent - head.len());
+        Ok(())
     }
 
     fn late<T>(
@@ -113,7 +104,7 @@ impl<'a> Flow<'a> {
         otherwise: Broken,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, Broken>> {
-        if self.client.deadline().has_come(due, Instant::now(), cx) {
+        if self.client.deadline().has_come(due, cx) {
             Poll::Ready(Err(otherwise))
         } else {
             Poll::Pending
@@ -130,7 +121,7 @@ impl<'a> Flow<'a> {
                 match response::parse(bytes, asked_head, self.fields) {
                     Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
                     Read::Whole(head) if head.status < 200 => {
-                        let view = View { bytes, fields: self.fields };
+                        let view = View::of(bytes, self.fields);
                         // HTTP/2's library has no way to send one.
                         if self.client.is_http1() {
                             answer::write_interim(&head, &view, self.down);
@@ -162,7 +153,12 @@ impl<'a> Flow<'a> {
         awaiting_head: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Came, Broken>> {
-        let slow = self.drive(cx);
+        // Of a request that is with the endpoint only the client's end can still be seen, and that
+        // only matters while there is no answer.
+        let mut slow = Ok(None);
+        if !self.upload.is_done() {
+            slow = self.drive(cx);
+        }
         let Upstream { stream, input, .. } = &mut self.upstream;
         match input.poll_fill(Pin::new(stream), usize::MAX, cx) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Came::End)),
@@ -175,6 +171,9 @@ impl<'a> Flow<'a> {
                 return Poll::Ready(Err(Broken::Reset { silent }));
             }
             Poll::Pending => {}
+        }
+        if self.upload.is_done() {
+            slow = self.drive(cx);
         }
         let slow = match slow {
             Ok(slow) => slow,
@@ -226,7 +225,7 @@ impl<'a> Flow<'a> {
             if left == 0 {
                 return Ok(());
             }
-            if left > TOGETHER as u64 {
+            if left > LONG as u64 {
                 self.upstream.input.enlarge();
             }
             if let Came::End = self.more(false).await? {
@@ -292,19 +291,19 @@ impl<'a> Flow<'a> {
 
     /// The next `count` bytes of the endpoint go to the client, with what waits for it.
     async fn pass(&mut self, count: usize) -> Result<(), Broken> {
-        if self.down.len() + count <= TOGETHER {
+        if count <= COPIED {
             self.down.push(&self.upstream.input.bytes()[..count]);
             self.upstream.input.advance(count);
             return self.flush().await;
         }
-        self.flush().await?;
         let mut written = 0;
         poll_fn(|cx| {
-            let bytes = &self.upstream.input.bytes()[..count];
-            let done = self.client.poll_write_all(bytes, &mut written, cx);
+            let pieces = [self.down.bytes(), &self.upstream.input.bytes()[..count]];
+            let done = self.client.poll_write_all(pieces, &mut written, cx);
             self.stalled(done, cx)
         })
         .await?;
+        self.down.clear();
         self.upstream.input.advance(count);
         self.moved = Instant::now();
         Ok(())
@@ -317,7 +316,7 @@ impl<'a> Flow<'a> {
         }
         let mut written = 0;
         poll_fn(|cx| {
-            let done = self.client.poll_write_all(self.down.bytes(), &mut written, cx);
+            let done = self.client.poll_write_all([self.down.bytes(), &[]], &mut written, cx);
             self.stalled(done, cx)
         })
         .await?;

@@ -5,6 +5,7 @@ use crate::world::World;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// As many as a thread keeps.
 const KEPT: usize = 256;
@@ -17,14 +18,14 @@ thread_local! {
 /// Goes back to its thread when the request is over, however it ends.
 pub(super) struct Borrowed(Option<Box<Life>>);
 
-pub(super) fn take(world: Arc<World>) -> Borrowed {
+pub(super) fn take(world: Arc<World>, now: Instant) -> Borrowed {
     let life = FREE.with_borrow_mut(Vec::pop);
     Borrowed(Some(match life {
         Some(mut life) => {
-            life.renew(world);
+            life.renew(world, now);
             life
         }
-        None => Box::new(Life::new(world)),
+        None => Box::new(Life::new(world, now)),
     }))
 }
 

@@ -69,7 +69,13 @@ pub(crate) enum After {
 
 impl FastLane {
     /// Takes the request whose head is the beginning of the link's input, or leaves it as it was.
-    pub(crate) fn take(&self, link: &Link, head: &Head, fields: &[Field]) -> Option<Taken> {
+    pub(crate) fn take(
+        &self,
+        link: &Link,
+        head: &Head,
+        fields: &[Field],
+        now: Instant,
+    ) -> Option<Taken> {
         if !head.minor_one || head.upgrade || head.expects_continue {
             return None;
         }
@@ -77,8 +83,8 @@ impl FastLane {
         if world.config.lanes == Lanes::Full {
             return None;
         }
-        let view = View { bytes: link.input.bytes(), fields };
-        let mut life = lives::take(world);
+        let view = View::of(link.input.bytes(), fields);
+        let mut life = lives::take(world, now);
         let method = text(head.method.of(view.bytes))?;
         note(&mut life, link, head, method, &view)?;
         asked::right_certificate(&life).ok()?;
@@ -136,6 +142,7 @@ impl FastLane {
                 }
             }
         }
+        link.rested = Instant::now();
         self.end(link, &head, &mut life, &upload, sent, cut);
         upload.finish(link);
         match (keeps, cut) {
@@ -164,11 +171,12 @@ impl FastLane {
         let over = Over {
             method: text(head.method.of(bytes)).unwrap_or_default(),
             protocol: "HTTP/1.1",
-            fields: &View { bytes, fields: &fields },
+            fields: &View::of(bytes, &fields),
             written: (life.status != 0).then_some(life.status),
             broken,
             received: upload.received,
             sent,
+            at: link.rested,
         };
         end::end(&self.log, &over, life);
         life.fields = fields;
@@ -199,8 +207,8 @@ async fn tell(link: &mut Link, down: &Buffer) -> bool {
     let due = Instant::now() + patience;
     let mut written = 0;
     poll_fn(|cx| {
-        let told = Client::Http1(link).poll_write_all(down.bytes(), &mut written, cx);
-        if told.is_pending() && link.deadline.has_come(due, Instant::now(), cx) {
+        let told = Client::Http1(link).poll_write_all([down.bytes(), &[]], &mut written, cx);
+        if told.is_pending() && link.deadline.has_come(due, cx) {
             return Poll::Ready(false);
         }
         told.map(|told| told.is_ok())

@@ -1,7 +1,7 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
 use crate::ingress::Buffer;
-use crate::ingress::head::Field;
+use crate::ingress::head::{Field, Span};
 use crate::lane::identify::REQUEST_ID;
 use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
@@ -13,20 +13,87 @@ use std::borrow::Cow;
 pub(super) struct View<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) fields: &'a [Field],
+    /// A bit for each length of a name, so that most of what is asked for and is not there costs
+    /// no search.
+    lengths: u64,
+}
+
+/// Fields that can be copied to where they go.
+pub(super) trait Source: Fields {
+    /// Copies the lines whose names may pass, in order.
+    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer);
+}
+
+impl Source for http::HeaderMap {
+    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer) {
+        self.each(&mut |name, value| {
+            if passes(name) {
+                to.push_line(name, value);
+            }
+        });
+    }
+}
+
+impl Source for View<'_> {
+    /// Lines that stand together and are written as Serin writes them are copied together.
+    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer) {
+        let mut run = Span::default();
+        for field in self.fields {
+            if !passes(field.name.of(self.bytes)) {
+                continue;
+            }
+            if self.is_plain(field) {
+                if run.to != field.name.from {
+                    to.push(run.of(self.bytes));
+                    run.from = field.name.from;
+                }
+                run.to = field.value.to + 2;
+            } else {
+                to.push(run.of(self.bytes));
+                run = Span::default();
+                to.push_line(field.name.of(self.bytes), field.value.of(self.bytes));
+            }
+        }
+        to.push(run.of(self.bytes));
+    }
+}
+
+impl<'a> View<'a> {
+    /// One space before the value, and nothing after it.
+    fn is_plain(&self, field: &Field) -> bool {
+        let (from, to) = (field.name.to, field.value.to);
+        field.value.from == from + 2
+            && self.bytes.get(from..from + 2) == Some(b": ")
+            && self.bytes.get(to..to + 2) == Some(b"\r\n")
+    }
+
+    pub(super) fn of(bytes: &'a [u8], fields: &'a [Field]) -> Self {
+        let lengths = fields.iter().fold(0, |lengths, field| lengths | bit(field.name.len()));
+        Self { bytes, fields, lengths }
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let (bytes, name) = (self.bytes, name.as_bytes());
+        let may = self.lengths & bit(name.len()) != 0;
+        let fields = if may { self.fields } else { &[] };
+        let same = move |field: &&Field| {
+            field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name)
+        };
+        fields.iter().filter(same).map(|field| field.value.of(bytes))
+    }
+}
+
+fn bit(length: usize) -> u64 {
+    1 << length.min(63)
 }
 
 impl Fields for View<'_> {
     fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.fields.iter().any(|field| {
-            field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes())
-                && test(field.value.of(self.bytes))
-        })
+        self.named(name).any(test)
     }
 
     fn first(&self, name: &str) -> Option<&[u8]> {
-        let named =
-            |field: &&Field| field.name.of(self.bytes).eq_ignore_ascii_case(name.as_bytes());
-        self.fields.iter().find(named).map(|field| field.value.of(self.bytes))
+        self.named(name).next()
     }
 
     fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
@@ -46,22 +113,34 @@ pub(super) struct Translated {
 /// Says where the trace's parent stands in it.
 pub(super) fn write(
     method: &[u8],
-    fields: &dyn Fields,
+    fields: &dyn Source,
     translated: Option<Translated>,
     life: &mut Life,
     to: &mut Buffer,
 ) -> Option<usize> {
-    request_line(method, life, to);
     let mut value = std::mem::take(&mut life.scratch);
-    let route = life.route.clone();
-    let edits = route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
+    let traceparent = head(method, fields, translated, life, &mut value, to);
+    life.scratch = value;
+    traceparent
+}
+
+fn head(
+    method: &[u8],
+    fields: &dyn Source,
+    translated: Option<Translated>,
+    life: &Life,
+    value: &mut String,
+    to: &mut Buffer,
+) -> Option<usize> {
+    request_line(method, life, to);
+    let edits = life.route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
     let mut replaced = Replaced::default();
     if let Some(translated) = translated {
         translate(translated, fields, &life.asked.host, edits, to);
         replaced.note("host");
         replaced.note("cookie");
     }
-    forwarded::tell(fields, life, &mut value, &mut |name, value| {
+    forwarded::tell(fields, life, value, &mut |name, value| {
         replaced.note(name);
         own(name, value, edits, to);
     });
@@ -70,22 +149,19 @@ pub(super) fn write(
     own(TRACEPARENT, &life.asked.traceparent, edits, to);
     let traceparent = (to.len() > before).then_some(before + TRACEPARENT.len() + 2);
     let listed = hop::Listed::of(fields);
-    fields.each(&mut |name, text| {
-        let ends = hop::ends_here(name, &listed)
+    let mut passes = |name: &[u8]| {
+        !(hop::ends_here(name, &listed)
             || replaced.has(name)
             || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
-            || edits.is_some_and(|edits| is_edited(name, edits));
-        if !ends {
-            line(name, text, to);
-        }
-    });
+            || edits.is_some_and(|edits| is_edited(name, edits)))
+    };
+    fields.copy(&mut passes, to);
     if let Some(edits) = edits {
         for (name, value) in edits.set.iter().chain(&edits.add) {
             line(name.as_str().as_bytes(), value.as_bytes(), to);
         }
     }
     to.push(b"\r\n");
-    life.scratch = value;
     traceparent
 }
 
@@ -166,8 +242,5 @@ pub(super) fn is_edited(name: &[u8], edits: &Edits) -> bool {
 }
 
 pub(super) fn line(name: &[u8], value: &[u8], to: &mut Buffer) {
-    to.push(name);
-    to.push(b": ");
-    to.push(value);
-    to.push(b"\r\n");
+    to.push_line(name, value);
 }

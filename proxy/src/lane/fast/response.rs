@@ -4,6 +4,7 @@
 //! be read in two ways is invalid here, and the client gets 502.
 
 use crate::ingress::head::{Field, Span};
+use std::mem::MaybeUninit;
 
 /// As much as a backend may say before its body.
 pub(super) const MAX_HEAD: usize = 256 * 1024;
@@ -41,9 +42,12 @@ pub(super) enum Read {
 /// `asked_head` says that the request was HEAD. `into` is cleared and receives the fields in order.
 pub(super) fn parse(bytes: &[u8], asked_head: bool, into: &mut Vec<Field>) -> Read {
     into.clear();
-    let mut headers = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut headers);
-    let length = match response.parse(bytes) {
+    // Not cleared first: that would cost more than parsing what is there.
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let length = match parser.parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
+    {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Read::Partial,
         Ok(httparse::Status::Partial) | Err(_) => return Read::Invalid,

@@ -44,7 +44,7 @@ impl FastLane {
             return None;
         }
         let request = session.req_header();
-        let mut life = lives::take(world);
+        let mut life = lives::take(world, Instant::now());
         life.visit = Some(Arc::clone(visit));
         let fields = &request.headers;
         let method = request.method.as_str();
@@ -118,6 +118,7 @@ impl FastLane {
             broken,
             received: upload.received,
             sent,
+            at: Instant::now(),
         };
         end::end(&self.log, &over, &mut life);
     }
@@ -140,8 +141,8 @@ async fn tell(
     let mut written = 0;
     let told = poll_fn(|cx| {
         let mut client = Client::Http2(stream);
-        match client.poll_write_all(reply.body(), &mut written, cx) {
-            Poll::Pending if !client.deadline().has_come(due, Instant::now(), cx) => Poll::Pending,
+        match client.poll_write_all([reply.body(), &[]], &mut written, cx) {
+            Poll::Pending if !client.deadline().has_come(due, cx) => Poll::Pending,
             Poll::Pending | Poll::Ready(Err(_)) => Poll::Ready(false),
             Poll::Ready(Ok(())) => Poll::Ready(true),
         }

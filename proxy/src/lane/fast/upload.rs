@@ -7,7 +7,7 @@ use super::client::Client;
 use super::request::Translated;
 use super::upstream::Upstream;
 use crate::ingress::chunks::{Chunks, Piece};
-use crate::ingress::head::{Framing, Head};
+use crate::ingress::head::{Framing, Head, Span};
 use crate::ingress::{BodyPace, Buffer, Link};
 use serin_config::model::ListenerLimits;
 use std::pin::Pin;
@@ -21,9 +21,12 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Upload {
     rest: Rest,
-    /// What goes out, from the first byte that is still there.
+    /// What came with the head and goes out as it is: where it stands in the connection's input,
+    /// which keeps it.
+    with_head: Span,
+    /// What goes out after it, from the first byte that is still there.
     framed: Buffer,
-    /// So much of `framed` has left.
+    /// So much of both has left.
     sent: usize,
     /// The first of it is gone from memory.
     overwritten: bool,
@@ -63,6 +66,7 @@ impl Upload {
     fn new(rest: Rest, limits: &ListenerLimits, most: Option<u64>) -> Self {
         Self {
             rest,
+            with_head: Span::default(),
             framed: Buffer::default(),
             sent: 0,
             overwritten: false,
@@ -95,12 +99,12 @@ impl Upload {
         match head.framing {
             Framing::None => {}
             Framing::Length(length) => {
-                let here = &here[..here.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
-                upload.framed.push(here);
-                upload.note(here.len());
-                let left = length - here.len() as u64;
+                let count = here.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+                upload.with_head = Span { from: head.length, to: head.length + count };
+                upload.note(count);
+                let left = length - count as u64;
                 upload.rest = if left == 0 { Rest::Done } else { Rest::Length(left) };
-                upload.taken += here.len();
+                upload.taken += count;
             }
             Framing::Chunked => {
                 upload.raw.push(here);
@@ -117,7 +121,11 @@ impl Upload {
 
     /// All of it was read and has left.
     pub(super) fn is_done(&self) -> bool {
-        self.refused || self.is_read() && self.sent == self.framed.len()
+        self.refused || self.is_read() && self.has_left()
+    }
+
+    fn has_left(&self) -> bool {
+        self.sent == self.with_head.len() + self.framed.len()
     }
 
     /// All of it was read.
@@ -135,9 +143,16 @@ impl Upload {
         self.refused = false;
     }
 
-    /// What can leave together with the head.
-    pub(super) fn first(&self) -> &[u8] {
-        &self.framed.bytes()[self.sent..]
+    /// What can leave next, in one piece.
+    pub(super) fn pending<'a>(&'a self, client: &'a Client<'_>) -> &'a [u8] {
+        match client {
+            Client::Http1(link) if self.sent < self.with_head.len() => {
+                &self.with_head.of(link.input.bytes())[self.sent..]
+            }
+            Client::Http1(_) | Client::Http2(_) => {
+                &self.framed.bytes()[self.sent - self.with_head.len()..]
+            }
+        }
     }
 
     pub(super) fn left(&mut self, count: usize) {
@@ -156,8 +171,8 @@ impl Upload {
             if self.refused {
                 return Poll::Ready(Ok(()));
             }
-            if self.sent < self.framed.len() {
-                let pending = &self.framed.bytes()[self.sent..];
+            if !self.has_left() {
+                let pending = self.pending(client);
                 match ready!(Pin::new(&mut upstream.stream).poll_write(cx, pending)) {
                     Ok(count @ 1..) => self.sent += count,
                     // It may have answered before it closed: that is for the reader to find out.
@@ -242,9 +257,9 @@ impl Upload {
 
     /// What has left makes room when there is none.
     fn recycle(&mut self) {
-        if self.framed.len() >= PIECE && self.sent == self.framed.len() {
+        if self.framed.len() >= PIECE && self.has_left() {
             self.framed.clear();
-            self.sent = 0;
+            self.sent = self.with_head.len();
             self.overwritten = true;
         }
     }

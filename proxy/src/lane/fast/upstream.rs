@@ -68,14 +68,13 @@ pub(super) fn lend(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Upstream> {
 }
 
 /// Keeps a connection whose last answer was read to its end.
-pub(super) fn put_back(endpoint: &Arc<Endpoint>, upstream: Upstream, idle: Duration, now: Instant) {
+pub(super) fn put_back(endpoint: &Arc<Endpoint>, upstream: Upstream, until: Instant) {
     POOL.with_borrow_mut(|pool| {
         if pool.count >= MOST {
             return;
         }
         pool.count += 1;
-        let waiting =
-            Waiting { _endpoint: Arc::clone(endpoint), stream: upstream.stream, until: now + idle };
+        let waiting = Waiting { _endpoint: Arc::clone(endpoint), stream: upstream.stream, until };
         pool.waiting.entry(key(endpoint)).or_default().push(waiting);
     });
 }

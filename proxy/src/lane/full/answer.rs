@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode, Version, header};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use std::time::Instant;
 
 /// Marks an error that only means: try again.
 pub(super) const AGAIN: ErrorType = ErrorType::Custom("again");
@@ -26,7 +27,8 @@ pub(super) fn head_came(
         return Ok(());
     }
     let standing = standing(session, life);
-    if note_head(life, status.as_u16(), grpc_status(&response.headers), standing) {
+    let grpc = grpc_status(&response.headers);
+    if note_head(life, status.as_u16(), grpc, standing, Instant::now()) {
         let mut e = Error::new(AGAIN);
         e.set_retry(true);
         return Err(e);

@@ -29,7 +29,7 @@ use pingora_core::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One per thread; what it holds is shared by all of them.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl ProxyHttp for FullLane {
     type CTX = Life;
 
     fn new_ctx(&self) -> Life {
-        Life::new(self.plane.world_full())
+        Life::new(self.plane.world_full(), Instant::now())
     }
 
     /// None of pingora's own: it would compress.
@@ -186,6 +186,7 @@ impl ProxyHttp for FullLane {
             broken: e.is_some(),
             received: session.body_bytes_read() as u64,
             sent: session.body_bytes_sent() as u64,
+            at: Instant::now(),
         };
         end::end(&self.log, &over, life);
     }

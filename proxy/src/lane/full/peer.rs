@@ -6,14 +6,14 @@ use crate::lane::life::{Life, Upgrade, status_of};
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Set apart the connections that may become tunnels: nobody else is ever lent one.
 const TUNNELS: u64 = 0x7455_4e4e_454c_5321;
 
 pub(super) fn next(session: &Session, life: &mut Life) -> Result<Box<HttpPeer>> {
     let standing = standing(session, life);
-    if let Err(failure) = attempt::begin(life, standing) {
+    if let Err(failure) = attempt::begin(life, standing, Instant::now()) {
         let (status, what) = status_of(failure);
         return Error::e_explain(ErrorType::HTTPStatus(status), what);
     }
