@@ -1,5 +1,7 @@
 //! The value of `Host` or `:authority`: a name or an address, and perhaps a port.
 
+use super::fields::is_host_name;
+
 /// Whether a host can be routed on and forwarded: no user, no empty name, no port that is none.
 pub fn is_valid(authority: &[u8]) -> bool {
     let (host, port) = split(authority);
@@ -28,9 +30,7 @@ fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 fn is_name(host: &[u8]) -> bool {
-    !host.is_empty()
-        && host.len() <= 253
-        && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(b))
+    !host.is_empty() && host.len() <= 253 && host.iter().all(|byte| is_host_name(*byte))
 }
 
 fn is_v6(inner: &[u8]) -> bool {

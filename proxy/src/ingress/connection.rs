@@ -34,6 +34,9 @@ thread_local! {
 }
 
 /// Serves a connection until it ends. The caller has counted it and counts it out.
+///
+/// What is rare has its place on the heap when it is needed, so that a connection which waits for
+/// its next request does not hold room for it.
 pub(super) async fn serve(
     mut socket: TcpStream,
     peer: SocketAddr,
@@ -47,10 +50,10 @@ pub(super) async fn serve(
         return;
     };
     let trusted = listener.trusts(peer);
-    match listener.tls.clone() {
+    let link = match listener.tls.clone() {
         None => {
             let visit = Arc::new(Visit::new(listener, client, trusted, None));
-            http1(Link::new(Transport::Plain(socket), &early, visit), &worker).await;
+            Link::new(Transport::Plain(socket), &early, visit)
         }
         Some(state) => {
             // A client that has said nothing yet holds nothing up.
@@ -60,7 +63,8 @@ pub(super) async fn serve(
                 _ = timeout_at(deadline, socket.readable()) => {}
                 _ = leaving.wait_for(|leaving| *leaving) => return,
             }
-            let Ok(Ok(stream)) = timeout_at(deadline, state.accept(socket)).await else {
+            let accepting = Box::pin(timeout_at(deadline, state.accept(socket)));
+            let Ok(Ok(stream)) = accepting.await else {
                 listener.counters.handshake_failures.add();
                 return;
             };
@@ -69,13 +73,13 @@ pub(super) async fn serve(
             let visit = Arc::new(Visit::new(listener, client, trusted, tls));
             let link = Link::new(Transport::Tls(Box::new(stream)), &[], visit);
             if h2 {
-                // On the heap, so that a connection of HTTP/1 does not hold room for it.
-                Box::pin(h2::serve(ClientStream::of(link), &worker)).await;
-            } else {
-                http1(link, &worker).await;
+                return Box::pin(h2::serve(ClientStream::of(link), &worker)).await;
             }
+            link
         }
-    }
+    };
+    drop(early);
+    http1(link, &worker).await;
 }
 
 /// The client's address, and what was read beyond the PROXY header. `None` when the header is
@@ -119,15 +123,14 @@ async fn http1(mut link: Link, worker: &Arc<Worker>) {
                 let closing = || worker.is_closing();
                 match worker.fast.carry(&mut link, taken, closing).await {
                     After::Kept => {}
-                    After::Closed => return ClientStream::of(link).close(b"").await,
-                    After::Cut => return,
+                    After::Closed => return close(link, b"").await,
+                    After::Done | After::Cut => return,
                 }
             }
             Next::Full(head, body) => {
                 worker.lanes.full();
                 let mut stream = ClientStream::of(link);
                 stream.begin(head, body);
-                // On the heap, so that a connection that waits does not hold room for it.
                 match Box::pin(one_request(stream, worker)).await {
                     Some(same) => link = same.into_link(),
                     None => return,
@@ -141,10 +144,14 @@ async fn http1(mut link: Link, worker: &Arc<Worker>) {
                     counters.slow_heads.add();
                 }
                 worker.note_refusal(&link.visit, refusal, link.input.bytes());
-                return ClientStream::of(link).close(&refusal.answer()).await;
+                return close(link, &refusal.answer()).await;
             }
         }
     }
+}
+
+async fn close(link: Link, last: &[u8]) {
+    Box::pin(ClientStream::of(link).close(last)).await;
 }
 
 async fn one_request(stream: ClientStream, worker: &Worker) -> Option<ClientStream> {

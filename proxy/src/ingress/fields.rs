@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
 const TARGET: u8 = 4;
+const NAME: u8 = 8;
 const KINDS: [u8; 256] = kinds();
 
 const fn kinds() -> [u8; 256] {
@@ -38,7 +39,9 @@ const fn kinds() -> [u8; 256] {
             );
         let value = matches!(byte, b'\t' | 0x20..=0x7e | 0x80..);
         let target = matches!(byte, 0x21..=0x7e) && byte != b'#';
-        kinds[at] = token as u8 * TOKEN + value as u8 * VALUE + target as u8 * TARGET;
+        let name = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        kinds[at] =
+            token as u8 * TOKEN + value as u8 * VALUE + target as u8 * TARGET + name as u8 * NAME;
         at += 1;
     }
     kinds
@@ -87,6 +90,11 @@ fn controls(eight: u64) -> u64 {
 /// Whether a byte may stand in a request's target.
 pub(super) fn is_target(byte: u8) -> bool {
     KINDS[usize::from(byte)] & TARGET != 0
+}
+
+/// Whether a byte may stand in a host's name.
+pub(super) fn is_host_name(byte: u8) -> bool {
+    KINDS[usize::from(byte)] & NAME != 0
 }
 
 #[derive(Debug, Default)]

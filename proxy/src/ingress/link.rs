@@ -10,7 +10,7 @@ use crate::wheel::Deadline;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 use tokio::io::AsyncWrite;
 
@@ -95,6 +95,18 @@ impl Link {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         poll_write(Pin::new(&mut self.transport), pieces, cx)
+    }
+
+    /// A plain socket from which nothing is left unread: closing it loses nothing of what was sent.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        match &self.transport {
+            Transport::Plain(socket) => {
+                self.input.is_empty() && socket.poll_read_ready(&mut nobody).is_pending()
+            }
+            // TLS has a farewell of its own.
+            Transport::Tls(_) | Transport::Gone => false,
+        }
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

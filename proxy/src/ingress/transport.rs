@@ -1,11 +1,13 @@
 //! The client's connection below HTTP: a socket, or TLS over one.
 
+use super::buffer::Buffer;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -34,9 +36,13 @@ impl Transport {
     pub(super) async fn linger(mut self, patience: Duration) {
         let farewell = async {
             self.shutdown().await?;
-            let (mut left, mut buffer) = (MOST_LINGERED, [0; 4096]);
+            let (mut left, mut buffer) = (MOST_LINGERED, Buffer::default());
             while left > 0 {
-                match self.read(&mut buffer).await? {
+                let read = |cx: &mut Context<'_>| {
+                    buffer.clear();
+                    buffer.poll_fill(Pin::new(&mut self), usize::MAX, cx)
+                };
+                match poll_fn(read).await? {
                     0 => break,
                     n => left -= n.min(left),
                 }

@@ -51,7 +51,12 @@ pub(super) struct Listed<'f> {
 impl<'f> Listed<'f> {
     pub(super) fn of(fields: &'f dyn Fields) -> Self {
         let plain: [&[u8]; 3] = [b"keep-alive", b"close", b"upgrade"];
-        let any = has_option(fields, &|o| !plain.iter().any(|p| o.eq_ignore_ascii_case(p)));
+        let is_plain = |option: &[u8]| plain.iter().any(|p| option.eq_ignore_ascii_case(p));
+        let options = |line: &[u8]| {
+            // Nearly always one option is the whole line.
+            is_plain(line) || line.split(|b| *b == b',').map(<[u8]>::trim_ascii).all(is_plain)
+        };
+        let any = fields.any("connection", &mut |line| !options(line));
         Self { fields, any }
     }
 

@@ -120,7 +120,8 @@ impl Parts<'_> {
     ) -> Result<Upstream, Next> {
         let upstream = match upstream::lend(endpoint, now) {
             Some(upstream) => upstream,
-            None => match upstream::connect(endpoint, timeouts.connect).await {
+            // On the heap: nearly no exchange needs it.
+            None => match Box::pin(upstream::connect(endpoint, timeouts.connect)).await {
                 Ok(upstream) => upstream,
                 Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);

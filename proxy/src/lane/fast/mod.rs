@@ -63,6 +63,8 @@ pub(crate) enum After {
     Kept,
     /// It ends, and the client may read to the end of what it was told.
     Closed,
+    /// It ends as the client wished, who has nothing more to say.
+    Done,
     /// It ends in the middle.
     Cut,
 }
@@ -148,6 +150,9 @@ impl FastLane {
         match (keeps, cut) {
             (true, _) => After::Kept,
             (false, true) => After::Cut,
+            (false, false) if !head.keep_alive && upload.is_read() && link.is_silent() => {
+                After::Done
+            }
             (false, false) => After::Closed,
         }
     }
