@@ -151,6 +151,13 @@ async fn read_body(
     head: &Head,
 ) -> Result<(Body, Option<Held>, bool), Broken> {
     let wanted = outgoing.rules.is_some_and(|rules| rules.wants_body());
+    let most = outgoing.most.max(DRAINED);
+    if let Framing::Length(length) = head.framing
+        && length > most
+    {
+        // It says itself that it is too long: not a byte of it is worth reading.
+        return Ok((if wanted { Body::Longer(length) } else { Body::Unread }, None, false));
+    }
     let mut held = wanted.then(|| super::pool::room(outgoing.memory)).flatten();
     let mut body = if wanted { Body::begin(held.as_ref()) } else { Body::Unread };
     let (mut chunks, mut read) = (Chunks::default(), 0u64);
@@ -167,7 +174,7 @@ async fn read_body(
             return Ok((body, held, true));
         }
         let longer = matches!(body, Body::Longer(_) | Body::Unread);
-        if longer && read > outgoing.most.max(DRAINED) {
+        if longer && read > most {
             return Ok((body, held, false));
         }
         match wire.read().await {
