@@ -106,7 +106,7 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 16] = [
     ),
     (
         "serin_traced_requests_total",
-        "Sampled requests, by what became of their spans.",
+        "Sampled requests and copies, by what became of their spans.",
         MetricType::COUNTER,
         &["result"],
     ),

@@ -51,7 +51,9 @@ impl Environment {
     /// `runtime` runs health checks and the resolution of names; without one there are none.
     pub fn new(threads: usize, runtime: Option<tokio::runtime::Handle>) -> Self {
         let upstreams = Upstreams::new(runtime, system_resolver());
-        Self { threads, upstreams, spans: Spans::default(), shadows: Shadows::default() }
+        let spans = Spans::default();
+        let shadows = Shadows::new(spans.clone());
+        Self { threads, upstreams, spans, shadows }
     }
 
     /// Starts the threads that this configuration needs, beside those that serve.

@@ -3,6 +3,7 @@
 mod instance;
 mod objectives;
 mod rules;
+mod shadow;
 
 use super::Exit;
 use super::output;
@@ -25,7 +26,7 @@ enum What {
 /// Recording and alerting rules for Prometheus
 ///
 /// Burn-rate alerts over pairs of windows for every objective of the configuration, and alerts about
-/// rollouts and the instance itself. What to do about each is in docs/runbook.md.
+/// shadows, rollouts and the instance itself. What to do about each is in docs/runbook.md.
 #[derive(Debug, clap::Args)]
 struct PrometheusRules {
     /// A file, or a folder whose *.yaml files are read together
@@ -58,6 +59,7 @@ fn prometheus_rules(args: &PrometheusRules) -> Exit {
     let scrape = Scrape { job: args.job.clone() };
     let mut groups: Vec<_> =
         config.services.values().map(|service| objectives::group(service, &scrape)).collect();
+    groups.extend(config.services.values().filter_map(|service| shadow::group(service, &scrape)));
     groups.extend(instance::groups(&config, &scrape));
     let text = File { runbook: args.runbook.clone(), groups }.yaml();
     match &args.write {

@@ -76,6 +76,9 @@ fn attribute(span: &Span, name: &str) -> Option<String> {
     if let Value::IntValue(number) = value {
         return Some(number.to_string());
     }
+    if let Value::BoolValue(truth) = value {
+        return Some(truth.to_string());
+    }
     let Value::StringValue(text) = value else { panic!("{name}: {value:?}") };
     Some(text)
 }
@@ -180,6 +183,47 @@ fn what_is_not_sampled_passes_its_context_and_is_not_exported() {
     assert_eq!(told, format!("00-{TRACE}-00f067aa0ba902b7-01"));
     edge.proxy.shutdown(Duration::from_secs(5));
     assert!(collector.receiver.0.lock().unwrap().is_empty());
+}
+
+/// In a trace of its own, which begins with it, and linked to the attempt whose copy it is.
+#[test]
+fn a_copy_is_a_span_that_links_to_its_attempt() {
+    let (stable, shadow, collector) =
+        (Origin::start("v1"), Origin::start("v2"), Collector::start());
+    let service = web(stable.address())
+        .version("v2", &[shadow.address()])
+        .with("shadow: { to: v2 }")
+        .with("retries: { attempts: 0 }");
+    let edge = Edge::start(&traced(service, collector.address, "100%"));
+    assert_eq!(ask(&edge, "/bytes/3?key=hidden", "00"), 200);
+    let spans = collector.spans(TRACE, 2);
+    let attempt = spans.iter().find(|span| span.kind == SpanKind::Client as i32).unwrap();
+    eventually("the copy", || shadow.requests() == 1);
+    let told = shadow.seen()[0].header("traceparent").unwrap().to_owned();
+    let trace = told.split('-').nth(1).unwrap();
+    let copy = collector.spans(trace, 1).remove(0);
+    assert_eq!(told, format!("00-{trace}-{}-01", hex(&copy.span_id)), "the shadow's parent");
+    assert!(copy.parent_span_id.is_empty(), "{copy:?}");
+    let linked: Vec<_> =
+        copy.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect();
+    assert_eq!(linked, [(TRACE.to_owned(), hex(&attempt.span_id))]);
+    for (name, value) in [
+        ("http.request.method", "GET"),
+        ("url.path", "/bytes/3"),
+        ("serin.service", "web"),
+        ("serin.version", "v2"),
+        ("http.response.status_code", "200"),
+    ] {
+        assert_eq!(attribute(&copy, name).as_deref(), Some(value), "{name}");
+    }
+    shadow.break_all(Fault::Drop);
+    assert_eq!(ask(&edge, "/", "00"), 200);
+    eventually("one that failed says how", || {
+        let all = collector.receiver.0.lock().unwrap().clone();
+        all.iter().any(|span| {
+            !span.links.is_empty() && attribute(span, "error.type").as_deref() == Some("reset")
+        })
+    });
 }
 
 #[test]

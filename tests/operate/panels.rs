@@ -96,6 +96,7 @@ fn config(folder: &Path, stable: &Origin, candidate: &Origin) -> std::path::Path
         .version("v1", &[stable.address()])
         .version("v2", &[candidate.address()])
         .with("healthCheck: { path: /readyz }")
+        .with("shadow: { to: v2, compare: { status: true } }")
         .with("slo: { availability: { objective: 99% }, latency: { objective: 95%, under: 250ms } }")
         .with(
             "rollout: { to: v2, steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ] }",

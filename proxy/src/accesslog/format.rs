@@ -1,6 +1,7 @@
 //! A record as a line. Nothing that a client sends can end a line or a field.
 
 use super::record::{Field, Record};
+use crate::secret::without_secrets;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
@@ -37,10 +38,11 @@ fn timestamp(record: &Record) -> Timestamp {
 pub(super) fn combined(record: &Record, line: &mut String) {
     let time = timestamp(record).to_zoned(TimeZone::UTC).strftime("%d/%b/%Y:%H:%M:%S %z");
     let _ = write!(line, "{} - - [{time}] \"", record.client);
-    let request = [record.method.as_str(), record.target.as_str(), record.protocol];
+    let target = without_secrets(&record.target);
+    let request = [record.method.as_str(), &target, record.protocol];
     escape(&request.join(" "), line);
     let _ = write!(line, "\" {} {} \"", record.status, record.bytes_out);
-    escape(record.referer.as_deref().unwrap_or("-"), line);
+    escape(&without_secrets(record.referer.as_deref().unwrap_or("-")), line);
     line.push_str("\" \"");
     escape(record.user_agent.as_deref().unwrap_or("-"), line);
     line.push_str("\"\n");
@@ -86,6 +88,19 @@ mod tests {
             line,
             "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"GET /a?b=\\\"c\\\"\\x0a HTTP/1.1\" 200 42 \"-\" \"-\"\n"
         );
+    }
+
+    #[test]
+    fn neither_format_tells_what_a_query_calls_secret() {
+        let mut record = record();
+        record.target = "/a?access_token=s3cret&b=1".into();
+        record.referer = Some("https://shop.example/?sig=s3cret".into());
+        let mut lines = String::new();
+        combined(&record, &mut lines);
+        json(&record, &mut lines);
+        assert!(!lines.contains("s3cret"), "{lines}");
+        assert_eq!(lines.matches("access_token=REDACTED&b=1").count(), 2, "{lines}");
+        assert_eq!(lines.matches("sig=REDACTED").count(), 2, "{lines}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is known of a request when it has ended, under the names that the access log and the spans
 //! give it.
 
+use crate::secret::without_secrets;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +16,7 @@ pub(crate) struct Record {
     pub(crate) method: String,
     pub(crate) scheme: &'static str,
     pub(crate) host: String,
-    /// As the client sent it.
+    /// As the client sent it; [`without_secrets`] wherever it is told.
     pub(crate) target: String,
     pub(crate) protocol: &'static str,
     /// 0 when the client was gone before anything could be sent.
@@ -87,9 +88,10 @@ impl Record {
     /// What is known, named by OpenTelemetry's conventions for HTTP; what they have no name for
     /// begins with `serin.`.
     pub(crate) fn fields(&self) -> Vec<(&'static str, Field<'_>)> {
-        let (path, query) = match self.target.split_once('?') {
+        let target = without_secrets(&self.target);
+        let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
-            None => (self.target.as_str(), None),
+            None => (&*target, None),
         };
         let (host, port) = host_and_port(&self.host);
         let all = [
@@ -98,8 +100,8 @@ impl Record {
             ("url.scheme", text(self.scheme)),
             ("server.address", text(host)),
             ("server.port", port.map(Field::Whole)),
-            ("url.path", text(path)),
-            ("url.query", query.and_then(text)),
+            ("url.path", owned(path)),
+            ("url.query", query.and_then(owned)),
             ("network.protocol.version", self.protocol.strip_prefix("HTTP/").and_then(text)),
             ("tls.protocol.version", self.tls.and_then(text)),
             ("http.response.status_code", Some(Field::Whole(self.status.into()))),
@@ -116,11 +118,22 @@ impl Record {
             ("serin.attempts", Some(Field::Whole(self.attempts.into()))),
             ("serin.rescued_by", self.rescued_by.as_deref().and_then(text)),
             ("serin.request_id", self.request_id.as_deref().and_then(text)),
-            ("http.request.header.referer", self.referer.as_deref().and_then(text)),
+            (
+                "http.request.header.referer",
+                self.referer.as_deref().map(without_secrets).and_then(shown),
+            ),
             ("user_agent.original", self.user_agent.as_deref().and_then(text)),
         ];
         all.into_iter().filter_map(|(name, field)| Some((name, field?))).collect()
     }
+}
+
+fn owned<'a>(text: &str) -> Option<Field<'a>> {
+    shown(Cow::Owned(text.to_owned()))
+}
+
+fn shown(text: Cow<'_, str>) -> Option<Field<'_>> {
+    (!text.is_empty()).then_some(Field::Text(text))
 }
 
 fn text(text: &str) -> Option<Field<'_>> {

@@ -17,7 +17,8 @@ pub(super) fn head_leaves(life: &mut Life, method: &str, target: &str, fields: &
     let forced =
         life.exchange.as_ref().is_some_and(|exchange| exchange.counting() == Counting::Cohort);
     let mirror = Some(mirror).filter(|_| life.asked.upgrade.is_none() && !forced);
-    let head = Head { method, host: &life.asked.host, target, fields };
+    let sampled = life.trace.is_some();
+    let head = Head { method, host: &life.asked.host, target, fields, sampled };
     life.tee.begin(mirror, route, &attempt.on, &head);
 }
 

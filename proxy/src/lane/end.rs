@@ -6,7 +6,7 @@ use super::trace;
 use crate::accesslog::{AccessLog, Record};
 use crate::meter::Answered;
 use crate::route::Fields;
-use crate::spans::Finished;
+use crate::spans::{Finished, Sampled};
 use crate::thread::random;
 use serin_core::outcome::Ending;
 use std::time::{Instant, SystemTime};
@@ -88,7 +88,8 @@ fn write(log: &AccessLog, logged: bool, over: &Over<'_>, life: &mut Life) {
     let tls = life.visit.as_ref().and_then(|visit| visit.tls.as_ref());
     record.tls = tls.map(|tls| tls.version);
     if let (Some(trace), Some(world)) = (life.trace.take(), &life.world) {
-        world.spans.write(Box::new(Finished { record: (*record).clone(), trace: *trace }));
+        let finished = Finished { record: (*record).clone(), trace: *trace };
+        world.spans.write(Sampled::Request(Box::new(finished)));
     }
     if logged {
         log.write(record);

@@ -8,7 +8,9 @@ use super::compare::redact;
 use super::counts::Dropped;
 use super::memory::{Held, Slot};
 use super::mirror::Mirror;
+use super::sampled::Linked;
 use super::tee::Head;
+use crate::spans::Place;
 use crate::thread::random;
 use bytes::Bytes;
 use serin_core::ids::RouteName;
@@ -23,6 +25,8 @@ pub(super) struct Copy {
     pub(super) head: Vec<u8>,
     /// The same with nothing taken out, for stable to be asked a second time.
     pub(super) again: Option<Vec<u8>>,
+    /// Where it is sampled.
+    pub(super) linked: Option<Linked>,
     pub(super) body: Vec<Bytes>,
     /// Its length is told, 0 too.
     pub(super) framed: bool,
@@ -88,7 +92,7 @@ pub(super) fn is_safe(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
-pub(super) fn write_head(head: &Head<'_>, redacted: &[String]) -> Vec<u8> {
+pub(super) fn write_head(head: &Head<'_>, redacted: &[String]) -> (Vec<u8>, Option<Linked>) {
     let mut out = Vec::with_capacity(512);
     for part in [head.method, " ", head.target, " HTTP/1.1\r\nhost: ", head.host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
@@ -101,8 +105,8 @@ pub(super) fn write_head(head: &Head<'_>, redacted: &[String]) -> Vec<u8> {
         line(&mut out, name, value);
     });
     line(&mut out, b"x-serin-shadow", b"1");
-    trace(&mut out, head);
-    out
+    let linked = trace(&mut out, head);
+    (out, linked.filter(|_| head.sampled))
 }
 
 fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -113,16 +117,18 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// A trace of its own, so that what the shadow does is not taken for a part of what a user waited
 /// for; `tracestate` says where it comes from.
-fn trace(out: &mut Vec<u8>, head: &Head<'_>) {
+fn trace(out: &mut Vec<u8>, head: &Head<'_>) -> Option<Linked> {
     let parent = head.fields.first("traceparent").and_then(|p| std::str::from_utf8(p).ok());
     let mut parts = parent.unwrap_or_default().split('-').skip(1);
-    let (Some(trace), Some(span), Some(flags)) = (parts.next(), parts.next(), parts.next()) else {
-        return;
-    };
-    let (high, low, own) = (random() | 1, random(), random() | 1);
-    let fresh = format!("00-{high:016x}{low:016x}-{own:016x}-{flags}");
+    let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
+    let own =
+        Place { trace: u128::from(random() | 1) << 64 | u128::from(random()), span: random() | 1 };
+    let fresh = format!("00-{:032x}-{:016x}-{flags}", own.trace, own.span);
     line(out, b"traceparent", fresh.as_bytes());
     line(out, b"tracestate", format!("serin={trace}-{span}").as_bytes());
+    let (trace, span) =
+        (u128::from_str_radix(trace, 16).ok()?, u64::from_str_radix(span, 16).ok()?);
+    Some(Linked { own, of: Place { trace, span } })
 }
 
 pub(super) fn method_of(head: &[u8]) -> &str {

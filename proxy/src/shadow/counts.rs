@@ -34,7 +34,7 @@ const ALL: [Dropped; 8] = [
 ];
 
 impl Dropped {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::BodyTooLarge => "bodyTooLarge",

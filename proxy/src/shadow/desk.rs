@@ -8,9 +8,11 @@ use super::copy::Copy;
 use super::counts::Dropped;
 use super::memory::Memory;
 use super::pair::{Answered, Pair};
+use super::sampled::Sample;
 use super::send::{Depot, Outgoing, send};
 use super::settle::settle;
 use crate::meter::Shadowed;
+use crate::spans::Spans;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -33,6 +35,7 @@ struct Inner {
     /// Begins with the first configuration that copies.
     queue: OnceLock<mpsc::Sender<Word>>,
     memory: Arc<Memory>,
+    spans: Spans,
 }
 
 impl std::fmt::Debug for Shadows {
@@ -50,6 +53,10 @@ pub(super) enum Word {
 }
 
 impl Shadows {
+    pub(crate) fn new(spans: Spans) -> Self {
+        Self(Arc::new(Inner { spans, ..Inner::default() }))
+    }
+
     /// Without this, every copy finds the queue full.
     pub(crate) fn start(&self) -> io::Result<()> {
         if self.0.queue.get().is_some() {
@@ -71,6 +78,10 @@ impl Shadows {
     /// Says whether there was room.
     pub(super) fn hand(&self, word: Word) -> bool {
         self.0.queue.get().is_some_and(|queue| queue.try_send(word).is_ok())
+    }
+
+    pub(super) fn spans(&self) -> &Spans {
+        &self.0.spans
     }
 
     pub(super) fn memory(&self) -> &Arc<Memory> {
@@ -126,7 +137,10 @@ async fn tidy(depot: Arc<Depot>) {
 
 async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
     let mirror = Arc::clone(&copy.mirror);
-    match carried(&mut copy, &depot).await {
+    let sample = Sample::begin();
+    let carried = carried(&mut copy, &depot).await;
+    sample.end(&copy, carried.as_ref());
+    match carried {
         Ok(answer) => {
             copy.slot = None;
             copy.body = Vec::new();

@@ -9,13 +9,14 @@ use crate::meter::Shadowed;
 use crate::upstream::VersionRuntime;
 use arc_swap::ArcSwapOption;
 use serin_config::model;
-use serin_core::ids::RouteName;
+use serin_core::ids::{RouteName, ServiceName};
 use serin_core::shadow::{ShadowReport, ShadowResults};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug)]
 pub(crate) struct Mirror {
+    pub(super) service: ServiceName,
     pub(super) config: Arc<model::Shadow>,
     pub(super) to: Arc<VersionRuntime>,
     pub(super) rules: Option<Rules>,
@@ -48,6 +49,7 @@ impl Mirror {
             *standing.board() = Board::default();
         }
         Some(Self {
+            service: service.name.clone(),
             rules: config.compare.as_ref().map(|compare| Rules::new(compare, &config)),
             config,
             to: Arc::clone(to),

@@ -18,6 +18,7 @@ mod memory;
 mod mirror;
 mod noise;
 mod pair;
+mod sampled;
 mod send;
 mod settle;
 mod tee;

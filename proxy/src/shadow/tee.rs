@@ -26,6 +26,8 @@ pub(crate) struct Head<'a> {
     /// Path and query.
     pub(crate) target: &'a str,
     pub(crate) fields: &'a dyn Fields,
+    /// Serin makes spans of it.
+    pub(crate) sampled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -156,9 +158,9 @@ fn begin(
     let Some(slot) = Slot::take(&mirror.standing, mirror.config.max_in_flight) else {
         return refuse(Dropped::Full);
     };
-    let written = write_head(head, &mirror.config.redact_headers);
+    let (written, linked) = write_head(head, &mirror.config.redact_headers);
     let again = (mirror.asks_for_noise() && length.is_none() && is_safe(head.method))
-        .then(|| write_head(head, &[]));
+        .then(|| write_head(head, &[]).0);
     let bytes = written.len() + again.as_ref().map_or(0, Vec::len);
     let Some(held) = Held::new(mirror.shadows.memory(), bytes) else {
         return refuse(Dropped::Full);
@@ -168,6 +170,7 @@ fn begin(
         route: route.name.clone(),
         head: written,
         again,
+        linked,
         body: Vec::new(),
         framed: length.is_some(),
         deadline: Instant::now(),

@@ -3,10 +3,10 @@
 //! It has a runtime of its own, so that a collector that hangs holds up nothing else. A batch that
 //! cannot be sent is not tried again: what comes after it says the same about the traffic.
 
-use super::{Entry, Finished, Told, shape};
+use super::{Entry, Sampled, Told, copied, shape};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SpanExporter as _;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
@@ -60,13 +60,13 @@ async fn run(mut exporter: Exporter) {
 async fn gather(
     first: Entry,
     entries: &mut mpsc::Receiver<Entry>,
-) -> (Vec<Finished>, Option<SyncSender<()>>) {
+) -> (Vec<Sampled>, Option<SyncSender<()>>) {
     let mut requests = Vec::new();
     let until = Instant::now() + COMPANY;
     let mut next = Some(first);
     loop {
         match next {
-            Some(Entry::Request(finished)) => requests.push(*finished),
+            Some(Entry::Sampled(sampled)) => requests.push(sampled),
             Some(Entry::Flush(done)) => return (requests, Some(done)),
             None => return (requests, None),
         }
@@ -77,10 +77,17 @@ async fn gather(
     }
 }
 
+fn shaped(sampled: Sampled) -> Vec<SpanData> {
+    match sampled {
+        Sampled::Request(finished) => shape::spans(*finished),
+        Sampled::Copy(copied) => vec![copied::shaped(*copied)],
+    }
+}
+
 impl Exporter {
-    async fn export(&mut self, requests: Vec<Finished>) {
+    async fn export(&mut self, requests: Vec<Sampled>) {
         let count = requests.len() as u64;
-        let spans = requests.into_iter().flat_map(shape::spans).collect();
+        let spans = requests.into_iter().flat_map(shaped).collect();
         let sent = match self.channel() {
             Ok(channel) => channel.export(spans).await.map_err(|fault| fault.to_string()),
             Err(fault) => Err(fault),

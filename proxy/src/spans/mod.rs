@@ -8,10 +8,12 @@
 //! The spans are made from what the access log writes too, not by the `tracing` crate's spans:
 //! those would be made for every request, and would have to be entered wherever one is polled.
 
+mod copied;
 mod exporter;
 mod shape;
 mod trace;
 
+pub(crate) use copied::{Copied, Place};
 pub(crate) use trace::{Parent, Trace};
 
 use crate::accesslog::Record;
@@ -24,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Requests that wait to be exported; about 4 MiB.
+/// Requests and copies that wait to be exported; about 4 MiB.
 const QUEUE: usize = 4096;
 
 /// A handle, for everyone who has something to tell.
@@ -55,12 +57,19 @@ impl std::fmt::Debug for Spans {
 }
 
 pub(crate) enum Entry {
-    Request(Box<Finished>),
+    Sampled(Sampled),
     /// Export what there is, then say so.
     Flush(SyncSender<()>),
 }
 
+#[derive(Debug)]
+pub(crate) enum Sampled {
+    Request(Box<Finished>),
+    Copy(Box<Copied>),
+}
+
 /// A sampled request that is over.
+#[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) record: Record,
     pub(crate) trace: Trace,
@@ -82,8 +91,8 @@ impl Spans {
         Ok(())
     }
 
-    pub(crate) fn write(&self, finished: Box<Finished>) {
-        let queued = self.0.queue.get().map(|q| q.try_send(Entry::Request(finished)));
+    pub(crate) fn write(&self, sampled: Sampled) {
+        let queued = self.0.queue.get().map(|q| q.try_send(Entry::Sampled(sampled)));
         if !matches!(queued, Some(Ok(()))) {
             self.0.told.queue_full.fetch_add(1, Relaxed);
         }
@@ -99,7 +108,7 @@ impl Spans {
         }
     }
 
-    /// Sampled requests, by what became of their spans.
+    /// Sampled requests and copies, by what became of their spans.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
         let Told { exported, not_sent, queue_full, .. } = &*self.0.told;
         [("exported", exported), ("notSent", not_sent), ("queueFull", queue_full)]

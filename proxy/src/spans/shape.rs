@@ -42,7 +42,7 @@ pub(super) fn spans(finished: Finished) -> Vec<SpanData> {
     spans
 }
 
-fn span(trace: TraceId, span: u64, parent: Option<u64>, kind: SpanKind) -> SpanData {
+pub(super) fn span(trace: TraceId, span: u64, parent: Option<u64>, kind: SpanKind) -> SpanData {
     let sampled = TraceFlags::SAMPLED;
     SpanData {
         span_context: SpanContext::new(
@@ -88,7 +88,7 @@ fn of_attempt(attempt: &Attempt, record: &Record, resent: usize) -> Vec<KeyValue
 }
 
 /// Servers are not blamed for what their clients did, clients are.
-fn status(failure: Option<&'static str>, status: Option<u16>, worst: u16) -> Status {
+pub(super) fn status(failure: Option<&'static str>, status: Option<u16>, worst: u16) -> Status {
     match (failure, status) {
         (Some(failure), _) if failure != "clientAborted" => Status::error(failure),
         (_, Some(code)) if code >= worst => Status::error(""),

@@ -5,6 +5,7 @@
 //! and never where the configuration redacts or where the key alone says that they are secret.
 
 use super::{Found, HIDDEN, MOST_FOUND};
+use crate::secret::is_secret;
 use serde_json::{Map, Value};
 use serin_config::model::{JsonPath, JsonStep};
 use std::collections::BTreeMap;
@@ -12,9 +13,6 @@ use std::fmt::Write;
 
 const LONGEST_SHOWN: usize = 80;
 const LONGEST_PATH: usize = 200;
-
-/// Keys whose values nobody wants in a report, whatever the configuration says.
-const SECRETS: [&str; 6] = ["password", "passwd", "secret", "token", "apikey", "authorization"];
 
 /// `None` when one of them is no JSON. Each path once, with the first values that differ there.
 pub(super) fn compare(
@@ -149,12 +147,6 @@ impl<'v> Walk<'_, 'v> {
 
 fn is_plain(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
-}
-
-fn is_secret(key: &str) -> bool {
-    let key: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-    let key = key.to_ascii_lowercase();
-    SECRETS.iter().any(|secret| key.contains(secret))
 }
 
 pub(super) fn cut(text: &str) -> String {
