@@ -10,7 +10,7 @@ mod follow;
 mod freeze;
 mod health;
 mod man;
-mod output;
+pub(crate) mod output;
 mod quickstart;
 mod remote;
 mod report;

@@ -56,6 +56,24 @@ pub(crate) fn width() -> usize {
     size().0.min(100)
 }
 
+/// Lines of at most `width` characters, all of them indented.
+pub(crate) fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(indent);
+    for word in text.split_whitespace() {
+        let begun = line.chars().count() > indent;
+        if begun && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+        }
+        if line.chars().count() > indent {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// The part of a line that fits; escapes take no width.
 pub(crate) fn cut(line: &str, width: usize) -> String {
     let mut cut = String::new();

@@ -1,5 +1,6 @@
 //! What one sees: lines that stay, and on a terminal a status that is drawn again under them.
 
+use crate::cli::output::{width, wrapped};
 use serin_control::{Figures, RolloutView, ServiceView};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -32,7 +33,20 @@ impl Screen {
 
     pub(super) fn event(&mut self, what: &str) {
         let at = self.began.elapsed().as_secs_f64();
-        self.say(&format!("{at:>6.1} s  {what}"));
+        self.under(&format!("{at:>6.1} s  "), what);
+    }
+
+    pub(super) fn fact(&mut self, name: &str, what: &str) {
+        self.under(&format!("  {name:<10} "), what);
+    }
+
+    /// Over as many lines as it takes, each beginning where the first one does.
+    fn under(&mut self, head: &str, what: &str) {
+        let mut lines = wrapped(what, width(), head.len());
+        if let Some(first) = lines.first_mut() {
+            first.replace_range(..head.len(), head);
+        }
+        self.say(&lines.join("\n"));
     }
 
     pub(super) fn status(

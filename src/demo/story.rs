@@ -91,13 +91,18 @@ async fn follow(
             if last != Some(now) {
                 let weight = f64::from(rollout.weight) / 100.0;
                 let state = rollout.state.as_str();
-                screen.event(&format!("{state} at {weight}%: {}", rollout.reason));
+                // How it ended is told with the evidence.
+                let reason = match rollout.state.is_over() {
+                    true => String::new(),
+                    false => format!(": {}", rollout.reason),
+                };
+                screen.event(&format!("{state} at {weight}%{reason}"));
                 last = Some(now);
             }
-            screen.status(service, rollout, stage.clients());
             if rollout.state.is_over() {
                 return Ok(());
             }
+            screen.status(service, rollout, stage.clients());
         }
         if Instant::now() > deadline {
             return Err(format!("the rollout did not end within {PATIENCE:?}"));
@@ -109,30 +114,32 @@ async fn follow(
 fn verdict(stage: &Stage, screen: &mut Screen) {
     screen.end();
     let Ok(service) = service() else { return };
-    if let Some(why) = stage.handle().why(&service) {
-        screen.say(&format!("  why        {}: {}", why.verdict, why.reason));
-        for bad in why.bad_requests.iter().take(3) {
-            screen.say(&format!("  bad        request {} ({})", bad.request_id, bad.what));
-        }
-    }
     let snapshot = stage.handle().snapshot();
     let rollout = snapshot.service(SERVICE).and_then(|s| s.rollout.as_ref());
-    if let Some(rollout) = rollout
-        && rollout.state == RolloutState::RolledBack
-    {
-        screen.say(&format!("  harm       {} requests in all", rollout.harm.failed_requests));
+    if let Some(rollout) = rollout {
+        screen.fact("why", &rollout.reason);
+    }
+    let bad = stage.handle().why(&service).map_or(Vec::new(), |why| why.bad_requests);
+    for bad in bad.iter().take(3) {
+        screen.fact("bad", &format!("request {} ({})", bad.request_id, bad.what));
+    }
+    if let Some(rollout) = rollout.filter(|r| r.state == RolloutState::RolledBack) {
+        screen.fact("harm", &format!("{} requests in all", rollout.harm.failed_requests));
     }
     let (sent, failed) = stage.clients();
-    screen.say(&format!("  clients    {sent} requests so far, {failed} of them failed"));
+    screen.fact("clients", &format!("{sent} requests so far, {failed} of them failed"));
     screen.say("");
 }
 
 pub(super) fn farewell(screen: &mut Screen, options: &Options, stage: &Stage) {
     let file = options.write.display();
-    screen.say(&format!("The configuration is in {file}. To look closer, next time:"));
-    screen.say(&format!("  serin demo --stay --admin {}", stage.admin));
+    let admin = stage.admin;
+    screen.say(&format!("The configuration is in {file}. To look closer, let it go on:"));
+    screen.say(&format!("  serin demo --stay --admin {admin}"));
+    screen.say("and in another terminal:");
     for verb in ["status --watch", "why shop", "rollout retry shop", "dora"] {
-        screen.say(&format!("  serin {verb} --admin {}", stage.admin));
+        screen.say(&format!("  serin {verb} --admin {admin}"));
     }
-    screen.say("For an app of your own: serin check and serin run --config with such a file.");
+    screen.say("For an app of your own:");
+    screen.say("  serin quickstart --stable http://127.0.0.1:8081 --canary http://127.0.0.1:8082");
 }

@@ -1,6 +1,7 @@
 //! The course of a simulation: a timeline for people, an object for programs.
 
 use super::build::Heading;
+use crate::cli::output::wrapped;
 use serde::Serialize;
 use serin_core::rollout::{Command, Event, Phase, Span, Verdict};
 use serin_core::simulate::{Entry, Report, Told, VersionTotals};
@@ -96,24 +97,6 @@ fn totals(version: &VersionTotals) -> String {
     let name = format!("{}:", version.version);
     let rescued = if *rescued > 0 { format!(", {rescued} of them rescued") } else { String::new() };
     format!("{name:<6} {requests} requests, {failed} failed{rescued}, {users_hurt} users hurt")
-}
-
-/// Lines of at most `width` characters, all of them indented.
-fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = " ".repeat(indent);
-    for word in text.split_whitespace() {
-        let begun = line.chars().count() > indent;
-        if begun && line.chars().count() + 1 + word.chars().count() > width {
-            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
-        }
-        if line.chars().count() > indent {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 #[derive(Debug, Serialize)]
