@@ -2,11 +2,12 @@
 //! rollout that stands still at that weight: watched, guarded, and resumed into its plan.
 //! Anything else is kept as it is, and nothing judges it.
 
-use super::command::{Refusal, unskippable};
+use super::command::unskippable;
 use super::decision::{Event, Verdict};
 use super::plan::Plan;
 use super::position::{Course, Identity, Manual, Pause, Phase, Position, Started};
 use super::reason::{Idle, Objection, RollbackReason};
+use super::refusal::Refusal;
 use super::turn::Turn;
 use super::{paused, rest, rollback, watching};
 use crate::ids::VersionName;

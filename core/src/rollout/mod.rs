@@ -21,6 +21,7 @@ mod plan;
 mod position;
 mod publish;
 mod reason;
+mod refusal;
 mod rest;
 mod rollback;
 mod sentences;
@@ -32,7 +33,7 @@ pub mod windows;
 mod words;
 
 pub use crate::measure::Part;
-pub use command::{Command, Refusal, Start as StartCommand, command};
+pub use command::{Command, Start as StartCommand, command};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
@@ -50,6 +51,7 @@ pub use position::{
 };
 pub use publish::{is_news, split_of};
 pub use reason::{Grounds, Idle, Objection, RollbackReason};
+pub use refusal::Refusal;
 pub use terms::{Freeze, Outside, Terms};
 pub use words::{Percent, Span, When};
 

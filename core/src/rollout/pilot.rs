@@ -4,11 +4,12 @@
 //! A tick is `observe → judge → decide`; what was decided is in force only after
 //! [`commit`](Pilot::commit), which the caller does once the decision is durable.
 
-use super::command::{Command, Refusal, command};
+use super::command::{Command, command};
 use super::decide::decide;
 use super::decision::Decision;
 use super::evidence::{Data, Evidence, Ready};
 use super::position::{Clock, Course, Position};
+use super::refusal::Refusal;
 use super::terms::{Outside, Terms};
 use crate::ids::{Epoch, VersionName};
 use crate::judge::{Judge, Seen};
