@@ -4,7 +4,7 @@ use crate::edge::Edge;
 use crate::shadow::{dropped, mirrored, results, settled};
 use serin_core::ids::ServiceName;
 use serin_core::shadow::ShadowReport;
-use serin_testkit::{eventually, get};
+use serin_testkit::{RawOrigin, Script, eventually, get};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -117,6 +117,43 @@ fn a_difference_that_stable_showed_by_chance_is_found_all_the_same() {
         assert!(asked < 100, "{:#?}", report(&edge));
     }
     assert_eq!(report(&edge).noise, []);
+}
+
+/// By length, in chunks and to the end of the connection, on either lane.
+#[test]
+fn however_an_answer_is_framed_its_body_is_compared() {
+    let framed = |framing: usize, body: &str| match framing {
+        0 => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+        1 => {
+            let (one, other) = body.split_at(7);
+            let chunk = |part: &str| format!("{:x};x=y\r\n{part}\r\n", part.len());
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            format!("{head}{}{}0\r\n\r\n", chunk(one), chunk(other))
+        }
+        _ => format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{body}"),
+    };
+    let body = "x".repeat(5_000);
+    let other = format!("{}y", &body[1..]);
+    for (lanes, lane) in [("both", "fast"), ("full", "full")] {
+        for framing in 0..3 {
+            for (answer, result) in [(&body, "same"), (&other, "different")] {
+                let script = Script::new().read_request().write(framed(framing, &body)).close();
+                let stable = RawOrigin::always(script);
+                let script =
+                    Script::new().read_request().write(framed(2 - framing, answer)).close();
+                let shadow = RawOrigin::always(script);
+                let keys = ", compare: { body: bytes }";
+                let config = mirrored(stable.address(), shadow.address(), keys)
+                    .with(&format!("lanes: {lanes}"));
+                let edge = Edge::start(&config);
+                assert_eq!(edge.get("/").text(), body);
+                eventually(&format!("{result}, framing {framing}, lanes {lanes}"), || {
+                    results(&edge, result) == 1.0
+                });
+                assert_eq!(edge.metric("serin_lane_requests_total", ("lane", lane)), 1.0);
+            }
+        }
+    }
 }
 
 #[test]

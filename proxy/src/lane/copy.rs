@@ -29,13 +29,14 @@ pub(super) fn answer_came(life: &mut Life, status: u16, fields: &dyn Fields) {
     }
 }
 
-/// Whether the fast lane can show the copy all that it needs: it passes bodies on without looking.
-pub(super) fn needs_no_bodies(life: &Life, bodiless: bool) -> bool {
-    let shadow = life.route.as_ref().and_then(|route| match &route.action {
-        Action::Forward { service, .. } => service.shadow(),
-        Action::Redirect(_) | Action::Respond(_) => None,
-    });
-    shadow.is_none_or(|shadow| bodiless && !shadow.wants_bodies())
+/// Whether a copy needs the request's body, which the fast lane passes on without looking.
+pub(super) fn needs_body(life: &Life, method: &str) -> bool {
+    life.route.as_ref().is_some_and(|route| match &route.action {
+        Action::Forward { service, .. } => {
+            service.shadow().is_some_and(|shadow| shadow.may_copy(method, &route.name))
+        }
+        Action::Redirect(_) | Action::Respond(_) => false,
+    })
 }
 
 /// The same for a head that is written already, of a request without a body.

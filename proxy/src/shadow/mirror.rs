@@ -78,7 +78,12 @@ impl Mirror {
         }
     }
 
-    /// Whether requests of this kind are copied at all. The percentage is asked for last.
+    /// Whether some requests of this kind are copied.
+    pub(crate) fn may_copy(&self, method: &str, route: &RouteName) -> bool {
+        lists(&self.config, method, route)
+    }
+
+    /// Whether this one is. The percentage is asked for last.
     pub(super) fn copies(&self, method: &str, route: &RouteName, random: u64) -> bool {
         lists(&self.config, method, route) && random % 10_000 < u64::from(self.config.share.get())
     }
@@ -96,7 +101,7 @@ impl Mirror {
     }
 
     /// Whether the bodies of answers have to be shown to the tee.
-    pub(crate) fn wants_bodies(&self) -> bool {
+    pub(super) fn wants_bodies(&self) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.wants_body())
     }
 

@@ -111,7 +111,14 @@ impl Body {
     }
 
     /// Takes over one more piece while it stays within the limit and there is room.
-    pub(super) fn add(&mut self, piece: &Bytes, most: u64, held: &mut Option<Held>) {
+    /// `own` is called only when the piece is kept.
+    pub(super) fn add(
+        &mut self,
+        piece: &[u8],
+        own: impl FnOnce() -> Bytes,
+        most: u64,
+        held: &mut Option<Held>,
+    ) {
         match self {
             Self::Unread => {}
             Self::Longer(length) => *length += piece.len() as u64,
@@ -122,7 +129,7 @@ impl Body {
                     *self = Self::Longer(length);
                     *held = None;
                 } else {
-                    whole.pieces.push(piece.clone());
+                    whole.pieces.push(own());
                     whole.length = length;
                 }
             }

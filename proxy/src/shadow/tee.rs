@@ -114,9 +114,18 @@ impl Tee {
 
     /// A piece of its body.
     pub(crate) fn answer_body(&mut self, piece: &Bytes) {
+        self.answer_passes(piece, || piece.clone());
+    }
+
+    /// The same, of a buffer that is used again: what is kept of it is copied.
+    pub(crate) fn answer_piece(&mut self, piece: &[u8]) {
+        self.answer_passes(piece, || Bytes::copy_from_slice(piece));
+    }
+
+    fn answer_passes(&mut self, piece: &[u8], own: impl FnOnce() -> Bytes) {
         let Self::On(copying) = self else { return };
         if let Some(Heard { answer, .. }) = copying.heard.as_deref_mut() {
-            answer.body.add(piece, copying.mirror.config.max_body, &mut answer.held);
+            answer.body.add(piece, own, copying.mirror.config.max_body, &mut answer.held);
         }
     }
 

@@ -201,7 +201,12 @@ async fn answer(
     };
     flow.upstream.input.advance(head.length);
     let passed = match begun {
-        Ok(()) => flow.body(head.body, sent).await,
+        Ok(()) => {
+            flow.tee = std::mem::take(&mut life.tee);
+            let passed = flow.body(head.body, sent).await;
+            life.tee = std::mem::take(&mut flow.tee);
+            passed
+        }
         Err(broken) => Err(broken),
     };
     let passed = passed.and_then(|()| flow.client.finish());

@@ -13,6 +13,7 @@ use super::upstream::Upstream;
 use crate::ingress::chunks::{Chunks, Piece};
 use crate::ingress::head::Field;
 use crate::ingress::{Buffer, poll_write, rest_of};
+use crate::shadow::Tee;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -56,6 +57,8 @@ pub(super) struct Flow<'a> {
     pub(super) idle: Duration,
     /// When bytes last came from the endpoint, or left for one side or the other.
     pub(super) moved: Instant,
+    /// What is told of the answer's body, while that passes.
+    pub(super) tee: Tee,
 }
 
 /// What a wait ended with.
@@ -74,7 +77,7 @@ impl<'a> Flow<'a> {
         (response, idle): (Duration, Duration),
     ) -> Self {
         let moved = Instant::now();
-        Self { client, upstream, upload, down, fields, response, idle, moved }
+        Self { client, upstream, upload, down, fields, response, idle, moved, tee: Tee::default() }
     }
 
     /// Sends the head, and what is there of the body with it.
@@ -219,6 +222,7 @@ impl<'a> Flow<'a> {
     async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), Broken> {
         loop {
             let here = self.upstream.input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.tee.answer_piece(&self.upstream.input.bytes()[..here]);
             self.pass(here).await?;
             *sent += here as u64;
             left -= here as u64;
@@ -239,6 +243,7 @@ impl<'a> Flow<'a> {
         let framed = self.client.is_http1();
         loop {
             let here = self.upstream.input.len();
+            self.tee.answer_piece(self.upstream.input.bytes());
             if framed && here > 0 {
                 push_chunk(self.down, self.upstream.input.bytes());
                 self.upstream.input.clear();
@@ -264,6 +269,7 @@ impl<'a> Flow<'a> {
                 match chunks.step(input.bytes()).map_err(|_| Broken::Reset { silent: false })? {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
+                        self.tee.answer_piece(&input.bytes()[..count]);
                         match self.client.is_http1() {
                             true => push_chunk(self.down, &input.bytes()[..count]),
                             false => self.down.push(&input.bytes()[..count]),

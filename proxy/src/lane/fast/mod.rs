@@ -93,7 +93,7 @@ impl FastLane {
         asked::split_target(&mut life).ok()?;
         route::find(method, &view, &mut life).ok()?;
         if !life.route.as_ref().is_some_and(|route| route.is_lean())
-            || !copy::needs_no_bodies(&life, matches!(head.framing, Framing::None))
+            || !matches!(head.framing, Framing::None) && copy::needs_body(&life, method)
         {
             return None;
         }

@@ -61,7 +61,7 @@ impl FastLane {
         identify::tell_root(&mut life);
         route::find(method, fields, &mut life).ok()?;
         if !life.route.as_ref().is_some_and(|route| route.is_lean())
-            || !copy::needs_no_bodies(&life, session.is_body_empty())
+            || !session.is_body_empty() && copy::needs_body(&life, method)
         {
             return None;
         }

@@ -166,9 +166,12 @@ async fn read_body(
         let before = read;
         let ended = pieces(head.framing, &mut chunks, before, wire, &mut |piece| {
             read += piece.len() as u64;
-            // A small piece would keep the whole buffer that it was read into.
-            let piece = if piece.len() < SMALL { Bytes::copy_from_slice(&piece) } else { piece };
-            body.add(&piece, outgoing.most, &mut held);
+            let own = || match piece.len() {
+                // A small piece would keep the whole buffer that it was read into.
+                ..SMALL => Bytes::copy_from_slice(&piece),
+                SMALL.. => piece.clone(),
+            };
+            body.add(&piece, own, outgoing.most, &mut held);
         });
         if ended.map_err(broken)? {
             return Ok((body, held, true));

@@ -116,7 +116,7 @@ async fn read(
         let piece = piece?;
         stream.flow_control().release_capacity(piece.len())?;
         length += piece.len() as u64;
-        answer.body.add(&piece, outgoing.most, &mut answer.held);
+        answer.body.add(&piece, || piece.clone(), outgoing.most, &mut answer.held);
         if length > outgoing.most {
             return Ok(answer);
         }
