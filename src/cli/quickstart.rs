@@ -186,7 +186,7 @@ services:
       # Besides the comparison with v1, which is always on.
       guards:
         - {{ name: errors, errorRate: \"> 1%\", over: 30s, action: rollback }}
-      # Whatever the statistics say, v2 never fails more requests than this.
+      # Whatever the statistics say, v2 never fails more requests than this beyond what v1 fails.
       harm: {{ failedRequests: 200 }}
       # A failed GET of v2 is answered by v1, and still counted against v2.
       rescue: true

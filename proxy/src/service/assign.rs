@@ -192,7 +192,10 @@ fn stand(prepared: &Prepared) -> Result<Candidacy, Because> {
         return Err(Because::Tripwire);
     }
     let harm = publication.harm().ok_or(Because::Unlisted)?;
-    let reservation = harm.admit().ok_or(Because::Harm)?;
+    let Some(reservation) = harm.admit() else {
+        harm.tell(&publication.split.service);
+        return Err(Because::Harm);
+    };
     Ok(Candidacy { publication: Arc::clone(publication), reservation })
 }
 

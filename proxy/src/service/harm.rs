@@ -5,10 +5,10 @@
 //! the ceiling, however the threads interleave, and the cap holds even when everything in flight
 //! fails at once. A request that cannot be admitted goes to stable.
 
-use serin_core::ids::Epoch;
+use serin_core::ids::{Epoch, ServiceName};
 use serin_core::split::HarmCeiling;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The budget of one epoch.
@@ -22,6 +22,8 @@ pub struct Harm {
     /// Users who have failed. Only failures touch it; there are never more than the cap on users,
     /// or without one, [`MOST_USERS`].
     known: Mutex<HashSet<u64>>,
+    /// Whether anybody has been told that it holds requests back.
+    told: AtomicBool,
 }
 
 const MOST_USERS: usize = 65_536;
@@ -42,6 +44,7 @@ impl Harm {
             failed_requests: AtomicU64::new(0),
             failed_users: AtomicU64::new(0),
             known: Mutex::default(),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -61,6 +64,19 @@ impl Harm {
             return None;
         }
         Some(Reservation { harm: Arc::clone(self), open: true })
+    }
+
+    /// Once an epoch: a cap that is smaller than what is usually in flight keeps a candidate below
+    /// its weight, however healthy it is, and nothing else would say so.
+    pub(super) fn tell(&self, service: &ServiceName) {
+        if self.told.load(Relaxed) || self.told.swap(true, Relaxed) {
+            return;
+        }
+        let (failed, users) = self.failed();
+        tracing::warn!(
+            %service, failed, users,
+            "harm: what failed and what is in flight on the candidate reach the cap; the rest goes to stable"
+        );
     }
 
     pub fn failed(&self) -> (u64, u64) {
