@@ -4,7 +4,7 @@
 //! the request is copied, takes over its head and shares its body's bytes, and hands the copy to a
 //! queue. A thread of its own (`desk`) does all the rest: it sends the copies over connections of
 //! its own (`send`), waits for both answers (`pair`), compares them (`compare`), and keeps what
-//! differs (`board`). See `docs/decisions/0012-copies-leave-from-a-thread-of-their-own.md`.
+//! differs (`board`). See `docs/decisions/0015-copies-leave-from-a-thread-of-their-own.md`.
 //!
 //! Nothing here waits on a serving thread, and nothing here can fail a request: what has no room,
 //! in slots, in bytes or in the queue, is dropped and counted.
