@@ -132,10 +132,13 @@ impl Forgiveness {
         self.granted = (self.granted + explained).min(most).max(self.granted);
     }
 
-    /// Where nothing runs beside the candidate: what stable did in this rollout, or else before.
+    /// Where nothing runs beside the candidate: what stable did in this rollout, or else before. It is
+    /// held on to for long and a few failures are a poor measure, so it is taken at the upper
+    /// end of what they may mean; of none, none.
     fn known(&self, usual: Part) -> Option<f64> {
-        let known = [self.stable, usual].into_iter().find(|part| part.of >= TELLING);
-        known.and_then(Part::share)
+        let known = [self.stable, usual].into_iter().find(|part| part.of >= TELLING)?;
+        let bad = known.bad as f64;
+        Some((bad + 2.0 * bad.sqrt()) / known.of as f64)
     }
 
     fn decode(from: &mut Reader<'_>) -> Result<Self, StoredError> {

@@ -449,6 +449,28 @@ fn failures_beyond_the_margin_are_not_forgiven() {
     }
 }
 
+/// Stable had some twenty failures before it was left with nothing; the candidate has a thousand
+/// in a day.
+#[test]
+fn a_long_time_alone_is_forgiven_by_what_little_stable_showed() {
+    let passed = |seed| {
+        let (mut world, mut rng) =
+            (World::new(&plan(0.001), &Objectives::default(), 0.5), Rng::new(seed));
+        for second in 0..20_000 {
+            world.set_weight(if second < 400 { 0.5 } else { 1.0 });
+            let failed = world.serve(&mut rng, 100, 0.001, 0.001);
+            world.pass(S);
+            if failed > 0 && beyond(world.evidence().harm) >= 50 {
+                return true;
+            }
+        }
+        false
+    };
+    let passed = (0..200).filter(|seed| passed(*seed)).count();
+    println!("a day alone, as good as stable: {passed} of 200 passed a cap of 50");
+    assert!(passed <= 2, "{passed} of 200");
+}
+
 #[test]
 fn a_good_day_earns_no_failures_for_later() {
     for weight in [0.1, 0.5, 1.0] {
