@@ -15,6 +15,7 @@ pub mod session;
 pub mod shadow;
 mod spans;
 pub mod thread;
+mod trial;
 pub mod upstream;
 mod wheel;
 pub mod world;

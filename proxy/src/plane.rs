@@ -6,8 +6,9 @@
 
 use crate::clock;
 use crate::service::Service;
+use crate::trial::{Side, Ticket, Trial};
 use crate::world::World;
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
@@ -20,9 +21,20 @@ use std::time::{Duration, Instant};
 /// Control that is silent for longer than this is stalled.
 pub const SILENCE: Duration = Duration::from_secs(2);
 
+/// What a request takes everything from.
+pub(crate) struct Entered {
+    pub(crate) world: Arc<World>,
+    /// Only while another configuration is on trial.
+    pub(crate) ticket: Option<Ticket>,
+}
+
 #[derive(Debug)]
 pub struct Plane {
     world: ArcSwap<World>,
+    /// Another configuration serves a share: what every request asks first, and nothing else
+    /// about it while there is none.
+    on_trial: AtomicBool,
+    trial: ArcSwapOption<Trial>,
     /// The configuration that is about to come into force. Holding it, too, keeps others from
     /// changing anything.
     coming: Mutex<Option<Arc<World>>>,
@@ -38,6 +50,8 @@ impl Plane {
         world.services().for_each(|service| service.come_into_force());
         Self {
             world: ArcSwap::from_pointee(world),
+            on_trial: AtomicBool::new(false),
+            trial: ArcSwapOption::empty(),
             coming: Mutex::default(),
             heard: AtomicU64::new(clock::micros(Instant::now())),
             said: AtomicBool::new(false),
@@ -55,11 +69,40 @@ impl Plane {
         self.world.load_full()
     }
 
+    /// The configuration of a request that begins now.
+    pub(crate) fn enter(&self) -> Entered {
+        if self.on_trial.load(Relaxed)
+            && let Some(trial) = self.trial.load_full()
+        {
+            let ticket = trial.draw();
+            let world = match ticket.side() {
+                Side::Old => self.world_full(),
+                Side::New => Arc::clone(ticket.world()),
+            };
+            return Entered { world, ticket: Some(ticket) };
+        }
+        Entered { world: self.world_full(), ticket: None }
+    }
+
+    /// Lets a configuration serve its share beside the one in force.
+    pub(crate) fn try_out(&self, trial: Trial) {
+        self.trial.store(Some(Arc::new(trial)));
+        self.on_trial.store(true, Relaxed);
+    }
+
+    pub(crate) fn trial(&self) -> Option<Arc<Trial>> {
+        self.trial.load_full()
+    }
+
+    /// From here on every request gets the configuration in force.
+    pub(crate) fn end_trial(&self) -> Option<Arc<Trial>> {
+        self.on_trial.store(false, Relaxed);
+        self.trial.swap(None)
+    }
+
     /// Makes a configuration known to whoever publishes, before it is in force.
-    pub fn announce(&self, world: World) -> Arc<World> {
-        let world = Arc::new(world);
-        *self.coming() = Some(Arc::clone(&world));
-        world
+    pub fn announce(&self, world: Arc<World>) {
+        *self.coming() = Some(world);
     }
 
     /// It does not come into force after all.
@@ -121,8 +164,15 @@ impl DataPlane for Plane {
         // Services that both have share what is published; the one to come has others besides.
         let coming = self.coming();
         let coming = coming.as_ref().and_then(|world| world.service(&split.service));
-        if let Some(service) = self.world().service(&split.service).or(coming) {
-            service.publish(Arc::clone(&split));
+        let published = match self.world().service(&split.service).or(coming) {
+            Some(service) => service.publish(Arc::clone(&split)),
+            None => false,
+        };
+        let trial = self.trial.load();
+        if published && let Some(trial) = &*trial
+            && let Some(service) = trial.world.service(&split.service)
+        {
+            service.prepare();
         }
     }
 

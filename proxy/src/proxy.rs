@@ -5,12 +5,15 @@ use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared
 use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
+use crate::trial::Trial;
 use crate::upstream::read_authorities;
 use crate::world::{Environment, World, WorldError};
 use prometheus::core::Collector;
 use serin_config::model::Config;
+use serin_core::judge::Beside;
 use serin_core::plane::DataPlane;
 use serin_core::time::Wall;
+use serin_core::weights::BasisPoints;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -148,20 +151,57 @@ impl Proxy {
         }
         let listeners = self.ingress.prepare(&config.listeners)?;
         let before = self.plane.world_full();
-        let world = World::build(config.clone(), Some(&before), &self.environment)?;
-        world.settle(PATIENCE);
+        let tried = self.plane.trial().filter(|trial| trial.world.config == config);
+        let world = match tried {
+            // It knows its endpoints already, and its requests go on.
+            Some(trial) => Arc::clone(&trial.world),
+            None => self.built(&config, &before)?,
+        };
         self.environment.begin(&config)?;
-        let world = self.plane.announce(world);
+        self.plane.announce(world.clone());
         if let Err(e) = steer() {
             self.plane.renounce(&world);
             return Err(ProxyError::Steering(e.to_string()));
         }
         self.plane.install(world);
+        self.plane.end_trial();
         self.ingress.commit(listeners);
         if before.config.access_log != config.access_log {
             self.log.apply(&config.access_log);
         }
         Ok(())
+    }
+
+    /// Lets a configuration serve a share of the requests, beside the one in force. It must have the
+    /// same listeners.
+    pub fn try_out(&self, config: &Arc<Config>, share: BasisPoints) -> Result<(), ProxyError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ingress.is_going() {
+            return Err(ProxyError::Going);
+        }
+        let world = self.built(config, &self.plane.world_full())?;
+        self.plane.try_out(Trial::new(world, share, self.environment.threads));
+        Ok(())
+    }
+
+    /// What the two configurations have come to so far; `None` when one serves everything.
+    pub fn tried(&self) -> Option<Beside> {
+        self.plane.trial().map(|trial| trial.counts())
+    }
+
+    /// Serves everything by the configuration in force again. Requests that began with the other one
+    /// end with it.
+    pub fn end_trial(&self) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trial) = self.plane.end_trial() {
+            trial.world.retire(&self.plane.world());
+        }
+    }
+
+    fn built(&self, config: &Arc<Config>, before: &World) -> Result<Arc<World>, ProxyError> {
+        let world = World::build(config.clone(), Some(before), &self.environment)?;
+        world.settle(PATIENCE);
+        Ok(Arc::new(world))
     }
 
     /// Where a listener listens: the port that was chosen, where the configuration says 0.

@@ -8,6 +8,7 @@
 mod bets;
 mod coarse;
 mod compare;
+mod configuration;
 mod errors;
 mod gained;
 mod guards;
@@ -20,4 +21,5 @@ mod recent;
 mod slower;
 mod trial;
 
+pub use configuration::{Beside, ConfigurationJudge, ConfigurationVerdict, Standard};
 pub use trial::{Judge, Seen, WARM_UP};

@@ -27,6 +27,9 @@ pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
             service.assign(thread, &who, random())
         }
     };
+    if life.is_on_trial() {
+        assigned.leave_out();
+    }
     life.set_cookie = assigned.set_cookie.take();
     life.next = Some(Arc::clone(&assigned.version));
     life.exchange = Some(Exchange::start(assigned, life.began));

@@ -8,7 +8,8 @@ use crate::meter::Answered;
 use crate::route::Fields;
 use crate::spans::{Finished, Sampled};
 use crate::thread::random;
-use serin_core::outcome::Ending;
+use crate::trial::Ended;
+use serin_core::outcome::{Ending, Outcome};
 use std::time::{Instant, SystemTime};
 
 /// What the lane knows of a request that is over.
@@ -41,6 +42,9 @@ pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
     if let Some(exchange) = &life.exchange {
         let by = by.unwrap_or(exchange.version());
         exchange.answered(Answered { by, status: life.status, received, sent });
+    }
+    if let Some(ticket) = life.ticket.take() {
+        ticket.tell(ended(life));
     }
     let logged = log.wants(random());
     if logged || life.trace.is_some() {
@@ -93,6 +97,21 @@ fn write(log: &AccessLog, logged: bool, over: &Over<'_>, life: &mut Life) {
     }
     if logged {
         log.write(record);
+    }
+}
+
+/// What a request says about the configuration that served it. Requests are dealt to both at random,
+/// so what clients do wrong is alike in both; what Serin itself refused, and what a backend
+/// refused because it was asked wrongly, is not.
+fn ended(life: &Life) -> Ended {
+    match life.exchange.as_ref().and_then(|exchange| exchange.outcome()) {
+        Some(Outcome::Bad) => Ended::Badly,
+        Some(Outcome::Excluded) => Ended::Untold,
+        Some(Outcome::Good) | None if life.status == 499 => Ended::Untold,
+        // Refused before any route was looked for.
+        None if life.route.is_none() && life.status != 404 => Ended::Untold,
+        Some(Outcome::Good) | None if life.status >= 400 => Ended::Badly,
+        Some(Outcome::Good) | None => Ended::Well,
     }
 }
 

@@ -3,11 +3,13 @@
 use crate::ingress::head::Field;
 use crate::ingress::{Signals, Visit};
 use crate::meter::Exchange;
+use crate::plane::Entered;
 use crate::route::Route;
 use crate::service::Service;
 use crate::shadow::Tee;
 use crate::spans::Trace;
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
+use crate::trial::{Side, Ticket};
 use crate::world::World;
 use http::HeaderValue;
 use serin_core::outcome::Failure;
@@ -22,6 +24,8 @@ pub(crate) struct Life {
     pub(super) began: Instant,
     /// The one configuration that this request ever sees.
     pub(super) world: Option<Arc<World>>,
+    /// While two configurations serve: which of them counts it.
+    pub(super) ticket: Option<Ticket>,
     pub(super) visit: Option<Arc<Visit>>,
     /// Only HTTP/1 has them: one stream, one request.
     pub(super) signals: Option<Arc<Signals>>,
@@ -144,10 +148,11 @@ impl Asked {
 }
 
 impl Life {
-    pub(super) fn new(world: Arc<World>, now: Instant) -> Self {
+    pub(super) fn new(entered: Entered, now: Instant) -> Self {
         Self {
             began: now,
-            world: Some(world),
+            world: Some(entered.world),
+            ticket: entered.ticket,
             visit: None,
             signals: None,
             asked: Asked {
@@ -188,8 +193,8 @@ impl Life {
     }
 
     /// For another request.
-    pub(super) fn renew(&mut self, world: Arc<World>, now: Instant) {
-        (self.began, self.world) = (now, Some(world));
+    pub(super) fn renew(&mut self, entered: Entered, now: Instant) {
+        (self.began, self.world, self.ticket) = (now, Some(entered.world), entered.ticket);
     }
 
     /// As new, but with the memory it has; and nobody is held on to while no request is in hand.
@@ -197,6 +202,7 @@ impl Life {
         let Self {
             began: _,
             world,
+            ticket,
             visit,
             signals,
             asked,
@@ -222,12 +228,18 @@ impl Life {
             fields: _,
             scratch: _,
         } = self;
+        *ticket = None;
         (*world, *visit, *signals, *route, *service) = (None, None, None, None, None);
         (*exchange, *set_cookie, *attempt, *next) = (None, None, None, None);
         (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
         (*what, *trace, *tee) = (None, None, Tee::default());
         (*matched, *attempts, *stale, *stand_in, *status, *body_received) = (0, 0, 0, false, 0, 0);
         asked.forget();
+    }
+
+    /// Whether a configuration serves it that is not in force, and may never be.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.ticket.as_ref().is_some_and(|ticket| ticket.side() == Side::New)
     }
 
     pub(super) fn is_secure(&self) -> bool {

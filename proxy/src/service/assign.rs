@@ -111,6 +111,17 @@ impl Candidacy {
     }
 }
 
+impl Assigned {
+    /// A configuration on trial answers it: whatever is wrong there is not the candidate's doing, nor
+    /// does it belong into the baseline. Stable's share still counts towards the objective.
+    pub(crate) fn leave_out(&mut self) {
+        self.counting = match (self.candidacy.take(), self.counting) {
+            (Some(_), _) | (None, Counting::Cohort) => Counting::Cohort,
+            (None, Counting::Judged | Counting::Rest) => Counting::Rest,
+        };
+    }
+}
+
 impl Service {
     /// Chooses a version by split and session. `random` is 64 fresh bits.
     pub fn assign(&self, thread: ThreadId, who: &Who<'_>, random: u64) -> Assigned {

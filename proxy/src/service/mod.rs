@@ -153,7 +153,8 @@ impl Service {
         }
     }
 
-    fn prepare(&self) {
+    /// Takes over what was published through another configuration of it.
+    pub(crate) fn prepare(&self) {
         let publication = self.shared.publication();
         let prepared = Prepared::new(publication, &self.versions, &self.config.stable);
         self.prepared.store(Arc::new(prepared));

@@ -1,10 +1,9 @@
 //! The notes about requests, used again and again by their thread.
 
 use crate::lane::life::Life;
-use crate::world::World;
+use crate::plane::Entered;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// As many as a thread keeps.
@@ -18,14 +17,14 @@ thread_local! {
 /// Goes back to its thread when the request is over, however it ends.
 pub(super) struct Borrowed(Option<Box<Life>>);
 
-pub(super) fn take(world: Arc<World>, now: Instant) -> Borrowed {
+pub(super) fn take(entered: Entered, now: Instant) -> Borrowed {
     let life = FREE.with_borrow_mut(Vec::pop);
     Borrowed(Some(match life {
         Some(mut life) => {
-            life.renew(world, now);
+            life.renew(entered, now);
             life
         }
-        None => Box::new(Life::new(world, now)),
+        None => Box::new(Life::new(entered, now)),
     }))
 }
 

@@ -81,12 +81,12 @@ impl FastLane {
         if !head.minor_one || head.upgrade || head.expects_continue {
             return None;
         }
-        let world = self.plane.world_full();
-        if world.config.lanes == Lanes::Full {
+        let entered = self.plane.enter();
+        if entered.world.config.lanes == Lanes::Full {
             return None;
         }
         let view = View::of(link.input.bytes(), fields);
-        let mut life = lives::take(world, now);
+        let mut life = lives::take(entered, now);
         let method = text(head.method.of(view.bytes))?;
         note(&mut life, link, head, method, &view)?;
         asked::right_certificate(&life).ok()?;

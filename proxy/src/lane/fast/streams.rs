@@ -39,12 +39,12 @@ impl FastLane {
         session: &HttpSession,
         visit: &Arc<Visit>,
     ) -> Option<TakenStream> {
-        let world = self.plane.world_full();
-        if world.config.lanes == Lanes::Full {
+        let entered = self.plane.enter();
+        if entered.world.config.lanes == Lanes::Full {
             return None;
         }
         let request = session.req_header();
-        let mut life = lives::take(world, Instant::now());
+        let mut life = lives::take(entered, Instant::now());
         life.visit = Some(Arc::clone(visit));
         let fields = &request.headers;
         let method = request.method.as_str();

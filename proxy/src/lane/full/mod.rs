@@ -43,7 +43,7 @@ impl ProxyHttp for FullLane {
     type CTX = Life;
 
     fn new_ctx(&self) -> Life {
-        Life::new(self.plane.world_full(), Instant::now())
+        Life::new(self.plane.enter(), Instant::now())
     }
 
     /// None of pingora's own: it would compress.
