@@ -76,6 +76,12 @@ impl Fault {
         }
     }
 
+    /// Something odd about a key of a file as a whole.
+    pub fn warning(file: String, path: String, message: String) -> Self {
+        let severity = Severity::Warning;
+        Self { severity, path, ..Self::of_file(file, message, None) }
+    }
+
     /// The title line: path and message.
     pub fn title(&self) -> String {
         match self.path.as_str() {

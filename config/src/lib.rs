@@ -26,6 +26,16 @@ pub use fault::{Fault, Faults, Severity, Style, render_all};
 pub use load::{Environment, Loaded, Options, from_str, load};
 pub use reload::Watch;
 
+/// A share as the files write it, `5%`; an error says what to write instead.
+pub fn share(text: &str) -> Result<serin_core::weights::BasisPoints, String> {
+    quantity::weight(text).map_err(|fault| format!("{}; {}", fault.message, fault.hint))
+}
+
+/// A time as the files write it, `10m`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    quantity::duration(text).map_err(|fault| format!("{}; {}", fault.message, fault.hint))
+}
+
 /// The JSON Schema of a configuration file, for editors; from the types that read it.
 pub fn schema() -> serde_json::Value {
     schema::of::<file::File>()

@@ -7,10 +7,10 @@ use crate::history;
 use crate::journal::{Memory, Shared, read};
 use crate::metrics::Tallies;
 use crate::view::{
-    ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord, ShadowView,
-    Snapshot, Timestamp, Why,
+    CanaryView, ConfigView, Dora, EvidenceView, FreezeView, Health, HistoryView, RolloutRecord,
+    ShadowView, Snapshot, Timestamp, Why,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
@@ -38,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) latest: ArcSwap<BTreeMap<String, Arc<Latest>>>,
     /// By service.
     pub(crate) recorders: ArcSwap<BTreeMap<String, Recorder>>,
+    pub(crate) canary: ArcSwapOption<CanaryView>,
     pub(crate) tallies: Arc<Tallies>,
     /// Another one after a hand-over that did not succeed.
     memory: ArcSwap<RwLock<Memory>>,
@@ -71,6 +72,7 @@ impl Inner {
                 hash: config.hash.clone(),
                 loaded_at: Timestamp::default(),
                 failed: None,
+                canary: None,
             },
             health: Health::default(),
         };
@@ -81,6 +83,7 @@ impl Inner {
             events,
             latest: ArcSwap::default(),
             recorders: ArcSwap::default(),
+            canary: ArcSwapOption::empty(),
             tallies,
             memory: ArcSwap::new(memory),
             plane,
@@ -197,6 +200,24 @@ impl Handle {
         if let Err(refusal) = self.inner.send(Message::ReloadFailed(fault)) {
             tracing::error!(%refusal, "a failed reload was not recorded");
         }
+    }
+
+    /// Something about a configuration that is no fault: seen in log and events.
+    pub fn reload_told(&self, message: String) {
+        let now = Now { mono: Mono::default(), wall: wall_now() };
+        let event = bare(EventKind::Reloaded, message, now);
+        if let Err(refusal) = self.inner.send(Message::Happened(event)) {
+            tracing::error!(%refusal, "what became of a configuration was not recorded");
+        }
+    }
+
+    /// What of a configuration on trial is to be seen; `None` when there is none.
+    pub fn show_canary(&self, canary: Option<CanaryView>) {
+        self.inner.canary.store(canary.map(Arc::new));
+    }
+
+    pub fn canary(&self) -> Option<CanaryView> {
+        self.inner.canary.load().as_deref().cloned()
     }
 
     /// A certificate that has few days left.

@@ -26,9 +26,9 @@ pub use event::{Event, EventKind, Subscription};
 pub use handle::Handle;
 pub use stepped::Stepped;
 pub use view::{
-    BadRequest, BurnView, Comparison, ConfigView, Dora, EvidenceView, Figures, FreezeView,
-    GateView, GuardView, HarmView, Health, HistoryView, PlanView, ProofView, ReloadView,
-    RolloutRecord, RolloutState, RolloutView, ServiceView, SloView, Snapshot, StepView,
+    BadRequest, BurnView, CanarySideView, CanaryView, Comparison, ConfigView, Dora, EvidenceView,
+    Figures, FreezeView, GateView, GuardView, HarmView, Health, HistoryView, PlanView, ProofView,
+    ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView, Snapshot, StepView,
     TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView, WaitingFor, Why,
 };
 pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};

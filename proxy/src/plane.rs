@@ -169,7 +169,8 @@ impl DataPlane for Plane {
             None => false,
         };
         let trial = self.trial.load();
-        if published && let Some(trial) = &*trial
+        if published
+            && let Some(trial) = &*trial
             && let Some(service) = trial.world.service(&split.service)
         {
             service.prepare();

@@ -12,6 +12,7 @@ mod health;
 mod man;
 pub(crate) mod output;
 mod quickstart;
+mod reload;
 mod remote;
 mod report;
 mod rollout;
@@ -66,6 +67,7 @@ enum Verb {
     Dora(dora::Args),
     Freeze(freeze::Args),
     Health(health::Args),
+    Reload(reload::Args),
     Upgrade(upgrade::Args),
     Simulate(simulate::Args),
     Schema(schema::Args),
@@ -94,6 +96,7 @@ pub(crate) fn run() -> ExitCode {
         Verb::Dora(args) => dora::run(&args),
         Verb::Freeze(args) => freeze::run(&args),
         Verb::Health(args) => health::run(&args),
+        Verb::Reload(args) => reload::run(&args),
         Verb::Upgrade(args) => upgrade::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Schema(args) => schema::run(&args),

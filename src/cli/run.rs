@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// How long requests in flight may take after a SIGTERM, in seconds
     #[arg(long, default_value_t = 30)]
     grace: u64,
+    /// Leave changed files alone until SIGHUP, or a reload, asks for them
+    #[arg(long)]
+    no_watch: bool,
     /// How long a process that has handed over may finish what it has, in seconds
     #[arg(long, default_value_t = 3600)]
     upgrade_grace: u64,
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         threads: args.threads,
         grace: Duration::from_secs(args.grace),
         upgrade_grace: Duration::from_secs(args.upgrade_grace),
+        watch: !args.no_watch,
         takeover: takeover.clone(),
     };
     match crate::run::run(run) {

@@ -52,6 +52,7 @@ impl Stage {
             threads: NonZeroU16::new(2),
             grace: Duration::from_secs(1),
             upgrade_grace: Duration::ZERO,
+            watch: true,
             takeover: Takeover::default(),
         })
         .map_err(|e| e.to_string())?;

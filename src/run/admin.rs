@@ -5,7 +5,7 @@ use super::RunError;
 use super::handover::Takeover;
 use super::parts::{Occasion, Parts};
 use serin_config::model::{AdminAddress, Config};
-use serin_control::api::{Api, Hooks, Serve, bind, inherit};
+use serin_control::api::{Api, Hooks, NoCanary, Serve, bind, inherit};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -42,10 +42,17 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
     // Weak, because the API is itself one of the parts.
     let weak = || Arc::downgrade(parts);
     let (reload, check, ready, upgrade) = (weak(), weak(), weak(), weak());
+    let (canary, end) = (weak(), weak());
+    let going = || NoCanary::Unfit("it is shutting down".to_owned());
     Hooks {
         reload: Arc::new(move || {
             reload.upgrade().map_or_else(|| Ok(Vec::new()), |p| p.reload(Occasion::Asked))
         }),
+        canary: Arc::new(move |asked| match canary.upgrade() {
+            Some(parts) => parts.begin_canary(asked),
+            None => Err(going()),
+        }),
+        end_canary: Arc::new(move || end.upgrade().is_some_and(|parts| parts.end_canary())),
         check: Arc::new(move |text| match (text, check.upgrade()) {
             (Some(text), _) => serin_config::from_str("request", text).map(|l| l.warnings),
             (None, Some(parts)) => parts.load().map(|l| l.warnings),

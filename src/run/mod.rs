@@ -4,6 +4,7 @@
 //! another configuration before that serves its first request.
 
 mod admin;
+mod canary;
 mod handover;
 mod parts;
 mod signals;
@@ -54,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) grace: Duration,
     /// How long a process that has handed over may finish what it has.
     pub(crate) upgrade_grace: Duration,
+    /// Whether files that change are taken up by themselves.
+    pub(crate) watch: bool,
     pub(crate) takeover: Takeover,
 }
 
@@ -96,7 +99,7 @@ impl Running {
         for collector in proxy.collectors()? {
             control.handle().register(collector)?;
         }
-        let parts = Arc::new(Parts::new(run.path, proxy, control, Expiry::default()));
+        let parts = Arc::new(Parts::new(run.path, &config, proxy, control, Expiry::default()));
         let admin = admin::serve(&parts, &config, &takeover)?;
         for listener in &config.listeners {
             if let Some(address) = parts.proxy.address(&listener.name) {
@@ -105,7 +108,9 @@ impl Running {
         }
         parts.control.runtime().spawn(expiry::watch(Arc::downgrade(&parts)));
         takeover.serving().map_err(RunError::Takeover)?;
-        parts.watch(run.loaded.files);
+        if run.watch {
+            parts.watch(run.loaded.files);
+        }
         Ok(Self { parts, admin })
     }
 

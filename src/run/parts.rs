@@ -6,9 +6,11 @@
 //! everything as it was, and is told with file and line.
 
 use super::admin::Door;
+use super::canary::Canaries;
 use super::handover::{self, Program};
 use crate::expiry::Expiry;
-use serin_config::{Faults, Loaded, Watch};
+use serin_config::model::{AdminAddress, Config};
+use serin_config::{Fault, Faults, Loaded, Watch};
 use serin_control::Control;
 use serin_control::api::{Api, Serve, Upgraded, Verdict};
 use serin_proxy::Proxy;
@@ -21,6 +23,8 @@ const LOGGED: usize = 10;
 
 pub(crate) struct Parts {
     path: PathBuf,
+    /// What it was started with, and only another start can change: admin.address and state.dir.
+    fixed: (AdminAddress, PathBuf),
     pub(super) proxy: Proxy,
     pub(super) control: Control,
     pub(super) door: OnceLock<Door>,
@@ -29,6 +33,7 @@ pub(crate) struct Parts {
     watch: OnceLock<Watch>,
     /// Held while files are read or a process takes over.
     changing: Mutex<()>,
+    pub(super) canaries: Mutex<Canaries>,
     handed_over: watch::Sender<bool>,
 }
 
@@ -42,9 +47,16 @@ pub(super) enum Occasion {
 }
 
 impl Parts {
-    pub(super) fn new(path: PathBuf, proxy: Proxy, control: Control, expiry: Expiry) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        config: &Config,
+        proxy: Proxy,
+        control: Control,
+        expiry: Expiry,
+    ) -> Self {
         Self {
             path,
+            fixed: (config.admin.address.clone(), config.state_dir.clone()),
             proxy,
             control,
             door: OnceLock::new(),
@@ -52,6 +64,7 @@ impl Parts {
             expiry,
             watch: OnceLock::new(),
             changing: Mutex::default(),
+            canaries: Mutex::default(),
             handed_over: watch::channel(false).0,
         }
     }
@@ -84,12 +97,16 @@ impl Parts {
         if self.proxy.is_going() {
             return Err("this process has handed over already, or is shutting down".to_owned());
         }
+        if self.has_canary() {
+            let why = "a configuration is on trial, and a new process would take it as a whole; end it first: serin reload --end";
+            return Err(why.to_owned());
+        }
         let program = Program::of_this_process();
         let program = program.ok_or("this process does not know its own name")?;
         handover::hand_over(self, &program)
     }
 
-    fn changing(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,33 +142,78 @@ impl Parts {
             // The files are another process's business now, or nobody's.
             return Ok(Vec::new());
         }
-        let loaded = self.load();
-        self.follow(match &loaded {
-            Ok(loaded) => &loaded.files,
-            Err(refused) => &refused.files,
-        });
-        let taken = loaded.and_then(|loaded| self.take(loaded, occasion));
+        let taken = self.read()?;
+        let taken = self.take(taken, occasion);
         if let Err(refused) = &taken {
             self.tell_refused(refused);
         }
         taken
     }
 
+    /// Reads the files and follows those that were read; tells what is wrong with them.
+    pub(super) fn read(&self) -> Result<Loaded, Faults> {
+        let mut loaded = self.load();
+        match &mut loaded {
+            Ok(loaded) => {
+                self.follow(&loaded.files);
+                let restarts = self.needing_a_restart(&loaded.config);
+                loaded.warnings.extend(restarts);
+            }
+            Err(refused) => {
+                self.follow(&refused.files);
+                self.tell_refused(refused);
+            }
+        }
+        loaded
+    }
+
+    /// What the files say about things that stay as they are until a restart.
+    fn needing_a_restart(&self, config: &Config) -> Vec<Fault> {
+        let (address, dir) = &self.fixed;
+        let changed = [
+            ("admin.address", *address != config.admin.address),
+            ("state.dir", *dir != config.state_dir),
+        ];
+        let named = changed.into_iter().filter(|(_, changed)| *changed);
+        let file = self.path.display().to_string();
+        let warning = |(key, _): (&str, bool)| {
+            let message = format!("{key} has changed, which takes effect with a restart only");
+            tracing::warn!("{message}");
+            Fault::warning(file.clone(), key.to_owned(), message)
+        };
+        named.map(warning).collect()
+    }
+
     fn take(&self, loaded: Loaded, occasion: Occasion) -> Verdict {
         let handle = self.control.handle();
-        if occasion == Occasion::Changed && handle.config().hash == loaded.config.hash {
+        let hash = &loaded.config.hash;
+        if occasion == Occasion::Changed && handle.config().hash == *hash {
+            self.supersede("the files say again what is in force");
+            self.forget_canary();
             handle.reload_unneeded();
             return Ok(loaded.warnings);
         }
+        if occasion == Occasion::Changed && self.is_canary(hash) {
+            return Ok(loaded.warnings);
+        }
+        if !self.is_canary(hash) {
+            self.supersede("the files have changed again");
+        }
+        self.put_in_force(&Arc::new(loaded.config))?;
+        Ok(loaded.warnings)
+    }
+
+    pub(super) fn put_in_force(&self, config: &Arc<Config>) -> Result<(), Faults> {
+        let handle = self.control.handle();
         let whole = |message: String| Faults::of_file(&self.path, message);
-        let config = Arc::new(loaded.config);
         let steer = || handle.reconfigure_blocking(config.clone());
         self.proxy.apply_steered(config.clone(), steer).map_err(|e| whole(e.to_string()))?;
         if let Some(api) = self.api.get() {
             api.reconfigure(&config.admin);
         }
+        self.forget_canary();
         self.tell_expiring();
-        Ok(loaded.warnings)
+        Ok(())
     }
 
     fn follow(&self, files: &[PathBuf]) {

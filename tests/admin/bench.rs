@@ -139,6 +139,8 @@ pub(crate) fn token((role, value): &(Role, &str)) -> Token {
 pub(crate) fn hooks() -> Hooks {
     Hooks {
         reload: Arc::new(|| Ok(Vec::new())),
+        canary: Arc::new(|_| Ok(Vec::new())),
+        end_canary: Arc::new(|| true),
         check: Arc::new(|_| Ok(Vec::new())),
         not_ready: Arc::new(|| None),
         upgrade: Arc::new(|| Err("there is no program".to_owned())),

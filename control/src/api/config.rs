@@ -6,8 +6,8 @@
 use super::etag::Tag;
 use super::extract::Raw;
 use super::problem::{Kind, Problem};
-use super::{Answered, Api, rollouts};
-use crate::view::ReloadView;
+use super::{Answered, Api, reload, rollouts};
+use crate::view::{CanaryView, ReloadView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,6 +30,10 @@ type CheckText = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
 pub struct Hooks {
     /// Reads the configuration anew and puts it in force, or leaves everything as it is.
     pub reload: Arc<Reload>,
+    /// Lets a share of requests try what the files say now.
+    pub canary: Arc<reload::Begin>,
+    /// Ends that, and goes back to what is in force.
+    pub end_canary: Arc<reload::End>,
     /// Checks the given text, or what lies on disk; changes nothing. Answers with warnings.
     pub check: Arc<CheckText>,
     /// Why the data plane cannot take traffic; `None` when it can.
@@ -54,6 +58,11 @@ pub(crate) struct Config {
     loaded_at: crate::Timestamp,
     /// The last attempt that failed, until one succeeds.
     failed: Option<ReloadView>,
+    /// Another configuration that serves a share of the requests beside this one.
+    canary: Option<CanaryView>,
+    /// What is odd about the files that were just read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Fault>,
     /// Everything resolved, with defaults, in the words of the files. Secrets are masked.
     #[schema(value_type = Object)]
     config: serde_json::Value,
@@ -116,6 +125,10 @@ impl From<serin_config::Fault> for Fault {
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
+    body(&api, Vec::new())
+}
+
+pub(super) fn body(api: &Api, warnings: Vec<serin_config::Fault>) -> Response {
     let view = api.handle().snapshot().config.clone();
     let config = serin_config::effective(&api.handle().config());
     let tag = Tag::of_text(&format!("{} {}", view.generation, view.hash));
@@ -124,25 +137,11 @@ pub(crate) async fn read(State(api): State<Api>) -> Response {
         hash: view.hash,
         loaded_at: view.loaded_at,
         failed: view.failed,
+        canary: api.handle().canary(),
+        warnings: listed(warnings),
         config,
     };
     ([tag.header()], Json(body)).into_response()
-}
-
-/// Read the files anew
-///
-/// Answers when they are in force. Invalid files change nothing, and are answered with every
-/// fault.
-#[utoipa::path(
-    post, path = "/v1/config/reload", operation_id = "reloadConfig", tag = "config",
-    responses((status = 200, body = Config, headers(("etag" = String))))
-)]
-pub(crate) async fn reload(State(api): State<Api>) -> Answered {
-    let reload = Arc::clone(&api.inner.hooks.reload);
-    match rollouts::read_journal(move || reload()).await? {
-        Ok(_) => Ok(read(State(api)).await),
-        Err(refused) => Err(invalid(refused)),
-    }
 }
 
 /// Check a configuration, changing nothing
@@ -165,7 +164,7 @@ fn listed(faults: Vec<serin_config::Fault>) -> Vec<Fault> {
     faults.into_iter().map(Fault::from).collect()
 }
 
-fn invalid(refused: Faults) -> Problem {
+pub(super) fn invalid(refused: Faults) -> Problem {
     let count = refused.faults.len() + refused.more;
     let first = refused.errors().next().map_or_else(String::new, serin_config::Fault::line);
     Problem::new(

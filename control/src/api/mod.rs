@@ -22,6 +22,7 @@ mod openapi;
 mod page;
 mod probes;
 mod problem;
+mod reload;
 mod rollout;
 mod rollouts;
 mod server;
@@ -31,6 +32,7 @@ mod upgrade;
 mod weights;
 
 pub use config::{Fault, Hooks, Verdict};
+pub use reload::{Canary, NoCanary};
 pub use server::{BindError, Bound, Serve, bind, inherit};
 pub use upgrade::Upgraded;
 
@@ -137,7 +139,7 @@ impl Api {
             .route("/rollouts/{id}/evidence", get(rollouts::evidence))
             .route("/freeze", get(freeze::read).put(freeze::replace))
             .route("/config", get(config::read))
-            .route("/config/reload", post(config::reload))
+            .route("/config/reload", post(reload::reload).delete(reload::end))
             .route("/config/check", post(config::check))
             .route("/upgrade", post(upgrade::upgrade))
             .route("/dora", get(dora::read))

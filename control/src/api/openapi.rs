@@ -3,8 +3,8 @@
 //! It is made per instance, because whether a token is needed is a fact of its configuration.
 
 use super::{
-    Api, config, dora, events, freeze, page, probes, problem, rollout, rollouts, services, signals,
-    upgrade, weights,
+    Api, config, dora, events, freeze, page, probes, problem, reload, rollout, rollouts, services,
+    signals, upgrade, weights,
 };
 use axum::Json;
 use axum::extract::State;
@@ -42,7 +42,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         freeze::read,
         freeze::replace,
         config::read,
-        config::reload,
+        reload::reload,
+        reload::end,
         config::check,
         upgrade::upgrade,
         dora::read,
@@ -93,12 +94,13 @@ fn document(tokens_needed: bool) -> utoipa::openapi::OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post].into_iter().flatten()
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
 /// Commands and checks go without a body too.
 fn is_optional(operation: Option<&str>) -> bool {
-    operation.is_some_and(|id| id.ends_with("Rollout") || id == "checkConfig")
+    operation
+        .is_some_and(|id| id.ends_with("Rollout") || ["checkConfig", "reloadConfig"].contains(&id))
 }
 
 /// A response has a description, by the specification.

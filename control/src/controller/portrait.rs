@@ -7,8 +7,8 @@ use super::records::harm_of;
 use super::telling::{state_of, waiting_for, weights_of};
 use crate::journal::read;
 use crate::view::{
-    BurnView, Comparison, Health, RolloutView, ServiceView, SloView, Snapshot, Timestamp,
-    VersionRole, VersionView, WaitingFor,
+    BurnView, Comparison, ConfigView, Health, RolloutView, ServiceView, SloView, Snapshot,
+    Timestamp, VersionRole, VersionView, WaitingFor,
 };
 use serin_core::plane::Readiness;
 use serin_core::rollout::{Course, Objection};
@@ -33,7 +33,10 @@ impl Engine {
             at: Timestamp(now.wall),
             services: views.collect(),
             freeze: if self.outside.freeze.is_some() { freeze } else { None },
-            config: self.config_view.clone(),
+            config: ConfigView {
+                canary: self.inner.canary.load().as_deref().cloned(),
+                ..self.config_view.clone()
+            },
             health: Health {
                 journal: self.fault().map(str::to_owned),
                 notifications_lost: self.inner.tallies.notifications_lost(),

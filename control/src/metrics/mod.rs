@@ -6,7 +6,8 @@
 use crate::view::{RolloutState, Snapshot};
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Control's metrics.
@@ -18,6 +19,8 @@ pub(crate) struct Tallies {
     burn: GaugeVec,
     budget: GaugeVec,
     generation: IntGauge,
+    canary_share: Gauge,
+    canary_requests: IntGaugeVec,
     reload_good: IntGauge,
     journal_failing: IntGauge,
     rollbacks: IntCounterVec,
@@ -57,6 +60,17 @@ impl Tallies {
             generation: IntGauge::new(
                 "serin_config_generation",
                 "Configurations put in force since the start.",
+            )?,
+            canary_share: Gauge::new(
+                "serin_config_canary_share_ratio",
+                "Share of requests that a configuration on trial serves; 0 when there is none.",
+            )?,
+            canary_requests: IntGaugeVec::new(
+                Opts::new(
+                    "serin_config_canary_requests",
+                    "Requests since the configuration's canary began, by what served them; absent when there is none.",
+                ),
+                &["configuration", "outcome"],
             )?,
             reload_good: IntGauge::new(
                 "serin_config_last_reload_success",
@@ -103,12 +117,14 @@ impl Tallies {
     }
 
     fn register(&self, collectors: Vec<Box<dyn Collector>>) -> Result<(), prometheus::Error> {
-        let own: [Box<dyn Collector>; 12] = [
+        let own: [Box<dyn Collector>; 14] = [
             Box::new(self.weight.clone()),
             Box::new(self.state.clone()),
             Box::new(self.burn.clone()),
             Box::new(self.budget.clone()),
             Box::new(self.generation.clone()),
+            Box::new(self.canary_share.clone()),
+            Box::new(self.canary_requests.clone()),
             Box::new(self.reload_good.clone()),
             Box::new(self.journal_failing.clone()),
             Box::new(self.rollbacks.clone()),
@@ -190,6 +206,17 @@ impl Tallies {
             }
         }
         self.generation.set(i64::try_from(snapshot.config.generation).unwrap_or(i64::MAX));
+        self.canary_requests.reset();
+        let canary = snapshot.config.canary.as_ref();
+        let share = canary.map_or(0.0, |c| f64::from(c.share));
+        self.canary_share.set(share / f64::from(serin_core::weights::WHOLE));
+        for (of, side) in canary.into_iter().flat_map(|c| [("old", c.old), ("new", c.new)]) {
+            let good = side.requests.saturating_sub(side.errors);
+            for (outcome, count) in [("good", good), ("bad", side.errors)] {
+                let gauge = self.canary_requests.with_label_values(&[of, outcome]);
+                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
         self.reload_good.set(i64::from(snapshot.config.failed.is_none()));
         self.journal_failing.set(i64::from(snapshot.health.journal.is_some()));
     }

@@ -76,8 +76,33 @@ pub struct ConfigView {
     pub generation: u64,
     pub hash: String,
     pub loaded_at: Timestamp,
-    /// The last attempt that failed, until one succeeds.
+    /// The last attempt that failed, until one succeeds. A canary that was reverted is one, too.
     pub failed: Option<ReloadView>,
+    /// Another configuration that serves a share of the requests beside this one.
+    #[serde(default)]
+    pub canary: Option<CanaryView>,
+}
+
+/// A configuration on trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryView {
+    pub hash: String,
+    /// Basis points of all requests.
+    pub share: u16,
+    pub since: Timestamp,
+    /// It is kept then, if nothing speaks against it.
+    pub until: Timestamp,
+    /// Requests under the configuration in force meanwhile, and under the new one.
+    pub old: CanarySideView,
+    pub new: CanarySideView,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanarySideView {
+    pub requests: u64,
+    pub errors: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

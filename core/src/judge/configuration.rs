@@ -140,7 +140,8 @@ mod tests {
     fn an_outage_that_both_share_is_not_blamed_on_the_new_one() {
         let (verdict, _) = course(|_| Beside { old: of(19, 19), new: of(1, 1) }, 2000);
         assert_eq!(verdict, ConfigurationVerdict::GoOn);
-        let third = |n: u64, requests: u64| of(if n.is_multiple_of(3) { requests } else { 0 }, requests);
+        let third =
+            |n: u64, requests: u64| of(if n.is_multiple_of(3) { requests } else { 0 }, requests);
         let (verdict, _) = course(|n| Beside { old: third(n, 19), new: third(n + 1, 1) }, 2000);
         assert_eq!(verdict, ConfigurationVerdict::GoOn);
     }
@@ -159,7 +160,9 @@ mod tests {
         let standard = Standard { false_alarm: 0.05, ..STANDARD };
         let mut state = 7_u64;
         let mut random = move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as f64 / f64::from(1_u32 << 31)
         };
         let mut reverted = 0;

@@ -17,6 +17,20 @@ pub(super) fn general(snapshot: &Snapshot, width: usize, style: Style) -> Vec<St
         let text = format!("since {} by {}: {}", freeze.since, freeze.by, freeze.reason);
         say("frozen", text);
     }
+    if let Some(canary) = &snapshot.config.canary {
+        let (old, new) = (canary.old, canary.new);
+        let text = format!(
+            "{} is on trial: {}% of requests until {}; {} of {} failed under it, {} of {} under the old one",
+            canary.hash.get(..12).unwrap_or(&canary.hash),
+            f64::from(canary.share) / 100.0,
+            canary.until,
+            new.errors,
+            new.requests,
+            old.errors,
+            old.requests
+        );
+        say("config", text);
+    }
     if let Some(failed) = &snapshot.config.failed {
         say("config", format!("the reload of {} failed: {}", failed.at, failed.fault));
     }

@@ -66,6 +66,7 @@ impl Engine {
             hash: config.hash.clone(),
             loaded_at: Timestamp(now.wall),
             failed: None,
+            canary: None,
         };
         self.inner.tallies.reloaded(true);
         self.outlet.reconfigure(&config);

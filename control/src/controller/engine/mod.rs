@@ -75,6 +75,7 @@ impl Engine {
             hash: config.hash.clone(),
             loaded_at: Timestamp(now.wall),
             failed: None,
+            canary: None,
         };
         let outside = Outside { freeze: memory.freeze.as_ref().map(freeze_of) };
         let mut engine = Self {
