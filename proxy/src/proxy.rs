@@ -242,11 +242,15 @@ impl Proxy {
         self.ingress.is_going()
     }
 
-    /// Why no requests should come here; `None` when they should: every service has somebody ready
-    /// behind its stable version, and nobody has asked for a shutdown.
+    /// Why no requests should come here; `None` when they should: every thread serves, every service has
+    /// somebody ready behind its stable version, and nobody has asked for a shutdown.
     pub fn not_ready(&self) -> Option<String> {
         if self.ingress.is_going() {
             return Some("it is shutting down".to_owned());
+        }
+        let (dead, all) = self.ingress.dead();
+        if dead > 0 {
+            return Some(format!("{dead} of {all} serving threads have died: restart it"));
         }
         let now = crate::clock::mono(Instant::now());
         let world = self.plane.world();

@@ -28,6 +28,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Change {
     /// Like `services.checkout.rollout.steps[1].weight`.
     path: String,
@@ -37,6 +38,9 @@ struct Change {
     /// In the given configuration; absent when it goes away.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Value>,
+    /// A reload does not change it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    needs_restart: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Exit {
@@ -95,7 +99,11 @@ fn walk(path: String, from: Option<&Value>, to: Option<&Value>, changes: &mut Ve
                 }
             }
         },
-        _ => changes.push(Change { path, from: from.cloned(), to: to.cloned() }),
+        _ => {
+            let needs_restart = ["admin.address", "state.dir"].contains(&path.as_str());
+            let (from, to) = (from.cloned(), to.cloned());
+            changes.push(Change { path, from, to, needs_restart });
+        }
     }
 }
 
@@ -114,8 +122,11 @@ fn text(change: &Change) -> String {
         Some(text) => plain(text),
         None => plain(&value.to_string()),
     };
+    let restart = if change.needs_restart { " (needs a restart)" } else { "" };
     match (&change.from, &change.to) {
-        (Some(from), Some(to)) => format!("~ {}: {} -> {}", change.path, value(from), value(to)),
+        (Some(from), Some(to)) => {
+            format!("~ {}: {} -> {}{restart}", change.path, value(from), value(to))
+        }
         (None, Some(to)) => format!("+ {}: {}", change.path, value(to)),
         (Some(from), None) => format!("- {}: {}", change.path, value(from)),
         (None, None) => String::new(),
@@ -140,6 +151,19 @@ mod tests {
         assert_eq!(
             changed(&from, &to),
             ["~ routes[b].to: 2 -> 3", "+ routes[c]: {\"name\":\"c\"}"]
+        );
+    }
+
+    #[test]
+    fn what_a_reload_does_not_change_is_marked() {
+        let from = json!({ "admin": { "address": "a:1" }, "state": { "dir": "/a" } });
+        let to = json!({ "admin": { "address": "a:2" }, "state": { "dir": "/b" } });
+        assert_eq!(
+            changed(&from, &to),
+            [
+                "~ admin.address: a:1 -> a:2 (needs a restart)",
+                "~ state.dir: /a -> /b (needs a restart)"
+            ]
         );
     }
 

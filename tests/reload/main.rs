@@ -7,6 +7,8 @@ mod certificates;
 mod churn;
 mod leaving;
 mod load;
+mod restart;
+mod rolling;
 mod rollouts;
 mod upgrade;
 mod watching;

@@ -220,6 +220,13 @@ impl Ingress {
         drained
     }
 
+    /// Threads that have ended, of how many; their connections are gone, and what waits for them
+    /// waits in vain.
+    pub(crate) fn dead(&self) -> (usize, usize) {
+        let dead = self.workers.iter().filter(|worker| worker.has_ended()).count();
+        (dead, self.workers.len())
+    }
+
     /// Whether nothing more is accepted.
     pub(crate) fn is_going(&self) -> bool {
         *self.parting.borrow()

@@ -15,6 +15,7 @@ use pingora_proxy::{HttpProxy, http_proxy};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -106,6 +107,14 @@ pub(super) struct WorkerHandle {
     /// Bounded by the number of listeners that a configuration opens.
     pub(super) openings: mpsc::UnboundedSender<Opening>,
     pub(super) lanes: Arc<LaneCounts>,
+    thread: JoinHandle<()>,
+}
+
+impl WorkerHandle {
+    /// Before it was told to, only a panic ends it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
 }
 
 /// What a thread obeys.
@@ -162,8 +171,7 @@ pub(super) fn start(
         drop(runtime);
         drop(watches.living);
     })?;
-    drop(thread);
-    Ok(WorkerHandle { openings, lanes })
+    Ok(WorkerHandle { openings, lanes, thread })
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.

@@ -5,6 +5,7 @@ use pingora_core::upstreams::peer::HttpPeer;
 use serin_config::model;
 use serin_core::time::Mono;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ pub struct Endpoint {
     pub configured: model::Endpoint,
     pub address: SocketAddr,
     pub(super) peer: PeerTemplate,
-    pub(super) in_flight: AtomicU32,
+    /// One for all configurations that have the endpoint.
+    in_flight: Arc<AtomicU32>,
     /// By health checks; always true without them.
     pub(super) healthy: AtomicBool,
     /// A health check has had a look.
@@ -40,7 +42,7 @@ impl Endpoint {
             configured,
             address,
             peer,
-            in_flight: AtomicU32::new(0),
+            in_flight: Arc::default(),
             healthy: AtomicBool::new(healthy),
             observed: AtomicBool::new(false),
             failures: AtomicU32::new(0),
@@ -86,9 +88,10 @@ impl Endpoint {
         self.joined.store(now.0.max(1), Relaxed);
     }
 
-    /// What is known of the same address from the configuration before. Requests that are in flight
-    /// there are left to it.
-    pub(super) fn take_over(&self, known: &Self, checked: bool) {
+    /// What is known of the same address from the configuration before, with the requests that are
+    /// in flight there.
+    pub(super) fn take_over(&mut self, known: &Self, checked: bool) {
+        self.in_flight = Arc::clone(&known.in_flight);
         self.healthy.store(known.healthy.load(Relaxed) || !checked, Relaxed);
         self.observed.store(known.observed.load(Relaxed), Relaxed);
         self.failures.store(known.failures.load(Relaxed), Relaxed);

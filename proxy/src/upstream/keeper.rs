@@ -183,7 +183,7 @@ impl Keeper {
     ) -> Member {
         let peer = PeerTemplate::new(&self.settings, &configured.host, address, configured.tls);
         let healthy = self.health_check.is_none() || !joining;
-        let endpoint = Endpoint::new(configured.clone(), address, peer, healthy);
+        let mut endpoint = Endpoint::new(configured.clone(), address, peer, healthy);
         let known = previous
             .iter()
             .find(|known| known.address == address && known.configured == *configured);

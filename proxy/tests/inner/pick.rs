@@ -262,3 +262,22 @@ fn what_is_known_of_an_address_survives_a_reload_that_changes_others() {
     let same = build(4, Some(&after));
     assert!(Arc::ptr_eq(stable(&after).group(), stable(&same).group()));
 }
+
+#[test]
+fn requests_in_flight_still_count_for_an_endpoint_that_a_reload_keeps() {
+    let environment = Environment::new(1, None);
+    let build = |count, previous: Option<&World>| {
+        let config = Arc::new(config(vec![service_of(count, |_| {})], Vec::new()));
+        World::build(config, previous, &environment).unwrap()
+    };
+    let stable = |world: &World| world.service(&service_name("shop")).unwrap().stable();
+    let before = build(1, None);
+    let lease = stable(&before).pick(0, None, now()).unwrap();
+    let after = build(2, Some(&before));
+    let busy = || -> Vec<u32> {
+        stable(&after).group().members().iter().map(|member| member.in_flight()).collect()
+    };
+    assert_eq!(busy(), [1, 0]);
+    drop(lease);
+    assert_eq!(busy(), [0, 0]);
+}
