@@ -3,7 +3,7 @@
 use crate::bench::{BINARY, Instance, command, json};
 use serde_json::Value;
 use serin_testkit::{ConfigText, Origin, RawClient, Serin, ServiceText, eventually, temp_dir};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 /// Over files that wait for a reload.
 fn patient(config: &ConfigText) -> Instance {
@@ -31,8 +31,9 @@ fn shaped(backend: SocketAddr, mark: &str, more: &str) -> ConfigText {
         .with("accessLog: { format: off }")
 }
 
+/// A port that no test ever gets.
 fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
 fn ask(instance: &Instance, method: &str, body: &str) -> (u16, Value) {
@@ -51,12 +52,15 @@ fn begin(instance: &Instance, body: &str) {
     assert!(answer["canary"]["hash"].is_string(), "{answer}");
 }
 
-/// Statuses and marks of so many requests over one connection.
+/// Statuses and marks of so many requests, over one connection while it is kept.
 fn requests(instance: &Instance, count: usize) -> Vec<(u16, String)> {
     let mut client = RawClient::connect(instance.http);
     let one = |_| {
         client.send("GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
         let response = client.response();
+        if response.header("connection").is_some_and(|said| said == "close") {
+            client = RawClient::connect(instance.http);
+        }
         (response.status, response.header("x-by").unwrap_or_else(|| "nobody".to_owned()))
     };
     (0..count).map(one).collect()
