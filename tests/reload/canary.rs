@@ -4,6 +4,7 @@ use crate::bench::{BINARY, Instance, command, json};
 use serde_json::Value;
 use serin_testkit::{ConfigText, Origin, RawClient, Serin, ServiceText, eventually, temp_dir};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// Over files that wait for a reload.
 fn patient(config: &ConfigText) -> Instance {
@@ -204,6 +205,12 @@ fn a_watched_file_that_is_on_trial_is_not_taken_up_by_itself() {
         ask(&instance, "POST", r#"{"canary": "50%", "for": "10m"}"#).0 == 200
     });
     let before = instance.generation();
+    // Longer than the watcher waits and than it looks by itself.
+    let until = Instant::now() + Duration::from_millis(1_500);
+    while Instant::now() < until {
+        requests(&instance, 20);
+    }
+    assert!(!canary(&instance).is_null(), "it is still on trial");
     instance.write(&to(origin.address(), "newest"));
     eventually("a newer change is taken up", || instance.generation() > before);
     assert!(canary(&instance).is_null());

@@ -58,6 +58,10 @@ fn a_later_step_is_taken_up_and_the_weight_in_force_stays() {
     let shop = Shop::open();
     shop.reload(&config(&shop.origins, "r1", "10%", "60%"));
     assert_eq!((shop.weight(), shop.state().as_str()), (1_000, "running"));
+    let admin = shop.instance.admin.to_string();
+    let promote = ["rollout", "promote", "shop", "--reason", "a test", "--admin", &admin];
+    serin_testkit::finish(BINARY, &promote);
+    eventually("the later step has its new weight", || shop.weight() == 6_000);
 }
 
 #[test]
