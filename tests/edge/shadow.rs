@@ -105,17 +105,21 @@ fn a_body_is_copied_byte_for_byte_up_to_its_limit() {
     let keys = ", methods: [POST], allowUnsafe: true, maxBody: 64KiB";
     let edge = Edge::start(&mirrored(stable.address(), shadow.address(), keys));
     let body: Vec<u8> = (0..50_000u32).map(|n| (n % 251) as u8).chain(*b"END").collect();
+    // A connection each: the full lane may end one whose body came in pieces.
     let mut client = edge.client();
     client
         .send(format!("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()));
     client.send(&body);
     assert_eq!(client.response().body, body);
+    let mut client = edge.client();
     client.send("POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send("5;x=1\r\nhello\r\n3\r\nEND\r\n0\r\n\r\n");
     assert_eq!(client.response().body, b"helloEND");
     let large = "x".repeat(65_537);
+    let mut client = edge.client();
     client.send(format!("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n{large}"));
     assert_eq!(client.response().body.len(), 65_537);
+    let mut client = edge.client();
     client.send("POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send(format!("10001\r\n{large}\r\n0\r\n\r\n"));
     assert_eq!(client.response().body.len(), 65_537, "the primary is unharmed");
