@@ -18,6 +18,7 @@ pub mod thread;
 mod trial;
 pub mod upstream;
 mod wheel;
+pub mod wire;
 pub mod world;
 
 pub use ingress::{Inherited, ListenError};

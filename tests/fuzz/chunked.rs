@@ -1,6 +1,6 @@
 //! A chunked body: one end, wherever the bytes were cut on their way, and nothing beyond it.
 
-use serin_proxy::ingress::chunks::{ChunkFault, Chunks, Piece};
+use serin_proxy::wire::chunks::{ChunkFault, Chunks, Piece};
 
 /// The body, how many bytes it took, and whether it ended.
 type Decoded = (Vec<u8>, usize, bool);

@@ -1,6 +1,6 @@
 //! A request's head: what is accepted has one meaning, for whoever reads it after us.
 
-use serin_proxy::ingress::head::{Field, Framing, Head, HeadLimits, Verdict, parse};
+use serin_proxy::wire::head::{Field, Framing, Head, HeadLimits, Verdict, parse};
 
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 8 * 1024, max_fields: 40, max_target: 2 * 1024 };
 

@@ -10,7 +10,7 @@ mod writer;
 
 pub(crate) use record::{Field, Record};
 
-use crate::ingress::Refusal;
+use crate::wire::refusal::Refusal;
 use serin_config::model::{AccessLog as Model, AccessLogFormat};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};

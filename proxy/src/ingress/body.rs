@@ -3,8 +3,8 @@
 //! A request's body is cut out of the connection here, so that whatever a lane believes about
 //! framing, it never sees past the end. Chunks are framed anew on the way.
 
-use super::chunks::{ChunkFault, Chunks, Piece};
-use super::head::Framing;
+use crate::wire::chunks::{ChunkFault, Chunks, Piece};
+use crate::wire::head::Framing;
 use bytes::{Buf, BytesMut};
 
 #[derive(Debug)]

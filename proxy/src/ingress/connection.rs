@@ -2,11 +2,9 @@
 
 use super::body::Body;
 use super::h2;
-use super::head::{self, Field, HeadLimits, Verdict};
 use super::link::Link;
 use super::listener::ListenerState;
 use super::proxy_header::{self, ProxyVerdict};
-use super::refusal::Refusal;
 use super::replay;
 use super::stream::ClientStream;
 use super::tls;
@@ -14,6 +12,8 @@ use super::transport::Transport;
 use super::visit::Visit;
 use super::worker::Worker;
 use crate::lane::{After, Taken};
+use crate::wire::head::{self, Field, HeadLimits, Verdict};
+use crate::wire::refusal::Refusal;
 use bytes::{Buf, BytesMut};
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;

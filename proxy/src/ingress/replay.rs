@@ -1,6 +1,6 @@
 //! The head as a lane reads it: the same fields, in the one form that Serin forwards.
 
-use super::head::{Field, Head};
+use crate::wire::head::{Field, Head};
 use bytes::BytesMut;
 
 /// Mostly the bytes that came. Only an absolute-form target is written anew, in origin-form.

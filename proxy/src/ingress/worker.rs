@@ -3,12 +3,12 @@
 
 use super::accept;
 use super::listener::ListenerState;
-use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::accesslog::AccessLog;
 use crate::lane::{FastLane, FullLane, sweep};
 use crate::thread::ThreadId;
 use crate::wheel;
+use crate::wire::refusal::Refusal;
 use arc_swap::ArcSwap;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};

@@ -2,15 +2,16 @@
 
 use super::life::Life;
 use super::reply::Reply;
-use crate::ingress::host_of;
+
 use crate::route::{Fields, path};
+use crate::wire::authority;
 
 /// A connection that was opened for one certificate's names serves no others: a client that
 /// reuses it for them has to open its own.
 pub(super) fn right_certificate(life: &Life) -> Result<(), Reply> {
     let Some(visit) = &life.visit else { return Ok(()) };
     let (Some(tls), Some(state)) = (&visit.tls, &visit.listener.tls) else { return Ok(()) };
-    if state.may_serve(tls.server_name.as_deref(), host_of(&life.asked.host)) {
+    if state.may_serve(tls.server_name.as_deref(), authority::host(&life.asked.host)) {
         return Ok(());
     }
     Err(Reply::refused(421, "this host has a certificate of its own"))

@@ -1,6 +1,5 @@
 //! What is known of one request while it lives.
 
-use crate::ingress::head::Field;
 use crate::ingress::{Signals, Visit};
 use crate::meter::Exchange;
 use crate::plane::Entered;
@@ -10,6 +9,7 @@ use crate::shadow::Tee;
 use crate::spans::Trace;
 use crate::trial::{Side, Ticket};
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
+use crate::wire::head::Field;
 use crate::world::World;
 use http::HeaderValue;
 use serin_core::outcome::Failure;

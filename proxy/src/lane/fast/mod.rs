@@ -22,9 +22,9 @@ use super::life::Life;
 use super::reply::Reply;
 use super::{asked, assign, copy, identify, route};
 use crate::accesslog::AccessLog;
-use crate::ingress::head::{Field, Framing, Head};
 use crate::ingress::{Buffer, Link};
 use crate::plane::Plane;
+use crate::wire::head::{Field, Framing, Head};
 use client::Client;
 use exchange::{Asked, Parts};
 use lives::Borrowed;
@@ -171,7 +171,7 @@ impl FastLane {
         fields.clear();
         if self.log.is_on() || life.trace.is_some() {
             // The spans of the request's fields were given up for those of the answer.
-            crate::ingress::head::parse(bytes, &Default::default(), &mut fields);
+            crate::wire::head::parse(bytes, &Default::default(), &mut fields);
         }
         let over = Over {
             method: text(head.method.of(bytes)).unwrap_or_default(),

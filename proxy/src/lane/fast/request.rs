@@ -1,12 +1,12 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
 use crate::ingress::Buffer;
-use crate::ingress::head::{Field, Span};
 use crate::lane::identify::REQUEST_ID;
 use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
 use crate::lane::{forwarded, hop};
 use crate::route::{Edits, Fields};
+use crate::wire::head::{Field, Span};
 use std::borrow::Cow;
 
 /// The fields of a head that was parsed, as routing and sessions read them.

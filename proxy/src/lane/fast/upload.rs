@@ -6,9 +6,9 @@
 use super::client::Client;
 use super::request::Translated;
 use super::upstream::Upstream;
-use crate::ingress::chunks::{Chunks, Piece};
-use crate::ingress::head::{Framing, Head, Span};
 use crate::ingress::{BodyPace, Buffer, Link};
+use crate::wire::chunks::{Chunks, Piece};
+use crate::wire::head::{Framing, Head, Span};
 use serin_config::model::ListenerLimits;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

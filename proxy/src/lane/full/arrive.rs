@@ -4,10 +4,11 @@
 //! common is settled once: one host, one normalised path, and no header that only the
 //! connection, or only Serin, has a right to.
 
-use crate::ingress::{ClientStream, Visit, is_valid_authority};
+use crate::ingress::{ClientStream, Visit};
 use crate::lane::life::{Life, Upgrade};
 use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
+use crate::wire::authority;
 use http::{HeaderName, HeaderValue, Method, Version, header};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -101,7 +102,7 @@ pub(crate) fn host(request: &RequestHeader) -> Result<String, Reply> {
         (None, Some(host)) => host.as_bytes(),
         (Some(_), Some(_)) | (None, None) => return Err(invalid()),
     };
-    if second.is_some() || !is_valid_authority(host) {
+    if second.is_some() || !authority::is_valid(host) {
         return Err(invalid());
     }
     std::str::from_utf8(host).map(str::to_owned).map_err(|_| invalid())

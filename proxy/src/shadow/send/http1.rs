@@ -3,9 +3,9 @@
 
 use super::Outgoing;
 use super::pool::Wire;
-use crate::ingress::chunks::{Chunks, Piece};
 use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
+use crate::wire::chunks::{Chunks, Piece};
 use bytes::{Buf, Bytes};
 use httparse::{EMPTY_HEADER, Response, Status};
 use std::time::Instant;
@@ -195,7 +195,7 @@ fn pieces(
     read: u64,
     wire: &mut Wire,
     take: &mut dyn FnMut(Bytes),
-) -> Result<bool, crate::ingress::chunks::ChunkFault> {
+) -> Result<bool, crate::wire::chunks::ChunkFault> {
     match framing {
         Framing::Length(length) => {
             let left = length - read;

@@ -1,0 +1,8 @@
+//! HTTP/1 on the wire: bytes in, meaning out. Pure, and strict: what two readers could take in two
+//! ways is refused here, whichever side sent it.
+
+pub mod authority;
+pub mod chunks;
+mod fields;
+pub mod head;
+pub mod refusal;
