@@ -1,5 +1,6 @@
 //! A chunked body: one end, wherever the bytes were cut on their way, and nothing beyond it.
 
+use super::prefixes;
 use serin_proxy::wire::chunks::{ChunkFault, Chunks, Piece};
 
 /// The body, how many bytes it took, and whether it ended.
@@ -32,6 +33,10 @@ fn chunked() {
         for size in [1, 2, 7] {
             assert_eq!(decode(input, size), whole, "read {size} at a time");
         }
+        for at in prefixes(input) {
+            let (first, second) = input.split_at(at);
+            assert_eq!(decode_parts([first, second].into_iter()), whole, "cut at {at}");
+        }
         let Ok((body, used, ended)) = whole else { return };
         assert!(used <= input.len() && body.len() <= used);
         assert!(ended || used == input.len(), "it stopped without a reason");
@@ -47,8 +52,12 @@ fn chunked() {
 }
 
 fn decode(input: &[u8], size: usize) -> Result<Decoded, ChunkFault> {
+    decode_parts(input.chunks(size))
+}
+
+fn decode_parts<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Result<Decoded, ChunkFault> {
     let (mut chunks, mut body, mut used) = (Chunks::default(), Vec::new(), 0);
-    for part in input.chunks(size) {
+    for part in parts {
         let mut rest = part;
         while !rest.is_empty() {
             let here = match chunks.step(rest)? {

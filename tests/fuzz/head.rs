@@ -1,5 +1,6 @@
 //! A request's head: what is accepted has one meaning, for whoever reads it after us.
 
+use super::prefixes;
 use serin_proxy::wire::head::{Field, Framing, Head, HeadLimits, Verdict, parse};
 
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 8 * 1024, max_fields: 40, max_target: 2 * 1024 };
@@ -42,6 +43,7 @@ fn head() {
         if let Verdict::Whole(head) = verdict {
             stays_within(&head, &fields, input);
             has_one_framing(&head, input);
+            is_read_alike(&head, &fields, input);
             reads_the_same_again(&head, &fields, input);
         }
     });
@@ -50,9 +52,11 @@ fn head() {
 /// A beginning of the input is never judged otherwise than the input, except that it may have to
 /// wait: a verdict does not depend on how the bytes were cut on their way.
 fn grows_into(verdict: &Verdict, input: &[u8]) {
-    for end in [input.len() / 3, input.len() / 2, input.len().saturating_sub(1)] {
+    for end in prefixes(input) {
         let early = parse(&input[..end], &LIMITS, &mut Vec::new());
-        assert!(early == Verdict::Partial || early == *verdict, "{early:?} of {end}, {verdict:?}");
+        let waits = !matches!(verdict, Verdict::Whole(head) if end >= head.length);
+        let waits = waits && early == Verdict::Partial;
+        assert!(waits || early == *verdict, "{early:?} of {end}, {verdict:?}");
     }
 }
 
@@ -104,6 +108,20 @@ fn has_one_framing(head: &Head, input: &[u8]) {
         _ => panic!("accepted with {lengths:?} and {codings:?}"),
     };
     assert_eq!(head.framing, framing);
+}
+
+/// A parser that shares no line with this one accepts it and sees the same.
+fn is_read_alike(head: &Head, fields: &[Field], input: &[u8]) {
+    let mut theirs = [httparse::EMPTY_HEADER; LIMITS.max_fields];
+    let mut other = httparse::Request::new(&mut theirs);
+    let parsed = other.parse(&input[head.begins..]);
+    assert_eq!(parsed, Ok(httparse::Status::Complete(head.length - head.begins)));
+    assert_eq!(other.method.map(str::as_bytes), Some(head.method.of(input)));
+    assert_eq!(other.path.map(str::as_bytes), Some(head.target_as_sent.of(input)));
+    assert_eq!(other.version, Some(u8::from(head.minor_one)));
+    let ours: Vec<_> = fields.iter().map(|f| (f.name.of(input), f.value.of(input))).collect();
+    let theirs: Vec<_> = other.headers.iter().map(|f| (f.name.as_bytes(), f.value)).collect();
+    assert_eq!(ours, theirs);
 }
 
 /// Written anew from its parts it is the same head, and nothing is left over.

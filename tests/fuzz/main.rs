@@ -7,6 +7,7 @@
 //!
 //! There is no coverage feedback, and no nightly compiler is needed.
 
+mod answer;
 mod chunked;
 mod config;
 mod cookie;
@@ -46,6 +47,15 @@ fn fuzz(target: &str, words: &[&str], mut check: impl FnMut(&[u8])) {
         rounds += 1;
     }
     println!("{target}: {rounds} mutations of {} inputs, seed {seed}", corpus.len());
+}
+
+/// Where an input may be cut: everywhere when it is short, else at places spread over it and at its
+/// last bytes, because trying every place of a long one is quadratic.
+fn prefixes(input: &[u8]) -> impl Iterator<Item = usize> {
+    const EVERYWHERE: usize = 512;
+    let (length, last) = (input.len(), input.len().saturating_sub(64));
+    let step = if length <= EVERYWHERE { 1 } else { length / 64 };
+    (0..last).step_by(step).chain(last..length)
 }
 
 /// Where to begin, and for how long to go on if not for [`ROUNDS`].

@@ -11,7 +11,7 @@ mod exchange;
 mod flow;
 mod lives;
 mod request;
-mod response;
+pub mod response;
 mod stream;
 mod streams;
 mod upload;

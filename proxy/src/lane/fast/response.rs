@@ -7,11 +7,11 @@ use crate::wire::head::{Field, Span};
 use std::mem::MaybeUninit;
 
 /// As much as a backend may say before its body.
-pub(super) const MAX_HEAD: usize = 256 * 1024;
+pub const MAX_HEAD: usize = 256 * 1024;
 const MAX_FIELDS: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Body {
+pub enum Body {
     None,
     Length(u64),
     Chunked,
@@ -20,27 +20,27 @@ pub(super) enum Body {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ResponseHead {
+pub struct ResponseHead {
     /// Where the head ends and the body begins.
-    pub(super) length: usize,
-    pub(super) status: u16,
-    pub(super) reason: Span,
-    pub(super) body: Body,
+    pub length: usize,
+    pub status: u16,
+    pub reason: Span,
+    pub body: Body,
     /// The connection may carry another request afterwards.
-    pub(super) keeps: bool,
+    pub keeps: bool,
     /// Chunks decide, whatever length is named beside them.
-    pub(super) drop_length: bool,
+    pub drop_length: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Read {
+pub enum Read {
     Partial,
     Whole(ResponseHead),
     Invalid,
 }
 
 /// `asked_head` says that the request was HEAD. `into` is cleared and receives the fields in order.
-pub(super) fn parse(bytes: &[u8], asked_head: bool, into: &mut Vec<Field>) -> Read {
+pub fn parse(bytes: &[u8], asked_head: bool, into: &mut Vec<Field>) -> Read {
     into.clear();
     // Not cleared first: that would cost more than parsing what is there.
     let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
@@ -48,9 +48,10 @@ pub(super) fn parse(bytes: &[u8], asked_head: bool, into: &mut Vec<Field>) -> Re
     let parser = httparse::ParserConfig::default();
     let length = match parser.parse_response_with_uninit_headers(&mut response, bytes, &mut headers)
     {
-        Ok(httparse::Status::Complete(length)) => length,
+        // Also when it came all at once: a verdict does not depend on how its bytes arrive.
+        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Read::Partial,
-        Ok(httparse::Status::Partial) | Err(_) => return Read::Invalid,
+        Ok(_) | Err(_) => return Read::Invalid,
     };
     let (Some(version), Some(status)) = (response.version, response.code) else {
         return Read::Invalid;
@@ -179,5 +180,19 @@ mod tests {
         }
         assert!(matches!(read(text), Read::Whole(head) if head.keeps && head.length == text.len()));
         assert_eq!(read("GARBAGE\r\n\r\n"), Read::Invalid);
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_so_however_it_arrives() {
+        let of = |length: usize| {
+            let [first, last] = ["HTTP/1.1 200 OK\r\nX: ", "\r\n\r\n"];
+            [first, &"x".repeat(length - first.len() - last.len()), last].concat()
+        };
+        assert!(matches!(read(&of(MAX_HEAD)), Read::Whole(head) if head.length == MAX_HEAD));
+        let longer = of(MAX_HEAD + 1);
+        for end in [MAX_HEAD, longer.len()] {
+            assert_eq!(read(&longer[..end]), Read::Invalid, "{end}");
+        }
+        assert_eq!(read(&longer[..MAX_HEAD - 1]), Read::Partial);
     }
 }
