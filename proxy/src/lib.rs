@@ -3,7 +3,7 @@
 mod accesslog;
 pub mod clock;
 pub mod ingress;
-pub mod lane;
+mod lane;
 pub mod meter;
 pub mod metrics;
 pub mod plane;

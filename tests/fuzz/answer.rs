@@ -2,8 +2,8 @@
 //! however its bytes arrive.
 
 use super::prefixes;
+use serin_proxy::wire::answer::{Body, Read, ResponseHead, parse};
 use serin_proxy::wire::head::Field;
-use serin_proxy::lane::response::{Body, Read, ResponseHead, parse};
 
 #[test]
 fn answer() {

@@ -25,6 +25,5 @@ mod reply;
 mod route;
 mod trace;
 
-pub use fast::response;
 pub(crate) use fast::{After, FastLane, Taken, sweep};
 pub(crate) use full::FullLane;

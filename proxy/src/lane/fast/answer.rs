@@ -1,13 +1,13 @@
 //! The head as the client gets it.
 
 use super::request::{Source, View, is_edited, line};
-use super::response::{Body, ResponseHead};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::route::{Edits, Fields};
+use crate::wire::answer::{Body, ResponseHead};
 use http::{HeaderName, HeaderValue};
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_core::{ErrorType, OrErr, Result};

@@ -7,11 +7,11 @@
 use super::answer;
 use super::client::Client;
 use super::request::View;
-use super::response::{self, Body, Read, ResponseHead};
 use super::upload::{self, Upload, push_chunk};
 use super::upstream::Upstream;
 use crate::ingress::{Buffer, poll_write, rest_of};
 use crate::shadow::Tee;
+use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::Field;
 use std::future::poll_fn;
@@ -121,7 +121,7 @@ impl<'a> Flow<'a> {
             let bytes = self.upstream.input.bytes();
             if bytes.len() > judged {
                 judged = bytes.len();
-                match response::parse(bytes, asked_head, self.fields) {
+                match wire::parse(bytes, asked_head, self.fields) {
                     Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
                     Read::Whole(head) if head.status < 200 => {
                         let view = View::of(bytes, self.fields);

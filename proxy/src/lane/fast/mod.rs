@@ -11,7 +11,6 @@ mod exchange;
 mod flow;
 mod lives;
 mod request;
-pub mod response;
 mod stream;
 mod streams;
 mod upload;

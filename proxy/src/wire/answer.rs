@@ -3,7 +3,7 @@
 //! Pure. What a backend says about its body decides where the next answer begins, so whatever could
 //! be read in two ways is invalid here, and the client gets 502.
 
-use crate::wire::head::{Field, Span};
+use super::head::{Field, Span};
 use std::mem::MaybeUninit;
 
 /// As much as a backend may say before its body.
