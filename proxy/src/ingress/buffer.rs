@@ -9,15 +9,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
 
+/// Enough for a head on its way out. As many may wait for their answers as there are requests.
+const HEAD: usize = 4 * 1024;
 /// Enough for a head and a small body, or a piece of one: 16 KiB are a record of TLS.
 const SMALL: usize = 20 * 1024;
 /// For bodies that go on and on.
 const LARGE: usize = 64 * 1024;
+const SIZES: [usize; 3] = [HEAD, SMALL, LARGE];
 /// Pieces of each size that a thread keeps.
-const KEPT: usize = 128;
+const KEPT: [usize; 3] = [512, 128, 128];
 
 thread_local! {
-    static FREE: RefCell<[Vec<Vec<u8>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+    static FREE: RefCell<[Vec<Vec<u8>>; 3]> =
+        const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
 #[derive(Debug, Default)]
@@ -69,8 +73,9 @@ impl Buffer {
             (self.from, self.to) = (0, self.to - self.from);
         }
         if self.room() < more {
-            let size = (self.to + more).next_power_of_two();
-            self.memory.resize(size, 0);
+            let mut larger = take(self.to + more);
+            larger[..self.to].copy_from_slice(&self.memory[..self.to]);
+            give(std::mem::replace(&mut self.memory, larger));
         }
     }
 
@@ -153,21 +158,19 @@ impl Drop for Buffer {
 }
 
 fn take(least: usize) -> Vec<u8> {
-    let (place, size) = if least <= SMALL { (0, SMALL) } else { (1, LARGE.max(least)) };
+    let Some(place) = SIZES.iter().position(|size| *size >= least) else {
+        return vec![0; least.next_power_of_two()];
+    };
     let kept = FREE.with_borrow_mut(|free| free[place].pop());
-    kept.filter(|memory| memory.len() >= least).unwrap_or_else(|| vec![0; size])
+    kept.unwrap_or_else(|| vec![0; SIZES[place]])
 }
 
 fn give(memory: Vec<u8>) {
-    let place = match memory.len() {
-        SMALL => 0,
-        LARGE => 1,
-        _ => return,
-    };
+    let Some(place) = SIZES.iter().position(|size| *size == memory.len()) else { return };
     // A thread that ends has nothing to keep.
     let _ = FREE.try_with(|free| {
         if let Ok(mut free) = free.try_borrow_mut()
-            && free[place].len() < KEPT
+            && free[place].len() < KEPT[place]
         {
             free[place].push(memory);
         }

@@ -55,9 +55,9 @@ struct Streams {
 }
 
 /// Counts a stream out, however it ends.
-struct Open(Arc<Streams>);
+pub(crate) struct OpenStream(Arc<Streams>);
 
-impl Drop for Open {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
         self.0.ended.notify_one();
@@ -118,18 +118,14 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
 /// Each stream by the lane that fits its request.
 fn spawn(session: HttpSession, visit: &Arc<Visit>, streams: &Arc<Streams>, worker: &Arc<Worker>) {
     streams.open.fetch_add(1, Relaxed);
-    let open = Open(streams.clone());
-    let worker = worker.clone();
+    let open = OpenStream(streams.clone());
     if let Some(taken) = worker.fast.take_stream(&session, visit) {
         worker.lanes.fast();
-        let visit = Arc::clone(visit);
-        tokio::spawn(async move {
-            let _open = open;
-            worker.fast.carry_stream(session, visit, taken).await;
-        });
+        worker.fast.board(session, Arc::clone(visit), taken, open);
         return;
     }
     worker.lanes.full();
+    let worker = worker.clone();
     // How long the client may leave no window for its answer.
     let patience = visit.listener.limits.idle_timeout;
     tokio::spawn(async move {

@@ -29,6 +29,7 @@ pub use socket::Inherited;
 pub use tls::TlsError;
 
 pub(crate) use buffer::Buffer;
+pub(crate) use h2::OpenStream;
 pub(crate) use link::{Link, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;

@@ -19,6 +19,17 @@ pub enum Body {
     UntilEnd,
 }
 
+impl Body {
+    /// Whether there is one, and how long it is where that is known.
+    pub(crate) fn length(self) -> Option<Option<u64>> {
+        match self {
+            Self::None => None,
+            Self::Length(length) => Some(Some(length)),
+            Self::Chunked | Self::UntilEnd => Some(None),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseHead {
     /// Where the head ends and the body begins.

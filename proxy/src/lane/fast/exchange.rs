@@ -13,7 +13,7 @@ use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::{attempt, copy};
 use crate::upstream::Endpoint;
-use crate::wire::answer::{Body, ResponseHead};
+use crate::wire::answer::ResponseHead;
 use serin_config::model::Timeouts;
 use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
@@ -193,9 +193,9 @@ async fn answer(
             Ok(())
         }
         Client::Http2(stream) => match answer::head_of(head, &view, life) {
-            Ok(response) => stream
-                .answer(response, head.body == Body::None)
-                .map_err(|_| Broken::Client(Fault::Gone)),
+            Ok(response) => {
+                stream.answer(response, head.body.length()).map_err(|_| Broken::Client(Fault::Gone))
+            }
             Err(_) => Err(Broken::Invalid),
         },
     };

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
 /// As many as a thread keeps.
-const KEPT: usize = 256;
+const KEPT: usize = 512;
 
 thread_local! {
     #[expect(clippy::vec_box, reason = "they are moved into and out of tasks")]

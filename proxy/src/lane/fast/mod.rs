@@ -6,6 +6,7 @@
 //! used again and again.
 
 mod answer;
+mod carriers;
 mod client;
 mod exchange;
 mod flow;

@@ -16,13 +16,15 @@ pub(crate) struct Stream {
     pub(super) session: HttpSession,
     /// Once the head of the answer has left, and unless that was all.
     body: Option<SendStream<Bytes>>,
+    /// How much of the answer's body is still to come, where that is known.
+    left: Option<u64>,
     pub(super) visit: Arc<Visit>,
     pub(super) deadline: Deadline,
 }
 
 impl Stream {
     pub(super) fn new(session: HttpSession, visit: Arc<Visit>) -> Self {
-        Self { session, body: None, visit, deadline: Deadline::default() }
+        Self { session, body: None, left: None, visit, deadline: Deadline::default() }
     }
 
     /// More of the request's body. `None` is its end.
@@ -30,10 +32,16 @@ impl Stream {
         self.session.poll_read_body_bytes(cx).map_err(io::Error::other)
     }
 
-    /// `whole` says that no body follows.
-    pub(super) fn answer(&mut self, head: ResponseHeader, whole: bool) -> io::Result<()> {
+    /// `body` says whether one follows, and how long it is where that is known.
+    pub(super) fn answer(
+        &mut self,
+        head: ResponseHeader,
+        body: Option<Option<u64>>,
+    ) -> io::Result<()> {
+        let whole = body.is_none();
         self.session.write_response_header(Box::new(head), whole).map_err(io::Error::other)?;
         self.body = self.session.take_response_body_writer().filter(|_| !whole);
+        self.left = body.flatten();
         Ok(())
     }
 
@@ -72,7 +80,13 @@ impl Stream {
             };
         }
         let count = room.min(bytes.len());
-        let sent = body.send_data(Bytes::copy_from_slice(&bytes[..count]), false);
+        self.left = self.left.map(|left| left.saturating_sub(count as u64));
+        // The last of it says so itself: a frame less.
+        let last = self.left == Some(0);
+        let sent = body.send_data(Bytes::copy_from_slice(&bytes[..count]), last);
+        if last {
+            self.body = None;
+        }
         Poll::Ready(sent.map(|()| count).map_err(io::Error::other))
     }
 

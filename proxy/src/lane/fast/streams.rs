@@ -4,13 +4,14 @@
 //! between is the same.
 
 use super::FastLane;
+use super::carriers;
 use super::client::Client;
 use super::exchange::{self, Asked, Parts};
 use super::lives::{self, Borrowed};
 use super::request::{self, Translated};
 use super::stream::Stream;
 use super::upload::Upload;
-use crate::ingress::{Buffer, Visit};
+use crate::ingress::{Buffer, OpenStream, Visit};
 use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
@@ -23,13 +24,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// A stream that the fast lane has taken.
+/// What is known of a stream that the fast lane has taken.
 pub(crate) struct TakenStream {
     life: Borrowed,
     out: Buffer,
     traceparent: Option<usize>,
     reply: Option<Reply>,
     body: Option<Translated>,
+}
+
+/// A stream on its way.
+pub(super) struct Boarded {
+    pub(super) stream: Stream,
+    taken: TakenStream,
+    _open: OpenStream,
 }
 
 impl FastLane {
@@ -78,33 +86,41 @@ impl FastLane {
         Some(TakenStream { life, out, traceparent, reply, body })
     }
 
-    /// Carries the exchange to its end.
-    pub(crate) async fn carry_stream(
+    /// Sends a stream that was taken on its way.
+    pub(crate) fn board(
         &self,
         session: HttpSession,
         visit: Arc<Visit>,
         taken: TakenStream,
+        open: OpenStream,
     ) {
-        let TakenStream { mut life, out, traceparent, reply, body } = taken;
+        let stream = Stream::new(session, visit);
+        carriers::board(Boarded { stream, taken, _open: open }, self);
+    }
+
+    /// Carries the exchange to its end.
+    pub(super) async fn carry_stream(&self, boarded: &mut Boarded) {
+        let Boarded { stream, taken, _open } = boarded;
+        let life = &mut *taken.life;
         let most = life.route.as_ref().and_then(|route| route.max_body);
-        let mut upload = Upload::stream(body, &visit.listener.limits, most);
-        let asked_head = session.req_header().method == http::Method::HEAD;
-        let mut stream = Stream::new(session, visit);
+        let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, most);
+        let asked_head = stream.session.req_header().method == http::Method::HEAD;
         let (mut sent, mut down) = (0, Buffer::default());
-        let asked = match reply {
+        let asked = match taken.reply.take() {
             Some(reply) => Asked::Reply(reply),
             None => {
-                let client = Client::Http2(&mut stream);
+                let client = Client::Http2(stream);
                 let (upload, down, sent) = (&mut upload, &mut down, &mut sent);
-                let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
-                exchange::carry(parts, out, traceparent, || true).await
+                let parts = Parts { life, client, upload, down, asked_head, sent };
+                let out = std::mem::take(&mut taken.out);
+                exchange::carry(parts, out, taken.traceparent, || true).await
             }
         };
         let mut broken = matches!(asked, Asked::Cut);
         match asked {
             Asked::Cut => stream.cut(),
             Asked::Passed { .. } => {}
-            Asked::Reply(reply) => match tell(&mut stream, &reply, &mut life, asked_head).await {
+            Asked::Reply(reply) => match tell(stream, &reply, life, asked_head).await {
                 Some(count) => sent = count,
                 None => broken = true,
             },
@@ -120,7 +136,7 @@ impl FastLane {
             sent,
             at: Instant::now(),
         };
-        end::end(&self.log, &over, &mut life);
+        end::end(&self.log, &over, life);
     }
 }
 
@@ -133,7 +149,8 @@ async fn tell(
 ) -> Option<u64> {
     let bodiless = reply.note(life, asked_head);
     let response = reply.response(life).ok()?;
-    stream.answer(response, bodiless).ok()?;
+    let length = reply.body().len() as u64;
+    stream.answer(response, (!bodiless).then_some(Some(length))).ok()?;
     if bodiless {
         return Some(0);
     }
@@ -148,7 +165,7 @@ async fn tell(
         }
     });
     if told.await && stream.finish().is_ok() {
-        return Some(reply.body().len() as u64);
+        return Some(length);
     }
     stream.cut();
     None

@@ -1,0 +1,120 @@
+//! Tasks that carry streams of HTTP/2, one at a time and again and again.
+//!
+//! A stream has a task of its own, so that what goes wrong with one is no other's misfortune. But a
+//! task is some kilobytes that would be made, moved into place and thrown away with every request,
+//! so one whose stream is over waits for the next.
+//!
+//! A carrier never leaves its thread, and finds what it is to carry in a berth there.
+
+use super::FastLane;
+use super::streams::Boarded;
+use crate::wheel::Deadline;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+/// Carriers of one thread that wait.
+const KEPT: usize = 512;
+
+thread_local! {
+    static BERTHS: RefCell<Berths> = const { RefCell::new(Berths::new()) };
+}
+
+struct Berths {
+    /// One for each carrier.
+    all: Vec<Option<Box<Berth>>>,
+    /// Those without a carrier.
+    free: Vec<usize>,
+    /// Those whose carriers wait. The last to come is the first to go: its memory is still warm.
+    idle: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Berth {
+    boarded: Option<Boarded>,
+    waiting: Option<Waker>,
+}
+
+/// A carrier's place, given up when its task ends, however that comes.
+struct Place(usize);
+
+/// Sends a stream on its way.
+pub(super) fn board(boarded: Boarded, lane: &FastLane) {
+    let place = BERTHS.with_borrow_mut(|berths| berths.board(boarded));
+    if let Some(place) = place {
+        tokio::spawn(work(place, lane.clone()));
+    }
+}
+
+async fn work(place: Place, lane: FastLane) {
+    let mut deadline = Deadline::default();
+    loop {
+        let next = poll_fn(|cx| BERTHS.with_borrow_mut(|berths| berths.poll_next(&place, cx)));
+        let Some(mut boarded) = next.await else { return };
+        // It stays where it is on the wheel, and is seldom due before the next stream's.
+        boarded.stream.deadline = deadline;
+        lane.carry_stream(&mut boarded).await;
+        deadline = std::mem::take(&mut boarded.stream.deadline);
+    }
+}
+
+impl Berths {
+    const fn new() -> Self {
+        Self { all: Vec::new(), free: Vec::new(), idle: Vec::new() }
+    }
+
+    /// Gives the place of a carrier that is yet to be made, if none waits.
+    fn board(&mut self, boarded: Boarded) -> Option<Place> {
+        let waiting = self.idle.pop().and_then(|at| self.all.get_mut(at)?.as_mut());
+        if let Some(berth) = waiting {
+            berth.boarded = Some(boarded);
+            if let Some(waker) = berth.waiting.take() {
+                waker.wake();
+            }
+            return None;
+        }
+        let berth = Some(Box::new(Berth { boarded: Some(boarded), waiting: None }));
+        Some(Place(match self.free.pop() {
+            Some(at) => {
+                self.all[at] = berth;
+                at
+            }
+            None => {
+                self.all.push(berth);
+                self.all.len() - 1
+            }
+        }))
+    }
+
+    /// `None` says that enough others wait.
+    fn poll_next(&mut self, place: &Place, cx: &Context<'_>) -> Poll<Option<Boarded>> {
+        let Some(berth) = self.all.get_mut(place.0).and_then(Option::as_mut) else {
+            return Poll::Ready(None);
+        };
+        if let Some(boarded) = berth.boarded.take() {
+            return Poll::Ready(Some(boarded));
+        }
+        // Something that it once waited for may wake it in between.
+        if berth.waiting.is_none() {
+            if self.idle.len() >= KEPT {
+                return Poll::Ready(None);
+            }
+            berth.waiting = Some(cx.waker().clone());
+            self.idle.push(place.0);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A thread that ends has nothing to keep.
+        let left = BERTHS.try_with(|berths| {
+            let Ok(mut berths) = berths.try_borrow_mut() else { return None };
+            berths.idle.retain(|at| *at != self.0);
+            berths.free.push(self.0);
+            berths.all.get_mut(self.0).and_then(Option::take)
+        });
+        drop(left);
+    }
+}
