@@ -4,6 +4,8 @@ use super::life::Life;
 use crate::meter::Counting;
 use crate::route::{Action, Fields};
 use crate::shadow::Head;
+use memchr::memchr;
+use std::time::Instant;
 
 /// A head is about to be sent to the attempt's version: `fields` and `target` as they leave.
 /// A request that asks for another protocol has no copy, and neither has one that a route forces
@@ -23,9 +25,14 @@ pub(super) fn head_leaves(life: &mut Life, method: &str, target: &str, fields: &
 }
 
 /// The head of the answer that the client gets.
-pub(super) fn answer_came(life: &mut Life, status: u16, fields: &dyn Fields) {
+pub(super) fn answer_came(
+    life: &mut Life,
+    status: u16,
+    fields: &dyn Fields,
+    now: impl FnOnce() -> Instant,
+) {
     if let Some(attempt) = &life.attempt {
-        life.tee.answer_head(status, fields, &attempt.on);
+        life.tee.answer_head(status, fields, &attempt.on, now);
     }
 }
 
@@ -40,30 +47,30 @@ pub(super) fn needs_body(life: &Life, method: &str) -> bool {
 }
 
 /// The same for a head that is written already, of a request without a body.
-pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
+pub(super) fn written_head_leaves(life: &mut Life, head: &[u8], now: Instant) {
     if life.service.as_ref().is_none_or(|service| service.shadow().is_none()) {
         return;
     }
-    let written = Written(head);
-    let mut words = written.lines().next().unwrap_or_default().split(|b| *b == b' ');
+    let (line, fields) = head.split_at(memchr(b'\n', head).unwrap_or(head.len()));
+    let mut words = line.split(|b| *b == b' ');
     let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
     if let (Some(method), Some(target)) = (word(), word()) {
-        head_leaves(life, method, target, &written);
-        life.tee.ended();
+        head_leaves(life, method, target, &Written(fields));
+        life.tee.ended(|| now);
     }
 }
 
-/// A head as Serin writes it, read only where somebody looks.
+/// The fields of a head as Serin writes it, from the end of the request line.
 struct Written<'h>(&'h [u8]);
 
 impl Written<'_> {
-    fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-    }
-
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines().skip(1).filter_map(|line| {
-            let colon = line.iter().position(|b| *b == b':')?;
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            rest = rest.get(1..)?;
+            let (line, more) = rest.split_at(memchr(b'\n', rest)?);
+            rest = more;
+            let colon = memchr(b':', line)?;
             Some((&line[..colon], line[colon + 1..].trim_ascii()))
         })
     }

@@ -139,9 +139,11 @@ async fn tidy(depot: Arc<Depot>) {
 
 async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
     let mirror = Arc::clone(&copy.mirror);
-    let sample = Sample::begin();
+    let sample = Sample::begin(&copy);
     let carried = carried(&mut copy, &depot).await;
-    sample.end(&copy, carried.as_ref());
+    if let Some(sample) = sample {
+        sample.end(&copy, carried.as_ref());
+    }
     match carried {
         Ok(answer) => {
             copy.slot = None;
@@ -166,7 +168,8 @@ async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, 
     }
     copy.redact()?;
     // Time that it has spent here says nothing about the shadow.
-    if Instant::now() >= copy.deadline {
+    let now = Instant::now();
+    if now >= copy.deadline {
         return Err(Dropped::Full);
     }
     let outgoing = Outgoing {
@@ -178,11 +181,25 @@ async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, 
         most: copy.mirror.config.max_body,
         memory: copy.mirror.shadows.memory(),
     };
-    let sent = send(&outgoing, &copy.mirror.to, depot);
+    let sent = send(&outgoing, &copy.mirror.to, depot, now);
     match tokio::time::timeout_at(copy.deadline.into(), sent).await {
         Ok(answered) => answered,
         // On a machine that is overloaded it is this thread that is late first.
         Err(_) if Instant::now() > copy.deadline + LATE => Err(Dropped::Full),
         Err(_) => Err(Dropped::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A task is made and moved for each copy.
+    #[test]
+    fn a_copys_task_is_small() {
+        fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+            size_of::<F>()
+        }
+        assert!(size(carry) <= 1024, "{} bytes", size(carry));
     }
 }

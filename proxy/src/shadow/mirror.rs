@@ -5,6 +5,7 @@ use super::board::Board;
 use super::compare::Rules;
 use super::counts::{Dropped, Drops};
 use super::desk::Shadows;
+use super::head::Omitted;
 use crate::meter::Shadowed;
 use crate::upstream::VersionRuntime;
 use arc_swap::ArcSwapOption;
@@ -20,6 +21,9 @@ pub(crate) struct Mirror {
     pub(super) config: Arc<model::Shadow>,
     pub(super) to: Arc<VersionRuntime>,
     pub(super) rules: Option<Rules>,
+    /// Of a copy, and of what stable is asked a second time.
+    pub(super) omitted: Omitted,
+    pub(super) omitted_again: Omitted,
     pub(super) standing: Arc<Standing>,
     pub(super) shadows: Shadows,
 }
@@ -51,6 +55,8 @@ impl Mirror {
         Some(Self {
             service: service.name.clone(),
             rules: config.compare.as_ref().map(|compare| Rules::new(compare, &config)),
+            omitted: Omitted::new(&config.redact_headers),
+            omitted_again: Omitted::new(&[]),
             config,
             to: Arc::clone(to),
             standing,

@@ -14,6 +14,7 @@ mod compare;
 mod copy;
 mod counts;
 mod desk;
+mod head;
 mod memory;
 mod mirror;
 mod noise;

@@ -1,7 +1,8 @@
 //! The span of a copy: made only where Serin samples the request, and only when the copy was sent.
 
-use super::copy::{Copy, path_of};
+use super::copy::Copy;
 use super::counts::Dropped;
+use super::head::path_of;
 use super::pair::Answer;
 use crate::spans::{Copied, Place, Sampled};
 use std::time::{Instant, SystemTime};
@@ -15,15 +16,16 @@ pub(super) struct Linked {
 }
 
 /// When it began.
-pub(super) struct Sample(SystemTime, Instant);
+pub(super) struct Sample(Linked, SystemTime, Instant);
 
 impl Sample {
-    pub(super) fn begin() -> Self {
-        Self(SystemTime::now(), Instant::now())
+    /// `None` where nobody samples: the clocks are read for nothing else.
+    pub(super) fn begin(copy: &Copy) -> Option<Self> {
+        copy.linked.map(|linked| Self(linked, SystemTime::now(), Instant::now()))
     }
 
     pub(super) fn end(self, copy: &Copy, came: Result<&Answer, &Dropped>) {
-        let Some(Linked { own, of }) = copy.linked else { return };
+        let Self(Linked { own, of }, at, began) = self;
         let (status, failure) = match came {
             Ok(answer) => (Some(answer.status), None),
             Err(why) if why.is_failure() => (None, Some(why.as_str())),
@@ -31,8 +33,8 @@ impl Sample {
         };
         let mirror = &copy.mirror;
         mirror.shadows.spans().write(Sampled::Copy(Box::new(Copied {
-            at: self.0,
-            lasted: self.1.elapsed(),
+            at,
+            lasted: began.elapsed(),
             own,
             of,
             method: copy.method().to_owned(),

@@ -5,7 +5,7 @@
 //! asked, the copy was answered and is left out.
 
 use super::compare::{Found, Unknown};
-use super::copy::{field, path_of};
+use super::head::{field, path_of};
 use super::mirror::Mirror;
 use super::pair::{Answer, Answered, Heard, Primary};
 use super::send::{Depot, Outgoing, send};
@@ -13,6 +13,7 @@ use crate::clock;
 use crate::meter::Shadowed;
 use serin_core::shadow::{DifferenceSample, Place};
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<Depot>) {
     let mirror = Arc::clone(&answered.copy.mirror);
@@ -104,7 +105,7 @@ async fn second(
         most: mirror.config.max_body,
         memory: mirror.shadows.memory(),
     };
-    let sent = send(&outgoing, &heard.by, depot);
+    let sent = send(&outgoing, &heard.by, depot, Instant::now());
     tokio::time::timeout(mirror.config.timeout, sent).await.ok()?.ok()
 }
 

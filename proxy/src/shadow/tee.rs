@@ -4,9 +4,10 @@
 //! first attempt; later attempts of the same request make no second copy, and the part of a body
 //! that is replayed for them is not taken twice.
 
-use super::copy::{Copy, is_safe, write_head};
+use super::copy::Copy;
 use super::counts::Dropped;
 use super::desk::Word;
+use super::head::{self, Written, is_safe};
 use super::memory::{Held, Slot};
 use super::mirror::Mirror;
 use super::pair::{Answer, Body, Heard, Pair, Primary};
@@ -15,7 +16,7 @@ use crate::thread::random;
 use crate::upstream::VersionRuntime;
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A request's head as it is sent to the primary.
 #[derive(Clone, Copy)]
@@ -81,10 +82,11 @@ impl Tee {
     }
 
     /// The request's body has come whole, or there is none: the copy may leave.
-    pub(crate) fn ended(&mut self) {
+    /// `now` is asked for only then.
+    pub(crate) fn ended(&mut self, now: impl FnOnce() -> Instant) {
         let Self::On(copying) = self else { return };
         let Some(mut copy) = copying.copy.take() else { return };
-        let now = Instant::now();
+        let now = now();
         copying.left = Some(now);
         copy.framed |= copying.taken > 0;
         copy.deadline = now + copying.mirror.config.timeout;
@@ -107,9 +109,11 @@ impl Tee {
         status: u16,
         fields: &dyn Fields,
         by: &Arc<VersionRuntime>,
+        now: impl FnOnce() -> Instant,
     ) {
         let Self::On(copying) = self else { return };
-        copying.heard = copying.hear(status, fields, by).map(Box::new);
+        let took = copying.left.map(|left| now().saturating_duration_since(left));
+        copying.heard = Some(Box::new(copying.hear(status, fields, by, took)));
     }
 
     /// A piece of its body.
@@ -159,17 +163,15 @@ fn begin(
         mirror.drop_one(why);
         None
     };
-    let length = head.fields.first("content-length").and_then(|v| std::str::from_utf8(v).ok());
-    let length = length.and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| length > mirror.config.max_body) {
-        return refuse(Dropped::BodyTooLarge);
-    }
     let Some(slot) = Slot::take(&mirror.standing, mirror.config.max_in_flight) else {
         return refuse(Dropped::Full);
     };
-    let (written, linked) = write_head(head, &mirror.config.redact_headers);
+    let Written { head: written, linked, length } = head::write(head, &mirror.omitted);
+    if length.is_some_and(|length| length > mirror.config.max_body) {
+        return refuse(Dropped::BodyTooLarge);
+    }
     let again = (mirror.asks_for_noise() && length.is_none() && is_safe(head.method))
-        .then(|| write_head(head, &[]).0);
+        .then(|| head::write(head, &mirror.omitted_again).head);
     let bytes = written.len() + again.as_ref().map_or(0, Vec::len);
     let Some(held) = Held::new(mirror.shadows.memory(), bytes) else {
         return refuse(Dropped::Full);
@@ -236,7 +238,13 @@ impl Copying {
         Ok(())
     }
 
-    fn hear(&self, status: u16, fields: &dyn Fields, by: &Arc<VersionRuntime>) -> Option<Heard> {
+    fn hear(
+        &self,
+        status: u16,
+        fields: &dyn Fields,
+        by: &Arc<VersionRuntime>,
+        took: Option<Duration>,
+    ) -> Heard {
         let mirror = &self.mirror;
         let most = mirror.config.max_body;
         let wanted = mirror.wants_bodies();
@@ -248,12 +256,11 @@ impl Copying {
             held = Held::new(mirror.shadows.memory(), 0).filter(|_| length <= most);
             body = Body::begin(held.as_ref());
         }
-        let took = self.left.map(|left| left.elapsed());
         let (headers, encoding) = match &mirror.rules {
             Some(rules) => (rules.headers_of(fields), rules.encoding_of(fields)),
             None => (Vec::new(), None),
         };
         let answer = Answer { status, headers, encoding, body, took, held };
-        Some(Heard { answer, by: Arc::clone(by) })
+        Heard { answer, by: Arc::clone(by) }
     }
 }

@@ -84,7 +84,6 @@ impl Parts<'_> {
             Ok(upstream) => upstream,
             Err(next) => return next,
         };
-        copy::written_head_leaves(self.life, out.bytes());
         let reused = upstream.reused;
         self.upload.rewind();
         let mut fields = std::mem::take(&mut self.life.fields);
@@ -92,6 +91,7 @@ impl Parts<'_> {
         let (upload, down) = (&mut *self.upload, &mut *self.down);
         let client = self.client.again();
         let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
+        copy::written_head_leaves(self.life, out.bytes(), flow.moved);
         let head = match flow.send(out.bytes()).await {
             Ok(()) => flow.head(self.asked_head).await,
             Err(broken) => Err(broken),
@@ -185,7 +185,7 @@ async fn answer(
     if meaning::head_came(life, head.status, grpc, standing, flow.moved) {
         return Next::Again;
     }
-    copy::answer_came(life, head.status, &view);
+    copy::answer_came(life, head.status, &view, || flow.moved);
     let keeps = keeps() && flow.upload.is_read();
     let begun = match &mut flow.client {
         Client::Http1(_) => {

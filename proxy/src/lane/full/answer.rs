@@ -33,7 +33,7 @@ pub(super) fn head_came(
         e.set_retry(true);
         return Err(e);
     }
-    copy::answer_came(life, status.as_u16(), &response.headers);
+    copy::answer_came(life, status.as_u16(), &response.headers, Instant::now);
     let Some(attempt) = &mut life.attempt else { return Ok(()) };
     if let Some(signals) = &life.signals {
         signals.response_came(attempt.on.timeouts.idle);

@@ -5,6 +5,7 @@ use crate::lane::reply::Reply;
 use bytes::Bytes;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;
+use std::time::Instant;
 
 pub(super) fn pass(
     session: &Session,
@@ -20,7 +21,7 @@ pub(super) fn pass(
     }
     let Some(body) = body else {
         if end {
-            life.tee.ended();
+            life.tee.ended(Instant::now);
         }
         return Ok(());
     };
@@ -38,7 +39,7 @@ pub(super) fn pass(
     }
     life.tee.body(body);
     if end {
-        life.tee.ended();
+        life.tee.ended(Instant::now);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use http::HeaderName;
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
+use std::time::Instant;
 
 pub(super) fn shape(
     session: &mut Session,
@@ -28,7 +29,7 @@ pub(super) fn shape(
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     copy::head_leaves(life, request.method.as_str(), target, &request.headers);
     if session.is_body_empty() {
-        life.tee.ended();
+        life.tee.ended(Instant::now);
     }
     Ok(())
 }

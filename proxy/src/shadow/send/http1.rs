@@ -6,7 +6,7 @@ use super::pool::Wire;
 use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
 use crate::wire::chunks::{Chunks, Piece};
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use httparse::{EMPTY_HEADER, Response, Status};
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
@@ -21,8 +21,10 @@ const SMALL: usize = 2048;
 
 pub(super) struct Got {
     pub(super) answer: Answer,
-    /// The connection can carry another request.
-    pub(super) reusable: bool,
+    /// When its head had come.
+    pub(super) at: Instant,
+    /// Where it can carry another request.
+    pub(super) wire: Option<Wire>,
 }
 
 /// No whole answer.
@@ -31,33 +33,41 @@ pub(super) struct Broken {
     pub(super) unanswered: bool,
 }
 
-pub(super) async fn exchange(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Got, Broken> {
-    write(outgoing, wire).await.map_err(|_| Broken { unanswered: wire.buffer.is_empty() })?;
-    let written = Instant::now();
-    let head = read_head(outgoing, wire).await?;
-    let took = written.elapsed();
-    let (body, held, ended) = read_body(outgoing, wire, &head).await?;
+pub(super) async fn exchange(
+    outgoing: &Outgoing<'_>,
+    mut wire: Wire,
+    now: Instant,
+) -> Result<Got, Broken> {
+    write(outgoing, &mut wire).await.map_err(|_| Broken { unanswered: true })?;
+    let head = read_head(outgoing, &mut wire).await?;
+    let at = Instant::now();
+    let (body, held, ended) = read_body(outgoing, &mut wire, &head).await?;
     let reusable = ended && head.keeps && wire.buffer.is_empty();
     let Head { status, headers, encoding, .. } = head;
-    let answer = Answer { status, headers, encoding, body, took: Some(took), held };
-    Ok(Got { answer, reusable })
+    let took = Some(at.saturating_duration_since(now));
+    let answer = Answer { status, headers, encoding, body, took, held };
+    Ok(Got { answer, at, wire: reusable.then_some(wire) })
 }
 
+/// A small body leaves with its head. Nothing is copied of a head that has none.
 async fn write(outgoing: &Outgoing<'_>, wire: &mut Wire) -> std::io::Result<()> {
-    let length = outgoing.length();
-    let together = if length <= TOGETHER { length } else { 0 };
-    let mut first = Vec::with_capacity(outgoing.head.len() + together + 40);
-    first.extend_from_slice(outgoing.head);
-    if outgoing.framed {
-        first.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+    if !outgoing.framed {
+        wire.io.write_all(outgoing.head).await?;
+        return wire.io.flush().await;
     }
-    first.extend_from_slice(b"\r\n");
-    if length <= TOGETHER {
+    let (length, head) = (outgoing.length(), outgoing.head);
+    let together = length <= TOGETHER;
+    let mut first = Vec::with_capacity(head.len() + if together { length } else { 0 } + 40);
+    first.extend_from_slice(head.strip_suffix(b"\r\n").unwrap_or(head));
+    first.extend_from_slice(format!("content-length: {length}\r\n\r\n").as_bytes());
+    let after = if together {
         outgoing.body.iter().for_each(|piece| first.extend_from_slice(piece));
-        return wire.io.write_all(&first).await;
-    }
+        &[]
+    } else {
+        outgoing.body
+    };
     wire.io.write_all(&first).await?;
-    for piece in outgoing.body {
+    for piece in after {
         wire.io.write_all(piece).await?;
     }
     wire.io.flush().await
@@ -113,35 +123,53 @@ fn parsed(outgoing: &Outgoing<'_>, bytes: &[u8]) -> Result<Option<(Head, usize)>
 
 fn head_of(outgoing: &Outgoing<'_>, response: &Response<'_, '_>) -> Option<Head> {
     let (fields, status) = (&*response.headers, response.code?);
-    let all = |name: &str| {
-        let named = fields.iter().filter(move |f| f.name.eq_ignore_ascii_case(name));
-        let options = named.flat_map(|f| f.value.split(|b| *b == b','));
-        options.map(|option| option.trim_ascii().to_ascii_lowercase()).collect::<Vec<_>>()
-    };
-    let number = |value: &[u8]| std::str::from_utf8(value).ok()?.parse().ok();
-    let lengths: Vec<Option<u64>> = all("content-length").iter().map(|v| number(v)).collect();
+    let mut said = Said::default();
+    fields.iter().for_each(|field| said.note(field.name, field.value));
     let empty = outgoing.method() == "HEAD" || status < 200 || matches!(status, 204 | 304);
-    let framing = if empty {
-        Framing::Length(0)
-    } else if !all("transfer-encoding").is_empty() {
-        Framing::Chunked
-    } else {
-        match lengths.as_slice() {
-            [] => Framing::Close,
-            [first, others @ ..] if others.iter().all(|other| other == first) => {
-                Framing::Length((*first)?)
-            }
-            [..] => return None,
-        }
+    let framing = match said.length {
+        _ if empty => Framing::Length(0),
+        _ if said.coded => Framing::Chunked,
+        _ if said.nonsense => return None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Close,
     };
-    let connection = all("connection");
-    let has = |option: &[u8]| connection.iter().any(|o| o == option);
-    let keeps = !has(b"close") && (response.version == Some(1) || has(b"keep-alive"));
+    let keeps = !said.close && (response.version == Some(1) || said.keep);
     let (headers, encoding) = match outgoing.rules {
         Some(rules) => (rules.headers_of(fields), rules.encoding_of(fields)),
         None => (Vec::new(), None),
     };
     Some(Head { status, headers, encoding, framing, keeps })
+}
+
+/// What an answer says about its end.
+#[derive(Default)]
+struct Said {
+    length: Option<u64>,
+    /// It names no length, or two.
+    nonsense: bool,
+    coded: bool,
+    close: bool,
+    keep: bool,
+}
+
+impl Said {
+    fn note(&mut self, name: &str, value: &[u8]) {
+        let is = |other: &str| name.len() == other.len() && name.eq_ignore_ascii_case(other);
+        let options = || value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        if is("content-length") {
+            for option in options() {
+                let length = std::str::from_utf8(option).ok().and_then(|text| text.parse().ok());
+                self.nonsense |= length.is_none() || self.length.is_some_and(|l| Some(l) != length);
+                self.length = self.length.or(length);
+            }
+        } else if is("connection") {
+            for option in options() {
+                self.close |= option.eq_ignore_ascii_case(b"close");
+                self.keep |= option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        self.coded |= is("transfer-encoding");
+    }
 }
 
 /// Says also whether the body came to its end; one that is too long is left where it is.
@@ -164,14 +192,16 @@ async fn read_body(
     loop {
         let broken = |_| Broken { unanswered: false };
         let before = read;
-        let ended = pieces(head.framing, &mut chunks, before, wire, &mut |piece| {
-            read += piece.len() as u64;
-            let own = || match piece.len() {
-                // A small piece would keep the whole buffer that it was read into.
-                ..SMALL => Bytes::copy_from_slice(&piece),
-                SMALL.. => piece.clone(),
-            };
-            body.add(&piece, own, outgoing.most, &mut held);
+        let ended = pieces(head.framing, &mut chunks, before, wire, &mut |buffer, count| {
+            read += count as u64;
+            if matches!(body, Body::Whole(_)) && count >= SMALL {
+                let piece = buffer.split_to(count).freeze();
+                return body.add(&piece, || piece.clone(), outgoing.most, &mut held);
+            }
+            // A small piece would keep the whole buffer that it was read into.
+            let piece = &buffer[..count];
+            body.add(piece, || Bytes::copy_from_slice(piece), outgoing.most, &mut held);
+            buffer.advance(count);
         });
         if ended.map_err(broken)? {
             return Ok((body, held, true));
@@ -194,20 +224,21 @@ fn pieces(
     chunks: &mut Chunks,
     read: u64,
     wire: &mut Wire,
-    take: &mut dyn FnMut(Bytes),
+    take: &mut dyn FnMut(&mut BytesMut, usize),
 ) -> Result<bool, crate::wire::chunks::ChunkFault> {
     match framing {
         Framing::Length(length) => {
             let left = length - read;
             let here = left.min(wire.buffer.len() as u64);
             if here > 0 {
-                take(wire.buffer.split_to(here as usize).freeze());
+                take(&mut wire.buffer, here as usize);
             }
             Ok(here == left)
         }
         Framing::Close => {
             if !wire.buffer.is_empty() {
-                take(wire.buffer.split().freeze());
+                let here = wire.buffer.len();
+                take(&mut wire.buffer, here);
             }
             Ok(false)
         }
@@ -215,7 +246,7 @@ fn pieces(
             match chunks.step(&wire.buffer)? {
                 Piece::Framing(0) => return Ok(false),
                 Piece::Framing(length) => wire.buffer.advance(length),
-                Piece::Data(length) => take(wire.buffer.split_to(length).freeze()),
+                Piece::Data(length) => take(&mut wire.buffer, length),
                 Piece::End(length) => {
                     wire.buffer.advance(length);
                     return Ok(true);

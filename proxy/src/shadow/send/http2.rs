@@ -55,10 +55,9 @@ async fn connect(
 }
 
 fn request(outgoing: &Outgoing<'_>, tls: bool) -> Option<Request<()>> {
-    let head = [outgoing.head, b"\r\n"].concat();
     let mut fields = [EMPTY_HEADER; 256];
     let mut parsed = httparse::Request::new(&mut fields);
-    parsed.parse(&head).ok()?;
+    parsed.parse(outgoing.head).ok()?;
     let host = parsed.headers.iter().find(|field| field.name == "host")?;
     let host = std::str::from_utf8(host.value).ok()?;
     let scheme = if tls { "https" } else { "http" };

@@ -15,7 +15,8 @@ use super::counts::Dropped;
 use super::memory::Memory;
 use super::pair::Answer;
 use crate::clock;
-use crate::shadow::copy::{Copy, is_safe, method_of};
+use crate::shadow::copy::Copy;
+use crate::shadow::head::{is_safe, method_of};
 use crate::thread::random;
 use crate::upstream::{Endpoint, VersionRuntime};
 use bytes::Bytes;
@@ -51,45 +52,59 @@ impl Outgoing<'_> {
     }
 }
 
-/// The caller limits its time.
+/// The caller limits its time. What is rare has its place on the heap, so that a copy's task stays
+/// small.
 pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
     depot: &Depot,
+    now: Instant,
 ) -> Result<Answer, Dropped> {
-    let endpoint = drawn(to).ok_or(Dropped::Refused)?;
+    let endpoint = drawn(to, now).ok_or(Dropped::Refused)?;
     let place = Place::new(to, &endpoint);
     if to.protocol == UpstreamProtocol::Http2 {
-        return http2::exchange(outgoing, to, &endpoint, &place, depot).await;
+        return Box::pin(http2::exchange(outgoing, to, &endpoint, &place, depot)).await;
     }
-    if let Some(mut wire) = depot.idle(&place) {
-        match http1::exchange(outgoing, &mut wire).await {
-            Ok(answer) => return Ok(kept(answer, wire, &place, depot)),
+    if let Some(wire) = depot.idle(&place, now) {
+        match http1::exchange(outgoing, wire, now).await {
+            Ok(got) => return Ok(kept(got, &place, depot)),
             // It was being closed while it was taken: that says nothing about the shadow.
             Err(broken) if broken.unanswered && is_safe(outgoing.method()) => {}
             Err(_) => return Err(Dropped::Reset),
         }
     }
-    let mut wire = Wire::open(to, &endpoint, depot).await.ok_or(Dropped::Refused)?;
+    Box::pin(anew(outgoing, to, &endpoint, &place, depot)).await
+}
+
+/// Over a new connection.
+async fn anew(
+    outgoing: &Outgoing<'_>,
+    to: &VersionRuntime,
+    endpoint: &Endpoint,
+    place: &Place,
+    depot: &Depot,
+) -> Result<Answer, Dropped> {
+    let wire = Wire::open(to, endpoint, depot).await.ok_or(Dropped::Refused)?;
+    let now = Instant::now();
     if !outgoing.is_allowed() {
-        depot.keep(&place, wire);
+        depot.keep(place, wire, now);
         return Err(Dropped::Withdrawn);
     }
-    match http1::exchange(outgoing, &mut wire).await {
-        Ok(answer) => Ok(kept(answer, wire, &place, depot)),
+    match http1::exchange(outgoing, wire, now).await {
+        Ok(got) => Ok(kept(got, place, depot)),
         Err(_) => Err(Dropped::Reset),
     }
 }
 
-fn kept(got: http1::Got, wire: Wire, place: &Place, depot: &Depot) -> Answer {
-    if got.reusable {
-        depot.keep(place, wire);
+fn kept(got: http1::Got, place: &Place, depot: &Depot) -> Answer {
+    if let Some(wire) = got.wire {
+        depot.keep(place, wire, got.at);
     }
     got.answer
 }
 
-fn drawn(to: &VersionRuntime) -> Option<Arc<Endpoint>> {
-    let now = clock::mono(Instant::now());
+fn drawn(to: &VersionRuntime, now: Instant) -> Option<Arc<Endpoint>> {
+    let now = clock::mono(now);
     let members = to.group().members();
     let ready = || members.iter().filter(|endpoint| endpoint.is_ready(now));
     let count = ready().count();

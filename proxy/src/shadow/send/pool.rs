@@ -63,19 +63,19 @@ impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 impl Depot {
     /// One that is still open.
-    pub(super) fn idle(&self, place: &Place) -> Option<Wire> {
+    pub(super) fn idle(&self, place: &Place, now: Instant) -> Option<Wire> {
         let mut lots = self.lots();
         let idle = &mut lots.get_mut(&place.key())?.idle;
         while let Some((mut wire, since)) = idle.pop() {
-            if since.elapsed() < IDLE && wire.is_quiet() {
+            if now.saturating_duration_since(since) < IDLE && wire.is_quiet() {
                 return Some(wire);
             }
         }
         None
     }
 
-    pub(super) fn keep(&self, place: &Place, wire: Wire) {
-        self.lot(place, |lot| lot.idle.push((wire, Instant::now())));
+    pub(super) fn keep(&self, place: &Place, wire: Wire, now: Instant) {
+        self.lot(place, |lot| lot.idle.push((wire, now)));
     }
 
     pub(super) fn http2(&self, place: &Place) -> Option<SendRequest<Bytes>> {
