@@ -79,12 +79,14 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let Ok(Ok(mut connection)) = timeout(limits.header_timeout, shaken).await else { return };
     let streams = Arc::new(Streams::default());
     let mut shutdown = worker.shutdown.clone();
+    // One wait for all of the connection's life: each that begins anew takes two locks.
+    let mut told = std::pin::pin!(shutdown.wait_for(|down| *down));
     let (mut going, mut malformed) = (false, 0);
     loop {
         let patience = if going { FAREWELL } else { limits.idle_timeout };
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|down| *down), if !going => {
+            _ = told.as_mut(), if !going => {
                 connection.graceful_shutdown();
                 going = true;
                 continue;

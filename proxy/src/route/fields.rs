@@ -15,13 +15,23 @@ pub trait Fields {
     fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
 }
 
+/// Among so few fields looking at each is quicker than computing where one would stand.
+const FEW: usize = 16;
+
 impl Fields for http::HeaderMap {
     fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.get_all(name).iter().any(|value| test(value.as_bytes()))
+        if self.len() > FEW {
+            return self.get_all(name).iter().any(|value| test(value.as_bytes()));
+        }
+        self.iter().any(|(own, value)| own.as_str() == name && test(value.as_bytes()))
     }
 
     fn first(&self, name: &str) -> Option<&[u8]> {
-        self.get(name).map(http::HeaderValue::as_bytes)
+        if self.len() > FEW {
+            return self.get(name).map(http::HeaderValue::as_bytes);
+        }
+        let value = self.iter().find(|(own, _)| own.as_str() == name).map(|(_, value)| value);
+        value.map(http::HeaderValue::as_bytes)
     }
 
     fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {

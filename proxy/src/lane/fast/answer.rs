@@ -1,5 +1,6 @@
 //! The head as the client gets it.
 
+use super::known;
 use super::request::{Source, View, is_edited, line};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
@@ -8,9 +9,8 @@ use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::route::{Edits, Fields};
 use crate::wire::answer::{Body, ResponseHead};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::date::get_cached_date;
-use pingora_core::{ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
 
 /// A backend's answer over HTTP/1. `keeps` says whether the client's connection goes on.
@@ -34,22 +34,22 @@ pub(super) fn write(
     connection(keeps, to);
 }
 
-/// A backend's answer over HTTP/2, which has no room for what concerns the connection.
+/// A backend's answer over HTTP/2, which has no room for what concerns the connection. `None` when
+/// it cannot be said there.
 pub(super) fn head_of(
     head: &ResponseHead,
     view: &View<'_>,
     life: &mut Life,
-) -> Result<ResponseHeader> {
-    let mut response = ResponseHeader::build_no_case(head.status, Some(view.fields.len() + 2))?;
-    let mut added = Ok(());
+) -> Option<ResponseHeader> {
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    parts.status = StatusCode::from_u16(head.status).ok()?;
+    parts.headers.try_reserve(view.fields.len() + 1).ok()?;
+    let mut sound = true;
     let mut add = |name: &[u8], value: &[u8]| {
-        if !name.eq_ignore_ascii_case(b"transfer-encoding") && added.is_ok() {
-            let pair = HeaderName::from_bytes(name).or_err(ErrorType::InvalidHTTPHeader, "name");
-            let value = HeaderValue::from_bytes(value);
-            let value = value.or_err(ErrorType::InvalidHTTPHeader, "value");
-            added = pair
-                .and_then(|name| value.and_then(|value| response.append_header(name, value)))
-                .map(drop);
+        if !name.eq_ignore_ascii_case(b"transfer-encoding") {
+            let added = known::field(name, value)
+                .is_some_and(|(name, value)| parts.headers.try_append(name, value).is_ok());
+            sound &= added;
         }
     };
     let shape = Shape::of(head, view, life);
@@ -59,7 +59,7 @@ pub(super) fn head_of(
         }
     });
     shape.added(&mut add);
-    added.map(|()| response)
+    sound.then(|| ResponseHeader::from(parts))
 }
 
 /// What the client gets to see of the fields.

@@ -193,10 +193,10 @@ async fn answer(
             Ok(())
         }
         Client::Http2(stream) => match answer::head_of(head, &view, life) {
-            Ok(response) => {
+            Some(response) => {
                 stream.answer(response, head.body.length()).map_err(|_| Broken::Client(Fault::Gone))
             }
-            Err(_) => Err(Broken::Invalid),
+            None => Err(Broken::Invalid),
         },
     };
     flow.upstream.input.advance(head.length);

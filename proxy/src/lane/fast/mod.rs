@@ -10,6 +10,7 @@ mod carriers;
 mod client;
 mod exchange;
 mod flow;
+mod known;
 mod lives;
 mod request;
 mod stream;

@@ -62,7 +62,7 @@ impl FastLane {
         let target = std::str::from_utf8(request.raw_path()).ok()?;
         life.asked.target.push_str(target);
         life.asked.idempotent = asked::is_idempotent(method);
-        life.asked.host.push_str(&full::host(request).ok()?);
+        life.asked.host.push_str(full::host(request).ok()?);
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;
         identify::identify(fields, &mut life);

@@ -29,7 +29,7 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
         return Err(Reply::refused(405, "this method is not served"));
     }
     within_limits(session.req_header(), life)?;
-    life.asked.host = host(session.req_header())?;
+    life.asked.host = host(session.req_header())?.to_owned();
     asked::right_certificate(life)?;
     asked::split_target(life)?;
     life.asked.upgrade = upgrade(session);
@@ -87,7 +87,7 @@ fn within_limits(request: &RequestHeader, life: &Life) -> Result<(), Reply> {
 }
 
 /// The one host that the request names, whichever way.
-pub(crate) fn host(request: &RequestHeader) -> Result<String, Reply> {
+pub(crate) fn host(request: &RequestHeader) -> Result<&str, Reply> {
     let invalid = || Reply::refused(400, "there must be one valid host");
     let mut named = request.headers.get_all(header::HOST).iter();
     let (host, second) = (named.next(), named.next());
@@ -105,7 +105,7 @@ pub(crate) fn host(request: &RequestHeader) -> Result<String, Reply> {
     if second.is_some() || !authority::is_valid(host) {
         return Err(invalid());
     }
-    std::str::from_utf8(host).map(str::to_owned).map_err(|_| invalid())
+    std::str::from_utf8(host).map_err(|_| invalid())
 }
 
 /// The protocol that the client wants to change to. Not HTTP/2, which would be a way around every
