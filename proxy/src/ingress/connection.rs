@@ -43,7 +43,6 @@ pub(super) async fn serve(
     listener: Arc<ListenerState>,
     worker: Arc<Worker>,
 ) {
-    let _ = socket.set_nodelay(true);
     let deadline = tokio::time::Instant::now() + listener.limits.header_timeout;
     let Some((client, early)) = announced(&mut socket, peer, &listener, deadline).await else {
         listener.counters.invalid_proxy_headers.add();

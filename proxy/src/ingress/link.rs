@@ -4,7 +4,7 @@
 //! next request's boundary.
 
 use super::buffer::Buffer;
-use super::transport::Transport;
+use super::transport::{self, Transport};
 use super::visit::Visit;
 use crate::wheel::Deadline;
 use std::io::{self, IoSlice};
@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) deadline: Deadline,
     /// When its last request was over.
     pub(crate) rested: Instant,
+    /// What is written next is the last of it, and all of it is there: the end may go with it.
+    pub(crate) is_last: bool,
 }
 
 /// Writes once, of two pieces as much as is taken.
@@ -53,7 +55,7 @@ impl Link {
             input.push(early);
         }
         let (deadline, rested) = (Deadline::default(), Instant::now());
-        Self { transport, input, ended: false, visit, deadline, rested }
+        Self { transport, input, ended: false, visit, deadline, rested, is_last: false }
     }
 
     /// Reads what has come into `input`. `Ok(0)` is the end.
@@ -94,7 +96,12 @@ impl Link {
         pieces: [&[u8]; 2],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        poll_write(Pin::new(&mut self.transport), pieces, cx)
+        match &self.transport {
+            Transport::Plain(socket) if self.is_last => transport::poll_last(socket, pieces, cx),
+            Transport::Plain(_) | Transport::Tls(_) | Transport::Gone => {
+                poll_write(Pin::new(&mut self.transport), pieces, cx)
+            }
+        }
     }
 
     /// A plain socket from which nothing is left unread: closing it loses nothing of what was sent.

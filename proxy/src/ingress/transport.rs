@@ -1,13 +1,14 @@
 //! The client's connection below HTTP: a socket, or TLS over one.
 
 use super::buffer::Buffer;
+use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -50,6 +51,33 @@ impl Transport {
             io::Result::Ok(())
         };
         let _ = tokio::time::timeout(patience, farewell).await;
+    }
+}
+
+/// Writes what the socket's end follows at once: the kernel waits for the end and sends both in one
+/// packet, which saves sending, receiving and waking for the other.
+pub(super) fn poll_last(
+    socket: &TcpStream,
+    pieces: [&[u8]; 2],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        let written = socket.try_io(Interest::WRITABLE, || {
+            let sent = match pieces {
+                [one, []] | [[], one] => send(socket, one, flags),
+                both => {
+                    let nothing = &mut SendAncillaryBuffer::default();
+                    sendmsg(socket, &both.map(IoSlice::new), nothing, flags)
+                }
+            };
+            Ok(sent?)
+        });
+        match written {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
     }
 }
 

@@ -28,6 +28,15 @@ impl Body {
             Self::Chunked | Self::UntilEnd => Some(None),
         }
     }
+
+    /// Whether it is known to be no more than so many bytes.
+    pub(crate) fn is_within(self, count: usize) -> bool {
+        match self {
+            Self::None => true,
+            Self::Length(length) => length <= count as u64,
+            Self::Chunked | Self::UntilEnd => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -188,7 +188,8 @@ async fn answer(
     copy::answer_came(life, head.status, &view, || flow.moved);
     let keeps = keeps() && flow.upload.is_read();
     let begun = match &mut flow.client {
-        Client::Http1(_) => {
+        Client::Http1(link) => {
+            link.is_last = !keeps && head.body.is_within(view.bytes.len() - head.length);
             answer::write(head, &view, life, keeps, flow.down);
             Ok(())
         }

@@ -139,6 +139,7 @@ impl FastLane {
                 keeps &= !reply.closes() && upload.is_read() && !closing();
                 down.clear();
                 if answer::write_reply(&reply, &mut life, asked_head, keeps, &mut down) {
+                    link.is_last = !keeps;
                     let told = tell(link, &down).await;
                     keeps &= told;
                     sent = if asked_head { 0 } else { reply.body().len() as u64 };
