@@ -4,7 +4,7 @@
 //! pause; when the listener is full, the connection in hand waits for a place, and those behind
 //! it in the kernel's queue.
 
-use super::connection;
+use super::connection::Connection;
 use super::listener::ListenerState;
 use super::worker::Worker;
 use arc_swap::ArcSwap;
@@ -88,9 +88,9 @@ fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc
 }
 
 /// A connection that is open: its place in the listener, counted out when it is dropped.
-struct Admitted {
-    listener: Arc<ListenerState>,
-    worker: Arc<Worker>,
+pub(super) struct Admitted {
+    pub(super) listener: Arc<ListenerState>,
+    pub(super) worker: Arc<Worker>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -111,12 +111,8 @@ fn admit(
     listener.counters.accepted.add();
     listener.counters.open.fetch_add(1, Relaxed);
     worker.connection_began();
-    let admitted = Admitted { listener: listener.clone(), worker: worker.clone(), _slot: slot };
-    let worker = worker.clone();
-    tokio::spawn(async move {
-        let _admitted = admitted;
-        connection::serve(client, peer, listener, worker).await;
-    });
+    let admitted = Admitted { listener, worker: Arc::clone(worker), _slot: slot };
+    tokio::spawn(Connection::begin(client, peer, admitted));
 }
 
 /// Out of descriptors or memory, in this process or on the machine: no use in trying at once.

@@ -12,6 +12,7 @@ mod link;
 mod listener;
 mod listeners;
 mod metrics;
+mod preface;
 pub mod proxy_header;
 mod replay;
 mod signals;
@@ -21,6 +22,7 @@ mod timing;
 mod tls;
 mod transport;
 mod visit;
+mod waiting;
 mod worker;
 
 pub use certificates::CertificateError;

@@ -71,7 +71,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 mod tests {
     use super::*;
     use std::net::TcpStream;

@@ -28,7 +28,7 @@ const MAX_ATTEMPTS: usize = 16;
 /// What the connections of a thread share.
 pub(super) struct Worker {
     pub(super) proxy: Arc<HttpProxy<FullLane>>,
-    pub(super) fast: FastLane,
+    pub(super) fast: Arc<FastLane>,
     pub(super) lanes: Arc<LaneCounts>,
     /// Each connection ends after its next answer.
     pub(super) shutdown: watch::Receiver<bool>,
@@ -37,8 +37,7 @@ pub(super) struct Worker {
     log: AccessLog,
     open: AtomicUsize,
     ended: Notify,
-    /// What was heard of the two, for those who ask with every request.
-    closing: AtomicBool,
+    /// What was heard of it, for those who ask with every request.
     left: AtomicBool,
 }
 
@@ -64,11 +63,6 @@ impl LaneCounts {
 }
 
 impl Worker {
-    /// Each answer tells its client that it is the connection's last.
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
-    }
-
     /// No connection is kept without a request.
     pub(super) fn is_leaving(&self) -> bool {
         self.left.load(Relaxed)
@@ -147,7 +141,7 @@ pub(super) fn start(
             max_retries: MAX_ATTEMPTS,
             ..ServerConf::default()
         };
-        let fast = FastLane { plane: lane.plane.clone(), log: log.clone() };
+        let fast = Arc::new(FastLane::new(lane.plane.clone(), log.clone()));
         let worker = Arc::new(Worker {
             fast,
             lanes: counts,
@@ -157,7 +151,6 @@ pub(super) fn start(
             log,
             open: AtomicUsize::new(0),
             ended: Notify::new(),
-            closing: AtomicBool::new(false),
             left: AtomicBool::new(false),
         });
         let mut abort = watches.abort;
@@ -195,7 +188,7 @@ async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) 
         }
     }
     let _ = shutdown.wait_for(|down| *down).await;
-    worker.closing.store(true, Relaxed);
+    worker.fast.close();
     let mut leaving = worker.leaving.clone();
     tokio::select! {
         biased;

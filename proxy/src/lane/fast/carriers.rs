@@ -11,6 +11,7 @@ use super::streams::Boarded;
 use crate::wheel::Deadline;
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Carriers of one thread that wait.
@@ -39,14 +40,14 @@ struct Berth {
 struct Place(usize);
 
 /// Sends a stream on its way.
-pub(super) fn board(boarded: Boarded, lane: &FastLane) {
+pub(super) fn board(boarded: Boarded, lane: &Arc<FastLane>) {
     let place = BERTHS.with_borrow_mut(|berths| berths.board(boarded));
     if let Some(place) = place {
-        tokio::spawn(work(place, lane.clone()));
+        tokio::spawn(work(place, Arc::clone(lane)));
     }
 }
 
-async fn work(place: Place, lane: FastLane) {
+async fn work(place: Place, lane: Arc<FastLane>) {
     let mut deadline = Deadline::default();
     loop {
         let next = poll_fn(|cx| BERTHS.with_borrow_mut(|berths| berths.poll_next(&place, cx)));

@@ -13,6 +13,7 @@ mod flow;
 mod known;
 mod lives;
 mod request;
+mod rooms;
 mod stream;
 mod streams;
 mod upload;
@@ -33,17 +34,19 @@ use request::View;
 use serin_config::model::Lanes;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 use upload::Upload;
 
+pub(crate) use rooms::Carrying;
 pub(crate) use upstream::sweep;
 
 /// One per thread.
-#[derive(Clone)]
 pub(crate) struct FastLane {
-    pub(crate) plane: Arc<Plane>,
-    pub(crate) log: AccessLog,
+    plane: Arc<Plane>,
+    log: AccessLog,
+    closing: AtomicBool,
 }
 
 /// A request that the fast lane has taken.
@@ -71,6 +74,19 @@ pub(crate) enum After {
 }
 
 impl FastLane {
+    pub(crate) fn new(plane: Arc<Plane>, log: AccessLog) -> Self {
+        Self { plane, log, closing: AtomicBool::new(false) }
+    }
+
+    /// From here on each answer tells its client that it is the connection's last.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
     /// Takes the request whose head is the beginning of the link's input, or leaves it as it was.
     pub(crate) fn take(
         &self,
@@ -107,13 +123,13 @@ impl FastLane {
         Some(Taken { life, head: *head, out, traceparent, reply })
     }
 
-    /// Carries the exchange to its end. `closing` says that the connection is wanted back.
-    pub(crate) async fn carry(
-        &self,
-        link: &mut Link,
-        taken: Taken,
-        closing: impl Fn() -> bool,
-    ) -> After {
+    /// Carries the exchange to its end.
+    pub(crate) fn carry(self: &Arc<Self>, link: Box<Link>, taken: Taken) -> Carrying {
+        Carrying::begin(Arc::clone(self).exchange(link, taken))
+    }
+
+    async fn exchange(self: Arc<Self>, mut owned: Box<Link>, taken: Taken) -> (Box<Link>, After) {
+        let link = &mut *owned;
         let Taken { mut life, head, out, traceparent, reply } = taken;
         let most = life.route.as_ref().and_then(|route| route.max_body);
         let mut upload = Upload::begin(&head, link, most);
@@ -124,7 +140,7 @@ impl FastLane {
         let asked = match reply {
             Some(reply) => Asked::Reply(reply),
             None => {
-                let keeps = || head.keep_alive && !closing();
+                let keeps = || head.keep_alive && !self.is_closing();
                 let (upload, down, client) = (&mut upload, &mut down, Client::Http1(link));
                 let sent = &mut sent;
                 let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
@@ -136,7 +152,7 @@ impl FastLane {
             Asked::Cut => keeps = false,
             Asked::Passed { keeps: kept } => keeps = kept,
             Asked::Reply(reply) => {
-                keeps &= !reply.closes() && upload.is_read() && !closing();
+                keeps &= !reply.closes() && upload.is_read() && !self.is_closing();
                 down.clear();
                 if answer::write_reply(&reply, &mut life, asked_head, keeps, &mut down) {
                     link.is_last = !keeps;
@@ -149,14 +165,15 @@ impl FastLane {
         link.rested = Instant::now();
         self.end(link, &head, &mut life, &upload, sent, cut);
         upload.finish(link);
-        match (keeps, cut) {
+        let after = match (keeps, cut) {
             (true, _) => After::Kept,
             (false, true) => After::Cut,
             (false, false) if !head.keep_alive && upload.is_read() && link.is_silent() => {
                 After::Done
             }
             (false, false) => After::Closed,
-        }
+        };
+        (owned, after)
     }
 
     fn end(

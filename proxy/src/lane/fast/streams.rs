@@ -88,7 +88,7 @@ impl FastLane {
 
     /// Sends a stream that was taken on its way.
     pub(crate) fn board(
-        &self,
+        self: &Arc<Self>,
         session: HttpSession,
         visit: Arc<Visit>,
         taken: TakenStream,

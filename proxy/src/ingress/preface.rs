@@ -1,0 +1,91 @@
+//! What comes before the first request: the PROXY header of a balancer, and TLS.
+
+use super::h2;
+use super::link::Link;
+use super::listener::ListenerState;
+use super::proxy_header::{self, ProxyVerdict};
+use super::stream::ClientStream;
+use super::tls;
+use super::transport::Transport;
+use super::visit::Visit;
+use super::worker::Worker;
+use bytes::{Buf, BytesMut};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+
+/// Gives the connection of HTTP/1, unless it ended before. One of HTTP/2 is served to its end.
+pub(super) async fn read(
+    mut socket: TcpStream,
+    peer: SocketAddr,
+    announced: bool,
+    listener: Arc<ListenerState>,
+    worker: Arc<Worker>,
+) -> Option<Box<Link>> {
+    let trusted = listener.trusts(peer);
+    let deadline = tokio::time::Instant::now() + listener.limits.header_timeout;
+    let (client, early) = match announced {
+        true => match announcement(&mut socket, peer, deadline).await {
+            Some(announcement) => announcement,
+            None => {
+                listener.counters.invalid_proxy_headers.add();
+                return None;
+            }
+        },
+        false => (peer, BytesMut::new()),
+    };
+    let Some(state) = listener.tls.clone() else {
+        let visit = Arc::new(Visit::new(listener, client, trusted, None));
+        return Some(Box::new(Link::new(Transport::Plain(socket), &early, visit)));
+    };
+    // A client that has said nothing yet holds nothing up.
+    let mut leaving = worker.leaving.clone();
+    tokio::select! {
+        biased;
+        _ = timeout_at(deadline, socket.readable()) => {}
+        _ = leaving.wait_for(|leaving| *leaving) => return None,
+    }
+    let accepting = Box::pin(timeout_at(deadline, state.accept(socket)));
+    let Ok(Ok(stream)) = accepting.await else {
+        listener.counters.handshake_failures.add();
+        return None;
+    };
+    let h2 = tls::chose_h2(&stream);
+    let tls = Some(tls::visit_of(&stream));
+    let visit = Arc::new(Visit::new(listener, client, trusted, tls));
+    let link = Link::new(Transport::Tls(Box::new(stream)), &[], visit);
+    if h2 {
+        Box::pin(h2::serve(ClientStream::of(link), &worker)).await;
+        return None;
+    }
+    Some(Box::new(link))
+}
+
+/// The client's address, and what was read beyond the PROXY header. `None` when the header is
+/// invalid or does not come.
+async fn announcement(
+    socket: &mut TcpStream,
+    peer: SocketAddr,
+    deadline: tokio::time::Instant,
+) -> Option<(SocketAddr, BytesMut)> {
+    // Read byte by byte past the fixed part: what follows belongs to TLS, which reads the socket.
+    let mut bytes = BytesMut::with_capacity(128);
+    loop {
+        match proxy_header::parse(&bytes) {
+            ProxyVerdict::Whole { length, client } => {
+                bytes.advance(length);
+                return Some((client.unwrap_or(peer), bytes));
+            }
+            ProxyVerdict::Invalid => return None,
+            ProxyVerdict::Partial if bytes.len() >= proxy_header::MAX => return None,
+            ProxyVerdict::Partial => {}
+        }
+        let mut limited = (&mut *socket).take(proxy_header::missing(&bytes) as u64);
+        let read = timeout_at(deadline, limited.read_buf(&mut bytes)).await;
+        if !matches!(read, Ok(Ok(1..))) {
+            return None;
+        }
+    }
+}
