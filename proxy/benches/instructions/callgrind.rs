@@ -1,6 +1,19 @@
 //! Running one case under callgrind, and reading what it counted.
 
-use std::process::Command;
+use crate::exchange::{self, Exchange};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Instructions of one thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    /// Those of functions of this program.
+    pub(crate) program: u64,
+    /// Of these, those of functions of the workspace. The libraries are counted as a build for tests
+    /// compiles them, several times what they are in a release: beside them a few percent of our own
+    /// would not be seen.
+    pub(crate) workspace: u64,
+}
 
 /// Instructions of the whole stretch that are this program's own.
 pub(crate) fn count(case: &str) -> Result<u64, String> {
@@ -18,25 +31,82 @@ pub(crate) fn count(case: &str) -> Result<u64, String> {
         return Err(format!("{case}: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let profile = std::fs::read_to_string(&file).map_err(|e| format!("{case}: {e}"))?;
-    match own(&profile, &program.display().to_string()) {
+    match own(&profile, &program.display().to_string()).program {
         0 => Err(format!("{case}: callgrind has counted nothing; is the program stripped?")),
         count => Ok(count),
     }
 }
 
+/// What the serving thread of a proxy spends on so many exchanges, besides what it spends on as many
+/// that warm it.
+pub(crate) fn count_exchange(exchange: &Exchange, times: u64) -> Result<Spent, String> {
+    let (warm, all) = (served(exchange, times)?, served(exchange, 2 * times)?);
+    Ok(Spent {
+        program: all.program.saturating_sub(warm.program),
+        workspace: all.workspace.saturating_sub(warm.workspace),
+    })
+}
+
+fn served(exchange: &Exchange, times: u64) -> Result<Spent, String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let config = folder.path().join("serin.yaml");
+    std::fs::write(&config, Exchange::config(exchange::origin()?)).map_err(|e| e.to_string())?;
+    let mut proxy = Command::new("valgrind")
+        .args(["--tool=callgrind", "--separate-threads=yes", "--compress-strings=no"])
+        .arg(format!("--callgrind-out-file={}", folder.path().join("out").display()))
+        .arg(&program)
+        .arg("serve")
+        .arg(&config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("valgrind: {e}"))?;
+    let asked = match proxy.stdout.take() {
+        Some(out) => exchange.ask(out, times),
+        None => Err("valgrind has no output".to_owned()),
+    };
+    // Closes its input first, at which it ends.
+    let output = proxy.wait_with_output().map_err(|e| e.to_string())?;
+    asked.map_err(|e| format!("{e}\n{}", String::from_utf8_lossy(&output.stderr)))?;
+    busiest(folder.path(), &program.display().to_string())
+}
+
+/// The thread that did most, which is the one that served.
+fn busiest(folder: &Path, object: &str) -> Result<Spent, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
+    let mut most = Spent::default();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        // `out-03` is the third thread's.
+        if path.to_string_lossy().contains("out-") {
+            let spent = own(&std::fs::read_to_string(&path).map_err(failed)?, object);
+            most = if spent.program > most.program { spent } else { most };
+        }
+    }
+    match most.program {
+        0 => Err("callgrind has counted nothing; is the program stripped?".to_owned()),
+        _ => Ok(most),
+    }
+}
+
 /// Costs of functions of one object. `ob=` says whose the following lines are; the line after
 /// `calls=` is the cost of what was called, which is counted where it stands by itself.
-fn own(profile: &str, object: &str) -> u64 {
-    let (mut ours, mut skip, mut sum) = (false, false, 0);
+fn own(profile: &str, object: &str) -> Spent {
+    let (mut ours, mut skip, mut workspace, mut sum) = (false, false, false, Spent::default());
     for line in profile.lines() {
         if let Some(named) = line.strip_prefix("ob=") {
             ours = named == object;
+        } else if let Some(named) = line.strip_prefix("fn=") {
+            workspace = named.contains("serin_");
         } else if line.starts_with("calls=") {
             skip = true;
         } else if line.starts_with(|c: char| c.is_ascii_digit() || "+-*".contains(c)) {
             let cost = line.split(' ').nth(1).and_then(|cost| cost.parse::<u64>().ok());
             if !std::mem::take(&mut skip) && ours {
-                sum += cost.unwrap_or(0);
+                sum.program += cost.unwrap_or(0);
+                sum.workspace += if workspace { cost.unwrap_or(0) } else { 0 };
             }
         }
     }

@@ -127,7 +127,7 @@ fn split(calls: u64, sticky: bool) -> Result<(), String> {
     Ok(())
 }
 
-fn split_of(weight: u16) -> Option<Split> {
+pub(crate) fn split_of(weight: u16) -> Option<Split> {
     let (stable, candidate) = (VersionName::new("v41").ok()?, VersionName::new("v42").ok()?);
     let (service, epoch) = (ServiceName::new("checkout").ok()?, Epoch(17));
     let weight = BasisPoints::new(weight)?;

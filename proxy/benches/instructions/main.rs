@@ -3,12 +3,14 @@
 //!
 //! An instruction count is the same on a busy machine as on an idle one, which no time is. Each
 //! case runs by itself under valgrind's callgrind, which counts only inside [`measured_stretch`],
-//! and of that only what lies in this program: the C library chooses its copying by processor.
+//! and of that only what lies in this program: the C library chooses its copying by processor. Whole
+//! requests are counted in a proxy that runs under it, see [`exchange`].
 //! Another compiler makes other code, so a baseline is compared only with counts of its own; with
 //! another one the counts are shown and nothing is judged. `./dev counts` runs it.
 
 mod callgrind;
 mod cases;
+mod exchange;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|w| *w != "--bench").collect();
     let done = match words[..] {
         ["run", case] => cases::run(case, CALLS),
+        ["serve", config] => exchange::serve(config),
         ["compare"] => compare(),
         ["bless"] => bless(),
         // `cargo test` and `cargo bench` start every bench without these words.
@@ -49,6 +52,11 @@ fn counted() -> Result<Counts, String> {
     let mut by_case = BTreeMap::new();
     for case in cases::NAMES {
         by_case.insert((*case).to_owned(), callgrind::count(case)? / CALLS);
+    }
+    for exchange in exchange::ALL {
+        let spent = callgrind::count_exchange(exchange, CALLS)?;
+        by_case.insert(exchange.name.to_owned(), spent.program / CALLS);
+        by_case.insert(format!("{}, own code", exchange.name), spent.workspace / CALLS);
     }
     Ok(Counts { compiler: callgrind::compiler()?, by_case })
 }
