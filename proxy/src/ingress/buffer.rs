@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
 
 /// Enough for a head on its way out. As many may wait for their answers as there are requests.
 const HEAD: usize = 4 * 1024;
@@ -22,6 +23,18 @@ const KEPT: [usize; 3] = [512, 128, 128];
 thread_local! {
     static FREE: RefCell<[Vec<Vec<u8>>; 3]> =
         const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+}
+
+/// What can be asked whether there is something to read.
+pub(crate) trait Readable: AsyncRead {
+    /// Ready also when that turns out to be wrong.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+impl Readable for TcpStream {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,21 +108,25 @@ impl Buffer {
         self.to += bytes.len();
     }
 
-    /// Adds the line of a field.
-    pub(crate) fn push_line(&mut self, name: &[u8], value: &[u8]) {
-        let length = name.len() + value.len() + 4;
-        if self.room() < length {
+    /// Adds pieces one after the other.
+    #[inline]
+    pub(crate) fn push_all<const N: usize>(&mut self, pieces: [&[u8]; N]) {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        if self.room() < length || self.memory.is_empty() {
             self.reserve(length);
         }
-        let line = &mut self.memory[self.to..self.to + length];
-        let (to, rest) = line.split_at_mut(name.len());
-        to.copy_from_slice(name);
-        let (to, rest) = rest.split_at_mut(2);
-        to.copy_from_slice(b": ");
-        let (to, end) = rest.split_at_mut(value.len());
-        to.copy_from_slice(value);
-        end.copy_from_slice(b"\r\n");
+        let mut rest = &mut self.memory[self.to..self.to + length];
+        for piece in pieces {
+            let (place, after) = rest.split_at_mut(piece.len());
+            place.copy_from_slice(piece);
+            rest = after;
+        }
         self.to += length;
+    }
+
+    /// Adds the line of a field.
+    pub(crate) fn push_line(&mut self, name: &[u8], value: &[u8]) {
+        self.push_all([name, b": ", value, b"\r\n"]);
     }
 
     /// Puts bytes in the place of as many others.
@@ -120,13 +137,15 @@ impl Buffer {
         }
     }
 
-    /// Reads once, at most `limit` bytes, behind those that are there. `Ok(0)` is the end.
+    /// Reads once, at most `limit` bytes, behind those that are there. `Ok(0)` is the end. Memory is
+    /// taken when there is something to read.
     pub(crate) fn poll_fill(
         &mut self,
-        io: Pin<&mut impl AsyncRead>,
+        io: Pin<&mut impl Readable>,
         limit: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        ready!(io.poll_readable(cx))?;
         if self.room() == 0 {
             self.reserve(SMALL);
         }

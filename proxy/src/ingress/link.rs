@@ -10,9 +10,10 @@ use crate::wheel::Deadline;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, Interest};
+use tokio::net::TcpStream;
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -39,6 +40,12 @@ pub(crate) fn poll_write(
         [one, []] | [[], one] => io.poll_write(cx, one),
         both => io.poll_write_vectored(cx, &both.map(IoSlice::new)),
     }
+}
+
+/// Whether a socket had nothing to say when it was last heard of. Asks without waiting, and wakes
+/// nobody later.
+pub(crate) fn has_nothing(socket: &TcpStream) -> bool {
+    socket.try_io(Interest::READABLE, || Ok(())).is_err()
 }
 
 /// Two pieces without their first `count` bytes.
@@ -106,11 +113,8 @@ impl Link {
 
     /// A plain socket from which nothing is left unread: closing it loses nothing of what was sent.
     pub(crate) fn is_silent(&self) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
         match &self.transport {
-            Transport::Plain(socket) => {
-                self.input.is_empty() && socket.poll_read_ready(&mut nobody).is_pending()
-            }
+            Transport::Plain(socket) => self.input.is_empty() && has_nothing(socket),
             // TLS has a farewell of its own.
             Transport::Tls(_) | Transport::Gone => false,
         }

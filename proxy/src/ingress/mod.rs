@@ -32,7 +32,7 @@ pub use tls::TlsError;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use h2::OpenStream;
-pub(crate) use link::{Link, poll_write, rest_of};
+pub(crate) use link::{Link, has_nothing, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
 pub(crate) use signals::{Signals, StreamFault};

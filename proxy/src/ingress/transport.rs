@@ -1,6 +1,6 @@
 //! The client's connection below HTTP: a socket, or TLS over one.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Readable};
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -77,6 +77,16 @@ pub(super) fn poll_last(
         match written {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
             written => return Poll::Ready(written),
+        }
+    }
+}
+
+impl Readable for Transport {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read_ready(cx),
+            // It may hold what was decrypted already.
+            Self::Tls(_) | Self::Gone => Poll::Ready(Ok(())),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::life::Life;
 use super::reply::Reply;
-
 use crate::route::{Fields, path};
 use crate::wire::authority;
 

@@ -22,7 +22,7 @@ pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
                 headers: fields,
                 client_ip: life.asked.client,
                 secure: life.is_secure(),
-                wall: clock::wall(),
+                wall: &clock::wall,
             };
             service.assign(thread, &who, random())
         }

@@ -14,6 +14,9 @@ const HOST: &str = "x-forwarded-host";
 const REAL_IP: &str = "x-real-ip";
 const FORWARDED: &str = "forwarded";
 
+/// What [`tell`] says of one whom nobody trusts.
+pub(super) const LINES: [&str; 4] = [FOR, PROTO, HOST, FORWARDED];
+
 pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
     let mut client = visit.ip();
     if !visit.trusted {
@@ -84,6 +87,33 @@ pub(super) fn tell(
     ];
     parts.iter().for_each(|part| value.push_str(part));
     line(FORWARDED, value);
+}
+
+/// What [`tell`] says, already as lines, in pieces, where it depends on nothing that the request says
+/// itself: of nearly every request in front of which no other proxy stands.
+pub(super) fn plainly(life: &Life) -> Option<[&[u8]; 13]> {
+    let visit = life.visit.as_ref().filter(|visit| !visit.trusted)?;
+    let (peer, host) = (visit.peer.as_bytes(), life.asked.host.as_bytes());
+    let scheme = life.scheme().as_bytes();
+    let (open, close): (&[u8], &[u8]) = match visit.ip().is_ipv6() {
+        true => (b"\r\nforwarded: for=\"[", b"]\";host=\""),
+        false => (b"\r\nforwarded: for=", b";host=\""),
+    };
+    Some([
+        b"x-forwarded-for: ",
+        peer,
+        b"\r\nx-forwarded-proto: ",
+        scheme,
+        b"\r\nx-forwarded-host: ",
+        host,
+        open,
+        peer,
+        close,
+        host,
+        b"\";proto=",
+        scheme,
+        b"\r\n",
+    ])
 }
 
 /// Whether a field is forgotten because an untrusted peer says it. Those that [`tell`] writes are

@@ -60,6 +60,11 @@ impl<'f> Listed<'f> {
         Self { fields, any }
     }
 
+    /// It names no field.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.any
+    }
+
     fn names(&self, name: &[u8]) -> bool {
         self.any
             && !name.eq_ignore_ascii_case(b"upgrade")
@@ -116,6 +121,18 @@ fn is_twin(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::names::Kind;
+
+    #[test]
+    fn whoever_reads_a_head_knows_which_names_have_a_rule() {
+        let kind = |name: &str| Kind::of(name.as_bytes(), name.contains('_'));
+        for name in HOP.iter().chain(&["te", "trailer", "upgrade", "x-forwarded-new", "a_b"]) {
+            assert_eq!(kind(name), Kind::Special, "{name}");
+            assert_eq!(kind(&name.to_uppercase()), Kind::Special, "{name}");
+        }
+        assert_eq!(kind("accept-language"), Kind::Other);
+        assert_eq!(kind("Content-Length"), Kind::ContentLength);
+    }
 
     #[test]
     fn every_name_that_ends_here_has_one_of_the_lengths() {

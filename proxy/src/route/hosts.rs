@@ -4,17 +4,21 @@ use std::borrow::Cow;
 
 /// `shop.example.com:8080` → `shop.example.com` and 8080. An IPv6 literal keeps its brackets.
 pub(super) fn split_port(host: &str) -> (&str, Option<u16>) {
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
-            (name, port.parse().ok())
-        }
-        Some(_) | None => (host, None),
-    }
+    let name = without_port(host);
+    (name, host.get(name.len() + 1..).and_then(|port| port.parse().ok()))
+}
+
+/// Bytes are looked at one by one, because a host is short and every request has one.
+fn without_port(host: &str) -> &str {
+    let bytes = host.as_bytes();
+    let Some(at) = bytes.iter().rposition(|b| *b == b':') else { return host };
+    let name = &bytes[..at];
+    if name.last() == Some(&b']') || !name.contains(&b':') { &host[..at] } else { host }
 }
 
 /// The form in which hosts are looked up. Borrows unless there are capitals.
 pub(super) fn canonical(host: &str) -> Cow<'_, str> {
-    let name = split_port(host).0;
+    let name = without_port(host);
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.bytes().any(|b| b.is_ascii_uppercase()) {
         Cow::Owned(name.to_ascii_lowercase())

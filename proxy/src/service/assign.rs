@@ -28,8 +28,8 @@ pub struct Who<'a> {
     pub client_ip: IpAddr,
     /// The client speaks TLS, so a cookie may insist on it.
     pub secure: bool,
-    /// Only read by sessions with cookies.
-    pub wall: Wall,
+    /// Only asked by sessions with cookies.
+    pub wall: &'a dyn Fn() -> Wall,
 }
 
 impl std::fmt::Debug for Who<'_> {

@@ -180,7 +180,7 @@ impl CookieSessions {
 }
 
 fn seconds(who: &Who<'_>) -> u32 {
-    u32::try_from(who.wall.0 / 1_000).unwrap_or(0)
+    u32::try_from((who.wall)().0 / 1_000).unwrap_or(0)
 }
 
 /// An IPv4 client that came in over an IPv6 socket is the same client.

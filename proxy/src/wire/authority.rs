@@ -19,7 +19,10 @@ pub fn host(authority: &str) -> &str {
 }
 
 fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let after_address = authority.iter().rposition(|b| *b == b']').map_or(0, |at| at + 1);
+    let after_address = match authority {
+        [b'[', ..] => authority.iter().rposition(|b| *b == b']').map_or(0, |at| at + 1),
+        _ => 0,
+    };
     match authority[after_address..].iter().position(|b| *b == b':') {
         Some(at) => {
             let colon = after_address + at;

@@ -12,6 +12,7 @@ const TOKEN: u8 = 1;
 const VALUE: u8 = 2;
 const TARGET: u8 = 4;
 const NAME: u8 = 8;
+const UNDERSCORE: u8 = 16;
 const KINDS: [u8; 256] = kinds();
 
 const fn kinds() -> [u8; 256] {
@@ -40,8 +41,11 @@ const fn kinds() -> [u8; 256] {
         let value = matches!(byte, b'\t' | 0x20..=0x7e | 0x80..);
         let target = matches!(byte, 0x21..=0x7e) && byte != b'#';
         let name = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        kinds[at] =
-            token as u8 * TOKEN + value as u8 * VALUE + target as u8 * TARGET + name as u8 * NAME;
+        kinds[at] = token as u8 * TOKEN
+            + value as u8 * VALUE
+            + target as u8 * TARGET
+            + name as u8 * NAME
+            + (byte == b'_') as u8 * UNDERSCORE;
         at += 1;
     }
     kinds
@@ -50,6 +54,20 @@ const fn kinds() -> [u8; 256] {
 /// Whether a byte may stand in a method or a field's name.
 pub(crate) fn is_token(byte: u8) -> bool {
     KINDS[usize::from(byte)] & TOKEN != 0
+}
+
+/// How many bytes from the first on may stand in a field's name, and whether an underscore is among
+/// them.
+pub(super) fn name_run(bytes: &[u8]) -> (usize, bool) {
+    let mut seen = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let kind = KINDS[usize::from(*byte)];
+        if kind & TOKEN == 0 {
+            return (at, seen & UNDERSCORE != 0);
+        }
+        seen |= kind;
+    }
+    (bytes.len(), seen & UNDERSCORE != 0)
 }
 
 /// Whether a byte may stand in a field's value.

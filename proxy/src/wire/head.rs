@@ -6,7 +6,9 @@
 //! can drive it. It never guesses what a client may have meant.
 
 use super::authority;
+use super::cursor::{Cursor, Lines, Wrong};
 use super::fields::{self, Facts};
+use super::names::Kind;
 use super::refusal::Refusal;
 
 /// Where something stands in the bytes that were parsed.
@@ -34,6 +36,10 @@ impl Span {
 pub struct Field {
     pub name: Span,
     pub value: Span,
+    pub kind: Kind,
+    /// The line is written as Serin writes one: one space before the value, none after it, CR and
+    /// LF.
+    pub plain: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +99,7 @@ pub enum Verdict {
 /// and receives the fields in order; it is the caller's so that it can be used again.
 pub fn parse(bytes: &[u8], limits: &HeadLimits, into: &mut Vec<Field>) -> Verdict {
     into.clear();
-    let parser = Parser { bytes, at: 0, limits };
+    let parser = Parser { cursor: Cursor::new(bytes, Lines::Strict), limits };
     match parser.head(into) {
         Ok(head) => Verdict::Whole(head),
         Err(Stop::Partial) if bytes.len() >= limits.max_bytes => {
@@ -116,9 +122,19 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl From<Wrong> for Stop {
+    fn from(wrong: Wrong) -> Self {
+        Self::Refused(match wrong {
+            Wrong::Partial => return Self::Partial,
+            Wrong::Name => Refusal::FieldName,
+            Wrong::Value => Refusal::FieldValue,
+            Wrong::LineEnd => Refusal::LineEnd,
+        })
+    }
+}
+
 struct Parser<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    cursor: Cursor<'a>,
     limits: &'a HeadLimits,
 }
 
@@ -130,22 +146,25 @@ struct RequestLine {
 
 impl Parser<'_> {
     fn head(mut self, into: &mut Vec<Field>) -> Result<Head, Stop> {
-        match self.bytes {
+        let bytes = self.cursor.bytes;
+        match bytes {
             b"\r" => return Err(Stop::Partial),
-            [b'\r', b'\n', ..] => self.at = 2,
+            [b'\r', b'\n', ..] => self.cursor.at = 2,
             _ => {}
         }
-        let begins = self.at;
+        let begins = self.cursor.at;
         let line = self.request_line()?;
         let mut facts = Facts::default();
-        while let Some(field) = self.field()? {
+        while let Some(field) = self.cursor.field()? {
             if into.len() >= self.limits.max_fields {
                 return Err(Refusal::TooManyFields.into());
             }
             into.push(field);
-            facts.note(field.name.of(self.bytes), field.value.of(self.bytes), field.value)?;
+            if field.kind != Kind::Other {
+                facts.note(field.name.of(bytes), field.value.of(bytes), field.value)?;
+            }
         }
-        if self.at > self.limits.max_bytes {
+        if self.cursor.at > self.limits.max_bytes {
             return Err(Refusal::HeadTooLarge.into());
         }
         Ok(self.whole(begins, &line, &facts)?)
@@ -160,16 +179,16 @@ impl Parser<'_> {
 
     /// A token of at most 32 bytes, and one space.
     fn method(&mut self) -> Result<Span, Stop> {
-        let from = self.at;
-        let length = self.run_of(fields::is_token, 32);
-        self.at += length;
-        match self.peek()? {
+        let from = self.cursor.at;
+        let length = self.cursor.run_of(fields::is_token, 32);
+        self.cursor.at += length;
+        match self.cursor.peek()? {
             b' ' if length > 0 => {}
             _ => return Err(Refusal::Method.into()),
         }
-        let method = Span { from, to: self.at };
-        self.at += 1;
-        match method.of(self.bytes) {
+        let method = Span { from, to: self.cursor.at };
+        self.cursor.at += 1;
+        match method.of(self.cursor.bytes) {
             b"TRACE" | b"CONNECT" => Err(Refusal::MethodNotAllowed.into()),
             _ => Ok(method),
         }
@@ -177,105 +196,57 @@ impl Parser<'_> {
 
     /// Visible ASCII up to one space. A fragment has no place in a request.
     fn target(&mut self) -> Result<Span, Stop> {
-        let from = self.at;
-        self.at += self.run_of(fields::is_target, self.limits.max_target.saturating_add(1));
-        if self.at - from > self.limits.max_target {
+        let from = self.cursor.at;
+        let most = self.limits.max_target.saturating_add(1);
+        let length = self.cursor.run_of(fields::is_target, most);
+        self.cursor.at += length;
+        if length > self.limits.max_target {
             return Err(Refusal::TargetTooLong.into());
         }
-        match self.peek()? {
-            b' ' if self.at > from => {}
+        match self.cursor.peek()? {
+            b' ' if length > 0 => {}
             _ => return Err(Refusal::Target.into()),
         }
-        let target = Span { from, to: self.at };
-        self.at += 1;
+        let target = Span { from, to: self.cursor.at };
+        self.cursor.at += 1;
         Ok(target)
     }
 
     fn version(&mut self) -> Result<bool, Stop> {
+        const USUAL: &[u8] = b"HTTP/1.1\r\n";
+        if self.cursor.rest().starts_with(USUAL) {
+            self.cursor.at += USUAL.len();
+            return Ok(true);
+        }
         const NAME: &[u8] = b"HTTP/";
+        let cursor = &mut self.cursor;
         for expected in NAME {
-            if self.peek()? != *expected {
+            if cursor.peek()? != *expected {
                 return Err(Refusal::Version.into());
             }
-            self.at += 1;
+            cursor.at += 1;
         }
-        let (major, dot) = (self.peek()?, self.peek_after(1)?);
-        let (minor, end) = (self.peek_after(2)?, self.peek_after(3)?);
+        let (major, dot) = (cursor.peek()?, cursor.peek_after(1)?);
+        let (minor, end) = (cursor.peek_after(2)?, cursor.peek_after(3)?);
         if dot != b'.' || !major.is_ascii_digit() || !minor.is_ascii_digit() || end != b'\r' {
             return Err(Refusal::Version.into());
         }
         if major != b'1' || minor > b'1' {
             return Err(Refusal::VersionNotSupported.into());
         }
-        self.at += 3;
-        self.line_end()?;
+        cursor.at += 3;
+        cursor.line_end()?;
         Ok(minor == b'1')
-    }
-
-    /// The next field, or `None` past the empty line.
-    fn field(&mut self) -> Result<Option<Field>, Stop> {
-        if self.peek()? == b'\r' {
-            self.line_end()?;
-            return Ok(None);
-        }
-        let from = self.at;
-        self.at += self.run_of(fields::is_token, usize::MAX);
-        match self.peek()? {
-            b':' if self.at > from => {}
-            _ => return Err(Refusal::FieldName.into()),
-        }
-        let name = Span { from, to: self.at };
-        self.at += 1;
-        let value = self.value()?;
-        Ok(Some(Field { name, value }))
-    }
-
-    fn value(&mut self) -> Result<Span, Stop> {
-        while matches!(self.peek()?, b' ' | b'\t') {
-            self.at += 1;
-        }
-        let from = self.at;
-        self.at += fields::value_run(self.bytes.get(from..).unwrap_or_default());
-        if self.peek()? != b'\r' {
-            return Err(Refusal::FieldValue.into());
-        }
-        let value = self.bytes[from..self.at].trim_ascii_end();
-        let to = from + value.len();
-        self.line_end()?;
-        Ok(Span { from, to })
-    }
-
-    fn line_end(&mut self) -> Result<(), Stop> {
-        if self.peek()? != b'\r' || self.peek_after(1)? != b'\n' {
-            return Err(Refusal::LineEnd.into());
-        }
-        self.at += 2;
-        Ok(())
-    }
-
-    /// How many of the next bytes are of a kind, at most `most`.
-    fn run_of(&self, kind: fn(u8) -> bool, most: usize) -> usize {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(most)];
-        rest.iter().position(|byte| !kind(*byte)).unwrap_or(rest.len())
-    }
-
-    fn peek(&self) -> Result<u8, Stop> {
-        self.peek_after(0)
-    }
-
-    fn peek_after(&self, ahead: usize) -> Result<u8, Stop> {
-        self.bytes.get(self.at + ahead).copied().ok_or(Stop::Partial)
     }
 
     fn whole(&self, begins: usize, line: &RequestLine, facts: &Facts) -> Result<Head, Refusal> {
         let host = facts.host.ok_or(Refusal::Host)?;
-        if !authority::is_valid(host.of(self.bytes)) {
+        if !authority::is_valid(host.of(self.cursor.bytes)) {
             return Err(Refusal::Host);
         }
         let framing = facts.framing(line.minor_one)?;
         Ok(Head {
-            length: self.at,
+            length: self.cursor.at,
             begins,
             method: line.method,
             target: self.origin_form(line, host)?,
@@ -290,11 +261,11 @@ impl Parser<'_> {
     }
 
     fn origin_form(&self, line: &RequestLine, host: Span) -> Result<Span, Refusal> {
-        let target = line.target.of(self.bytes);
+        let target = line.target.of(self.cursor.bytes);
         if target.first() == Some(&b'/') {
             return Ok(line.target);
         }
-        if target == b"*" && line.method.of(self.bytes) == b"OPTIONS" {
+        if target == b"*" && line.method.of(self.cursor.bytes) == b"OPTIONS" {
             return Ok(line.target);
         }
         let scheme = [&b"http://"[..], b"https://"]
@@ -305,7 +276,7 @@ impl Parser<'_> {
             .ok_or(Refusal::Target)?;
         let rest = &target[scheme.len()..];
         let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
-        if !rest[..end].eq_ignore_ascii_case(host.of(self.bytes)) {
+        if !rest[..end].eq_ignore_ascii_case(host.of(self.cursor.bytes)) {
             return Err(Refusal::HostDiffers);
         }
         Ok(Span { from: line.target.from + scheme.len() + end, to: line.target.to })

@@ -4,6 +4,8 @@
 pub mod answer;
 pub mod authority;
 pub mod chunks;
+mod cursor;
 mod fields;
 pub mod head;
+pub mod names;
 pub mod refusal;

@@ -35,7 +35,7 @@ fn visit(service: &Service, cookie: Option<&str>, at: i64) -> Assigned {
     if let Some(cookie) = cookie {
         headers.insert("cookie", cookie.parse().unwrap());
     }
-    service.assign(ThreadId(0), &Who { wall: Wall(at), ..who(&headers) }, random())
+    service.assign(ThreadId(0), &Who { wall: &|| Wall(at), ..who(&headers) }, random())
 }
 
 /// What a browser sends back.

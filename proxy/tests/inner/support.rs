@@ -175,7 +175,7 @@ pub(crate) fn who(headers: &http::HeaderMap) -> serin_proxy::service::Who<'_> {
         headers,
         client_ip: CLIENT,
         secure: false,
-        wall: serin_core::time::Wall(1_800_000_000_000),
+        wall: &|| serin_core::time::Wall(1_800_000_000_000),
     }
 }
 

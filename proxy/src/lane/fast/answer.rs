@@ -1,14 +1,15 @@
 //! The head as the client gets it.
 
 use super::known;
-use super::request::{Source, View, is_edited, line};
+use super::request::{View, is_edited, line};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
-use crate::route::{Edits, Fields};
+use crate::route::Edits;
 use crate::wire::answer::{Body, ResponseHead};
+use crate::wire::names::Kind;
 use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;
@@ -21,14 +22,16 @@ pub(super) fn write(
     keeps: bool,
     to: &mut Buffer,
 ) {
-    status_line(head.status, head.reason.of(view.bytes), to);
+    if head.line.is_empty() {
+        status_line(head.status, head.reason.of(view.bytes), to);
+    }
     let shape = Shape::of(head, view, life);
-    view.copy(&mut |name| shape.passes(name), to);
+    view.copy_after(head.line, &mut |kind, name| shape.passes(kind, name), to);
     shape.added(&mut |name, value| line(name, value, to));
     if head.body == Body::UntilEnd {
         line(b"transfer-encoding", b"chunked", to);
     }
-    if view.first("date").is_none() {
+    if !view.fields.iter().any(|field| field.kind == Kind::Date) {
         line(b"date", get_cached_date().as_bytes(), to);
     }
     connection(keeps, to);
@@ -53,11 +56,12 @@ pub(super) fn head_of(
         }
     };
     let shape = Shape::of(head, view, life);
-    view.each(&mut |name, value| {
-        if shape.passes(name) {
-            add(name, value);
+    for field in view.fields {
+        let name = field.name.of(view.bytes);
+        if shape.passes(field.kind, name) {
+            add(name, field.value.of(view.bytes));
         }
-    });
+    }
     shape.added(&mut add);
     sound.then(|| ResponseHeader::from(parts))
 }
@@ -89,7 +93,21 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn passes(&self, name: &[u8]) -> bool {
+    fn passes(&self, kind: Kind, name: &[u8]) -> bool {
+        let ruled = self.edits.is_some() || !self.listed.is_plain();
+        match kind {
+            Kind::Other | Kind::Host | Kind::Cookie | Kind::Date if !ruled => true,
+            Kind::ContentLength if !ruled => !self.drop_length,
+            Kind::Other
+            | Kind::Host
+            | Kind::Cookie
+            | Kind::ContentLength
+            | Kind::Date
+            | Kind::Special => self.lets_pass(name),
+        }
+    }
+
+    fn lets_pass(&self, name: &[u8]) -> bool {
         !(hop::response_ends_here(name, false, &self.listed)
             || name.eq_ignore_ascii_case(b"connection")
             || self.drop_length && name.eq_ignore_ascii_case(b"content-length")
@@ -146,10 +164,8 @@ pub(super) fn write_reply(
 
 fn status_line(status: u16, reason: &[u8], to: &mut Buffer) {
     let digit = |n: u16| b'0' + (n % 10) as u8;
-    to.push(b"HTTP/1.1 ");
-    to.push(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
-    to.push(reason);
-    to.push(b"\r\n");
+    let digits = [digit(status / 100), digit(status / 10), digit(status), b' '];
+    to.push_all([b"HTTP/1.1 ", &digits, reason, b"\r\n"]);
 }
 
 fn connection(keeps: bool, to: &mut Buffer) {

@@ -7,6 +7,7 @@ use crate::lane::trace::TRACEPARENT;
 use crate::lane::{forwarded, hop};
 use crate::route::{Edits, Fields};
 use crate::wire::head::{Field, Span};
+use crate::wire::names::Kind;
 use std::borrow::Cow;
 
 /// The fields of a head that was parsed, as routing and sessions read them.
@@ -21,13 +22,13 @@ pub(super) struct View<'a> {
 /// Fields that can be copied to where they go.
 pub(super) trait Source: Fields {
     /// Copies the lines whose names may pass, in order.
-    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer);
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer);
 }
 
 impl Source for http::HeaderMap {
-    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer) {
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer) {
         self.each(&mut |name, value| {
-            if passes(name) {
+            if passes(Kind::of(name, name.contains(&b'_')), name) {
                 to.push_line(name, value);
             }
         });
@@ -35,14 +36,25 @@ impl Source for http::HeaderMap {
 }
 
 impl Source for View<'_> {
-    /// Lines that stand together and are written as Serin writes them are copied together.
-    fn copy(&self, passes: &mut dyn FnMut(&[u8]) -> bool, to: &mut Buffer) {
-        let mut run = Span::default();
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer) {
+        self.copy_after(Span::default(), passes, to);
+    }
+}
+
+impl<'a> View<'a> {
+    /// Copies what stands before the fields and those that may pass. What stands together and is
+    /// written as Serin writes it is copied together.
+    pub(super) fn copy_after(
+        &self,
+        mut run: Span,
+        passes: &mut impl FnMut(Kind, &[u8]) -> bool,
+        to: &mut Buffer,
+    ) {
         for field in self.fields {
-            if !passes(field.name.of(self.bytes)) {
+            if !passes(field.kind, field.name.of(self.bytes)) {
                 continue;
             }
-            if self.is_plain(field) {
+            if field.plain {
                 if run.to != field.name.from {
                     to.push(run.of(self.bytes));
                     run.from = field.name.from;
@@ -55,16 +67,6 @@ impl Source for View<'_> {
             }
         }
         to.push(run.of(self.bytes));
-    }
-}
-
-impl<'a> View<'a> {
-    /// One space before the value, and nothing after it.
-    fn is_plain(&self, field: &Field) -> bool {
-        let (from, to) = (field.name.to, field.value.to);
-        field.value.from == from + 2
-            && self.bytes.get(from..from + 2) == Some(b": ")
-            && self.bytes.get(to..to + 2) == Some(b"\r\n")
     }
 
     pub(super) fn of(bytes: &'a [u8], fields: &'a [Field]) -> Self {
@@ -113,7 +115,7 @@ pub(super) struct Translated {
 /// Says where the trace's parent stands in it.
 pub(super) fn write(
     method: &[u8],
-    fields: &dyn Source,
+    fields: &impl Source,
     translated: Option<Translated>,
     life: &mut Life,
     to: &mut Buffer,
@@ -126,7 +128,7 @@ pub(super) fn write(
 
 fn head(
     method: &[u8],
-    fields: &dyn Source,
+    fields: &impl Source,
     translated: Option<Translated>,
     life: &Life,
     value: &mut String,
@@ -140,20 +142,39 @@ fn head(
         replaced.note("host");
         replaced.note("cookie");
     }
-    forwarded::tell(fields, life, value, &mut |name, value| {
-        replaced.note(name);
-        own(name, value, edits, to);
-    });
-    own(REQUEST_ID, &life.asked.request_id, edits, to);
-    let before = to.len();
-    own(TRACEPARENT, &life.asked.traceparent, edits, to);
-    let traceparent = (to.len() > before).then_some(before + TRACEPARENT.len() + 2);
+    let traceparent = match (forwarded::plainly(life), edits) {
+        (Some(lines), None) => {
+            forwarded::LINES.iter().for_each(|name| replaced.note(name));
+            to.push_all(lines);
+            Some(identity(life, to))
+        }
+        (Some(_) | None, _) => {
+            forwarded::tell(fields, life, value, &mut |name, value| {
+                replaced.note(name);
+                own(name, value, edits, to);
+            });
+            own(REQUEST_ID, &life.asked.request_id, edits, to);
+            let before = to.len();
+            own(TRACEPARENT, &life.asked.traceparent, edits, to);
+            (to.len() > before).then_some(before + TRACEPARENT.len() + 2)
+        }
+    };
     let listed = hop::Listed::of(fields);
-    let mut passes = |name: &[u8]| {
-        !(hop::ends_here(name, &listed)
-            || replaced.has(name)
-            || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
-            || edits.is_some_and(|edits| is_edited(name, edits)))
+    let ruled = edits.is_some() || !listed.is_plain();
+    let mut passes = |kind: Kind, name: &[u8]| match kind {
+        Kind::Other | Kind::ContentLength | Kind::Date if !ruled => true,
+        Kind::Host | Kind::Cookie if !ruled && translated.is_none() => true,
+        Kind::Other
+        | Kind::Host
+        | Kind::Cookie
+        | Kind::ContentLength
+        | Kind::Date
+        | Kind::Special => {
+            !(hop::ends_here(name, &listed)
+                || replaced.has(name)
+                || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
+                || edits.is_some_and(|edits| is_edited(name, edits)))
+        }
     };
     fields.copy(&mut passes, to);
     if let Some(edits) = edits {
@@ -163,6 +184,13 @@ fn head(
     }
     to.push(b"\r\n");
     traceparent
+}
+
+/// The request's identity, which no route edits. Says where the trace's parent stands.
+fn identity(life: &Life, to: &mut Buffer) -> usize {
+    let (id, parent) = (life.asked.request_id.as_bytes(), life.asked.traceparent.as_bytes());
+    to.push_all([b"x-request-id: ", id, b"\r\ntraceparent: ", parent, b"\r\n"]);
+    to.len() - parent.len() - 2
 }
 
 /// The host in its own line, and the cookies in one: HTTP/2 may send a line for each.
@@ -191,19 +219,17 @@ fn translate(
 }
 
 fn request_line(method: &[u8], life: &Life, to: &mut Buffer) {
-    to.push(method);
-    to.push(b" ");
     let rewrite = life.route.as_ref().and_then(|route| route.rewrite.as_ref());
     let path = match rewrite {
         Some(rewrite) => rewrite.apply(&life.asked.path, life.matched),
         None => Cow::Borrowed(life.asked.path.as_str()),
     };
-    to.push(path.as_bytes());
-    if let Some(query) = life.asked.query() {
-        to.push(b"?");
-        to.push(query.as_bytes());
-    }
-    to.push(b" HTTP/1.1\r\n");
+    let (mark, query) = match life.asked.query() {
+        Some(query) => ("?", query),
+        None => ("", ""),
+    };
+    let (path, mark, query) = (path.as_bytes(), mark.as_bytes(), query.as_bytes());
+    to.push_all([method, b" ", path, mark, query, b" HTTP/1.1\r\n"]);
 }
 
 /// Names of which Serin's own line takes the place.

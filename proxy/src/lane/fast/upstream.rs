@@ -4,14 +4,13 @@
 //! second closes those that have waited too long. One that has something to read while nobody asked
 //! was closed by its endpoint, and is not lent again.
 
-use crate::ingress::Buffer;
+use crate::ingress::{Buffer, has_nothing};
 use crate::upstream::Endpoint;
 use serin_core::outcome::Failure;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -47,8 +46,7 @@ struct Waiting {
 
 impl Waiting {
     fn is_usable(&self, now: Instant) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
-        now < self.until && matches!(self.stream.poll_read_ready(&mut nobody), Poll::Pending)
+        now < self.until && has_nothing(&self.stream)
     }
 }
 
