@@ -3,6 +3,7 @@
 use crate::machine::{await_port, cpu, free_port, memory};
 use crate::peer::{Kind, Peer};
 use crate::scenario::{Load, Scenario};
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub(crate) struct Figures {
     pub(crate) failed: f64,
     /// Kilobytes for each connection.
     pub(crate) memory: f64,
+    /// For each request.
+    pub(crate) copies: f64,
 }
 
 pub(crate) struct Row {
@@ -52,27 +55,37 @@ pub(crate) fn scenario(
     }
     // Connections are opened and caches warmed in a round that does not count.
     for (peer, _) in &peers {
-        round(scenario, peer, 1, folder.path())?;
+        round(scenario, peer, 1, folder.path(), &backends)?;
     }
     for _ in 0..rounds {
         for (peer, figures) in &mut peers {
-            figures.push(round(scenario, peer, seconds, folder.path())?);
+            figures.push(round(scenario, peer, seconds, folder.path(), &backends)?);
         }
     }
     Ok(peers.into_iter().map(|(peer, rounds)| Row { kind: peer.kind, rounds }).collect())
 }
 
-fn round(scenario: Scenario, peer: &Peer, seconds: u64, folder: &Path) -> Result<Figures, String> {
+fn round(
+    scenario: Scenario,
+    peer: &Peer,
+    seconds: u64,
+    folder: &Path,
+    backends: &Backends,
+) -> Result<Figures, String> {
     match scenario.load(peer.port, seconds, folder) {
         Load::Idle => Err("idle connections are held, not asked".to_owned()),
         Load::Command(mut command) => {
-            let before = cpu(peer.pid());
+            let (before, asked) = (cpu(peer.pid()), backends.asked()?);
             let output = command.output().map_err(|e| e.to_string())?;
-            let used = cpu(peer.pid()) - before;
+            if scenario.mirrors() {
+                // A copy may leave after its request was answered, and costs all the same.
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            let (used, asked) = (cpu(peer.pid()) - before, backends.asked()? - asked);
             let text = String::from_utf8_lossy(&output.stdout);
             let mut figures = match scenario {
                 Scenario::Http2 => from_h2load(&text),
-                Scenario::Fixed => from_json(&text),
+                Scenario::Fixed | Scenario::MirrorFixed => from_json(&text),
                 Scenario::Small
                 | Scenario::Split
                 | Scenario::Mirror
@@ -85,6 +98,7 @@ fn round(scenario: Scenario, peer: &Peer, seconds: u64, folder: &Path) -> Result
                 | Scenario::Idle => from_wrk(&text),
             }
             .ok_or_else(|| format!("{}: the load generator said:\n{text}", peer.kind.name()))?;
+            figures.copies = asked / figures.requests.max(1.0) - 1.0;
             figures.cpu = used.as_secs_f64() * 1e6 / figures.requests.max(1.0);
             Ok(figures)
         }
@@ -220,6 +234,8 @@ fn from_json(text: &str) -> Option<Figures> {
 struct Backends {
     child: Child,
     ports: [u16; 3],
+    /// How often it was asked for its count.
+    counted: Cell<f64>,
 }
 
 impl Backends {
@@ -233,7 +249,7 @@ impl Backends {
         let servers: String = ports
             .iter()
             .map(|port| {
-                format!("  server {{ listen 127.0.0.1:{port}; root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} }}\n")
+                format!("  server {{ listen 127.0.0.1:{port}; root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} location = /asked {{ stub_status; }} }}\n")
             })
             .collect();
         let text = format!(
@@ -249,7 +265,22 @@ impl Backends {
             .spawn()
             .map_err(|e| e.to_string())?;
         ports.into_iter().try_for_each(await_port)?;
-        Ok(Self { child, ports })
+        Ok(Self { child, ports, counted: Cell::default() })
+    }
+
+    /// Requests that all three were sent so far, beside those that ask for this.
+    fn asked(&self) -> Result<f64, String> {
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", self.ports[0])).map_err(|e| e.to_string())?;
+        stream.write_all(b"GET /asked HTTP/1.0\r\n\r\n").map_err(|e| e.to_string())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(|e| e.to_string())?;
+        // Below a line of names: connections accepted, handled, and requests.
+        let counts = answer.lines().skip_while(|line| !line.starts_with("server accepts")).nth(1);
+        let requests = counts.and_then(|counts| counts.split_whitespace().nth(2)?.parse().ok());
+        let before = self.counted.get();
+        self.counted.set(before + 1.0);
+        requests.map(|all: f64| all - before).ok_or_else(|| format!("no counts:\n{answer}"))
     }
 
     /// The words of the templates.

@@ -17,6 +17,7 @@ pub(crate) enum Scenario {
     Routes,
     Idle,
     Fixed,
+    MirrorFixed,
 }
 
 /// What makes the load.
@@ -28,7 +29,7 @@ pub(crate) enum Load {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Small,
         Self::Split,
         Self::Mirror,
@@ -41,6 +42,7 @@ impl Scenario {
         Self::Routes,
         Self::Idle,
         Self::Fixed,
+        Self::MirrorFixed,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Scenario {
             Self::Routes => "routes",
             Self::Idle => "idle",
             Self::Fixed => "fixed",
+            Self::MirrorFixed => "mirror-fixed",
         }
     }
 
@@ -78,7 +81,13 @@ impl Scenario {
             Self::Routes => "10,000 routes, small GET on one of them",
             Self::Idle => "5,000 idle connections, after one request on each",
             Self::Fixed => "3,000 requests a second",
+            Self::MirrorFixed => "3,000 requests a second, every one mirrored",
         }
+    }
+
+    /// Whether copies are made, and counted where they arrive.
+    pub(crate) fn mirrors(self) -> bool {
+        self.config() == "mirror"
     }
 
     /// The configuration's name.
@@ -88,7 +97,7 @@ impl Scenario {
                 "plain"
             }
             Self::Split => "split",
-            Self::Mirror => "mirror",
+            Self::Mirror | Self::MirrorFixed => "mirror",
             Self::Tls | Self::Http2 | Self::Handshake => "tls",
             Self::Routes => "routes",
         }
@@ -105,7 +114,8 @@ impl Scenario {
             | Self::Fresh
             | Self::Routes
             | Self::Idle
-            | Self::Fixed => "http",
+            | Self::Fixed
+            | Self::MirrorFixed => "http",
         };
         let path = match self {
             Self::Large => "/large",
@@ -119,7 +129,8 @@ impl Scenario {
             | Self::Fresh
             | Self::Handshake
             | Self::Idle
-            | Self::Fixed => "/",
+            | Self::Fixed
+            | Self::MirrorFixed => "/",
         };
         let url = format!("{scheme}://127.0.0.1:{port}{path}");
         let wrk = |connections: &str, more: &[&str]| {
@@ -148,7 +159,7 @@ impl Scenario {
                 command.arg("-D").arg(seconds.to_string()).arg(&url);
                 Load::Command(command)
             }
-            Self::Fixed => {
+            Self::Fixed | Self::MirrorFixed => {
                 let beside =
                     Path::new(env!("CARGO_BIN_EXE_serin")).with_file_name("serin-loadtest");
                 let mut command = pinned(&beside.to_string_lossy());

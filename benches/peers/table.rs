@@ -14,12 +14,19 @@ pub(crate) fn print(scenario: Scenario, rows: &[Row]) {
         println!();
         return;
     }
-    println!("| | CPU µs/request | ÷ nginx | ÷ haproxy | requests/s | p50 µs | p99 µs | failed |");
-    println!("|---|---|---|---|---|---|---|---|");
+    let (named, line) = if scenario.mirrors() { (" copies sent |", "---|") } else { ("", "") };
+    println!(
+        "| | CPU µs/request | ÷ nginx | ÷ haproxy | requests/s | p50 µs | p99 µs | failed |{named}"
+    );
+    println!("|---|---|---|---|---|---|---|---|{line}");
     for row in rows {
         let cpu = median(row, |f| f.cpu);
+        let copies = match scenario.mirrors() {
+            true => format!(" {:.0}% |", 100.0 * median(row, |f| f.copies)),
+            false => String::new(),
+        };
         println!(
-            "| {} | {cpu:.1} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| {} | {cpu:.1} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} |{copies}",
             row.kind.name(),
             ratio(row, rows, Kind::Nginx),
             ratio(row, rows, Kind::Haproxy),

@@ -5,12 +5,18 @@ use crate::meter::Counting;
 use crate::route::{Action, Fields};
 use crate::shadow::Head;
 use memchr::memchr;
+use std::borrow::Cow;
 use std::time::Instant;
 
-/// A head is about to be sent to the attempt's version: `fields` and `target` as they leave.
+/// A head is about to be sent to the attempt's version: `target` and `lines` as they leave.
 /// A request that asks for another protocol has no copy, and neither has one that a route forces
 /// to a version: it says nothing about how the service's traffic would fare.
-pub(super) fn head_leaves(life: &mut Life, method: &str, target: &str, fields: &dyn Fields) {
+fn head_leaves<'l>(
+    life: &mut Life,
+    method: &str,
+    target: &str,
+    lines: impl FnOnce() -> Cow<'l, [u8]>,
+) {
     let (Some(route), Some(service), Some(attempt)) = (&life.route, &life.service, &life.attempt)
     else {
         return;
@@ -20,8 +26,19 @@ pub(super) fn head_leaves(life: &mut Life, method: &str, target: &str, fields: &
         life.exchange.as_ref().is_some_and(|exchange| exchange.counting() == Counting::Cohort);
     let mirror = Some(mirror).filter(|_| life.asked.upgrade.is_none() && !forced);
     let sampled = life.trace.is_some();
-    let head = Head { method, host: &life.asked.host, target, fields, sampled };
-    life.tee.begin(mirror, route, &attempt.on, &head);
+    let head = Head { method, host: &life.asked.host, target, sampled };
+    life.tee.begin(mirror, route, &attempt.on, &head, lines);
+}
+
+/// The same with the fields of a header map.
+pub(super) fn request_leaves(life: &mut Life, method: &str, target: &str, fields: &dyn Fields) {
+    head_leaves(life, method, target, || {
+        let mut lines = Vec::new();
+        fields.each(&mut |name, value| {
+            [name, b": ", value, b"\r\n"].iter().for_each(|part| lines.extend_from_slice(part));
+        });
+        Cow::Owned(lines)
+    });
 }
 
 /// The head of the answer that the client gets.
@@ -46,47 +63,18 @@ pub(super) fn needs_body(life: &Life, method: &str) -> bool {
     })
 }
 
-/// The same for a head that is written already, of a request without a body.
+/// A head leaves that is written already, of a request without a body.
 pub(super) fn written_head_leaves(life: &mut Life, head: &[u8], now: Instant) {
     if life.service.as_ref().is_none_or(|service| service.shadow().is_none()) {
         return;
     }
-    let (line, fields) = head.split_at(memchr(b'\n', head).unwrap_or(head.len()));
+    let Some(end) = memchr(b'\n', head) else { return };
+    let (line, lines) = head.split_at(end + 1);
+    let lines = lines.strip_suffix(b"\r\n").unwrap_or(lines);
     let mut words = line.split(|b| *b == b' ');
     let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
     if let (Some(method), Some(target)) = (word(), word()) {
-        head_leaves(life, method, target, &Written(fields));
+        head_leaves(life, method, target, || Cow::Borrowed(lines));
         life.tee.ended(|| now);
-    }
-}
-
-/// The fields of a head as Serin writes it, from the end of the request line.
-struct Written<'h>(&'h [u8]);
-
-impl Written<'_> {
-    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = self.0;
-        std::iter::from_fn(move || {
-            rest = rest.get(1..)?;
-            let (line, more) = rest.split_at(memchr(b'\n', rest)?);
-            rest = more;
-            let colon = memchr(b':', line)?;
-            Some((&line[..colon], line[colon + 1..].trim_ascii()))
-        })
-    }
-}
-
-impl Fields for Written<'_> {
-    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.fields().any(|(n, value)| n.eq_ignore_ascii_case(name.as_bytes()) && test(value))
-    }
-
-    fn first(&self, name: &str) -> Option<&[u8]> {
-        let mut named = self.fields().filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()));
-        named.next().map(|(_, value)| value)
-    }
-
-    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.fields().for_each(|(name, value)| visit(name, value));
     }
 }

@@ -33,6 +33,12 @@ pub(super) struct Copy {
     pub(super) held: Option<Held>,
 }
 
+impl Drop for Copy {
+    fn drop(&mut self) {
+        self.mirror.shadows.spare().give(std::mem::take(&mut self.head));
+    }
+}
+
 impl Copy {
     pub(super) fn method(&self) -> &str {
         method_of(&self.head)

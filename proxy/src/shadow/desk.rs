@@ -6,7 +6,7 @@
 
 use super::copy::Copy;
 use super::counts::Dropped;
-use super::memory::Memory;
+use super::memory::{Memory, Spare};
 use super::pair::{Answered, Pair};
 use super::sampled::Sample;
 use super::send::{Depot, Outgoing, send};
@@ -37,6 +37,7 @@ struct Inner {
     /// Begins with the first configuration that copies.
     queue: OnceLock<mpsc::Sender<Word>>,
     memory: Arc<Memory>,
+    spare: Spare,
     spans: Spans,
 }
 
@@ -47,9 +48,13 @@ impl std::fmt::Debug for Shadows {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are copies, and the queue's blocks are kept"
+)]
 pub(super) enum Word {
     /// With the place where its answer is to be left.
-    Copy(Box<Copy>, Arc<Pair>),
+    Copy(Copy, Arc<Pair>),
     /// The primary's answer is there, and the shadow's was there before.
     Heard(Arc<Pair>),
 }
@@ -90,6 +95,10 @@ impl Shadows {
         &self.0.memory
     }
 
+    pub(super) fn spare(&self) -> &Spare {
+        &self.0.spare
+    }
+
     /// Bytes that copies and their answers hold.
     pub(crate) fn held(&self) -> u64 {
         self.0.memory.held()
@@ -121,7 +130,10 @@ fn take_all(words: &mut mpsc::Receiver<Word>, depot: &Arc<Depot>) -> bool {
 
 fn take(word: Word, depot: &Arc<Depot>) {
     match word {
-        Word::Copy(copy, pair) => drop(tokio::spawn(carry(copy, pair, Arc::clone(depot)))),
+        Word::Copy(copy, pair) => {
+            // Already on the heap: on its way there the runtime would move it ten times.
+            drop(tokio::spawn(Box::pin(carry(Box::new(copy), pair, Arc::clone(depot)))))
+        }
         Word::Heard(pair) => {
             if let Some(both) = pair.take() {
                 settle(both, depot);

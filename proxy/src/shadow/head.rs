@@ -1,16 +1,14 @@
 //! A copy's head, written in one pass over the request's own, and what can be read of it later.
 //!
 //! It is written on the serving thread, where every instruction is a user's: no field is looked for,
-//! each is seen once, and passes or not. Its last line is empty, so that a copy without a body leaves
-//! as it stands here.
+//! each is seen once, and lines that pass are copied together. Its last line is empty, so that a copy
+//! without a body leaves as it stands here.
 
 use super::sampled::Linked;
 use super::tee::Head;
 use crate::spans::Place;
 use crate::thread::{hex, random};
-
-/// As long as most are.
-const USUAL: usize = 768;
+use memchr::memchr;
 
 /// Copies carry these in another form, or not at all.
 const OURS: [&str; 13] = [
@@ -33,15 +31,17 @@ const OURS: [&str; 13] = [
 #[derive(Debug)]
 pub(super) struct Omitted {
     names: Vec<String>,
-    /// A bit for each length among them: most fields are told apart by that alone.
-    lengths: u64,
+    /// For each length, the letters that names of it begin with: most fields are told apart by that.
+    first: [u32; LENGTHS],
 }
 
-/// What was written, and what was seen on the way.
-pub(super) struct Written {
-    pub(super) head: Vec<u8>,
+/// Longer names share the last place.
+const LENGTHS: usize = 32;
+
+/// What was seen of the request while its head was written.
+pub(super) struct Seen {
     pub(super) linked: Option<Linked>,
-    /// What the request says of its body.
+    /// What it says of its body.
     pub(super) length: Option<u64>,
 }
 
@@ -49,82 +49,89 @@ impl Omitted {
     pub(super) fn new(redacted: &[String]) -> Self {
         let ours = OURS.iter().map(|name| (*name).to_owned());
         let names: Vec<String> = ours.chain(redacted.iter().cloned()).collect();
-        let lengths = names.iter().fold(0, |lengths, name| lengths | bit(name.len()));
-        Self { names, lengths }
+        let mut first = [0; LENGTHS];
+        for name in &names {
+            first[place(name.as_bytes())] |= letter(name.as_bytes());
+        }
+        Self { names, first }
     }
 
     fn has(&self, name: &[u8]) -> bool {
-        self.lengths & bit(name.len()) != 0
+        self.first[place(name)] & letter(name) != 0
             && self.names.iter().any(|omitted| is(name, omitted.as_bytes()))
     }
 }
 
-fn bit(length: usize) -> u64 {
-    1 << length.min(63)
+fn place(name: &[u8]) -> usize {
+    name.len().min(LENGTHS - 1)
+}
+
+/// The same bit for a capital.
+fn letter(name: &[u8]) -> u32 {
+    1 << (name.first().unwrap_or(&0) & 31)
 }
 
 fn is(name: &[u8], other: &[u8]) -> bool {
     name.len() == other.len() && name.eq_ignore_ascii_case(other)
 }
 
-pub(super) fn write(head: &Head<'_>, omitted: &Omitted) -> Written {
-    let mut out = Vec::with_capacity(USUAL);
+/// `lines` are the request's fields as they leave for the primary.
+pub(super) fn write(head: &Head<'_>, lines: &[u8], omitted: &Omitted, out: &mut Vec<u8>) -> Seen {
+    out.clear();
+    out.reserve(lines.len() + head.target.len() + head.host.len() + 256);
     for part in [head.method, " ", head.target, " HTTP/1.1\r\nhost: ", head.host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    let (mut length, mut linked, mut traced) = (None, None, false);
-    head.fields.each(&mut |name, value| {
-        if !omitted.has(name) {
-            return line(&mut out, name, value);
+    let mut seen = Seen { linked: None, length: None };
+    let (mut run, mut at, mut traced) = (0, 0, false);
+    while let Some(end) = memchr(b'\n', &lines[at..]) {
+        let line = &lines[at..=at + end];
+        let (name, value) = line.split_at(line.iter().position(|b| *b == b':').unwrap_or(0));
+        if omitted.has(name) {
+            out.extend_from_slice(&lines[run..at]);
+            run = at + line.len();
+            let value = value[1..].trim_ascii();
+            if is(name, b"content-length") {
+                seen.length = seen.length.or_else(|| text(value)?.parse().ok());
+            } else if is(name, b"traceparent") && !traced {
+                traced = true;
+                seen.linked = trace(out, value, head.sampled);
+            }
         }
-        if is(name, b"content-length") {
-            length = length.or_else(|| std::str::from_utf8(value).ok()?.parse().ok());
-        } else if is(name, b"traceparent") && !traced {
-            traced = true;
-            linked = trace(&mut out, value, head.sampled);
-        }
-    });
-    out.extend_from_slice(b"x-serin-shadow: 1\r\n\r\n");
-    Written { head: out, linked, length }
-}
-
-fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
-    for part in [name, b": ", value, b"\r\n"] {
-        out.extend_from_slice(part);
+        at += line.len();
     }
+    out.extend_from_slice(&lines[run..at]);
+    out.extend_from_slice(b"x-serin-shadow: 1\r\n\r\n");
+    seen
 }
 
 /// A trace of its own, so that what the shadow does is not taken for a part of what a user waited
 /// for; `tracestate` says where it comes from.
 fn trace(out: &mut Vec<u8>, parent: &[u8], sampled: bool) -> Option<Linked> {
-    let mut parts = std::str::from_utf8(parent).ok()?.split('-').skip(1);
-    let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
+    // `00-`, the trace, `-`, the span, `-`, the flags.
+    let (trace, span, flags) = (parent.get(3..35)?, parent.get(36..52)?, parent.get(53..55)?);
     let (high, low, own) = (random() | 1, random(), random() | 1);
-    let (high_hex, low_hex, own_hex) = (hex(high), hex(low), hex(own));
-    let pieces: [&[u8]; 12] = [
-        b"traceparent: 00-",
-        &high_hex,
-        &low_hex,
-        b"-",
-        &own_hex,
-        b"-",
-        flags.as_bytes(),
-        b"\r\ntracestate: serin=",
-        trace.as_bytes(),
-        b"-",
-        span.as_bytes(),
-        b"\r\n",
-    ];
-    pieces.iter().for_each(|piece| out.extend_from_slice(piece));
+    let mut fresh = *b"traceparent: 00-tttttttttttttttttttttttttttttttt-ssssssssssssssss-ff\r\n";
+    fresh[16..32].copy_from_slice(&hex(high));
+    fresh[32..48].copy_from_slice(&hex(low));
+    fresh[49..65].copy_from_slice(&hex(own));
+    fresh[66..68].copy_from_slice(flags);
+    out.extend_from_slice(&fresh);
+    for piece in [&b"tracestate: serin="[..], trace, b"-", span, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
     if !sampled {
         return None;
     }
     let of = Place {
-        trace: u128::from_str_radix(trace, 16).ok()?,
-        span: u64::from_str_radix(span, 16).ok()?,
+        trace: u128::from_str_radix(text(trace)?, 16).ok()?,
+        span: u64::from_str_radix(text(span)?, 16).ok()?,
     };
     Some(Linked { own: Place { trace: u128::from(high) << 64 | u128::from(low), span: own }, of })
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 pub(super) fn is_safe(method: &str) -> bool {
@@ -155,40 +162,44 @@ pub(super) fn field<'h>(head: &'h [u8], name: &str) -> Option<&'h [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::Fields;
-    use http::{HeaderMap, HeaderName, HeaderValue};
 
-    fn written(lines: &[(&'static str, &'static str)], sampled: bool) -> Written {
-        let mut fields = HeaderMap::new();
-        for (name, value) in lines {
-            fields.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let fields: &dyn Fields = &fields;
-        let head = Head { method: "GET", host: "a", target: "/p?q", fields, sampled };
-        write(&head, &Omitted::new(&["cookie".to_owned()]))
+    fn written(lines: &str, sampled: bool) -> (Vec<u8>, Seen) {
+        let head = Head { method: "GET", host: "a", target: "/p?q", sampled };
+        let (mut out, omitted) = (b"before".to_vec(), Omitted::new(&["cookie".to_owned()]));
+        let seen = write(&head, lines.as_bytes(), &omitted, &mut out);
+        (out, seen)
     }
 
     #[test]
     fn a_copy_carries_what_is_neither_redacted_nor_a_connections_own() {
-        let lines = [("cookie", "x=y"), ("x-a", "1"), ("te", "trailers"), ("content-length", "7")];
-        let Written { head, linked, length } = written(&lines, true);
-        let expected = "GET /p?q HTTP/1.1\r\nhost: a\r\nx-a: 1\r\nx-serin-shadow: 1\r\n\r\n";
+        let kept = "x-a: 1\r\nx-b:2 \r\ncookies: 3\r\ntea: 4\r\n";
+        let lines = format!("Cookie: x=y\r\n{kept}TE: trailers\r\nContent-Length: 7\r\nx: z\r\n");
+        let (head, seen) = written(&lines, true);
+        let expected =
+            format!("GET /p?q HTTP/1.1\r\nhost: a\r\n{kept}x: z\r\nx-serin-shadow: 1\r\n\r\n");
         assert_eq!(String::from_utf8_lossy(&head), expected);
-        assert_eq!((linked.is_none(), length), (true, Some(7)));
+        assert_eq!((seen.linked.is_none(), seen.length), (true, Some(7)));
         assert_eq!((method_of(&head), path_of(&head).as_str()), ("GET", "/p"));
         assert_eq!(field(&head, "x-serin-shadow"), Some(&b"1"[..]));
     }
 
     #[test]
+    fn nothing_that_is_omitted_passes_in_capitals() {
+        let names = OURS.iter().map(|name| format!("{}: secret\r\n", name.to_uppercase()));
+        let (head, _) = written(&names.collect::<String>(), false);
+        assert!(!String::from_utf8_lossy(&head).contains("secret"));
+    }
+
+    #[test]
     fn a_copys_trace_is_its_own_and_says_whose_it_follows() {
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let Written { head, linked, .. } = written(&[("traceparent", parent)], true);
-        let linked = linked.expect("sampled");
+        let line = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+        let (head, seen) = written(line, true);
+        let linked = seen.linked.expect("sampled");
         let own = format!("00-{:032x}-{:016x}-01", linked.own.trace, linked.own.span);
         assert_eq!(field(&head, "traceparent"), Some(own.as_bytes()));
         let state = &b"serin=4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"[..];
         assert_eq!(field(&head, "tracestate"), Some(state));
         assert_eq!(linked.of.span, 0x00f0_67aa_0ba9_02b7);
-        assert!(written(&[("traceparent", parent)], false).linked.is_none());
+        assert!(written(line, false).1.linked.is_none());
     }
 }

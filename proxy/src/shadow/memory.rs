@@ -1,8 +1,9 @@
-//! What copies may hold, counted before it is held: bytes over all services, copies per service.
+//! What copies may hold, counted before it is held: bytes over all services, copies per service. And
+//! memory that goes back to where it came from.
 
 use super::mirror::Standing;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 /// Over all services: heads and bodies of copies, and answers that wait for their counterpart.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
@@ -75,6 +76,29 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The memory of heads that were sent, for the next: what one thread allocates and another frees costs
+/// both of them more than writing the head does. Whoever finds the other there does without.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+const MOST_SPARE: usize = 256;
+const LONGEST_SPARE: usize = 4096;
+
+impl Spare {
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.0.try_lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    pub(super) fn give(&self, head: Vec<u8>) {
+        if let Ok(mut spare) = self.0.try_lock()
+            && head.capacity() <= LONGEST_SPARE
+            && spare.len() < MOST_SPARE
+        {
+            spare.push(head);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ struct Halves {
 
 #[derive(Debug)]
 pub(super) enum Primary {
-    Whole(Box<Heard>),
+    Whole(Heard),
     /// There is none, or it broke off.
     Gone,
 }

@@ -61,7 +61,7 @@ pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<
 /// Asks the version that answered once more, and takes out what differs by itself.
 async fn ask_again(
     mirror: Arc<Mirror>,
-    heard: Box<Heard>,
+    heard: Heard,
     answered: Box<Answered>,
     mut found: Vec<Found>,
     depot: Arc<Depot>,

@@ -7,7 +7,7 @@
 use super::copy::Copy;
 use super::counts::Dropped;
 use super::desk::Word;
-use super::head::{self, Written, is_safe};
+use super::head::{self, Seen, is_safe};
 use super::memory::{Held, Slot};
 use super::mirror::Mirror;
 use super::pair::{Answer, Body, Heard, Pair, Primary};
@@ -15,10 +15,11 @@ use crate::route::{Fields, Route};
 use crate::thread::random;
 use crate::upstream::VersionRuntime;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A request's head as it is sent to the primary.
+/// A request's head as it is sent to the primary, but for its fields.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
     pub(crate) method: &'a str,
@@ -26,7 +27,6 @@ pub(crate) struct Head<'a> {
     pub(crate) host: &'a str,
     /// Path and query.
     pub(crate) target: &'a str,
-    pub(crate) fields: &'a dyn Fields,
     /// Serin makes spans of it.
     pub(crate) sampled: bool,
 }
@@ -44,28 +44,30 @@ pub(crate) struct Copying {
     mirror: Arc<Mirror>,
     pair: Arc<Pair>,
     /// Until its body is whole.
-    copy: Option<Box<Copy>>,
+    copy: Option<Copy>,
     /// Bytes of the body that are in the copy, and how far this attempt has come.
     taken: u64,
     at: u64,
     /// When the request had left whole.
     left: Option<Instant>,
-    heard: Option<Box<Heard>>,
+    heard: Option<Heard>,
     over: bool,
 }
 
 impl Tee {
-    /// A head leaves for the primary. Only the first of a request is looked at.
-    pub(crate) fn begin(
+    /// A head leaves for the primary. Only the first of a request is looked at. Its fields, line by
+    /// line, are asked for where there is a copy.
+    pub(crate) fn begin<'l>(
         &mut self,
         mirror: Option<&Arc<Mirror>>,
         route: &Route,
         on: &VersionRuntime,
         head: &Head<'_>,
+        lines: impl FnOnce() -> Cow<'l, [u8]>,
     ) {
         match self {
             Self::Unasked => {
-                let copying = mirror.and_then(|mirror| begin(mirror, route, on, head));
+                let copying = mirror.and_then(|mirror| begin(mirror, route, on, head, lines));
                 *self = copying.map_or(Self::Off, |copying| Self::On(Box::new(copying)));
             }
             Self::Off => {}
@@ -113,7 +115,7 @@ impl Tee {
     ) {
         let Self::On(copying) = self else { return };
         let took = copying.left.map(|left| now().saturating_duration_since(left));
-        copying.heard = Some(Box::new(copying.hear(status, fields, by, took)));
+        copying.heard = Some(copying.hear(status, fields, by, took));
     }
 
     /// A piece of its body.
@@ -128,7 +130,7 @@ impl Tee {
 
     fn answer_passes(&mut self, piece: &[u8], own: impl FnOnce() -> Bytes) {
         let Self::On(copying) = self else { return };
-        if let Some(Heard { answer, .. }) = copying.heard.as_deref_mut() {
+        if let Some(Heard { answer, .. }) = &mut copying.heard {
             answer.body.add(piece, own, copying.mirror.config.max_body, &mut answer.held);
         }
     }
@@ -149,11 +151,12 @@ impl Drop for Copying {
     }
 }
 
-fn begin(
+fn begin<'l>(
     mirror: &Arc<Mirror>,
     route: &Route,
     on: &VersionRuntime,
     head: &Head<'_>,
+    lines: impl FnOnce() -> Cow<'l, [u8]>,
 ) -> Option<Copying> {
     // A version is not compared with itself.
     if on.name == mirror.to.name || !mirror.copies(head.method, &route.name, random()) {
@@ -166,12 +169,16 @@ fn begin(
     let Some(slot) = Slot::take(&mirror.standing, mirror.config.max_in_flight) else {
         return refuse(Dropped::Full);
     };
-    let Written { head: written, linked, length } = head::write(head, &mirror.omitted);
+    let (lines, mut written) = (lines(), mirror.shadows.spare().take());
+    let Seen { linked, length } = head::write(head, &lines, &mirror.omitted, &mut written);
     if length.is_some_and(|length| length > mirror.config.max_body) {
         return refuse(Dropped::BodyTooLarge);
     }
-    let again = (mirror.asks_for_noise() && length.is_none() && is_safe(head.method))
-        .then(|| head::write(head, &mirror.omitted_again).head);
+    let again = (mirror.asks_for_noise() && length.is_none() && is_safe(head.method)).then(|| {
+        let mut again = Vec::new();
+        head::write(head, &lines, &mirror.omitted_again, &mut again);
+        again
+    });
     let bytes = written.len() + again.as_ref().map_or(0, Vec::len);
     let Some(held) = Held::new(mirror.shadows.memory(), bytes) else {
         return refuse(Dropped::Full);
@@ -191,7 +198,7 @@ fn begin(
     Some(Copying {
         mirror: Arc::clone(mirror),
         pair: Arc::default(),
-        copy: Some(Box::new(copy)),
+        copy: Some(copy),
         taken: 0,
         at: 0,
         left: None,

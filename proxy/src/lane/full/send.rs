@@ -27,7 +27,7 @@ pub(super) fn shape(
         attempt.sent = true;
     }
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
-    copy::head_leaves(life, request.method.as_str(), target, &request.headers);
+    copy::request_leaves(life, request.method.as_str(), target, &request.headers);
     if session.is_body_empty() {
         life.tee.ended(Instant::now);
     }

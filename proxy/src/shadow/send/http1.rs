@@ -7,7 +7,8 @@ use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
 use crate::wire::chunks::{Chunks, Piece};
 use bytes::{Buf, Bytes, BytesMut};
-use httparse::{EMPTY_HEADER, Response, Status};
+use httparse::{ParserConfig, Response, Status};
+use std::mem::MaybeUninit;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
@@ -109,9 +110,11 @@ async fn read_head(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Head, Bro
 }
 
 fn parsed(outgoing: &Outgoing<'_>, bytes: &[u8]) -> Result<Option<(Head, usize)>, Broken> {
-    let mut fields = [EMPTY_HEADER; MOST_FIELDS];
-    let mut response = Response::new(&mut fields);
-    match response.parse(bytes) {
+    // Not cleared first: that would cost more than parsing what is there.
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut response = Response::new(&mut []);
+    let parser = ParserConfig::default();
+    match parser.parse_response_with_uninit_headers(&mut response, bytes, &mut fields) {
         Ok(Status::Complete(length)) => {
             let head = head_of(outgoing, &response).ok_or(Broken { unanswered: false })?;
             Ok(Some((head, length)))
