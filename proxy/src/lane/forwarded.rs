@@ -74,46 +74,34 @@ pub(super) fn tell(
     if visit.trusted && joined(fields, FORWARDED, value) {
         value.push_str(", ");
     }
-    let (open, close) = if visit.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
-    let parts = [
-        "for=",
-        open,
-        &visit.peer,
-        close,
-        ";host=\"",
-        &life.asked.host,
-        "\";proto=",
-        life.scheme(),
-    ];
-    parts.iter().for_each(|part| value.push_str(part));
+    standard(visit, life).iter().for_each(|part| value.push_str(part));
     line(FORWARDED, value);
+}
+
+/// What the standard's own field says.
+fn standard<'l>(visit: &'l Visit, life: &'l Life) -> [&'l str; 8] {
+    let (open, close) = if visit.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    let host = life.asked.host.as_str();
+    ["for=", open, &visit.peer, close, ";host=\"", host, "\";proto=", life.scheme()]
 }
 
 /// What [`tell`] says, already as lines, in pieces, where it depends on nothing that the request says
 /// itself: of nearly every request in front of which no other proxy stands.
-pub(super) fn plainly(life: &Life) -> Option<[&[u8]; 13]> {
+pub(super) fn plainly(life: &Life) -> Option<[&[u8]; 16]> {
     let visit = life.visit.as_ref().filter(|visit| !visit.trusted)?;
-    let (peer, host) = (visit.peer.as_bytes(), life.asked.host.as_bytes());
-    let scheme = life.scheme().as_bytes();
-    let (open, close): (&[u8], &[u8]) = match visit.ip().is_ipv6() {
-        true => (b"\r\nforwarded: for=\"[", b"]\";host=\""),
-        false => (b"\r\nforwarded: for=", b";host=\""),
-    };
-    Some([
+    let mut pieces: [&[u8]; 16] = [b""; 16];
+    pieces[..7].copy_from_slice(&[
         b"x-forwarded-for: ",
-        peer,
+        visit.peer.as_bytes(),
         b"\r\nx-forwarded-proto: ",
-        scheme,
+        life.scheme().as_bytes(),
         b"\r\nx-forwarded-host: ",
-        host,
-        open,
-        peer,
-        close,
-        host,
-        b"\";proto=",
-        scheme,
-        b"\r\n",
-    ])
+        life.asked.host.as_bytes(),
+        b"\r\nforwarded: ",
+    ]);
+    pieces[7..15].copy_from_slice(&standard(visit, life).map(str::as_bytes));
+    pieces[15] = b"\r\n";
+    Some(pieces)
 }
 
 /// Whether a field is forgotten because an untrusted peer says it. Those that [`tell`] writes are
