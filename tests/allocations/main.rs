@@ -2,6 +2,8 @@
 //! everyone in it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod http2;
+
 use serin_config::{Options, load};
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
 use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
@@ -13,7 +15,8 @@ use std::alloc::System;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -22,19 +25,21 @@ const REQUEST: &[u8] = b"GET /items/7?a=b HTTP/1.1\r\nHost: a.example\r\nUser-Ag
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nServer: x\r\nContent-Length: 4\r\n\r\nbody";
 
+/// One test at a time: what is counted is the whole process's.
+static COUNTING: Mutex<()> = Mutex::new(());
+
 const WARM: usize = 500;
 const COUNTED: usize = 5_000;
 
 #[test]
 fn a_request_on_a_connection_that_is_kept_allocates_nothing() {
+    let _alone = COUNTING.lock();
     let folder = temp_dir();
     let origins = [origin(), origin()];
     let service = ServiceText::new("web").version("v1", &origins[..1]).version("v2", &origins[1..]);
     let config =
         ConfigText::simple(service).with("accessLog: { format: \"off\" }").write_to(folder.path());
-    let config = Arc::new(load(&config, &Options::default()).unwrap().config);
-    let options = serin_proxy::Options { threads: NonZeroU16::new(1) };
-    let proxy = Proxy::start(config, &options).unwrap();
+    let proxy = start(&config);
     proxy.data_plane().publish(split());
     let mut client = TcpStream::connect(proxy.address("http").unwrap()).unwrap();
     ask(&mut client, WARM);
@@ -45,6 +50,12 @@ fn a_request_on_a_connection_that_is_kept_allocates_nothing() {
     println!("{calls} allocations of {} bytes in {COUNTED} requests", spent.bytes_allocated);
     // The process does other things meanwhile, however few: health, resolution, housekeeping.
     assert!(calls < COUNTED / 20, "{calls} in {COUNTED} requests");
+}
+
+fn start(config: &Path) -> Proxy {
+    let config = Arc::new(load(config, &Options::default()).unwrap().config);
+    let options = serin_proxy::Options { threads: NonZeroU16::new(1) };
+    Proxy::start(config, &options).unwrap()
 }
 
 /// Neither this nor the origin allocates.

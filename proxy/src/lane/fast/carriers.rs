@@ -18,12 +18,13 @@ use std::task::{Context, Poll, Waker};
 const KEPT: usize = 512;
 
 thread_local! {
-    static BERTHS: RefCell<Berths> = const { RefCell::new(Berths::new()) };
+    static BERTHS: RefCell<Berths> = RefCell::default();
 }
 
+#[derive(Default)]
 struct Berths {
     /// One for each carrier.
-    all: Vec<Option<Box<Berth>>>,
+    all: Vec<Berth>,
     /// Those without a carrier.
     free: Vec<usize>,
     /// Those whose carriers wait. The last to come is the first to go: its memory is still warm.
@@ -32,9 +33,12 @@ struct Berths {
 
 #[derive(Default)]
 struct Berth {
-    boarded: Option<Boarded>,
+    hold: Option<Hold>,
     waiting: Option<Waker>,
 }
+
+/// What a stream is carried in, empty or not. It changes hands without being moved.
+type Hold = Box<Option<Boarded>>;
 
 /// A carrier's place, given up when its task ends, however that comes.
 struct Place(usize);
@@ -49,57 +53,61 @@ pub(super) fn board(boarded: Boarded, lane: &Arc<FastLane>) {
 
 async fn work(place: Place, lane: Arc<FastLane>) {
     let mut deadline = Deadline::default();
+    let mut hold = None;
     loop {
-        let next = poll_fn(|cx| BERTHS.with_borrow_mut(|berths| berths.poll_next(&place, cx)));
-        let Some(mut boarded) = next.await else { return };
-        // It stays where it is on the wheel, and is seldom due before the next stream's.
-        boarded.stream.deadline = deadline;
-        lane.carry_stream(&mut boarded).await;
-        deadline = std::mem::take(&mut boarded.stream.deadline);
+        let next =
+            poll_fn(|cx| BERTHS.with_borrow_mut(|berths| berths.poll_next(&place, &mut hold, cx)));
+        let Some(mut taken) = next.await else { return };
+        if let Some(boarded) = &mut *taken {
+            // It stays where it is on the wheel, and is seldom due before the next stream's.
+            boarded.stream.deadline = deadline;
+            lane.carry_stream(boarded).await;
+            deadline = std::mem::take(&mut boarded.stream.deadline);
+        }
+        *taken = None;
+        hold = Some(taken);
     }
 }
 
 impl Berths {
-    const fn new() -> Self {
-        Self { all: Vec::new(), free: Vec::new(), idle: Vec::new() }
-    }
-
     /// Gives the place of a carrier that is yet to be made, if none waits.
     fn board(&mut self, boarded: Boarded) -> Option<Place> {
-        let waiting = self.idle.pop().and_then(|at| self.all.get_mut(at)?.as_mut());
+        let waiting = self.idle.pop().and_then(|at| self.all.get_mut(at));
         if let Some(berth) = waiting {
-            berth.boarded = Some(boarded);
+            match &mut berth.hold {
+                Some(hold) => **hold = Some(boarded),
+                None => berth.hold = Some(Box::new(Some(boarded))),
+            }
             if let Some(waker) = berth.waiting.take() {
                 waker.wake();
             }
             return None;
         }
-        let berth = Some(Box::new(Berth { boarded: Some(boarded), waiting: None }));
-        Some(Place(match self.free.pop() {
-            Some(at) => {
-                self.all[at] = berth;
-                at
-            }
-            None => {
-                self.all.push(berth);
-                self.all.len() - 1
-            }
-        }))
+        let at = self.free.pop().unwrap_or(self.all.len());
+        if at == self.all.len() {
+            self.all.push(Berth::default());
+        }
+        self.all[at].hold = Some(Box::new(Some(boarded)));
+        Some(Place(at))
     }
 
-    /// `None` says that enough others wait.
-    fn poll_next(&mut self, place: &Place, cx: &Context<'_>) -> Poll<Option<Boarded>> {
-        let Some(berth) = self.all.get_mut(place.0).and_then(Option::as_mut) else {
-            return Poll::Ready(None);
-        };
-        if let Some(boarded) = berth.boarded.take() {
-            return Poll::Ready(Some(boarded));
+    /// Takes back an empty hold, and gives a full one. `None` says that enough others wait.
+    fn poll_next(
+        &mut self,
+        place: &Place,
+        empty: &mut Option<Hold>,
+        cx: &Context<'_>,
+    ) -> Poll<Option<Hold>> {
+        let Some(berth) = self.all.get_mut(place.0) else { return Poll::Ready(None) };
+        if let Some(full) = berth.hold.take_if(|hold| hold.is_some()) {
+            return Poll::Ready(Some(full));
         }
         // Something that it once waited for may wake it in between.
         if berth.waiting.is_none() {
             if self.idle.len() >= KEPT {
                 return Poll::Ready(None);
             }
+            berth.hold = empty.take().or(berth.hold.take());
             berth.waiting = Some(cx.waker().clone());
             self.idle.push(place.0);
         }
@@ -114,7 +122,7 @@ impl Drop for Place {
             let Ok(mut berths) = berths.try_borrow_mut() else { return None };
             berths.idle.retain(|at| *at != self.0);
             berths.free.push(self.0);
-            berths.all.get_mut(self.0).and_then(Option::take)
+            berths.all.get_mut(self.0).map(std::mem::take)
         });
         drop(left);
     }
