@@ -107,21 +107,7 @@ fn status_line(cursor: &mut Cursor<'_>) -> Result<Option<StatusLine>, Wrong> {
     while matches!(cursor.peek()?, b'\r' | b'\n') {
         cursor.line_end()?;
     }
-    for expected in b"HTTP/1." {
-        if cursor.peek()? != *expected {
-            return Ok(None);
-        }
-        cursor.at += 1;
-    }
-    let minor_one = match cursor.peek()? {
-        b'0' => false,
-        b'1' => true,
-        _ => return Ok(None),
-    };
-    if cursor.peek_after(1)? != b' ' {
-        return Ok(None);
-    }
-    cursor.at += 2;
+    let Some(minor_one) = version(cursor)? else { return Ok(None) };
     let mut status = 0;
     for _ in 0..3 {
         let digit = cursor.peek()?;
@@ -136,6 +122,27 @@ fn status_line(cursor: &mut Cursor<'_>) -> Result<Option<StatusLine>, Wrong> {
     let plain = minor_one && reason.from == after_code + 1 && cursor.at == reason.to + 2;
     let line = if plain { Span { from: after_code - 12, to: cursor.at } } else { Span::default() };
     Ok((status >= 100).then_some(StatusLine { minor_one, status, reason, line }))
+}
+
+/// Says whether it is 1.1 and not 1.0; `None` when it is neither.
+fn version(cursor: &mut Cursor<'_>) -> Result<Option<bool>, Wrong> {
+    const USUAL: &[u8] = b"HTTP/1.1 ";
+    if cursor.rest().starts_with(USUAL) {
+        cursor.at += USUAL.len();
+        return Ok(Some(true));
+    }
+    for expected in b"HTTP/1." {
+        if cursor.peek()? != *expected {
+            return Ok(None);
+        }
+        cursor.at += 1;
+    }
+    let minor_one = cursor.peek()? == b'1';
+    if !matches!(cursor.peek()?, b'0' | b'1') || cursor.peek_after(1)? != b' ' {
+        return Ok(None);
+    }
+    cursor.at += 2;
+    Ok(Some(minor_one))
 }
 
 /// The rest of the line. Nothing is passed on of a reason that is not ASCII.

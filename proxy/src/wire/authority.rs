@@ -4,12 +4,14 @@ use super::fields::is_host_name;
 
 /// Whether a host can be routed on and forwarded: no user, no empty name, no port that is none.
 pub fn is_valid(authority: &[u8]) -> bool {
-    let (host, port) = split(authority);
-    let named = match host {
-        [b'[', inner @ .., b']'] => is_v6(inner),
-        _ => is_name(host),
-    };
-    named && port.is_none_or(is_port)
+    if authority.first() == Some(&b'[') {
+        let (host, port) = split(authority);
+        let inner = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
+        return inner.is_some_and(is_v6) && port.is_none_or(is_port);
+    }
+    let name = authority.iter().take_while(|byte| is_host_name(**byte)).count();
+    let port = authority.get(name).map(|byte| *byte == b':' && is_port(&authority[name + 1..]));
+    (1..=253).contains(&name) && port != Some(false)
 }
 
 /// The host without its port.
@@ -30,10 +32,6 @@ fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
         }
         None => (authority, None),
     }
-}
-
-fn is_name(host: &[u8]) -> bool {
-    !host.is_empty() && host.len() <= 253 && host.iter().all(|byte| is_host_name(*byte))
 }
 
 fn is_v6(inner: &[u8]) -> bool {

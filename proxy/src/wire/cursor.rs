@@ -69,42 +69,41 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next field, or `None` past the empty line.
+    #[inline]
     pub(super) fn field(&mut self) -> Result<Option<Field>, Wrong> {
         if self.is_at_line_end()? {
             self.line_end()?;
             return Ok(None);
         }
-        let from = self.at;
-        let (length, underscored) = fields::name_run(self.rest());
-        self.at += length;
-        match self.peek()? {
-            b':' if length > 0 => {}
-            _ => return Err(Wrong::Name),
+        let (bytes, from) = (self.bytes, self.at);
+        let (length, underscored) = fields::name_run(&bytes[from..]);
+        let name = Span { from, to: from + length };
+        match bytes.get(name.to) {
+            Some(b':') if length > 0 => {}
+            Some(_) => return Err(Wrong::Name),
+            None => return Err(Wrong::Partial),
         }
-        let name = Span { from, to: self.at };
-        self.at += 1;
-        let value = self.value()?;
-        let kind = Kind::of(name.of(self.bytes), underscored);
-        // The value was followed by two bytes of line end, and by no space.
-        let plain = value.from == name.to + 2
-            && self.at == value.to + 2
-            && self.bytes[name.to + 1] == b' '
-            && self.bytes[value.to] == b'\r';
-        Ok(Some(Field { name, value, kind, plain }))
-    }
-
-    fn value(&mut self) -> Result<Span, Wrong> {
-        while matches!(self.peek()?, b' ' | b'\t') {
-            self.at += 1;
+        let mut at = name.to + 1;
+        while matches!(bytes.get(at), Some(b' ' | b'\t')) {
+            at += 1;
         }
-        let from = self.at;
-        let run = &self.rest()[..fields::value_run(self.rest())];
-        self.at += run.len();
-        if !self.is_at_line_end()? {
+        let run = fields::value_run(&bytes[at..]);
+        let mut value = Span { from: at, to: at + run };
+        self.at = value.to;
+        let crlf = bytes.get(value.to..value.to + 2) == Some(b"\r\n");
+        if crlf {
+            self.at += 2;
+        } else if self.is_at_line_end()? {
+            self.line_end()?;
+        } else {
             return Err(Wrong::Value);
         }
-        let to = from + run.trim_ascii_end().len();
-        self.line_end()?;
-        Ok(Span { from, to })
+        let mut plain = crlf && value.from == name.to + 2 && bytes[name.to + 1] == b' ';
+        if let Some(b' ' | b'\t') = value.of(bytes).last() {
+            value.to = value.from + value.of(bytes).trim_ascii_end().len();
+            plain = false;
+        }
+        let kind = Kind::of(name.of(bytes), underscored);
+        Ok(Some(Field { name, value, kind, plain }))
     }
 }

@@ -60,14 +60,13 @@ pub(crate) fn is_token(byte: u8) -> bool {
 /// them.
 pub(super) fn name_run(bytes: &[u8]) -> (usize, bool) {
     let mut seen = 0;
-    for (at, byte) in bytes.iter().enumerate() {
+    let ends = |byte: &u8| {
         let kind = KINDS[usize::from(*byte)];
-        if kind & TOKEN == 0 {
-            return (at, seen & UNDERSCORE != 0);
-        }
         seen |= kind;
-    }
-    (bytes.len(), seen & UNDERSCORE != 0)
+        kind & TOKEN == 0
+    };
+    let length = bytes.iter().position(ends).unwrap_or(bytes.len());
+    (length, seen & UNDERSCORE != 0)
 }
 
 /// Whether a byte may stand in a field's value.
