@@ -29,8 +29,13 @@ impl Edge {
     }
 
     pub(crate) fn start_in(folder: TempDir, config: &ConfigText) -> Self {
+        Self::start_on(2, folder, config)
+    }
+
+    /// On so many threads.
+    pub(crate) fn start_on(threads: u16, folder: TempDir, config: &ConfigText) -> Self {
         let config = parsed(&folder, config);
-        let options = serin_proxy::Options { threads: NonZeroU16::new(2) };
+        let options = serin_proxy::Options { threads: NonZeroU16::new(threads) };
         let proxy = Proxy::start(config, &options).unwrap();
         Self { proxy, folder }
     }

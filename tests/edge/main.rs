@@ -17,6 +17,8 @@ mod http2_upstream;
 mod identity;
 mod lanes;
 mod malformed;
+#[path = "../fuzz/mutate.rs"]
+mod mutate;
 mod protocols;
 mod proxy_protocol;
 mod recorder;

@@ -24,7 +24,7 @@ pub use origin::{Fault, Origin, Seen, body_hash};
 pub use process::{Finished, Serin, finish};
 pub use raw_client::{End, RawClient, get};
 pub use raw_origin::{RawOrigin, Record};
-pub use response::{Broken, Framing, Response};
+pub use response::{Broken, Framing, Response, responses};
 pub use script::{Latch, Script};
 pub use wait::{Condition, PATIENCE, eventually, eventually_async};
 

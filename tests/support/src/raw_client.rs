@@ -4,8 +4,9 @@
 
 use crate::response::{Broken, Progress, Response, parse, shown};
 use crate::wait::PATIENCE;
+use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How the peer ended a connection.
@@ -39,6 +40,19 @@ impl RawClient {
             .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
         stream.set_nodelay(true).expect("nodelay");
         Self { stream, buffer: Vec::new(), end: None, patience: PATIENCE }
+    }
+
+    /// From an address of its own, such as 127.1.2.3: what arrives tells whose it is.
+    #[track_caller]
+    pub fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let connected = socket.and_then(|socket| {
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.set_tcp_nodelay(true)?;
+            socket.connect_timeout(&address.into(), PATIENCE).map(|()| socket)
+        });
+        let stream = connected.unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"));
+        Self { stream: stream.into(), buffer: Vec::new(), end: None, patience: PATIENCE }
     }
 
     /// Another deadline than [`PATIENCE`] for all reads that follow.

@@ -73,6 +73,22 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     format!("\"{}{dots}\"", cut.escape_ascii())
 }
 
+/// The final responses in all that a connection has received until its end, and what is left over.
+/// `heads` says which requests were HEAD; those beyond it were not.
+pub fn responses<'a>(bytes: &'a [u8], heads: &[bool]) -> (Vec<Response>, &'a [u8]) {
+    let (mut all, mut rest) = (Vec::new(), bytes);
+    loop {
+        let to_head_request = heads.get(all.len()) == Some(&true);
+        match parse(rest, to_head_request, true) {
+            Progress::Whole(response, used) => {
+                all.push(response);
+                rest = &rest[used..];
+            }
+            Progress::More | Progress::Invalid(_) => return (all, rest),
+        }
+    }
+}
+
 /// What the bytes so far amount to.
 pub(crate) enum Progress {
     /// The response, and how many bytes it took.
@@ -108,7 +124,7 @@ struct Head {
 
 impl Head {
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(bytes).map_err(|e| format!("the head is not text: {e}"))?;
+        let text = String::from_utf8_lossy(bytes);
         let mut lines = text.split("\r\n");
         let line = lines.next().unwrap_or_default();
         let (version, rest) = line.split_once(' ').ok_or(format!("status line {line:?}"))?;

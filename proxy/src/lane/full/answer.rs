@@ -26,6 +26,11 @@ pub(super) fn head_came(
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
+    let changes = status == StatusCode::SWITCHING_PROTOCOLS;
+    if changes && life.asked.upgrade.is_none() || !is_framed_soundly(response) {
+        let why = "an answer that was not asked for, or whose end nobody knows";
+        return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+    }
     let standing = standing(session, life);
     let grpc = grpc_status(&response.headers);
     if note_head(life, status.as_u16(), grpc, standing, Instant::now()) {
@@ -45,6 +50,15 @@ pub(super) fn head_came(
         }
     }
     Ok(())
+}
+
+/// What pingora leaves to whoever reads next: a coding that is none, or of a version that knows none.
+fn is_framed_soundly(response: &ResponseHeader) -> bool {
+    let mut codings = response.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return true };
+    codings.next().is_none()
+        && response.version == Version::HTTP_11
+        && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
 pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {

@@ -1,0 +1,139 @@
+//! The same exchanges through both lanes, to a backend that shows what it got: which lane carried a
+//! request must be impossible to tell, from either side.
+//!
+//! Two halves. In [`asking`] it is the clients who misbehave: several connections at once, their
+//! pieces interleaved, requests pipelined, cut at every byte, ended at every byte, and damaged. In
+//! [`answering`] it is the backend: its answers are cut at every byte, broken off at every byte, and
+//! damaged. Everything is made from a seed, and nothing waits for a while: after each piece a request
+//! of its own goes to the same proxy, which has one thread, and whose answer therefore says that the
+//! piece was read. What may differ is what [`shown`] leaves out: the order of fields, how a body is
+//! cut into chunks, and what is made anew for each request.
+
+mod answering;
+mod asking;
+mod backend;
+mod made;
+
+use crate::edge::{Edge, web};
+use backend::{Backend, Pings};
+use serin_testkit::{ConfigText, Response, responses, temp_dir};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Exchanges through each lane, of both halves together.
+fn wanted() -> usize {
+    if std::env::var_os("SERIN_LONG").is_some() { 1_000_000 } else { 3_000 }
+}
+
+#[test]
+fn nobody_can_tell_which_lane_carried_what_a_client_asked() {
+    let lanes = ["both", "full"].map(|lanes| Lane::start(lanes, backend::by_path));
+    let (next, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let drivers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| asking::drive(&lanes, &next, &asked))).collect();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    });
+    let conversations = next.load(Relaxed);
+    println!(
+        "{} exchanges of {conversations} conversations through each lane",
+        asked.load(Relaxed)
+    );
+    both_carried(&lanes);
+}
+
+#[test]
+fn nobody_can_tell_which_lane_carried_what_a_backend_answered() {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let drivers: Vec<_> = (0..2).map(|_| scope.spawn(|| answering::drive(&next))).collect();
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    });
+    println!("{} exchanges through each lane", next.load(Relaxed));
+}
+
+/// A proxy that uses one lane where it can, and the backend behind it.
+struct Lane {
+    name: &'static str,
+    edge: Edge,
+    backend: Backend,
+}
+
+impl Lane {
+    fn start(name: &'static str, answers: impl backend::Answers) -> Self {
+        let backend = Backend::start(answers);
+        let config = ConfigText::simple(web(backend.address))
+            .route("{ name: ping, hostnames: [ping], respond: { body: pong } }")
+            .with(&format!("lanes: {name}"))
+            .with("accessLog: { format: \"off\" }");
+        let edge = Edge::start_on(1, temp_dir(), &config);
+        backend.in_front(edge.address());
+        Self { name, edge, backend }
+    }
+
+    fn pings(&self) -> Pings {
+        Pings::of(self.edge.address())
+    }
+}
+
+/// The one lane carried nearly all that it was to carry, and the other none of it.
+fn both_carried(lanes: &[Lane; 2]) {
+    let carried =
+        |lane: &Lane, of| lane.edge.metric("serin_lane_requests_total", ("lane", of)) as usize;
+    let [fast, full] = lanes;
+    assert!(10 * carried(fast, "fast") > 8 * carried(full, "full"), "{}", carried(fast, "fast"));
+    assert_eq!(carried(full, "fast"), 0);
+}
+
+/// What a client got until its end. `heads` says which of its requests were HEAD.
+fn told(bytes: &[u8], heads: &[bool]) -> Vec<String> {
+    let (whole, rest) = responses(bytes, heads);
+    let mut all: Vec<String> = whole.iter().map(response).collect();
+    // How much of an answer there was when it broke off is chance.
+    if all.is_empty() || !rest.is_empty() {
+        all.push("broken off".to_owned());
+    }
+    all
+}
+
+fn response(response: &Response) -> String {
+    assert_eq!(response.trailers.len(), 0);
+    // pingora waits for more where the fast lane knows already that no head will come of it: both
+    // have no answer, and call it by two names.
+    if response.status == 502 {
+        return "502".to_owned();
+    }
+    let mut interim = response.interim.clone();
+    interim.dedup();
+    let first = format!("{} {interim:?}", response.status);
+    shown(&first, response.headers.iter().cloned(), &response.body)
+}
+
+fn shown(first: &str, fields: impl Iterator<Item = (String, String)>, body: &[u8]) -> String {
+    let made_anew = ["date", "x-request-id", "traceparent"];
+    let lowered = fields.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let kept = lowered.filter(|(name, _)| !made_anew.contains(&name.as_str()));
+    let mut lines: Vec<String> = kept.map(|(name, value)| format!("{name}: {value}")).collect();
+    lines.sort();
+    format!("{first}\n{}\n{}", lines.join("\n"), of_body(body))
+}
+
+fn of_body(body: &[u8]) -> String {
+    format!("{} bytes, {}", body.len(), serin_testkit::body_hash(body))
+}
+
+/// Both lanes gave the same.
+fn same(what: &str, lanes: &[Lane; 2], by: [&Vec<String>; 2], sent: impl Fn() -> String) {
+    let [one, other] = lanes;
+    assert!(
+        by[0] == by[1],
+        "{what}: {} gave {:#?}\nand {} gave {:#?}\nfor {}",
+        one.name,
+        by[0],
+        other.name,
+        by[1],
+        sent()
+    );
+}
+
+type Shared<T> = Arc<std::sync::Mutex<T>>;
