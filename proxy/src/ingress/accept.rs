@@ -8,10 +8,13 @@ use super::connection::Connection;
 use super::listener::ListenerState;
 use super::worker::Worker;
 use arc_swap::ArcSwap;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -41,37 +44,47 @@ async fn accept_until(
     stop: &mut watch::Receiver<bool>,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut stopped = pin!(stop.wait_for(|stop| *stop));
     loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok((client, peer)) => {
+        // Stopping is asked for once nothing waits to be accepted, or when others have their turn.
+        let accepted = poll_fn(|cx| match socket.poll_accept(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => stopped.as_mut().poll(cx).map(|_| None),
+        });
+        match accepted.await {
+            None => return,
+            Some(Ok((client, peer))) => {
                 pause = FIRST_PAUSE;
                 let listener = state.load_full();
-                let patience = listener.limits.header_timeout;
-                let slot = timeout(patience, listener.slots.clone().acquire_owned());
-                let slot = tokio::select! {
-                    biased;
-                    slot = slot => slot,
-                    _ = stop.wait_for(|stop| *stop) => return,
+                let slot = match listener.slots.clone().try_acquire_owned() {
+                    Ok(slot) => Some(slot),
+                    Err(_) => tokio::select! {
+                        biased;
+                        slot = place(&listener) => slot,
+                        _ = &mut stopped => return,
+                    },
                 };
-                if let Ok(Ok(slot)) = slot {
+                if let Some(slot) = slot {
                     admit(client, peer, listener, worker, slot);
                 }
             }
-            Err(e) if is_exhaustion(&e) => {
+            Some(Err(e)) if is_exhaustion(&e) => {
                 state.load().counters.accept_errors.add();
                 tracing::warn!(error = %e, ?pause, "cannot accept; pausing");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             // The client was gone before it was accepted.
-            Err(_) => state.load().counters.accept_errors.add(),
+            Some(Err(_)) => state.load().counters.accept_errors.add(),
         }
     }
+}
+
+/// The next place in a listener that is full, unless none is left for as long as a client may be
+/// silent.
+async fn place(listener: &ListenerState) -> Option<OwnedSemaphorePermit> {
+    let slot = listener.slots.clone().acquire_owned();
+    timeout(listener.limits.header_timeout, slot).await.ok()?.ok()
 }
 
 /// Closing a socket resets the connections in its queue.

@@ -125,7 +125,7 @@ impl FastLane {
 
     /// Carries the exchange to its end.
     pub(crate) fn carry(self: &Arc<Self>, link: Box<Link>, taken: Taken) -> Carrying {
-        Carrying::begin(Arc::clone(self).exchange(link, taken))
+        Carrying::begin(Arc::clone(self), link, taken)
     }
 
     async fn exchange(self: Arc<Self>, mut owned: Box<Link>, taken: Taken) -> (Box<Link>, After) {
