@@ -145,7 +145,12 @@ impl Buffer {
         limit: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        ready!(io.poll_readable(cx))?;
+        // A connection that waits holds none.
+        let Poll::Ready(readable) = io.poll_readable(cx) else {
+            self.rest();
+            return Poll::Pending;
+        };
+        readable?;
         if self.room() == 0 {
             self.reserve(SMALL);
         }
@@ -214,6 +219,20 @@ mod tests {
         buffer.advance(usize::MAX / 2);
         assert!(buffer.is_empty());
         buffer.rest();
+        assert_eq!(buffer.memory.len(), 0);
+    }
+    #[tokio::test]
+    async fn a_connection_that_waits_holds_no_memory() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut buffer = Buffer::default();
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"hello").await.unwrap();
+        let read = std::future::poll_fn(|cx| buffer.poll_fill(Pin::new(&mut socket), 99, cx)).await;
+        assert_eq!((read.unwrap(), buffer.bytes()), (5, &b"hello"[..]));
+        buffer.advance(5);
+        let mut nobody = Context::from_waker(std::task::Waker::noop());
+        assert!(buffer.poll_fill(Pin::new(&mut socket), 99, &mut nobody).is_pending());
         assert_eq!(buffer.memory.len(), 0);
     }
 }
