@@ -4,6 +4,36 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// Where programs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The proxy, with one worker, on the first core; load and backend on the second.
+    Pinned,
+    /// Wherever the system puts them; two workers.
+    Anywhere,
+}
+
+impl Place {
+    pub(crate) fn workers(self) -> &'static str {
+        match self {
+            Self::Pinned => "1",
+            Self::Anywhere => "2",
+        }
+    }
+
+    /// A program that is pinned to this core, if any is.
+    pub(crate) fn command(self, core: &str, program: &str) -> Command {
+        match self {
+            Self::Pinned => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", core, program]);
+                command
+            }
+            Self::Anywhere => Command::new(program),
+        }
+    }
+}
+
 /// A connection attempt that succeeds means that the server is up.
 pub(crate) fn await_port(port: u16) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(20);

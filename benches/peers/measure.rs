@@ -1,6 +1,6 @@
 //! One scenario, all peers, in rounds.
 
-use crate::machine::{await_port, cpu, free_port, memory};
+use crate::machine::{Place, await_port, cpu, free_port, memory};
 use crate::peer::{Kind, Peer};
 use crate::scenario::{Load, Scenario};
 use std::cell::Cell;
@@ -38,7 +38,7 @@ pub(crate) fn scenario(
     seconds: u64,
 ) -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let backends = Backends::start(folder.path())?;
+    let backends = Backends::start(folder.path(), scenario.place())?;
     let fill = backends.fill(folder.path())?;
     if scenario == Scenario::Idle {
         return idle_rows(kinds, rounds, folder.path(), &fill);
@@ -46,8 +46,8 @@ pub(crate) fn scenario(
     let mut peers = Vec::new();
     for kind in kinds {
         if let Some(template) = kind.template(scenario.config()) {
-            let peer = Peer::start(*kind, &template, folder.path(), &fill)?;
-            if *kind == Kind::Serin && scenario == Scenario::Split {
+            let peer = Peer::start(*kind, &template, folder.path(), &fill, scenario.place())?;
+            if *kind == Kind::Serin && scenario.config() == "split" {
                 start_rollout(peer.admin)?;
             }
             peers.push((peer, Vec::new()));
@@ -57,7 +57,7 @@ pub(crate) fn scenario(
     for (peer, _) in &peers {
         round(scenario, peer, 1, folder.path(), &backends)?;
     }
-    for _ in 0..rounds {
+    for _ in 0..scenario.rounds(rounds) {
         for (peer, figures) in &mut peers {
             figures.push(round(scenario, peer, seconds, folder.path(), &backends)?);
         }
@@ -88,6 +88,7 @@ fn round(
                 Scenario::Fixed | Scenario::MirrorFixed => from_json(&text),
                 Scenario::Small
                 | Scenario::Split
+                | Scenario::Unpinned
                 | Scenario::Mirror
                 | Scenario::Post
                 | Scenario::Large
@@ -136,7 +137,7 @@ fn idle_rows(
     for _ in 0..rounds {
         for row in &mut rows {
             let Some(template) = row.kind.template(Scenario::Idle.config()) else { continue };
-            let peer = Peer::start(row.kind, &template, folder, fill)?;
+            let peer = Peer::start(row.kind, &template, folder, fill, Place::Pinned)?;
             row.rounds.push(idle(&peer).map_err(|e| format!("{}: {e}", row.kind.name()))?);
         }
     }
@@ -239,7 +240,7 @@ struct Backends {
 }
 
 impl Backends {
-    fn start(folder: &Path) -> Result<Self, String> {
+    fn start(folder: &Path, place: Place) -> Result<Self, String> {
         let ports = [free_port()?, free_port()?, free_port()?];
         let home = folder.join("backend");
         std::fs::create_dir_all(&home).map_err(|e| e.to_string())?;
@@ -257,8 +258,9 @@ impl Backends {
         );
         let config = folder.join("backend.conf");
         std::fs::write(&config, text).map_err(|e| e.to_string())?;
-        let child = Command::new("taskset")
-            .args(["-c", "1", "nginx", "-c"])
+        let child = place
+            .command("1", "nginx")
+            .arg("-c")
             .arg(&config)
             .stdin(Stdio::null())
             .stderr(Stdio::null())

@@ -1,6 +1,6 @@
 //! The proxies: whether they are here, how they start.
 
-use crate::machine::{await_port, found, free_port};
+use crate::machine::{Place, await_port, found, free_port};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -94,24 +94,24 @@ impl Kind {
         (0..10_000).map(one).collect()
     }
 
-    fn command(self, config: &Path, port: u16) -> Command {
-        let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(self.program());
+    fn command(self, config: &Path, port: u16, place: Place) -> Command {
+        let mut command = place.command("0", &self.program());
+        let workers = place.workers();
         match self {
-            Self::Serin => command.args(["run", "--threads", "1", "--config"]).arg(config),
+            Self::Serin => command.args(["run", "--threads", workers, "--config"]).arg(config),
             Self::Nginx => command.arg("-c").arg(config),
             Self::Haproxy => command.arg("-f").arg(config),
             Self::Envoy => {
-                command.args(["--concurrency", "1", "--log-level", "error", "-c"]).arg(config)
+                command.args(["--concurrency", workers, "--log-level", "error", "-c"]).arg(config)
             }
             Self::Traefik => command
-                .env("GOMAXPROCS", "1")
+                .env("GOMAXPROCS", workers)
                 .arg(format!("--providers.file.filename={}", config.display()))
                 .arg(format!("--entryPoints.edge.address=127.0.0.1:{port}"))
                 .args(["--log.level=ERROR", "--global.checkNewVersion=false"])
                 .arg("--global.sendAnonymousUsage=false"),
             Self::Caddy => command
-                .env("GOMAXPROCS", "1")
+                .env("GOMAXPROCS", workers)
                 .args(["run", "--adapter", "caddyfile", "--config"])
                 .arg(config),
         };
@@ -135,6 +135,7 @@ impl Peer {
         template: &Path,
         folder: &Path,
         fill: &[(&str, String)],
+        place: Place,
     ) -> Result<Self, String> {
         let (port, admin) = (free_port()?, free_port()?);
         let folder = folder.join(kind.name());
@@ -145,6 +146,7 @@ impl Peer {
             ("@PORT@", port.to_string()),
             ("@ADMIN@", admin.to_string()),
             ("@TMP@", folder.display().to_string()),
+            ("@WORKERS@", place.workers().to_owned()),
         ];
         for (word, value) in own.iter().chain(fill) {
             text = text.replace(word, value);
@@ -157,7 +159,7 @@ impl Peer {
         std::fs::write(&config, text).map_err(failed)?;
         let log = std::fs::File::create(folder.join("log")).map_err(failed)?;
         let child = kind
-            .command(&config, port)
+            .command(&config, port, place)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(failed)?)
             .stderr(log)

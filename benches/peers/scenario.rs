@@ -1,5 +1,6 @@
 //! What is measured: which configuration, which load.
 
+use crate::machine::Place;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,6 +8,7 @@ use std::process::Command;
 pub(crate) enum Scenario {
     Small,
     Split,
+    Unpinned,
     Mirror,
     Post,
     Large,
@@ -29,9 +31,10 @@ pub(crate) enum Load {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Small,
         Self::Split,
+        Self::Unpinned,
         Self::Mirror,
         Self::Post,
         Self::Large,
@@ -49,6 +52,7 @@ impl Scenario {
         match self {
             Self::Small => "small",
             Self::Split => "split",
+            Self::Unpinned => "unpinned",
             Self::Mirror => "mirror",
             Self::Post => "post",
             Self::Large => "large",
@@ -71,6 +75,7 @@ impl Scenario {
         match self {
             Self::Small => "HTTP/1.1, small GET, 64 connections",
             Self::Split => "the same, split 90/10",
+            Self::Unpinned => "the same on two threads, nothing pinned",
             Self::Mirror => "the same, every request mirrored",
             Self::Post => "HTTP/1.1, POST of 16 KiB",
             Self::Large => "HTTP/1.1, GET of 1 MiB",
@@ -96,11 +101,21 @@ impl Scenario {
             Self::Small | Self::Post | Self::Large | Self::Fresh | Self::Idle | Self::Fixed => {
                 "plain"
             }
-            Self::Split => "split",
+            Self::Split | Self::Unpinned => "split",
             Self::Mirror | Self::MirrorFixed => "mirror",
             Self::Tls | Self::Http2 | Self::Handshake => "tls",
             Self::Routes => "routes",
         }
+    }
+
+    pub(crate) fn place(self) -> Place {
+        if self == Self::Unpinned { Place::Anywhere } else { Place::Pinned }
+    }
+
+    /// A tail is the work of a few requests of each round: it takes more rounds to be seen apart from
+    /// what else the machine did.
+    pub(crate) fn rounds(self, asked: usize) -> usize {
+        if self == Self::Fixed { 5 * asked } else { asked }
     }
 
     pub(crate) fn load(self, port: u16, seconds: u64, folder: &Path) -> Load {
@@ -108,6 +123,7 @@ impl Scenario {
             Self::Tls | Self::Http2 | Self::Handshake => "https",
             Self::Small
             | Self::Split
+            | Self::Unpinned
             | Self::Mirror
             | Self::Post
             | Self::Large
@@ -122,6 +138,7 @@ impl Scenario {
             Self::Routes => "/service-7777/item",
             Self::Small
             | Self::Split
+            | Self::Unpinned
             | Self::Mirror
             | Self::Post
             | Self::Tls
@@ -134,14 +151,19 @@ impl Scenario {
         };
         let url = format!("{scheme}://127.0.0.1:{port}{path}");
         let wrk = |connections: &str, more: &[&str]| {
-            let mut command = pinned("wrk");
+            let mut command = self.place().command("1", "wrk");
             command.args(["-t", "1", "-c", connections, "--latency"]);
             command.arg(format!("-d{seconds}s")).args(more).arg(&url);
             Load::Command(command)
         };
         match self {
             Self::Idle => Load::Idle,
-            Self::Small | Self::Split | Self::Mirror | Self::Tls | Self::Routes => wrk("64", &[]),
+            Self::Small
+            | Self::Split
+            | Self::Unpinned
+            | Self::Mirror
+            | Self::Tls
+            | Self::Routes => wrk("64", &[]),
             Self::Large => wrk("16", &[]),
             Self::Fresh | Self::Handshake => wrk("64", &["-H", "Connection: close"]),
             Self::Post => {
@@ -154,7 +176,7 @@ impl Scenario {
                 wrk("64", &["-s", &script.to_string_lossy()])
             }
             Self::Http2 => {
-                let mut command = pinned("h2load");
+                let mut command = self.place().command("1", "h2load");
                 command.args(["-c", "32", "-m", "16", "-t", "1", "--warm-up-time=0"]);
                 command.arg("-D").arg(seconds.to_string()).arg(&url);
                 Load::Command(command)
@@ -162,18 +184,11 @@ impl Scenario {
             Self::Fixed | Self::MirrorFixed => {
                 let beside =
                     Path::new(env!("CARGO_BIN_EXE_serin")).with_file_name("serin-loadtest");
-                let mut command = pinned(&beside.to_string_lossy());
+                let mut command = self.place().command("1", &beside.to_string_lossy());
                 command.args(["run", &url, "--rate", "3000", "--version-by", "none", "-o", "json"]);
                 command.arg("--duration").arg(seconds.to_string());
                 Load::Command(command)
             }
         }
     }
-}
-
-/// On the core that the proxy does not have.
-fn pinned(program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", "1", program]);
-    command
 }
