@@ -140,3 +140,18 @@ fn a_request_without_a_route_is_404_and_fixed_answers_need_no_backend() {
     client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.response().text(), "hi");
 }
+
+#[test]
+fn a_head_that_is_wrong_is_refused_however_its_bytes_came() {
+    let origin =
+        RawOrigin::always(Script::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    let edge = Edge::to(origin.address());
+    for cut in 0..8 {
+        let (first, second) = "GE\u{7}T / HT".split_at(cut);
+        let mut client = edge.client();
+        client.send(first);
+        assert_eq!(edge.get("/").status, 200);
+        client.send(second).half_close();
+        assert_eq!(client.response().status, 400, "cut at {cut}");
+    }
+}

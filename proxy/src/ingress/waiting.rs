@@ -52,7 +52,7 @@ impl Waiting {
                 return Poll::Ready(Next::End);
             }
             match link.poll_fill(cx) {
-                Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
+                Poll::Ready(Err(_)) => return Poll::Ready(Next::End),
                 Poll::Ready(Ok(_)) => {
                     now = Instant::now();
                     first.get_or_insert(now);
@@ -78,14 +78,15 @@ impl Waiting {
 }
 
 /// A head is looked at when a line of it is whole or it may have grown too long, so that one sent
-/// byte by byte costs no more than its lines.
+/// byte by byte costs no more than its lines; and when nothing follows, so that it does not depend
+/// on how its bytes came what is said to it.
 fn look(link: &mut Link, judged: &mut usize, worker: &Worker, now: Instant) -> Option<Next> {
     let limits = limits_of(&link.visit.listener.limits);
     let read = link.input.len();
     let fresh = &link.input.bytes()[*judged..];
     let grown = *judged <= limits.max_target && read > limits.max_target;
-    let look = grown || read >= limits.max_bytes || fresh.contains(&b'\n');
-    if read == 0 || *judged > 0 && !look {
+    let look = grown || read >= limits.max_bytes || link.ended || fresh.contains(&b'\n');
+    if fresh.is_empty() || *judged > 0 && !look {
         return None;
     }
     let next = judge(link, &limits, worker, now);
