@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod http2;
+mod idle;
 
 use serin_config::{Options, load};
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
