@@ -1,7 +1,7 @@
 //! Clients that misbehave, several at once: their pieces are interleaved.
 
 use super::made::{Conversation, Random};
-use super::{Lane, same, told, wanted};
+use super::{Differences, Lane, told, wanted};
 use crate::mutate::Mutator;
 use serin_testkit::RawClient;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -30,7 +30,12 @@ const DAMAGE: [&str; 16] = [
 ];
 
 /// Goes on with whatever conversation is next until there were enough.
-pub(super) fn drive(lanes: &[Lane; 2], next: &AtomicUsize, asked: &AtomicUsize) {
+pub(super) fn drive(
+    lanes: &[Lane; 2],
+    next: &AtomicUsize,
+    asked: &AtomicUsize,
+    found: &Differences,
+) {
     let enough = wanted() * SHARE.0 / SHARE.1;
     let places = places();
     let mut pings = lanes.each_ref().map(Lane::pings);
@@ -46,8 +51,8 @@ pub(super) fn drive(lanes: &[Lane; 2], next: &AtomicUsize, asked: &AtomicUsize) 
             held(&lanes[lane], &batch, &mut pings)
         });
         for ((one, by_fast), by_full) in batch.iter().zip(&fast).zip(&full) {
-            same("downstream", lanes, [&by_fast.down, &by_full.down], || one.shown());
-            same("upstream", lanes, [&by_fast.up, &by_full.up], || one.shown());
+            found.look("downstream", [&by_fast.down, &by_full.down], || one.shown());
+            found.look("upstream", [&by_fast.up, &by_full.up], || one.shown());
             is_its_own(one, by_fast);
         }
     }
