@@ -37,6 +37,29 @@ fn a_broken_chunk_aborts_the_upstream_connection_and_is_never_followed_by_anothe
     }
 }
 
+/// A body that may not be sent twice is let go early, and what came with it is not.
+#[test]
+fn what_a_client_sends_behind_a_body_outlives_it() {
+    let origin = RawOrigin::always(Script::answering(OK));
+    let edge = Edge::to(origin.address());
+    let mut client = edge.client();
+    for length in [1, 2_000, 3_000, 8_000, 16_384, 40_000] {
+        let body = "x".repeat(length);
+        let post =
+            format!("POST /{length} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        client.send(format!("{post}{body}GET /behind-{length} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        for _ in 0..2 {
+            let answer = client.response();
+            assert_eq!((answer.status, answer.body.as_slice()), (200, &b"ok"[..]), "{length}");
+        }
+    }
+    let received = String::from_utf8(origin.received()).unwrap();
+    for length in [1, 2_000, 3_000, 8_000, 16_384, 40_000] {
+        let behind = format!("\r\n\r\n{}GET /behind-{length} HTTP", "x".repeat(length));
+        assert!(received.contains(&behind), "{length}");
+    }
+}
+
 #[test]
 fn trailers_and_extensions_of_a_client_stay_behind() {
     let origin = RawOrigin::always(Script::answering(OK));

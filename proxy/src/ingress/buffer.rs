@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -64,6 +65,18 @@ impl Buffer {
         if self.is_empty() {
             self.clear();
         }
+    }
+
+    /// Takes a part out. What is left moves to memory of its own size.
+    pub(crate) fn cut(&mut self, part: Range<usize>) {
+        let (Some(before), Some(after)) =
+            (self.bytes().get(..part.start), self.bytes().get(part.end..))
+        else {
+            return;
+        };
+        let mut left = Self::default();
+        left.push_all([before, after]);
+        *self = left;
     }
 
     pub(crate) fn clear(&mut self) {
@@ -214,6 +227,10 @@ mod tests {
         }
         assert_eq!(buffer.bytes(), all);
         buffer.advance(100_000);
+        buffer.cut(10..99_990);
+        assert_eq!(buffer.bytes(), [&all[100_000..100_010], &all[199_990..]].concat());
+        buffer.clear();
+        buffer.push(&all[100_000..]);
         buffer.push(b"end");
         assert_eq!(buffer.bytes(), [&all[100_000..], b"end"].concat());
         buffer.advance(usize::MAX / 2);

@@ -97,7 +97,7 @@ impl<'a> Flow<'a> {
             Poll::Ready(Ok(()))
         })
         .await?;
-        self.upload.left(sent - head.len());
+        self.upload.left(sent - head.len(), &mut self.client);
         Ok(())
     }
 

@@ -133,6 +133,7 @@ impl FastLane {
         let Taken { mut life, head, out, traceparent, reply } = taken;
         let most = life.route.as_ref().and_then(|route| route.max_body);
         let mut upload = Upload::begin(&head, link, most);
+        upload.repeatable = life.asked.idempotent;
         let mut down = Buffer::default();
         let asked_head = head.method.of(link.input.bytes()) == b"HEAD";
         let mut keeps = head.keep_alive;

@@ -104,6 +104,7 @@ impl FastLane {
         let life = &mut *taken.life;
         let most = life.route.as_ref().and_then(|route| route.max_body);
         let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, most);
+        upload.repeatable = life.asked.idempotent;
         let asked_head = stream.session.req_header().method == http::Method::HEAD;
         let (mut sent, mut down) = (0, Buffer::default());
         let asked = match taken.reply.take() {

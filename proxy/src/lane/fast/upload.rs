@@ -1,7 +1,8 @@
 //! A request's body on its way to the endpoint, as it comes.
 //!
 //! What was read is kept until it has left, and for as long as all of it is still there the request
-//! can be sent again.
+//! can be sent again. Of one that must not be, it goes as soon as it has left: the next body is read
+//! into memory that is still in the processor's cache.
 
 use super::client::Client;
 use super::request::Translated;
@@ -17,6 +18,8 @@ use tokio::io::AsyncWrite;
 
 /// Read at once, at most.
 const PIECE: usize = 64 * 1024;
+/// What is longer gives its memory back early.
+const WORTH_FORGETTING: usize = 2 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -40,6 +43,8 @@ pub(super) struct Upload {
     pace: BodyPace,
     /// The endpoint takes nothing more.
     pub(super) refused: bool,
+    /// The request may be sent again after it was sent.
+    pub(super) repeatable: bool,
 }
 
 #[derive(Debug)]
@@ -76,6 +81,7 @@ impl Upload {
             most,
             pace: BodyPace::begin(limits),
             refused: false,
+            repeatable: true,
         }
     }
 
@@ -155,8 +161,29 @@ impl Upload {
         }
     }
 
-    pub(super) fn left(&mut self, count: usize) {
+    pub(super) fn left(&mut self, count: usize, client: &mut Client<'_>) {
         self.sent += count;
+        if !self.repeatable && self.is_read() && self.has_left() {
+            self.forget(client);
+        }
+    }
+
+    /// A small body stays where its head is needed.
+    fn forget(&mut self, client: &mut Client<'_>) {
+        if let Client::Http1(link) = client
+            && self.with_head.len() > WORTH_FORGETTING
+        {
+            link.input.cut(self.with_head.from..self.with_head.to);
+            self.taken -= self.with_head.len();
+            self.with_head = Span::default();
+            self.overwritten = true;
+        }
+        if self.framed.len() > WORTH_FORGETTING {
+            self.framed.clear();
+            self.framed.rest();
+            self.overwritten = true;
+        }
+        self.sent = self.with_head.len() + self.framed.len();
     }
 
     /// Moves what can be moved. Ready when all has left; `due` is when the client is too slow.
@@ -174,7 +201,7 @@ impl Upload {
             if !self.has_left() {
                 let pending = self.pending(client);
                 match ready!(Pin::new(&mut upstream.stream).poll_write(cx, pending)) {
-                    Ok(count @ 1..) => self.sent += count,
+                    Ok(count @ 1..) => self.left(count, client),
                     // It may have answered before it closed: that is for the reader to find out.
                     Ok(0) | Err(_) => self.refused = true,
                 }
@@ -301,6 +328,10 @@ impl Upload {
     /// Takes this request off the connection's input.
     pub(super) fn finish(&self, link: &mut Link) {
         link.input.advance(self.taken);
+        if self.overwritten {
+            // What was left of it stood in less than the next request may need.
+            link.input.rest();
+        }
     }
 }
 
