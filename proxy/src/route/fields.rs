@@ -3,6 +3,8 @@
 //! The full lane has a header map, the fast lane a slice of the head it has read. Names are asked
 //! for in lower case.
 
+use crate::wire::view::View;
+
 /// The fields of one request.
 pub trait Fields {
     /// Whether any line of this name passes `test`.
@@ -39,17 +41,17 @@ impl Fields for http::HeaderMap {
     }
 }
 
-impl Fields for [httparse::Header<'_>] {
+impl Fields for View<'_> {
     fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.iter().any(|field| field.name.eq_ignore_ascii_case(name) && test(field.value))
+        self.named(name).any(test)
     }
 
     fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter().find(|field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+        self.named(name).next()
     }
 
     fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.iter().for_each(|field| visit(field.name.as_bytes(), field.value));
+        self.lines().for_each(|(name, value)| visit(name, value));
     }
 }
 

@@ -9,3 +9,4 @@ mod fields;
 pub mod head;
 pub mod names;
 pub mod refusal;
+pub mod view;

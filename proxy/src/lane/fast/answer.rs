@@ -1,7 +1,7 @@
 //! The head as the client gets it.
 
 use super::known;
-use super::request::{View, is_edited, line};
+use super::request::{is_edited, line};
 use crate::ingress::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
@@ -10,6 +10,7 @@ use crate::lane::reply::Reply;
 use crate::route::Edits;
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::names::Kind;
+use crate::wire::view::View;
 use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;

@@ -3,7 +3,6 @@
 use super::answer;
 use super::client::Client;
 use super::flow::{Broken, Flow};
-use super::request::View;
 use super::upload::{Fault, Upload};
 use super::upstream::{self, Upstream};
 use crate::ingress::Buffer;
@@ -14,6 +13,7 @@ use crate::lane::reply::Reply;
 use crate::lane::{attempt, copy};
 use crate::upstream::Endpoint;
 use crate::wire::answer::ResponseHead;
+use crate::wire::view::View;
 use serin_config::model::Timeouts;
 use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;

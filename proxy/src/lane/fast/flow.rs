@@ -6,7 +6,6 @@
 
 use super::answer;
 use super::client::Client;
-use super::request::View;
 use super::upload::{self, Upload, push_chunk};
 use super::upstream::Upstream;
 use crate::ingress::{Buffer, poll_write, rest_of};
@@ -14,6 +13,7 @@ use crate::shadow::Tee;
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::Field;
+use crate::wire::view::View;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;

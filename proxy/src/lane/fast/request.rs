@@ -6,18 +6,10 @@ use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
 use crate::lane::{forwarded, hop};
 use crate::route::{Edits, Fields};
-use crate::wire::head::{Field, Span};
+use crate::wire::head::Span;
 use crate::wire::names::Kind;
+use crate::wire::view::View;
 use std::borrow::Cow;
-
-/// The fields of a head that was parsed, as routing and sessions read them.
-pub(super) struct View<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) fields: &'a [Field],
-    /// A bit for each length of a name, so that most of what is asked for and is not there costs
-    /// no search.
-    lengths: u64,
-}
 
 /// Fields that can be copied to where they go.
 pub(super) trait Source: Fields {
@@ -41,7 +33,7 @@ impl Source for View<'_> {
     }
 }
 
-impl<'a> View<'a> {
+impl View<'_> {
     /// Copies what stands before the fields and those that may pass. What stands together and is
     /// written as Serin writes it is copied together.
     pub(super) fn copy_after(
@@ -67,41 +59,6 @@ impl<'a> View<'a> {
             }
         }
         to.push(run.of(self.bytes));
-    }
-
-    pub(super) fn of(bytes: &'a [u8], fields: &'a [Field]) -> Self {
-        let lengths = fields.iter().fold(0, |lengths, field| lengths | bit(field.name.len()));
-        Self { bytes, fields, lengths }
-    }
-
-    fn named(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let (bytes, name) = (self.bytes, name.as_bytes());
-        let may = self.lengths & bit(name.len()) != 0;
-        let fields = if may { self.fields } else { &[] };
-        let same = move |field: &&Field| {
-            field.name.len() == name.len() && field.name.of(bytes).eq_ignore_ascii_case(name)
-        };
-        fields.iter().filter(same).map(|field| field.value.of(bytes))
-    }
-}
-
-fn bit(length: usize) -> u64 {
-    1 << length.min(63)
-}
-
-impl Fields for View<'_> {
-    fn any(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.named(name).any(test)
-    }
-
-    fn first(&self, name: &str) -> Option<&[u8]> {
-        self.named(name).next()
-    }
-
-    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        for field in self.fields {
-            visit(field.name.of(self.bytes), field.value.of(self.bytes));
-        }
     }
 }
 

@@ -1,21 +1,21 @@
-//! One exchange over HTTP/1.1: the head and a small body in one write, the answer read leniently,
-//! since nothing of it is passed on.
+//! One exchange over HTTP/1.1: the head and a small body in one write. The answer is read as strictly
+//! as a client's would be: what a client would not get is no answer here either.
 
 use super::Outgoing;
 use super::pool::Wire;
 use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
-use crate::wire::chunks::{Chunks, Piece};
+use crate::wire::answer::{self, Read, ResponseHead};
+use crate::wire::chunks::{ChunkFault, Chunks, Piece};
+use crate::wire::head::Field;
+use crate::wire::view::View;
 use bytes::{Buf, Bytes, BytesMut};
-use httparse::{ParserConfig, Response, Status};
-use std::mem::MaybeUninit;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
 /// Bodies up to here leave in one piece with their head.
 const TOGETHER: usize = 16 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
-const MOST_FIELDS: usize = 128;
 /// What is read of a body that nobody wants, to keep the connection; a longer one is not worth it.
 const DRAINED: u64 = 256 * 1024;
 const SMALL: usize = 2048;
@@ -78,28 +78,26 @@ struct Head {
     status: u16,
     headers: Vec<Option<Vec<u8>>>,
     encoding: Option<Vec<u8>>,
-    framing: Framing,
+    body: answer::Body,
     keeps: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-    /// To the end of the connection.
-    Close,
 }
 
 /// The final head; informational ones are passed over.
 async fn read_head(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Head, Broken> {
-    let mut any = false;
+    let (mut any, mut fields) = (false, Vec::new());
+    let asked_head = outgoing.method() == "HEAD";
     loop {
-        if let Some((head, length)) = parsed(outgoing, &wire.buffer)? {
-            wire.buffer.advance(length);
-            if head.status >= 200 {
-                return Ok(head);
+        match answer::parse(&wire.buffer, asked_head, &mut fields) {
+            Read::Whole(read) => {
+                let head = head_of(outgoing, &read, &wire.buffer, &fields);
+                wire.buffer.advance(read.length);
+                if head.status >= 200 {
+                    return Ok(head);
+                }
+                continue;
             }
-            continue;
+            Read::Invalid => return Err(Broken { unanswered: false }),
+            Read::Partial => {}
         }
         let more = wire.read().await.unwrap_or(0);
         if more == 0 || wire.buffer.len() > LONGEST_HEAD {
@@ -109,70 +107,14 @@ async fn read_head(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Head, Bro
     }
 }
 
-fn parsed(outgoing: &Outgoing<'_>, bytes: &[u8]) -> Result<Option<(Head, usize)>, Broken> {
-    // Not cleared first: that would cost more than parsing what is there.
-    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
-    let mut response = Response::new(&mut []);
-    let parser = ParserConfig::default();
-    match parser.parse_response_with_uninit_headers(&mut response, bytes, &mut fields) {
-        Ok(Status::Complete(length)) => {
-            let head = head_of(outgoing, &response).ok_or(Broken { unanswered: false })?;
-            Ok(Some((head, length)))
-        }
-        Ok(Status::Partial) => Ok(None),
-        Err(_) => Err(Broken { unanswered: false }),
-    }
-}
-
-fn head_of(outgoing: &Outgoing<'_>, response: &Response<'_, '_>) -> Option<Head> {
-    let (fields, status) = (&*response.headers, response.code?);
-    let mut said = Said::default();
-    fields.iter().for_each(|field| said.note(field.name, field.value));
-    let empty = outgoing.method() == "HEAD" || status < 200 || matches!(status, 204 | 304);
-    let framing = match said.length {
-        _ if empty => Framing::Length(0),
-        _ if said.coded => Framing::Chunked,
-        _ if said.nonsense => return None,
-        Some(length) => Framing::Length(length),
-        None => Framing::Close,
-    };
-    let keeps = !said.close && (response.version == Some(1) || said.keep);
+fn head_of(outgoing: &Outgoing<'_>, read: &ResponseHead, bytes: &[u8], fields: &[Field]) -> Head {
+    let view = View::of(bytes, fields);
     let (headers, encoding) = match outgoing.rules {
-        Some(rules) => (rules.headers_of(fields), rules.encoding_of(fields)),
+        Some(rules) => (rules.headers_of(&view), rules.encoding_of(&view)),
         None => (Vec::new(), None),
     };
-    Some(Head { status, headers, encoding, framing, keeps })
-}
-
-/// What an answer says about its end.
-#[derive(Default)]
-struct Said {
-    length: Option<u64>,
-    /// It names no length, or two.
-    nonsense: bool,
-    coded: bool,
-    close: bool,
-    keep: bool,
-}
-
-impl Said {
-    fn note(&mut self, name: &str, value: &[u8]) {
-        let is = |other: &str| name.len() == other.len() && name.eq_ignore_ascii_case(other);
-        let options = || value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        if is("content-length") {
-            for option in options() {
-                let length = std::str::from_utf8(option).ok().and_then(|text| text.parse().ok());
-                self.nonsense |= length.is_none() || self.length.is_some_and(|l| Some(l) != length);
-                self.length = self.length.or(length);
-            }
-        } else if is("connection") {
-            for option in options() {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep |= option.eq_ignore_ascii_case(b"keep-alive");
-            }
-        }
-        self.coded |= is("transfer-encoding");
-    }
+    let ResponseHead { status, body, keeps, .. } = *read;
+    Head { status, headers, encoding, body, keeps }
 }
 
 /// Says also whether the body came to its end; one that is too long is left where it is.
@@ -183,7 +125,7 @@ async fn read_body(
 ) -> Result<(Body, Option<Held>, bool), Broken> {
     let wanted = outgoing.rules.is_some_and(|rules| rules.wants_body());
     let most = outgoing.most.max(DRAINED);
-    if let Framing::Length(length) = head.framing
+    if let answer::Body::Length(length) = head.body
         && length > most
     {
         // It says itself that it is too long: not a byte of it is worth reading.
@@ -195,7 +137,7 @@ async fn read_body(
     loop {
         let broken = |_| Broken { unanswered: false };
         let before = read;
-        let ended = pieces(head.framing, &mut chunks, before, wire, &mut |buffer, count| {
+        let ended = pieces(head.body, &mut chunks, before, wire, &mut |buffer, count| {
             read += count as u64;
             if matches!(body, Body::Whole(_)) && count >= SMALL {
                 let piece = buffer.split_to(count).freeze();
@@ -214,7 +156,7 @@ async fn read_body(
             return Ok((body, held, false));
         }
         match wire.read().await {
-            Ok(0) if head.framing == Framing::Close => return Ok((body, held, false)),
+            Ok(0) if head.body == answer::Body::UntilEnd => return Ok((body, held, false)),
             Ok(0) | Err(_) => return Err(Broken { unanswered: false }),
             Ok(_) => {}
         }
@@ -223,14 +165,15 @@ async fn read_body(
 
 /// Takes what is there of the body; says whether that was its end.
 fn pieces(
-    framing: Framing,
+    framing: answer::Body,
     chunks: &mut Chunks,
     read: u64,
     wire: &mut Wire,
     take: &mut dyn FnMut(&mut BytesMut, usize),
-) -> Result<bool, crate::wire::chunks::ChunkFault> {
+) -> Result<bool, ChunkFault> {
     match framing {
-        Framing::Length(length) => {
+        answer::Body::None => Ok(true),
+        answer::Body::Length(length) => {
             let left = length - read;
             let here = left.min(wire.buffer.len() as u64);
             if here > 0 {
@@ -238,14 +181,14 @@ fn pieces(
             }
             Ok(here == left)
         }
-        Framing::Close => {
+        answer::Body::UntilEnd => {
             if !wire.buffer.is_empty() {
                 let here = wire.buffer.len();
                 take(&mut wire.buffer, here);
             }
             Ok(false)
         }
-        Framing::Chunked => loop {
+        answer::Body::Chunked => loop {
             match chunks.step(&wire.buffer)? {
                 Piece::Framing(0) => return Ok(false),
                 Piece::Framing(length) => wire.buffer.advance(length),

@@ -5,11 +5,12 @@ use super::pool::{Depot, Place, Wire, room};
 use crate::shadow::counts::Dropped;
 use crate::shadow::pair::{Answer, Body};
 use crate::upstream::{Endpoint, VersionRuntime};
+use crate::wire::head::{self, HeadLimits, Verdict};
+use crate::wire::view::View;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{Request, Uri};
-use httparse::EMPTY_HEADER;
 use std::time::Instant;
 
 pub(super) async fn exchange(
@@ -54,22 +55,22 @@ async fn connect(
     Ok(client)
 }
 
+/// The head is Serin's own, so that no limit is needed.
+const ANY: HeadLimits =
+    HeadLimits { max_bytes: usize::MAX, max_fields: usize::MAX, max_target: usize::MAX };
+
 fn request(outgoing: &Outgoing<'_>, tls: bool) -> Option<Request<()>> {
-    let mut fields = [EMPTY_HEADER; 256];
-    let mut parsed = httparse::Request::new(&mut fields);
-    parsed.parse(outgoing.head).ok()?;
-    let host = parsed.headers.iter().find(|field| field.name == "host")?;
-    let host = std::str::from_utf8(host.value).ok()?;
+    let (bytes, mut fields) = (outgoing.head, Vec::new());
+    let Verdict::Whole(head) = head::parse(bytes, &ANY, &mut fields) else { return None };
+    let view = View::of(bytes, &fields);
     let scheme = if tls { "https" } else { "http" };
-    let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(parsed.path?);
-    let mut request = Request::builder().method(parsed.method?).uri(uri.build().ok()?);
-    for field in parsed.headers.iter().filter(|field| field.name != "host") {
-        request = request.header(field.name, field.value);
+    let uri = Uri::builder().scheme(scheme).authority(head.host.of(bytes));
+    let uri = uri.path_and_query(head.target.of(bytes)).build().ok()?;
+    let mut request = Request::builder().method(head.method.of(bytes)).uri(uri);
+    for (name, value) in view.lines().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host")) {
+        request = request.header(name, value);
     }
-    let grpc = |f: &&httparse::Header<'_>| {
-        f.name.eq_ignore_ascii_case("content-type") && f.value.starts_with(b"application/grpc")
-    };
-    if parsed.headers.iter().any(|field| grpc(&field)) {
+    if view.named("content-type").any(|kind| kind.starts_with(b"application/grpc")) {
         request = request.header("te", "trailers");
     } else if outgoing.framed {
         request = request.header("content-length", outgoing.length());
