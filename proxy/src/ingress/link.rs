@@ -7,6 +7,7 @@ use super::buffer::Buffer;
 use super::transport::{self, Transport};
 use super::visit::Visit;
 use crate::wheel::Deadline;
+use rustix::net::{Shutdown, shutdown};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -117,6 +118,15 @@ impl Link {
             Transport::Plain(socket) => self.input.is_empty() && has_nothing(socket),
             // TLS has a farewell of its own.
             Transport::Tls(_) | Transport::Gone => false,
+        }
+    }
+
+    /// Nothing more will be sent, and what waited for the end leaves with it now. Closing alone would
+    /// take it back, should the client say something in this very moment.
+    pub(crate) fn say_end(&self) {
+        if let Transport::Plain(socket) = &self.transport {
+            // A client that is gone already has ended it.
+            let _ = shutdown(socket, Shutdown::Write);
         }
     }
 

@@ -93,7 +93,7 @@ fn damaged(number: usize, random: &mut Random) -> Conversation {
     let corpus = [one.bytes];
     one.bytes = Mutator::new(random.next(), &corpus, &DAMAGE).next();
     // No bytes of a URI, though all the web takes them; pingora's types do not.
-    let strange = one.bytes.iter_mut().filter(|byte| matches!(byte, b'<' | b'>' | b'`'));
+    let strange = one.bytes.iter_mut().filter(|byte| matches!(byte, b'"' | b'<' | b'>' | b'`'));
     strange.for_each(|byte| *byte = b'x');
     one.cuts = if one.bytes.is_empty() { Vec::new() } else { random.cuts(one.bytes.len()) };
     one.whole = false;

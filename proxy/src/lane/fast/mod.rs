@@ -170,6 +170,7 @@ impl FastLane {
             (true, _) => After::Kept,
             (false, true) => After::Cut,
             (false, false) if !head.keep_alive && upload.is_read() && link.is_silent() => {
+                link.say_end();
                 After::Done
             }
             (false, false) => After::Closed,
