@@ -18,44 +18,44 @@ fn killed_at_any_moment_it_resumes_no_higher_than_it_had_said() {
     let path = config(&stable, &candidate, steps).write_to(dir.path());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    // The weights that were acknowledged last, and asked for since: one of them is in force.
-    let (mut acknowledged, mut asked) = (0_u64, 0_u64);
+    // One of these is what the journal says: the weight that was durable last, and what was asked
+    // for since.
+    let mut may_be = vec![0_u64];
     let mut log = Vec::new();
     for kill in 0..KILLS {
         let mut serin = Serin::run(BINARY, &path);
         let admin = serin.address("admin");
         let found = runtime.block_on(weight(admin));
-        log.push((acknowledged, asked, found));
+        log.push((may_be.clone(), found));
         if kill == 0 {
             eventually("the rollout starts", || runtime.block_on(started(admin)));
         }
-        assert!(
-            found == acknowledged || found == asked,
-            "kill {kill}: {acknowledged} acknowledged, {asked} asked, {found} found"
-        );
-        acknowledged = found;
+        assert!(may_be.contains(&found), "kill {kill}: {found} found, and not of {may_be:?}");
+        may_be = vec![found];
         // Weights go up and down until the kill, which comes at another moment each time.
         let until = std::time::Instant::now() + Duration::from_millis(60 + 37 * kill);
         let mut step = kill;
         runtime.block_on(async {
             while std::time::Instant::now() < until {
                 step = (step * 7 + 1013) % 90;
-                asked = (step + 1) * 100;
+                let asked = (step + 1) * 100;
                 if put(admin, asked).await {
-                    acknowledged = asked;
+                    may_be.clear();
                 }
+                may_be.push(asked);
             }
             // And one that is cut off.
-            asked = (step % 50 + 7) * 100;
+            let asked = (step % 50 + 7) * 100;
             let cut = tokio::time::timeout(Duration::from_millis(kill % 5), put(admin, asked));
-            if cut.await.is_ok_and(|done| done) {
-                acknowledged = asked;
+            if cut.await.is_ok_and(|durable| durable) {
+                may_be.clear();
             }
+            may_be.push(asked);
         });
         serin.kill();
     }
-    println!("{KILLS} kills: (acknowledged, asked, found) {log:?}");
-    assert!(log.iter().any(|(_, _, found)| *found > 0), "no weight was ever in force");
+    println!("{KILLS} kills: (may be, found) {log:?}");
+    assert!(log.iter().any(|(_, found)| *found > 0), "no weight was ever in force");
 }
 
 #[test]
@@ -87,11 +87,14 @@ async fn started(admin: SocketAddr) -> bool {
     connection.send(request).await.status == 201
 }
 
+/// Says whether that is done and durable: on a disk that is busy elsewhere a lower weight is in force
+/// before it is.
 async fn put(admin: SocketAddr, points: u64) -> bool {
     let mut connection = Connection::http1(admin, &admin.to_string()).await;
     let body = format!("{{\"weights\":{{\"v1\":{},\"v2\":{points}}}}}", 10_000 - points);
     let mut request = connection.request("PUT", "/v1/services/shop/weights", body);
     let json = "application/json".parse().expect("a header");
     request.headers_mut().insert("content-type", json);
-    connection.try_send(request).await.is_ok_and(|answer| answer.status < 300)
+    let answer = connection.try_send(request).await;
+    answer.is_ok_and(|answer| answer.status < 300 && !answer.text().contains("not durable yet"))
 }
