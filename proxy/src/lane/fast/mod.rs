@@ -6,7 +6,6 @@
 //! used again and again.
 
 mod answer;
-mod carriers;
 mod client;
 mod exchange;
 mod flow;

@@ -4,21 +4,23 @@
 //! between is the same.
 
 use super::FastLane;
-use super::carriers;
 use super::client::Client;
 use super::exchange::{self, Asked, Parts};
 use super::lives::{self, Borrowed};
 use super::request::{self, Translated};
 use super::stream::Stream;
 use super::upload::Upload;
+use crate::carriers::{self, Berths, Carrier};
 use crate::ingress::{Buffer, OpenStream, Visit};
 use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::{asked, assign, copy, full, identify, route};
+use crate::wheel::Deadline;
 use http::header;
 use pingora_core::protocols::http::v2::server::HttpSession;
 use serin_config::model::Lanes;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -33,9 +35,13 @@ pub(crate) struct TakenStream {
     body: Option<Translated>,
 }
 
+thread_local! {
+    static BERTHS: RefCell<Berths<Boarded>> = RefCell::default();
+}
+
 /// A stream on its way.
-pub(super) struct Boarded {
-    pub(super) stream: Stream,
+struct Boarded {
+    stream: Stream,
     taken: TakenStream,
     _open: OpenStream,
 }
@@ -95,11 +101,12 @@ impl FastLane {
         open: OpenStream,
     ) {
         let stream = Stream::new(session, visit);
-        carriers::board(Boarded { stream, taken, _open: open }, self);
+        let boarded = Boarded { stream, taken, _open: open };
+        carriers::board(&BERTHS, boarded, |carrier| work(carrier, Arc::clone(self)));
     }
 
     /// Carries the exchange to its end.
-    pub(super) async fn carry_stream(&self, boarded: &mut Boarded) {
+    async fn carry_stream(&self, boarded: &mut Boarded) {
         let Boarded { stream, taken, _open } = boarded;
         let life = &mut *taken.life;
         let most = life.route.as_ref().and_then(|route| route.max_body);
@@ -138,6 +145,17 @@ impl FastLane {
             at: Instant::now(),
         };
         end::end(&self.log, &over, life);
+    }
+}
+
+/// Carries streams, one at a time.
+async fn work(mut carrier: Carrier<Boarded>, lane: Arc<FastLane>) {
+    let mut deadline = Deadline::default();
+    while let Some(boarded) = carrier.next().await {
+        // It stays where it is on the wheel, and is seldom due before the next stream's.
+        boarded.stream.deadline = deadline;
+        lane.carry_stream(boarded).await;
+        deadline = std::mem::take(&mut boarded.stream.deadline);
     }
 }
 
