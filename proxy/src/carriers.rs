@@ -65,6 +65,11 @@ impl<J> Carrier<J> {
         self.hold = next.await;
         self.hold.as_deref_mut()?.as_mut()
     }
+
+    /// What is left of the job.
+    pub(crate) fn take(&mut self) -> Option<J> {
+        self.hold.as_deref_mut()?.take()
+    }
 }
 
 impl<J> Default for Berths<J> {

@@ -9,6 +9,8 @@
 
 use crate::clock;
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -88,6 +90,23 @@ impl Deadline {
     }
 }
 
+impl Deadline {
+    /// What `work` comes to, or `None` when `due` comes first.
+    pub(crate) async fn limit<T>(
+        &mut self,
+        due: Instant,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = pin!(work);
+        let limited = poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.has_come(due, cx) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        limited.await
+    }
+}
+
 impl Drop for Deadline {
     fn drop(&mut self) {
         if let Some(place) = self.place {
@@ -112,7 +131,7 @@ pub(crate) fn wake_all() {
 /// Turns this thread's wheel for as long as it is polled.
 pub(crate) async fn turn() {
     let mut sleep = Box::pin(tokio::time::sleep(Duration::ZERO));
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
             let now = tick_at(Instant::now());
             let due = WHEEL.with_borrow_mut(|wheel| {
@@ -130,7 +149,7 @@ pub(crate) async fn turn() {
                 return Poll::<()>::Pending;
             }
             sleep.as_mut().reset(instant_of(next).into());
-            if std::future::Future::poll(sleep.as_mut(), cx).is_pending() {
+            if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -240,6 +259,7 @@ fn instant_of(tick: u64) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::pending;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -303,11 +323,8 @@ mod tests {
         let waiting = async {
             let begun = Instant::now();
             let (mut deadline, due) = (Deadline::default(), begun + Duration::from_millis(30));
-            std::future::poll_fn(|cx| match deadline.has_come(due, cx) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
-            })
-            .await;
+            assert_eq!(deadline.limit(due, async { 7 }).await, Some(7));
+            assert_eq!(deadline.limit(due, pending::<()>()).await, None);
             begun.elapsed()
         };
         let elapsed = tokio::select! {

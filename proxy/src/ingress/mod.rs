@@ -30,7 +30,7 @@ pub use listeners::ListenError;
 pub use socket::Inherited;
 pub use tls::TlsError;
 
-pub(crate) use buffer::Buffer;
+pub(crate) use buffer::{Buffer, Readable};
 pub(crate) use h2::OpenStream;
 pub(crate) use link::{Link, has_nothing, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};

@@ -7,12 +7,16 @@
 use super::copy::Copy;
 use super::counts::Dropped;
 use super::memory::{Memory, Spare};
-use super::pair::{Answered, Pair};
+use super::pair::{Answer, Answered, Pair};
 use super::sampled::Sample;
 use super::send::{Depot, Outgoing, send};
 use super::settle::settle;
+use crate::carriers::{self, Berths, Carrier};
 use crate::meter::Shadowed;
 use crate::spans::Spans;
+use crate::wheel::{self, Deadline};
+use crate::wire::head::Field;
+use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -105,9 +109,27 @@ impl Shadows {
     }
 }
 
+thread_local! {
+    static BERTHS: RefCell<Berths<Job>> = RefCell::default();
+}
+
+/// A copy that is carried, and where its answer is to be left.
+struct Job {
+    copy: Copy,
+    pair: Arc<Pair>,
+}
+
+/// What a carrier uses again for each copy.
+#[derive(Default)]
+struct Tools {
+    deadline: Deadline,
+    fields: Vec<Field>,
+}
+
 /// Ends when nobody is left who could hand over a copy.
 async fn work(mut words: mpsc::Receiver<Word>) {
     let depot = Arc::new(Depot::default());
+    let turning = tokio::spawn(wheel::turn());
     let tidied = tokio::spawn(tidy(Arc::clone(&depot)));
     while let Some(word) = words.recv().await {
         take(word, &depot);
@@ -116,6 +138,7 @@ async fn work(mut words: mpsc::Receiver<Word>) {
         }
     }
     tidied.abort();
+    turning.abort();
 }
 
 /// Says whether there was anything.
@@ -131,8 +154,9 @@ fn take_all(words: &mut mpsc::Receiver<Word>, depot: &Arc<Depot>) -> bool {
 fn take(word: Word, depot: &Arc<Depot>) {
     match word {
         Word::Copy(copy, pair) => {
-            // Already on the heap: on its way there the runtime would move it ten times.
-            drop(tokio::spawn(Box::pin(carry(Box::new(copy), pair, Arc::clone(depot)))))
+            carriers::board(&BERTHS, Job { copy, pair }, |carrier| {
+                carry(carrier, Arc::clone(depot))
+            });
         }
         Word::Heard(pair) => {
             if let Some(both) = pair.take() {
@@ -149,32 +173,41 @@ async fn tidy(depot: Arc<Depot>) {
     }
 }
 
-async fn carry(mut copy: Box<Copy>, pair: Arc<Pair>, depot: Arc<Depot>) {
-    let mirror = Arc::clone(&copy.mirror);
-    let sample = Sample::begin(&copy);
-    let carried = carried(&mut copy, &depot).await;
-    if let Some(sample) = sample {
-        sample.end(&copy, carried.as_ref());
+/// Carries copies, one at a time.
+async fn carry(mut carrier: Carrier<Job>, depot: Arc<Depot>) {
+    let mut tools = Tools::default();
+    while let Some(Job { copy, .. }) = carrier.next().await {
+        let sample = Sample::begin(copy);
+        let carried = carried(copy, &depot, &mut tools).await;
+        if let Some(sample) = sample {
+            sample.end(copy, carried.as_ref());
+        }
+        if let Some(job) = carrier.take() {
+            end(job, carried, &depot);
+        }
     }
+}
+
+fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>, depot: &Arc<Depot>) {
     match carried {
         Ok(answer) => {
             copy.slot = None;
             copy.body = Vec::new();
             pair.answered(Box::new(Answered { copy, answer }));
             if let Some(both) = pair.take() {
-                settle(both, &depot);
+                settle(both, depot);
             }
         }
         Err(why) => {
             if why.is_failure() {
-                mirror.count(Shadowed::Failed);
+                copy.mirror.count(Shadowed::Failed);
             }
-            mirror.drop_one(why);
+            copy.mirror.drop_one(why);
         }
     }
 }
 
-async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, Dropped> {
+async fn carried(copy: &mut Copy, depot: &Depot, tools: &mut Tools) -> Result<Answer, Dropped> {
     if !copy.is_allowed() {
         return Err(Dropped::Withdrawn);
     }
@@ -193,25 +226,12 @@ async fn carried(copy: &mut Copy, depot: &Depot) -> Result<super::pair::Answer, 
         most: copy.mirror.config.max_body,
         memory: copy.mirror.shadows.memory(),
     };
-    let sent = send(&outgoing, &copy.mirror.to, depot, now);
-    match tokio::time::timeout_at(copy.deadline.into(), sent).await {
-        Ok(answered) => answered,
+    let Tools { deadline, fields } = tools;
+    let sent = send(&outgoing, &copy.mirror.to, depot, fields, now);
+    match deadline.limit(copy.deadline, sent).await {
+        Some(answered) => answered,
         // On a machine that is overloaded it is this thread that is late first.
-        Err(_) if Instant::now() > copy.deadline + LATE => Err(Dropped::Full),
-        Err(_) => Err(Dropped::Timeout),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A task is made and moved for each copy.
-    #[test]
-    fn a_copys_task_is_small() {
-        fn size<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
-            size_of::<F>()
-        }
-        assert!(size(carry) <= 1024, "{} bytes", size(carry));
+        None if Instant::now() > copy.deadline + LATE => Err(Dropped::Full),
+        None => Err(Dropped::Timeout),
     }
 }

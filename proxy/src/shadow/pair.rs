@@ -36,7 +36,7 @@ pub(super) struct Heard {
 /// The copy with the shadow's answer.
 #[derive(Debug)]
 pub(super) struct Answered {
-    pub(super) copy: Box<Copy>,
+    pub(super) copy: Copy,
     pub(super) answer: Answer,
 }
 

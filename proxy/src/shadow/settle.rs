@@ -105,7 +105,8 @@ async fn second(
         most: mirror.config.max_body,
         memory: mirror.shadows.memory(),
     };
-    let sent = send(&outgoing, &heard.by, depot, Instant::now());
+    let mut fields = Vec::new();
+    let sent = send(&outgoing, &heard.by, depot, &mut fields, Instant::now());
     tokio::time::timeout(mirror.config.timeout, sent).await.ok()?.ok()
 }
 

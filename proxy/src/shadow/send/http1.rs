@@ -3,13 +3,14 @@
 
 use super::Outgoing;
 use super::pool::Wire;
+use crate::ingress::Buffer;
 use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
 use crate::wire::answer::{self, Read, ResponseHead};
 use crate::wire::chunks::{ChunkFault, Chunks, Piece};
 use crate::wire::head::Field;
 use crate::wire::view::View;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 
@@ -18,7 +19,6 @@ const TOGETHER: usize = 16 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 /// What is read of a body that nobody wants, to keep the connection; a longer one is not worth it.
 const DRAINED: u64 = 256 * 1024;
-const SMALL: usize = 2048;
 
 pub(super) struct Got {
     pub(super) answer: Answer,
@@ -37,13 +37,14 @@ pub(super) struct Broken {
 pub(super) async fn exchange(
     outgoing: &Outgoing<'_>,
     mut wire: Wire,
+    fields: &mut Vec<Field>,
     now: Instant,
 ) -> Result<Got, Broken> {
     write(outgoing, &mut wire).await.map_err(|_| Broken { unanswered: true })?;
-    let head = read_head(outgoing, &mut wire).await?;
+    let head = read_head(outgoing, &mut wire, fields).await?;
     let at = Instant::now();
     let (body, held, ended) = read_body(outgoing, &mut wire, &head).await?;
-    let reusable = ended && head.keeps && wire.buffer.is_empty();
+    let reusable = ended && head.keeps && wire.input.is_empty();
     let Head { status, headers, encoding, .. } = head;
     let took = Some(at.saturating_duration_since(now));
     let answer = Answer { status, headers, encoding, body, took, held };
@@ -83,14 +84,18 @@ struct Head {
 }
 
 /// The final head; informational ones are passed over.
-async fn read_head(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Head, Broken> {
-    let (mut any, mut fields) = (false, Vec::new());
+async fn read_head(
+    outgoing: &Outgoing<'_>,
+    wire: &mut Wire,
+    fields: &mut Vec<Field>,
+) -> Result<Head, Broken> {
+    let mut any = false;
     let asked_head = outgoing.method() == "HEAD";
     loop {
-        match answer::parse(&wire.buffer, asked_head, &mut fields) {
+        match answer::parse(wire.input.bytes(), asked_head, fields) {
             Read::Whole(read) => {
-                let head = head_of(outgoing, &read, &wire.buffer, &fields);
-                wire.buffer.advance(read.length);
+                let head = head_of(outgoing, &read, wire.input.bytes(), fields);
+                wire.input.advance(read.length);
                 if head.status >= 200 {
                     return Ok(head);
                 }
@@ -100,7 +105,7 @@ async fn read_head(outgoing: &Outgoing<'_>, wire: &mut Wire) -> Result<Head, Bro
             Read::Partial => {}
         }
         let more = wire.read().await.unwrap_or(0);
-        if more == 0 || wire.buffer.len() > LONGEST_HEAD {
+        if more == 0 || wire.input.len() > LONGEST_HEAD {
             return Err(Broken { unanswered: !any });
         }
         any = true;
@@ -137,16 +142,9 @@ async fn read_body(
     loop {
         let broken = |_| Broken { unanswered: false };
         let before = read;
-        let ended = pieces(head.body, &mut chunks, before, wire, &mut |buffer, count| {
-            read += count as u64;
-            if matches!(body, Body::Whole(_)) && count >= SMALL {
-                let piece = buffer.split_to(count).freeze();
-                return body.add(&piece, || piece.clone(), outgoing.most, &mut held);
-            }
-            // A small piece would keep the whole buffer that it was read into.
-            let piece = &buffer[..count];
+        let ended = pieces(head.body, &mut chunks, before, wire, &mut |piece| {
+            read += piece.len() as u64;
             body.add(piece, || Bytes::copy_from_slice(piece), outgoing.most, &mut held);
-            buffer.advance(count);
         });
         if ended.map_err(broken)? {
             return Ok((body, held, true));
@@ -169,32 +167,32 @@ fn pieces(
     chunks: &mut Chunks,
     read: u64,
     wire: &mut Wire,
-    take: &mut dyn FnMut(&mut BytesMut, usize),
+    take: &mut dyn FnMut(&[u8]),
 ) -> Result<bool, ChunkFault> {
+    let input = &mut wire.input;
+    let mut pass = |input: &mut Buffer, count: usize| {
+        take(&input.bytes()[..count]);
+        input.advance(count);
+    };
     match framing {
         answer::Body::None => Ok(true),
         answer::Body::Length(length) => {
             let left = length - read;
-            let here = left.min(wire.buffer.len() as u64);
-            if here > 0 {
-                take(&mut wire.buffer, here as usize);
-            }
+            let here = left.min(input.len() as u64);
+            pass(input, here as usize);
             Ok(here == left)
         }
         answer::Body::UntilEnd => {
-            if !wire.buffer.is_empty() {
-                let here = wire.buffer.len();
-                take(&mut wire.buffer, here);
-            }
+            pass(input, input.len());
             Ok(false)
         }
         answer::Body::Chunked => loop {
-            match chunks.step(&wire.buffer)? {
+            match chunks.step(input.bytes())? {
                 Piece::Framing(0) => return Ok(false),
-                Piece::Framing(length) => wire.buffer.advance(length),
-                Piece::Data(length) => take(&mut wire.buffer, length),
+                Piece::Framing(length) => input.advance(length),
+                Piece::Data(length) => pass(input, length),
                 Piece::End(length) => {
-                    wire.buffer.advance(length);
+                    input.advance(length);
                     return Ok(true);
                 }
             }

@@ -19,6 +19,7 @@ use crate::shadow::copy::Copy;
 use crate::shadow::head::{is_safe, method_of};
 use crate::thread::random;
 use crate::upstream::{Endpoint, VersionRuntime};
+use crate::wire::head::Field;
 use bytes::Bytes;
 use pool::{Place, Wire};
 use serin_config::model::UpstreamProtocol;
@@ -52,12 +53,13 @@ impl Outgoing<'_> {
     }
 }
 
-/// The caller limits its time. What is rare has its place on the heap, so that a copy's task stays
+/// The caller limits its time, and lends what the fields of answers are noted in. What is rare has its place on the heap, so that a copy's task stays
 /// small.
 pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
     depot: &Depot,
+    fields: &mut Vec<Field>,
     now: Instant,
 ) -> Result<Answer, Dropped> {
     let endpoint = drawn(to, now).ok_or(Dropped::Refused)?;
@@ -66,14 +68,14 @@ pub(super) async fn send(
         return Box::pin(http2::exchange(outgoing, to, &endpoint, &place, depot)).await;
     }
     if let Some(wire) = depot.idle(&place, now) {
-        match http1::exchange(outgoing, wire, now).await {
+        match http1::exchange(outgoing, wire, fields, now).await {
             Ok(got) => return Ok(kept(got, &place, depot)),
             // It was being closed while it was taken: that says nothing about the shadow.
             Err(broken) if broken.unanswered && is_safe(outgoing.method()) => {}
             Err(_) => return Err(Dropped::Reset),
         }
     }
-    Box::pin(anew(outgoing, to, &endpoint, &place, depot)).await
+    Box::pin(anew(outgoing, to, &endpoint, &place, depot, fields)).await
 }
 
 /// Over a new connection.
@@ -83,6 +85,7 @@ async fn anew(
     endpoint: &Endpoint,
     place: &Place,
     depot: &Depot,
+    fields: &mut Vec<Field>,
 ) -> Result<Answer, Dropped> {
     let wire = Wire::open(to, endpoint, depot).await.ok_or(Dropped::Refused)?;
     let now = Instant::now();
@@ -90,7 +93,7 @@ async fn anew(
         depot.keep(place, wire, now);
         return Err(Dropped::Withdrawn);
     }
-    match http1::exchange(outgoing, wire, now).await {
+    match http1::exchange(outgoing, wire, fields, now).await {
         Ok(got) => Ok(kept(got, place, depot)),
         Err(_) => Err(Dropped::Reset),
     }

@@ -1,23 +1,26 @@
 //! Connections for copies: kept alive, and apart from those of requests.
 
+use crate::ingress::{Buffer, Readable, has_nothing};
 use crate::shadow::memory::Memory;
 use crate::upstream::{Endpoint, Group, VersionRuntime};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::client::SendRequest;
 use pingora_core::connectors::TransportConnector;
-use pingora_core::protocols::ALPN;
+use pingora_core::protocols::{ALPN, Stream};
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
 
 /// A connection that was idle for longer is closed rather than used.
 const IDLE: Duration = Duration::from_secs(30);
-const READ: usize = 4096;
 
 /// What a connection is good for: an address of a version, under settings that have not changed.
 #[derive(Clone)]
@@ -52,14 +55,23 @@ struct Lot {
 }
 
 pub(super) struct Wire {
-    pub(super) io: Pin<Box<dyn Io>>,
+    pub(super) io: Io,
     /// Bytes that were read and not looked at; empty between two requests.
-    pub(super) buffer: BytesMut,
+    pub(super) input: Buffer,
 }
 
-pub(super) trait Io: AsyncRead + AsyncWrite + Send {}
+/// Plain, or TLS.
+pub(super) type Io = Either<TcpStream, Stream>;
 
-impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
+impl Readable for Io {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Left(socket) => socket.poll_readable(cx),
+            // It may hold what was decrypted already.
+            Self::Right(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
 
 impl Depot {
     /// One that is still open.
@@ -74,7 +86,8 @@ impl Depot {
         None
     }
 
-    pub(super) fn keep(&self, place: &Place, wire: Wire, now: Instant) {
+    pub(super) fn keep(&self, place: &Place, mut wire: Wire, now: Instant) {
+        wire.input.rest();
         self.lot(place, |lot| lot.idle.push((wire, now)));
     }
 
@@ -114,34 +127,38 @@ impl Wire {
         endpoint: &Endpoint,
         depot: &Depot,
     ) -> Option<Self> {
-        let io: Pin<Box<dyn Io>> = if endpoint.configured.tls {
+        let io = if endpoint.configured.tls {
             let mut peer = endpoint.peer();
             if peer.options.alpn.get_min_http_version() < 2 {
                 peer.options.alpn = ALPN::H1;
             }
             let connector = depot.connector.get_or_init(|| TransportConnector::new(None));
-            Box::pin(connector.new_stream(&peer).await.ok()?)
+            Io::Right(connector.new_stream(&peer).await.ok()?)
         } else {
             let connecting = TcpStream::connect(endpoint.address);
             let stream = tokio::time::timeout(to.timeouts.connect, connecting).await.ok()?.ok()?;
             stream.set_nodelay(true).ok()?;
-            Box::pin(stream)
+            Io::Left(stream)
         };
-        Some(Self { io, buffer: BytesMut::new() })
+        Some(Self { io, input: Buffer::default() })
     }
 
-    /// Nothing has come since it was used: no end, and nothing that nobody asked for. One look,
-    /// which costs a system call only when there is something to see.
+    /// Nothing has come since it was used: no end, and nothing that nobody asked for.
     fn is_quiet(&mut self) -> bool {
-        let mut byte = [0];
-        let mut cx = Context::from_waker(Waker::noop());
-        self.io.as_mut().poll_read(&mut cx, &mut ReadBuf::new(&mut byte)).is_pending()
+        match &mut self.io {
+            Either::Left(socket) => has_nothing(socket),
+            Either::Right(stream) => {
+                let (mut byte, mut nobody) = ([0], Context::from_waker(Waker::noop()));
+                let read = Pin::new(stream).poll_read(&mut nobody, &mut ReadBuf::new(&mut byte));
+                read.is_pending()
+            }
+        }
     }
 
     /// Reads some more; 0 is the end.
-    pub(super) async fn read(&mut self) -> std::io::Result<usize> {
-        self.buffer.reserve(READ);
-        self.io.read_buf(&mut self.buffer).await
+    pub(super) async fn read(&mut self) -> io::Result<usize> {
+        let Self { io, input } = self;
+        poll_fn(|cx| input.poll_fill(Pin::new(io), usize::MAX, cx)).await
     }
 }
 
