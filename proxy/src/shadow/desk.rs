@@ -9,7 +9,7 @@ use super::counts::Dropped;
 use super::memory::{Memory, Spare};
 use super::pair::{Answer, Answered, Pair};
 use super::sampled::Sample;
-use super::send::{Depot, Outgoing, send};
+use super::send::{self, Outgoing, send};
 use super::settle::settle;
 use crate::carriers::{self, Berths, Carrier};
 use crate::meter::Shadowed;
@@ -128,12 +128,11 @@ struct Tools {
 
 /// Ends when nobody is left who could hand over a copy.
 async fn work(mut words: mpsc::Receiver<Word>) {
-    let depot = Arc::new(Depot::default());
     let turning = tokio::spawn(wheel::turn());
-    let tidied = tokio::spawn(tidy(Arc::clone(&depot)));
+    let tidied = tokio::spawn(tidy());
     while let Some(word) = words.recv().await {
-        take(word, &depot);
-        while take_all(&mut words, &depot) {
+        take(word);
+        while take_all(&mut words) {
             tokio::time::sleep(NAP).await;
         }
     }
@@ -142,60 +141,58 @@ async fn work(mut words: mpsc::Receiver<Word>) {
 }
 
 /// Says whether there was anything.
-fn take_all(words: &mut mpsc::Receiver<Word>, depot: &Arc<Depot>) -> bool {
+fn take_all(words: &mut mpsc::Receiver<Word>) -> bool {
     let mut any = false;
     while let Ok(word) = words.try_recv() {
         any = true;
-        take(word, depot);
+        take(word);
     }
     any
 }
 
-fn take(word: Word, depot: &Arc<Depot>) {
+fn take(word: Word) {
     match word {
         Word::Copy(copy, pair) => {
-            carriers::board(&BERTHS, Job { copy, pair }, |carrier| {
-                carry(carrier, Arc::clone(depot))
-            });
+            carriers::board(&BERTHS, Job { copy, pair }, carry);
         }
         Word::Heard(pair) => {
             if let Some(both) = pair.take() {
-                settle(both, depot);
+                settle(both);
             }
         }
     }
 }
 
-async fn tidy(depot: Arc<Depot>) {
+async fn tidy() {
     loop {
         tokio::time::sleep(TIDY).await;
-        depot.tidy(Instant::now());
+        send::tidy(Instant::now());
     }
 }
 
 /// Carries copies, one at a time.
-async fn carry(mut carrier: Carrier<Job>, depot: Arc<Depot>) {
+async fn carry(mut carrier: Carrier<Job>) {
     let mut tools = Tools::default();
     while let Some(Job { copy, .. }) = carrier.next().await {
         let sample = Sample::begin(copy);
-        let carried = carried(copy, &depot, &mut tools).await;
+        let carried = carried(copy, &mut tools).await;
         if let Some(sample) = sample {
             sample.end(copy, carried.as_ref());
         }
         if let Some(job) = carrier.take() {
-            end(job, carried, &depot);
+            end(job, carried);
         }
     }
 }
 
-fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>, depot: &Arc<Depot>) {
+fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>) {
     match carried {
         Ok(answer) => {
             copy.slot = None;
             copy.body = Vec::new();
             pair.answered(Box::new(Answered { copy, answer }));
             if let Some(both) = pair.take() {
-                settle(both, depot);
+                settle(both);
             }
         }
         Err(why) => {
@@ -207,7 +204,7 @@ fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>, depot: &Ar
     }
 }
 
-async fn carried(copy: &mut Copy, depot: &Depot, tools: &mut Tools) -> Result<Answer, Dropped> {
+async fn carried(copy: &mut Copy, tools: &mut Tools) -> Result<Answer, Dropped> {
     if !copy.is_allowed() {
         return Err(Dropped::Withdrawn);
     }
@@ -227,7 +224,7 @@ async fn carried(copy: &mut Copy, depot: &Depot, tools: &mut Tools) -> Result<An
         memory: copy.mirror.shadows.memory(),
     };
     let Tools { deadline, fields } = tools;
-    let sent = send(&outgoing, &copy.mirror.to, depot, fields, now);
+    let sent = send(&outgoing, &copy.mirror.to, fields, now);
     match deadline.limit(copy.deadline, sent).await {
         Some(answered) => answered,
         // On a machine that is overloaded it is this thread that is late first.

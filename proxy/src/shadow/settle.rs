@@ -8,14 +8,14 @@ use super::compare::{Found, Unknown};
 use super::head::{field, path_of};
 use super::mirror::Mirror;
 use super::pair::{Answer, Answered, Heard, Primary};
-use super::send::{Depot, Outgoing, send};
+use super::send::{Outgoing, send};
 use crate::clock;
 use crate::meter::Shadowed;
 use serin_core::shadow::{DifferenceSample, Place};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<Depot>) {
+pub(super) fn settle((primary, answered): (Primary, Box<Answered>)) {
     let mirror = Arc::clone(&answered.copy.mirror);
     let Primary::Whole(heard) = primary else { return mirror.count(Shadowed::Answered) };
     let Answered { copy, answer } = &*answered;
@@ -50,7 +50,7 @@ pub(super) fn settle((primary, answered): (Primary, Box<Answered>), depot: &Arc<
     let ask = asks && board.noise.may_ask();
     drop(board);
     if ask {
-        tokio::spawn(ask_again(mirror, heard, answered, found, Arc::clone(depot)));
+        tokio::spawn(ask_again(mirror, heard, answered, found));
     } else if unsettled {
         mirror.count(Shadowed::Answered);
     } else {
@@ -64,9 +64,8 @@ async fn ask_again(
     heard: Heard,
     answered: Box<Answered>,
     mut found: Vec<Found>,
-    depot: Arc<Depot>,
 ) {
-    let second = second(&mirror, &heard, &answered, &depot).await;
+    let second = second(&mirror, &heard, &answered).await;
     let own = match (&mirror.rules, second) {
         (Some(rules), Some(second)) => rules.compare(&heard.answer, &second),
         (_, _) => Err(Unknown),
@@ -90,12 +89,7 @@ async fn ask_again(
     conclude(&mirror, &answered, &found);
 }
 
-async fn second(
-    mirror: &Mirror,
-    heard: &Heard,
-    answered: &Answered,
-    depot: &Depot,
-) -> Option<Answer> {
+async fn second(mirror: &Mirror, heard: &Heard, answered: &Answered) -> Option<Answer> {
     let outgoing = Outgoing {
         copy: None,
         head: answered.copy.again.as_deref()?,
@@ -106,7 +100,7 @@ async fn second(
         memory: mirror.shadows.memory(),
     };
     let mut fields = Vec::new();
-    let sent = send(&outgoing, &heard.by, depot, &mut fields, Instant::now());
+    let sent = send(&outgoing, &heard.by, &mut fields, Instant::now());
     tokio::time::timeout(mirror.config.timeout, sent).await.ok()?.ok()
 }
 

@@ -5,6 +5,7 @@
 //! the resolution of names and the return of ejected endpoints run beside the requests and
 //! change what `pick` sees; a request never waits for any of them, and takes no lock.
 
+mod by_endpoint;
 mod endpoint;
 mod group;
 mod health;
@@ -19,6 +20,7 @@ mod slow_start;
 mod tls;
 mod version;
 
+pub(crate) use by_endpoint::{ByEndpoint, key};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;

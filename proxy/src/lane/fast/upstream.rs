@@ -5,11 +5,9 @@
 //! was closed by its endpoint, and is not lent again.
 
 use crate::ingress::{Buffer, has_nothing};
-use crate::upstream::Endpoint;
+use crate::upstream::{ByEndpoint, Endpoint, key};
 use serin_core::outcome::Failure;
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -33,7 +31,7 @@ pub(super) struct Upstream {
 
 #[derive(Default)]
 struct Pool {
-    waiting: HashMap<usize, Vec<Waiting>, BuildHasherDefault<Address>>,
+    waiting: ByEndpoint<Vec<Waiting>>,
     count: usize,
 }
 
@@ -94,28 +92,4 @@ pub(super) async fn connect(endpoint: &Endpoint, patience: Duration) -> Result<U
     // Without it the kernel holds small pieces back; nothing is lost where it cannot be set.
     let _ = stream.set_nodelay(true);
     Ok(Upstream { stream, input: Buffer::default(), reused: false })
-}
-
-fn key(endpoint: &Arc<Endpoint>) -> usize {
-    Arc::as_ptr(endpoint).addr()
-}
-
-/// An address is its own hash, but for its lowest bits, which are always zero.
-#[derive(Default)]
-struct Address(u64);
-
-impl Hasher for Address {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        self.0 = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

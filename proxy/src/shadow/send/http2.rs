@@ -1,7 +1,7 @@
 //! One exchange over HTTP/2, on the one connection that all copies to an endpoint share.
 
 use super::Outgoing;
-use super::pool::{Depot, Place, Wire, room};
+use super::pool::{self, Wire, room};
 use crate::shadow::counts::Dropped;
 use crate::shadow::pair::{Answer, Body};
 use crate::upstream::{Endpoint, VersionRuntime};
@@ -11,23 +11,22 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::{Request, Uri};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) async fn exchange(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
-    endpoint: &Endpoint,
-    place: &Place,
-    depot: &Depot,
+    endpoint: &Arc<Endpoint>,
 ) -> Result<Answer, Dropped> {
     let request = request(outgoing, endpoint.configured.tls).ok_or(Dropped::Reset)?;
-    let client = match depot.http2(place) {
+    let client = match pool::http2(endpoint) {
         Some(client) => client,
-        None => connect(to, endpoint, place, depot).await?,
+        None => connect(to, endpoint).await?,
     };
     let failed = |error: h2::Error| {
         if error.is_io() || error.is_go_away() {
-            depot.share(place, None);
+            pool::share(endpoint, None);
         }
         Dropped::Reset
     };
@@ -40,18 +39,16 @@ pub(super) async fn exchange(
 
 async fn connect(
     to: &VersionRuntime,
-    endpoint: &Endpoint,
-    place: &Place,
-    depot: &Depot,
+    endpoint: &Arc<Endpoint>,
 ) -> Result<SendRequest<Bytes>, Dropped> {
-    let wire = Wire::open(to, endpoint, depot).await.ok_or(Dropped::Refused)?;
+    let wire = Wire::open(to, endpoint).await.ok_or(Dropped::Refused)?;
     let shaken = h2::client::handshake(wire.io).await;
     let (client, connection) = shaken.map_err(|_| Dropped::Refused)?;
     tokio::spawn(async move {
         // Whoever waits for an answer is told.
         let _ = connection.await;
     });
-    depot.share(place, Some(client.clone()));
+    pool::share(endpoint, Some(client.clone()));
     Ok(client)
 }
 

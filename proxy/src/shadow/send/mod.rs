@@ -8,7 +8,7 @@ mod http1;
 mod http2;
 mod pool;
 
-pub(super) use pool::Depot;
+pub(super) use pool::tidy;
 
 use super::compare::Rules;
 use super::counts::Dropped;
@@ -21,7 +21,7 @@ use crate::thread::random;
 use crate::upstream::{Endpoint, VersionRuntime};
 use crate::wire::head::Field;
 use bytes::Bytes;
-use pool::{Place, Wire};
+use pool::Wire;
 use serin_config::model::UpstreamProtocol;
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,50 +58,46 @@ impl Outgoing<'_> {
 pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
-    depot: &Depot,
     fields: &mut Vec<Field>,
     now: Instant,
 ) -> Result<Answer, Dropped> {
     let endpoint = drawn(to, now).ok_or(Dropped::Refused)?;
-    let place = Place::new(to, &endpoint);
     if to.protocol == UpstreamProtocol::Http2 {
-        return Box::pin(http2::exchange(outgoing, to, &endpoint, &place, depot)).await;
+        return Box::pin(http2::exchange(outgoing, to, &endpoint)).await;
     }
-    if let Some(wire) = depot.idle(&place, now) {
+    if let Some(wire) = pool::idle(&endpoint, now) {
         match http1::exchange(outgoing, wire, fields, now).await {
-            Ok(got) => return Ok(kept(got, &place, depot)),
+            Ok(got) => return Ok(kept(got, &endpoint)),
             // It was being closed while it was taken: that says nothing about the shadow.
             Err(broken) if broken.unanswered && is_safe(outgoing.method()) => {}
             Err(_) => return Err(Dropped::Reset),
         }
     }
-    Box::pin(anew(outgoing, to, &endpoint, &place, depot, fields)).await
+    Box::pin(anew(outgoing, to, &endpoint, fields)).await
 }
 
 /// Over a new connection.
 async fn anew(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
-    endpoint: &Endpoint,
-    place: &Place,
-    depot: &Depot,
+    endpoint: &Arc<Endpoint>,
     fields: &mut Vec<Field>,
 ) -> Result<Answer, Dropped> {
-    let wire = Wire::open(to, endpoint, depot).await.ok_or(Dropped::Refused)?;
+    let wire = Wire::open(to, endpoint).await.ok_or(Dropped::Refused)?;
     let now = Instant::now();
     if !outgoing.is_allowed() {
-        depot.keep(place, wire, now);
+        pool::keep(endpoint, wire, now);
         return Err(Dropped::Withdrawn);
     }
     match http1::exchange(outgoing, wire, fields, now).await {
-        Ok(got) => Ok(kept(got, place, depot)),
+        Ok(got) => Ok(kept(got, endpoint)),
         Err(_) => Err(Dropped::Reset),
     }
 }
 
-fn kept(got: http1::Got, place: &Place, depot: &Depot) -> Answer {
+fn kept(got: http1::Got, endpoint: &Arc<Endpoint>) -> Answer {
     if let Some(wire) = got.wire {
-        depot.keep(place, wire, got.at);
+        pool::keep(endpoint, wire, got.at);
     }
     got.answer
 }

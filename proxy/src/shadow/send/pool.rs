@@ -2,17 +2,16 @@
 
 use crate::ingress::{Buffer, Readable, has_nothing};
 use crate::shadow::memory::Memory;
-use crate::upstream::{Endpoint, Group, VersionRuntime};
+use crate::upstream::{ByEndpoint, Endpoint, VersionRuntime, key};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::{ALPN, Stream};
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -22,33 +21,15 @@ use tokio_util::either::Either;
 /// A connection that was idle for longer is closed rather than used.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// What a connection is good for: an address of a version, under settings that have not changed.
-#[derive(Clone)]
-pub(super) struct Place {
-    /// Held, so that nothing else can ever have its address.
-    group: Arc<Group>,
-    address: SocketAddr,
-}
-
-impl Place {
-    pub(super) fn new(to: &VersionRuntime, endpoint: &Endpoint) -> Self {
-        Self { group: Arc::clone(to.group()), address: endpoint.address }
-    }
-
-    fn key(&self) -> (usize, SocketAddr) {
-        (Arc::as_ptr(&self.group).addr(), self.address)
-    }
-}
-
-#[derive(Default)]
-pub(in crate::shadow) struct Depot {
-    lots: Mutex<HashMap<(usize, SocketAddr), Lot>>,
+thread_local! {
+    static POOL: RefCell<ByEndpoint<Lot>> = RefCell::default();
     /// Made with the first TLS connection: it reads the system's roots.
-    connector: OnceLock<TransportConnector>,
+    static CONNECTOR: OnceCell<Arc<TransportConnector>> = const { OnceCell::new() };
 }
 
+/// An endpoint's.
 struct Lot {
-    place: Place,
+    endpoint: Arc<Endpoint>,
     /// The last is the one that was used last.
     idle: Vec<(Wire, Instant)>,
     http2: Option<SendRequest<Bytes>>,
@@ -73,66 +54,63 @@ impl Readable for Io {
     }
 }
 
-impl Depot {
-    /// One that is still open.
-    pub(super) fn idle(&self, place: &Place, now: Instant) -> Option<Wire> {
-        let mut lots = self.lots();
-        let idle = &mut lots.get_mut(&place.key())?.idle;
+/// One that is still open.
+pub(super) fn idle(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Wire> {
+    POOL.with_borrow_mut(|pool| {
+        let idle = &mut pool.get_mut(&key(endpoint))?.idle;
         while let Some((mut wire, since)) = idle.pop() {
             if now.saturating_duration_since(since) < IDLE && wire.is_quiet() {
                 return Some(wire);
             }
         }
         None
-    }
+    })
+}
 
-    pub(super) fn keep(&self, place: &Place, mut wire: Wire, now: Instant) {
-        wire.input.rest();
-        self.lot(place, |lot| lot.idle.push((wire, now)));
-    }
+pub(super) fn keep(endpoint: &Arc<Endpoint>, mut wire: Wire, now: Instant) {
+    wire.input.rest();
+    in_lot(endpoint, |lot| lot.idle.push((wire, now)));
+}
 
-    pub(super) fn http2(&self, place: &Place) -> Option<SendRequest<Bytes>> {
-        self.lots().get(&place.key()).and_then(|lot| lot.http2.clone())
-    }
+pub(super) fn http2(endpoint: &Arc<Endpoint>) -> Option<SendRequest<Bytes>> {
+    POOL.with_borrow(|pool| pool.get(&key(endpoint))?.http2.clone())
+}
 
-    /// The one that copies to this place share, or none any more.
-    pub(super) fn share(&self, place: &Place, http2: Option<SendRequest<Bytes>>) {
-        self.lot(place, |lot| lot.http2 = http2);
-    }
+/// The one that copies to this endpoint share, or none any more.
+pub(super) fn share(endpoint: &Arc<Endpoint>, http2: Option<SendRequest<Bytes>>) {
+    in_lot(endpoint, |lot| lot.http2 = http2);
+}
 
-    /// Closes what nobody has used for a while, and forgets places that have nothing left.
-    pub(in crate::shadow) fn tidy(&self, now: Instant) {
-        self.lots().retain(|_, lot| {
+/// Closes what nobody has used for a while, and forgets endpoints that have nothing left.
+pub(in crate::shadow) fn tidy(now: Instant) {
+    POOL.with_borrow_mut(|pool| {
+        pool.retain(|_, lot| {
             lot.idle.retain(|(_, since)| now.saturating_duration_since(*since) < IDLE);
-            // Nobody but this lot holds the group of a configuration that is gone.
-            let gone = Arc::strong_count(&lot.place.group) == 1;
+            // Nobody but this lot holds an endpoint that no configuration has any more.
+            let gone = Arc::strong_count(&lot.endpoint) == 1;
             !gone && (!lot.idle.is_empty() || lot.http2.is_some())
         });
-    }
+    });
+}
 
-    fn lot(&self, place: &Place, change: impl FnOnce(&mut Lot)) {
-        let fresh = || Lot { place: place.clone(), idle: Vec::new(), http2: None };
-        change(self.lots().entry(place.key()).or_insert_with(fresh));
-    }
-
-    fn lots(&self) -> MutexGuard<'_, HashMap<(usize, SocketAddr), Lot>> {
-        self.lots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn in_lot(endpoint: &Arc<Endpoint>, change: impl FnOnce(&mut Lot)) {
+    POOL.with_borrow_mut(|pool| {
+        let fresh = || Lot { endpoint: Arc::clone(endpoint), idle: Vec::new(), http2: None };
+        change(pool.entry(key(endpoint)).or_insert_with(fresh));
+    });
 }
 
 impl Wire {
     /// `None` when nobody is there, or not in time, or not who it should be.
-    pub(super) async fn open(
-        to: &VersionRuntime,
-        endpoint: &Endpoint,
-        depot: &Depot,
-    ) -> Option<Self> {
+    pub(super) async fn open(to: &VersionRuntime, endpoint: &Endpoint) -> Option<Self> {
         let io = if endpoint.configured.tls {
             let mut peer = endpoint.peer();
             if peer.options.alpn.get_min_http_version() < 2 {
                 peer.options.alpn = ALPN::H1;
             }
-            let connector = depot.connector.get_or_init(|| TransportConnector::new(None));
+            let connector = CONNECTOR.with(|one| {
+                Arc::clone(one.get_or_init(|| Arc::new(TransportConnector::new(None))))
+            });
             Io::Right(connector.new_stream(&peer).await.ok()?)
         } else {
             let connecting = TcpStream::connect(endpoint.address);
