@@ -13,7 +13,6 @@ use super::sampled::Linked;
 use bytes::Bytes;
 use serin_core::ids::RouteName;
 use std::sync::Arc;
-use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Copy {
@@ -28,7 +27,6 @@ pub(super) struct Copy {
     pub(super) body: Vec<Bytes>,
     /// Its length is told, 0 too.
     pub(super) framed: bool,
-    pub(super) deadline: Instant,
     pub(super) slot: Option<Slot>,
     pub(super) held: Option<Held>,
 }

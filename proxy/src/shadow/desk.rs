@@ -57,10 +57,17 @@ impl std::fmt::Debug for Shadows {
     reason = "nearly all are copies, and the queue's blocks are kept"
 )]
 pub(super) enum Word {
-    /// With the place where its answer is to be left.
-    Copy(Copy, Arc<Pair>),
+    Copy(Job),
     /// The primary's answer is there, and the shadow's was there before.
     Heard(Arc<Pair>),
+}
+
+/// A copy that is carried, and where its answer is to be left.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) copy: Copy,
+    pub(super) pair: Arc<Pair>,
+    pub(super) due: Instant,
 }
 
 impl Shadows {
@@ -113,12 +120,6 @@ thread_local! {
     static BERTHS: RefCell<Berths<Job>> = RefCell::default();
 }
 
-/// A copy that is carried, and where its answer is to be left.
-struct Job {
-    copy: Copy,
-    pair: Arc<Pair>,
-}
-
 /// What a carrier uses again for each copy.
 #[derive(Default)]
 struct Tools {
@@ -152,9 +153,7 @@ fn take_all(words: &mut mpsc::Receiver<Word>) -> bool {
 
 fn take(word: Word) {
     match word {
-        Word::Copy(copy, pair) => {
-            carriers::board(&BERTHS, Job { copy, pair }, carry);
-        }
+        Word::Copy(job) => carriers::board(&BERTHS, job, carry),
         Word::Heard(pair) => {
             if let Some(both) = pair.take() {
                 settle(both);
@@ -173,9 +172,9 @@ async fn tidy() {
 /// Carries copies, one at a time.
 async fn carry(mut carrier: Carrier<Job>) {
     let mut tools = Tools::default();
-    while let Some(Job { copy, .. }) = carrier.next().await {
+    while let Some(Job { copy, due, .. }) = carrier.next().await {
         let sample = Sample::begin(copy);
-        let carried = carried(copy, &mut tools).await;
+        let carried = carried(copy, *due, &mut tools).await;
         if let Some(sample) = sample {
             sample.end(copy, carried.as_ref());
         }
@@ -185,7 +184,7 @@ async fn carry(mut carrier: Carrier<Job>) {
     }
 }
 
-fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>) {
+fn end(Job { mut copy, pair, .. }: Job, carried: Result<Answer, Dropped>) {
     match carried {
         Ok(answer) => {
             copy.slot = None;
@@ -204,14 +203,14 @@ fn end(Job { mut copy, pair }: Job, carried: Result<Answer, Dropped>) {
     }
 }
 
-async fn carried(copy: &mut Copy, tools: &mut Tools) -> Result<Answer, Dropped> {
+async fn carried(copy: &mut Copy, due: Instant, tools: &mut Tools) -> Result<Answer, Dropped> {
     if !copy.is_allowed() {
         return Err(Dropped::Withdrawn);
     }
     copy.redact()?;
     // Time that it has spent here says nothing about the shadow.
     let now = Instant::now();
-    if now >= copy.deadline {
+    if now >= due {
         return Err(Dropped::Full);
     }
     let outgoing = Outgoing {
@@ -225,10 +224,10 @@ async fn carried(copy: &mut Copy, tools: &mut Tools) -> Result<Answer, Dropped> 
     };
     let Tools { deadline, fields } = tools;
     let sent = send(&outgoing, &copy.mirror.to, fields, now);
-    match deadline.limit(copy.deadline, sent).await {
+    match deadline.limit(due, sent).await {
         Some(answered) => answered,
         // On a machine that is overloaded it is this thread that is late first.
-        None if Instant::now() > copy.deadline + LATE => Err(Dropped::Full),
+        None if Instant::now() > due + LATE => Err(Dropped::Full),
         None => Err(Dropped::Timeout),
     }
 }

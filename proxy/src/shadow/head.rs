@@ -27,16 +27,10 @@ const OURS: [&str; 13] = [
     "proxy-connection",
 ];
 
-/// Names of fields that a copy does not carry as they came.
+/// Names of fields that a copy does not carry as they came, by the letter that they begin with. A line
+/// is held against few of them, and first by where its colon would stand.
 #[derive(Debug)]
-pub(super) struct Omitted {
-    names: Vec<String>,
-    /// For each length, the letters that names of it begin with: most fields are told apart by that.
-    first: [u32; LENGTHS],
-}
-
-/// Longer names share the last place.
-const LENGTHS: usize = 32;
+pub(super) struct Omitted([Vec<String>; 32]);
 
 /// What was seen of the request while its head was written.
 pub(super) struct Seen {
@@ -47,28 +41,27 @@ pub(super) struct Seen {
 
 impl Omitted {
     pub(super) fn new(redacted: &[String]) -> Self {
-        let ours = OURS.iter().map(|name| (*name).to_owned());
-        let names: Vec<String> = ours.chain(redacted.iter().cloned()).collect();
-        let mut first = [0; LENGTHS];
-        for name in &names {
-            first[place(name.as_bytes())] |= letter(name.as_bytes());
+        let mut all = Self(Default::default());
+        let names = OURS.iter().map(|name| (*name).to_owned()).chain(redacted.iter().cloned());
+        for name in names {
+            all.0[letter(name.as_bytes())].push(name);
         }
-        Self { names, first }
+        all
     }
 
-    fn has(&self, name: &[u8]) -> bool {
-        self.first[place(name)] & letter(name) != 0
-            && self.names.iter().any(|omitted| is(name, omitted.as_bytes()))
+    /// The name of such a line.
+    fn name<'l>(&self, line: &'l [u8]) -> Option<&'l [u8]> {
+        let named = |name: &&String| {
+            line.get(name.len()) == Some(&b':') && is(&line[..name.len()], name.as_bytes())
+        };
+        let name = self.0[letter(line)].iter().find(named)?;
+        Some(&line[..name.len()])
     }
 }
 
-fn place(name: &[u8]) -> usize {
-    name.len().min(LENGTHS - 1)
-}
-
-/// The same bit for a capital.
-fn letter(name: &[u8]) -> u32 {
-    1 << (name.first().unwrap_or(&0) & 31)
+/// The same for a capital.
+fn letter(name: &[u8]) -> usize {
+    usize::from(name.first().unwrap_or(&0) & 31)
 }
 
 fn is(name: &[u8], other: &[u8]) -> bool {
@@ -86,11 +79,10 @@ pub(super) fn write(head: &Head<'_>, lines: &[u8], omitted: &Omitted, out: &mut 
     let (mut run, mut at, mut traced) = (0, 0, false);
     while let Some(end) = memchr(b'\n', &lines[at..]) {
         let line = &lines[at..=at + end];
-        let (name, value) = line.split_at(line.iter().position(|b| *b == b':').unwrap_or(0));
-        if omitted.has(name) {
+        if let Some(name) = omitted.name(line) {
             out.extend_from_slice(&lines[run..at]);
             run = at + line.len();
-            let value = value[1..].trim_ascii();
+            let value = line[name.len() + 1..].trim_ascii();
             if is(name, b"content-length") {
                 seen.length = seen.length.or_else(|| text(value)?.parse().ok());
             } else if is(name, b"traceparent") && !traced {

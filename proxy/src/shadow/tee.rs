@@ -6,7 +6,7 @@
 
 use super::copy::Copy;
 use super::counts::Dropped;
-use super::desk::Word;
+use super::desk::{Job, Word};
 use super::head::{self, Seen, is_safe};
 use super::memory::{Held, Slot};
 use super::mirror::Mirror;
@@ -91,8 +91,9 @@ impl Tee {
         let now = now();
         copying.left = Some(now);
         copy.framed |= copying.taken > 0;
-        copy.deadline = now + copying.mirror.config.timeout;
-        if !copying.mirror.shadows.hand(Word::Copy(copy, Arc::clone(&copying.pair))) {
+        let due = now + copying.mirror.config.timeout;
+        let job = Job { copy, pair: Arc::clone(&copying.pair), due };
+        if !copying.mirror.shadows.hand(Word::Copy(job)) {
             self.give_up(Dropped::Full);
         }
     }
@@ -191,7 +192,6 @@ fn begin<'l>(
         linked,
         body: Vec::new(),
         framed: length.is_some(),
-        deadline: Instant::now(),
         slot: Some(slot),
         held: Some(held),
     };
