@@ -24,6 +24,9 @@ use tokio::sync::mpsc;
 
 /// Copies and answers that wait to be looked at, over all services.
 const QUEUE: usize = 8192;
+/// So many are taken before others are looked at that have an answer. A thread that has fallen behind
+/// would have them all under way at once, each on a connection of its own.
+const BATCH: usize = 32;
 const NAP: Duration = Duration::from_millis(1);
 /// How often connections that nobody needs are closed.
 const TIDY: Duration = Duration::from_secs(5);
@@ -133,22 +136,23 @@ async fn work(mut words: mpsc::Receiver<Word>) {
     let tidied = tokio::spawn(tidy());
     while let Some(word) = words.recv().await {
         take(word);
-        while take_all(&mut words) {
-            tokio::time::sleep(NAP).await;
+        loop {
+            match take_some(&mut words) {
+                0 => break,
+                // Answers that have come meanwhile go first: what is free again is used again.
+                BATCH => tokio::task::yield_now().await,
+                _ => tokio::time::sleep(NAP).await,
+            }
         }
     }
     tidied.abort();
     turning.abort();
 }
 
-/// Says whether there was anything.
-fn take_all(words: &mut mpsc::Receiver<Word>) -> bool {
-    let mut any = false;
-    while let Ok(word) = words.try_recv() {
-        any = true;
-        take(word);
-    }
-    any
+/// Says how many there were, at most a batch.
+fn take_some(words: &mut mpsc::Receiver<Word>) -> usize {
+    let some = std::iter::from_fn(|| words.try_recv().ok()).take(BATCH);
+    some.map(take).count()
 }
 
 fn take(word: Word) {
