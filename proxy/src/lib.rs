@@ -1,6 +1,7 @@
 //! The data plane: accepts, routes, splits, forwards, measures.
 
 mod accesslog;
+mod buffer;
 mod carriers;
 pub mod clock;
 pub mod ingress;

@@ -3,9 +3,9 @@
 //! The full lane gets a [`super::ClientStream`] made of the same parts, and gives them back at the
 //! next request's boundary.
 
-use super::buffer::Buffer;
 use super::transport::{self, Transport};
 use super::visit::Visit;
+use crate::buffer::{Buffer, has_nothing};
 use crate::wheel::Deadline;
 use rustix::net::{Shutdown, shutdown};
 use std::io::{self, IoSlice};
@@ -13,8 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::{AsyncWrite, Interest};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWrite;
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -41,12 +40,6 @@ pub(crate) fn poll_write(
         [one, []] | [[], one] => io.poll_write(cx, one),
         both => io.poll_write_vectored(cx, &both.map(IoSlice::new)),
     }
-}
-
-/// Whether a socket had nothing to say when it was last heard of. Asks without waiting, and wakes
-/// nobody later.
-pub(crate) fn has_nothing(socket: &TcpStream) -> bool {
-    socket.try_io(Interest::READABLE, || Ok(())).is_err()
 }
 
 /// Two pieces without their first `count` bytes.

@@ -3,7 +3,6 @@
 
 mod accept;
 mod body;
-mod buffer;
 mod certificates;
 mod connection;
 mod frames;
@@ -30,9 +29,8 @@ pub use listeners::ListenError;
 pub use socket::Inherited;
 pub use tls::TlsError;
 
-pub(crate) use buffer::{Buffer, Readable};
 pub(crate) use h2::OpenStream;
-pub(crate) use link::{Link, has_nothing, poll_write, rest_of};
+pub(crate) use link::{Link, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
 pub(crate) use signals::{Signals, StreamFault};

@@ -1,6 +1,6 @@
 //! The client's connection below HTTP: a socket, or TLS over one.
 
-use super::buffer::{Buffer, Readable};
+use crate::buffer::{Buffer, Readable};
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};

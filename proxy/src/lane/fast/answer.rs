@@ -2,7 +2,7 @@
 
 use super::known;
 use super::request::{is_edited, line};
-use crate::ingress::Buffer;
+use crate::buffer::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;

@@ -3,7 +3,8 @@
 use super::flow::Broken;
 use super::stream::Stream;
 use super::upload::Fault;
-use crate::ingress::{Buffer, Link, rest_of};
+use crate::buffer::Buffer;
+use crate::ingress::{Link, rest_of};
 use crate::wheel::Deadline;
 use std::io;
 use std::task::{Context, Poll};

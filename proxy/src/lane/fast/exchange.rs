@@ -5,7 +5,7 @@ use super::client::Client;
 use super::flow::{Broken, Flow};
 use super::upload::{Fault, Upload};
 use super::upstream::{self, Upstream};
-use crate::ingress::Buffer;
+use crate::buffer::Buffer;
 use crate::lane::answer as meaning;
 use crate::lane::fail::{self, Standing};
 use crate::lane::life::Life;

@@ -1,6 +1,6 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
-use crate::ingress::Buffer;
+use crate::buffer::Buffer;
 use crate::lane::identify::REQUEST_ID;
 use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;

@@ -7,7 +7,8 @@
 use super::client::Client;
 use super::request::Translated;
 use super::upstream::Upstream;
-use crate::ingress::{BodyPace, Buffer, Link};
+use crate::buffer::Buffer;
+use crate::ingress::{BodyPace, Link};
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::{Framing, Head, Span};
 use serin_config::model::ListenerLimits;

@@ -4,7 +4,7 @@
 //! second closes those that have waited too long. One that has something to read while nobody asked
 //! was closed by its endpoint, and is not lent again.
 
-use crate::ingress::{Buffer, has_nothing};
+use crate::buffer::{Buffer, has_nothing};
 use crate::upstream::{ByEndpoint, Endpoint, key};
 use serin_core::outcome::Failure;
 use std::cell::RefCell;

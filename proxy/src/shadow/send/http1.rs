@@ -3,7 +3,7 @@
 
 use super::Outgoing;
 use super::pool::Wire;
-use crate::ingress::Buffer;
+use crate::buffer::Buffer;
 use crate::shadow::memory::Held;
 use crate::shadow::pair::{Answer, Body};
 use crate::wire::answer::{self, Read, ResponseHead};

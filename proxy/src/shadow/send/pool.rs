@@ -1,6 +1,6 @@
 //! Connections for copies: kept alive, and apart from those of requests.
 
-use crate::ingress::{Buffer, Readable, has_nothing};
+use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::shadow::memory::Memory;
 use crate::upstream::{ByEndpoint, Endpoint, VersionRuntime, key};
 use bytes::Bytes;

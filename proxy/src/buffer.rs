@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Enough for a head on its way out. As many may wait for their answers as there are requests.
@@ -36,6 +36,12 @@ impl Readable for TcpStream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
     }
+}
+
+/// Whether a socket had nothing to say when it was last heard of. Asks without waiting, and wakes
+/// nobody later.
+pub(crate) fn has_nothing(socket: &TcpStream) -> bool {
+    socket.try_io(Interest::READABLE, || Ok(())).is_err()
 }
 
 #[derive(Debug, Default)]
