@@ -1,9 +1,10 @@
 //! Matches that can never apply, because another one takes all of their requests.
 //!
 //! A match is dead when some other match takes part in every request it could have, and comes
-//! first: by path, then method, header count, query count, and position. Hosts are compared by
-//! name, since the most specific host is looked up first. Groups of one host and path are small,
-//! so comparing within them keeps ten thousand routes cheap.
+//! first: by path, then method, header count, query count, cookie count, client networks, and
+//! position, as the proxy's table orders them. Hosts are compared by name, since the most specific
+//! host is looked up first. Groups of one host and path are small, so comparing within them keeps
+//! ten thousand routes cheap.
 
 use super::Check;
 use crate::file;
@@ -143,7 +144,7 @@ fn asks_no_more(a: &[(String, ValueMatch)], b: &[(String, ValueMatch)]) -> bool 
     })
 }
 
-/// Among equal paths: method, header count, query count, position.
+/// Among equal paths: method, header count, query count, cookie count, client networks, position.
 fn comes_first(other: &Candidate<'_>, than: &Candidate<'_>) -> bool {
     let rank = |c: &Candidate<'_>| {
         let found = c.found;
@@ -151,6 +152,8 @@ fn comes_first(other: &Candidate<'_>, than: &Candidate<'_>) -> bool {
             !found.methods.is_empty(),
             found.headers.len(),
             found.query.len(),
+            found.cookies.len(),
+            !found.client_ip.is_empty(),
             std::cmp::Reverse(c.position),
         )
     };
