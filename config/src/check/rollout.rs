@@ -103,20 +103,24 @@ fn canary(written: &At<Vec<At<file::Step>>>, check: &mut Check<'_>) -> Vec<Step>
             .error(written.at, "a canary without steps")
             .hint("remove `steps` for 1%, 5%, 25%, 50% and 100%, or list your own");
     }
-    if let Some(last) = written.value.last()
-        && let Some(weight) = last.weight.filter(|weight| weight.value != BasisPoints::WHOLE)
-    {
-        check
-            .error(weight.at, format!("the last step stops at {}", weight.value))
-            .label("nothing would complete the rollout")
-            .hint("add a last step: `- { weight: 100%, hold: 30m }`");
-    }
     let step = |step: &At<file::Step>| Step {
         weight: step.weight.map_or(BasisPoints::WHOLE, |at| at.value),
         hold: step.hold.map_or(MINUTE, |at| at.value),
         of: step.of.map_or(Scope::All, |at| at.value),
     };
-    written.value.iter().map(step).collect()
+    let mut steps: Vec<Step> = written.value.iter().map(step).collect();
+    // Elsewhere, too, a canary whose steps are over takes everything.
+    if let Some(last) = written.value.last()
+        && let Some(weight) = last.weight.filter(|weight| weight.value != BasisPoints::WHOLE)
+    {
+        let (percent, minutes) = CANARY[CANARY.len() - 1];
+        check
+            .warning(weight.at, format!("the last step stops at {}", weight.value))
+            .label(format!("{percent}% follows by itself, held for {minutes}m"))
+            .hint("write that step, to choose its hold: `- { weight: 100%, hold: 30m }`");
+        steps.push(default_step(percent, minutes));
+    }
+    steps
 }
 
 fn scope(written: Option<&At<Vec<At<file::Step>>>>) -> Scope {

@@ -37,7 +37,7 @@ pub(super) fn check(
     }
 }
 
-/// Parts that mean nothing for this kind of session.
+/// Parts that mean nothing for this kind of session: whoever switches it keeps them for later.
 fn foreign(by: SessionKind, found: &file::Session, check: &mut Check<'_>) {
     let cookie_only = [
         ("ttl", found.ttl.as_ref().map(|at| at.at)),
@@ -47,14 +47,16 @@ fn foreign(by: SessionKind, found: &file::Session, check: &mut Check<'_>) {
         for (key, at) in cookie_only {
             if let Some(at) = at {
                 check
-                    .error(at, format!("`{key}` is a cookie's"))
+                    .warning(at, format!("`{key}` has no effect: it is a cookie's"))
                     .hint("write `by: cookie`, or remove it");
             }
         }
     }
     let named = matches!(by, SessionKind::Cookie | SessionKind::Header);
     if let Some(name) = found.name.as_ref().filter(|_| !named) {
-        check.error(name.at, "this kind of session has no name").hint("remove `name`");
+        check
+            .warning(name.at, "`name` has no effect: this kind of session has none")
+            .hint("write `by: cookie` or `by: header`, or remove it");
     }
 }
 

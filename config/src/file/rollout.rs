@@ -16,7 +16,7 @@ record! {
         "strategy" optional strategy: Strategy = "canary",
         /// `manual`, or `onChange`: a new version and release starts by itself.
         "start" optional start: Start = "manual",
-        /// Weights of the candidate and how long each is held. A canary's default is 1%, 5%, 25%, 50% and 100%. The other strategies make their own, and take at most one step, for its `hold`.
+        /// Weights of the candidate and how long each is held. A canary's default is 1%, 5%, 25%, 50% and 100%; one whose last step stops below 100% has 100% (30m) as a further step. The other strategies make their own, and take at most one step, for its `hold`.
         "steps" optional steps: Vec<At<Step>>,
         /// How sure one must be.
         "evidence" optional evidence: Evidence,
