@@ -2,7 +2,7 @@
 
 use super::{Check, hosts, listeners};
 use crate::file;
-use crate::model::{Admin, AdminAddress, Listener, Token};
+use crate::model::{Admin, AdminAddress, Token};
 use crate::source::{At, Place};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,21 +12,19 @@ const SHORTEST: usize = 16;
 
 pub(super) fn check(
     found: Option<&At<file::Admin>>,
-    listeners: &[Listener],
+    listeners: &[At<file::Listener>],
     check: &mut Check<'_>,
 ) -> Admin {
     let default = AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9901)));
-    let Some(found) = found else {
-        return Admin { address: default, tokens: Vec::new(), hosts: Vec::new() };
-    };
-    let written = found.address.as_ref();
+    let written = found.and_then(|found| found.address.as_ref());
     let address = written.and_then(|at| address(at, check)).unwrap_or(default);
+    if let AdminAddress::Tcp(tcp) = &address {
+        taken(tcp, written.map(|at| at.at), listeners, check);
+    }
+    let Some(found) = found else {
+        return Admin { address, tokens: Vec::new(), hosts: Vec::new() };
+    };
     if let (Some(written), AdminAddress::Tcp(tcp)) = (written, &address) {
-        if listeners.iter().any(|l| l.address == *tcp && tcp.port() != 0) {
-            check
-                .error(written.at, format!("{tcp} is the address of a listener too"))
-                .hint("give the admin API a port of its own");
-        }
         open_to_others(written.at, tcp, found, check);
     }
     let hosts = found.hosts.as_ref().map(|hosts| hosts.value.as_slice()).unwrap_or_default();
@@ -48,6 +46,33 @@ fn address(at: &At<String>, check: &mut Check<'_>) -> Option<AdminAddress> {
         }
         None => listeners::address(at, "127.0.0.1:9901", check).map(AdminAddress::Tcp),
     }
+}
+
+/// A port has one owner: a listener on every address leaves none of them for the admin API.
+fn taken(
+    admin: &SocketAddr,
+    written: Option<Place>,
+    listeners: &[At<file::Listener>],
+    check: &mut Check<'_>,
+) {
+    let clashes = |other: &SocketAddr| {
+        let everywhere = admin.ip().is_unspecified() || other.ip().is_unspecified();
+        let one = admin.ip() == other.ip() || (everywhere && admin.is_ipv4() == other.is_ipv4());
+        admin.port() != 0 && admin.port() == other.port() && one
+    };
+    let listener = listeners.iter().filter_map(|l| l.address.as_ref()).find(|listener| {
+        listener.value.parse::<SocketAddr>().is_ok_and(|address| clashes(&address))
+    });
+    let Some(listener) = listener else { return };
+    match written {
+        Some(at) => check
+            .error(at, format!("{admin} is the address of a listener too"))
+            .also(listener.at, "this listener")
+            .hint("give the admin API a port of its own"),
+        None => check
+            .error(listener.at, format!("{admin} is where the admin API listens by default"))
+            .hint("take another port, or move it: `admin: { address: \"127.0.0.1:9902\" }`"),
+    };
 }
 
 fn open_to_others(at: Place, address: &SocketAddr, found: &file::Admin, check: &mut Check<'_>) {

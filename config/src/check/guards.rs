@@ -22,7 +22,7 @@ pub(super) fn check(
     let mut guards: Vec<(Guard, Place)> = Vec::new();
     for found in listed {
         if let Some(name) = &found.name {
-            check.unique(&mut names, name, "guard");
+            check.named(&mut names, name, "guard");
         }
         let Some(rule) = rule(found, rollout, service, timeouts, check) else { continue };
         let Some(name) = &found.name else { continue };

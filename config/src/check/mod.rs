@@ -71,6 +71,16 @@ impl Check<'_> {
         true
     }
 
+    /// Refuses a name that says nothing, or has been given before.
+    fn named(&mut self, seen: &mut HashMap<String, Place>, name: &At<String>, what: &str) {
+        if name.value.trim().is_empty() {
+            self.error(name.at, format!("a {what} with an empty name"))
+                .hint("decisions, messages and metrics call it by its name");
+            return;
+        }
+        self.unique(seen, name, what);
+    }
+
     /// A whole number within bounds, or the default.
     fn number(&mut self, found: Option<&At<u64>>, default: u32, least: u32, most: u32) -> u32 {
         let Some(found) = found else { return default };
@@ -113,7 +123,7 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
     shadow::routes_lead_here(&parts.services, &routes, check);
     foresight::unreached(&parts.services, &parts.routes, check);
     hosts::covered(&parts.listeners, &parts.routes, check);
-    let admin = admin::check(parts.admin.as_ref(), &listeners, check);
+    let admin = admin::check(parts.admin.as_ref(), &parts.listeners, check);
     Config {
         listeners,
         admin,

@@ -111,7 +111,7 @@ fn burn_rates(
     let mut checked = Vec::new();
     for rule in rules {
         if let Some(name) = &rule.name {
-            check.unique(&mut names, name, "burn rate");
+            check.named(&mut names, name, "burn rate");
         }
         checked.extend(burn_rate(rule, objective, check));
     }

@@ -55,7 +55,7 @@ pub(super) fn notifications(
     let mut checked = Vec::new();
     for found in listed {
         if let Some(name) = &found.name {
-            check.unique(&mut names, name, "notification");
+            check.named(&mut names, name, "notification");
         }
         if let Some(on) = found.on.as_ref().filter(|on| on.value.is_empty() && !found.broken) {
             check
