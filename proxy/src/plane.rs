@@ -40,6 +40,8 @@ pub struct Plane {
     coming: Mutex<Option<Arc<World>>>,
     /// Microseconds of [`clock::micros`].
     heard: AtomicU64,
+    /// Control has spoken at all: before, it may be waiting for the journal, and nothing is served.
+    begun: AtomicBool,
     /// The silence that lasts was logged.
     said: AtomicBool,
     draining: AtomicBool,
@@ -54,6 +56,7 @@ impl Plane {
             trial: ArcSwapOption::empty(),
             coming: Mutex::default(),
             heard: AtomicU64::new(clock::micros(Instant::now())),
+            begun: AtomicBool::new(false),
             said: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
@@ -142,8 +145,9 @@ impl Plane {
 
     /// Says in the log, once per silence, that the weights are frozen. Called every now and then.
     pub fn watch(&self, now: Instant) {
-        // Control ends before the data plane does.
-        let frozen = self.weights_frozen(now) && !self.is_draining();
+        // Control begins after the data plane, and ends before it does.
+        let at_work = self.begun.load(Relaxed) && !self.is_draining();
+        let frozen = at_work && self.weights_frozen(now);
         if self.said.swap(frozen, Relaxed) == frozen {
             return;
         }
@@ -179,6 +183,7 @@ impl DataPlane for Plane {
 
     fn heartbeat(&self) {
         self.heard.store(clock::micros(Instant::now()), Relaxed);
+        self.begun.store(true, Relaxed);
     }
 
     fn counts(&self, service: &ServiceName) -> Option<ServiceCounts> {

@@ -67,9 +67,13 @@ fn a_second_process_is_told_who_holds_the_state() {
     let mut first = Serin::run(BINARY, &path);
     first.address("admin");
     let mut second = Serin::run(BINARY, &path);
-    assert!(!second.ended().success());
     let told = format!("is in use by process {}", first.pid());
-    eventually("the reason", || second.log().contains(&told));
+    let waits = format!("{told}; waiting for it to end, 10s at most");
+    eventually("the wait", || second.log().contains(&waits));
+    assert!(!second.ended().success());
+    let stop = format!("{told}; stop it, or give this one another state.dir");
+    eventually("the reason", || second.log().contains(&stop));
+    assert!(!second.log().contains("control is silent"), "{}", second.log());
 }
 
 async fn weight(admin: SocketAddr) -> u64 {

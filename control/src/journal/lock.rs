@@ -22,6 +22,9 @@ pub enum LockError {
     Io { dir: PathBuf, fault: io::Error },
 }
 
+/// A process that hands over is quicker than this, and needs no word in the log.
+const UNSAID: Duration = Duration::from_millis(300);
+
 impl Lock {
     /// Waits for so long for a process that is handing over.
     pub fn take(dir: &Path, wait: Duration) -> Result<Self, LockError> {
@@ -35,18 +38,24 @@ impl Lock {
             }
             Err(e) => return Err(io(e)),
         };
-        let until = Instant::now() + wait;
+        let begun = Instant::now();
+        let mut told = false;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::Error(fault)) => return Err(io(fault)),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                Err(TryLockError::WouldBlock) if begun.elapsed() < wait => {
+                    if !told && begun.elapsed() > UNSAID {
+                        told = true;
+                        let (pid, dir) = (holder(&mut file), dir.display());
+                        tracing::warn!(
+                            "{dir} is in use by process {pid}; waiting for it to end, {wait:?} at most"
+                        );
+                    }
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let mut pid = String::new();
-                    let _ = file.read_to_string(&mut pid);
-                    let pid = pid.trim().to_owned();
+                    let pid = holder(&mut file);
                     return Err(LockError::Held { dir: dir.to_owned(), pid });
                 }
             }
@@ -61,4 +70,11 @@ impl Lock {
         }
         Ok(Self { _file: Some(file) })
     }
+}
+
+/// The process that holds the lock, as it has said itself.
+fn holder(file: &mut File) -> String {
+    let mut pid = String::new();
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut pid));
+    pid.trim().to_owned()
 }
