@@ -112,6 +112,7 @@ fn the_schema_is_json_and_completions_know_the_verbs() {
     let schema = serin(&["schema"]);
     let parsed: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("JSON");
     assert!(parsed["$defs"]["rollout"]["properties"]["guards"].is_object());
+    assert_eq!(serin(&["schema", "-o", "json"]).stdout, schema.stdout);
     for shell in ["bash", "zsh", "fish"] {
         let found = serin(&["completions", shell]);
         assert_eq!(found.status.code(), Some(0));

@@ -106,6 +106,9 @@ impl Running {
                 tracing::info!(listener = listener.name, %address, "listening");
             }
         }
+        if config.listeners.is_empty() {
+            tracing::warn!("the configuration has no listeners, so no client is served");
+        }
         parts.control.runtime().spawn(expiry::watch(Arc::downgrade(&parts)));
         takeover.serving().map_err(RunError::Takeover)?;
         if run.watch {

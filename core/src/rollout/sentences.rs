@@ -227,6 +227,7 @@ impl fmt::Display for RollbackReason {
             Self::TooFew(s) => {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
             }
+            Self::Aborted { by, reason } if reason.is_empty() => write!(f, "aborted by {by}"),
             Self::Aborted { by, reason } => write!(f, "aborted by {by}: {reason}"),
             Self::Superseded { wanted: Some(wanted) } => {
                 write!(f, "the plan now brings in {wanted}")
