@@ -2,7 +2,8 @@
 
 use crate::edge::{Edge, ROUTE, SHORT, web};
 use serin_testkit::{ConfigText, Fault, Origin, RawOrigin, Script, ServiceText, eventually};
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -43,6 +44,49 @@ fn no_answer_in_time_is_504() {
     let edge = with(origin.address(), "timeouts: { response: 300ms, idle: 60s }");
     assert_eq!(edge.get("/").status, 504);
     assert_eq!(edge.counts("v1").judged.bad, 1);
+}
+
+#[test]
+fn an_answer_is_due_whatever_comes_before_it() {
+    let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let interim = Script::new().read_request().trickle(hint.repeat(40), hint.len(), SHORT / 3);
+    let head = Script::new()
+        .read_request()
+        .write("HTTP/1.1 200 OK\r\n")
+        .trickle("X: y\r\n".repeat(40), 6, SHORT / 3)
+        .write("Content-Length: 0\r\n\r\n");
+    for script in [interim.write(OK), head] {
+        let origin = RawOrigin::always(script);
+        let edge = with(origin.address(), "timeouts: { response: 300ms, idle: 60s }");
+        assert_eq!(edge.get("/").status, 504);
+        assert_eq!(edge.counts("v1").judged.bad, 1);
+    }
+}
+
+/// The time to the answer begins with the last byte of the request.
+#[test]
+fn a_body_that_its_backend_takes_slowly_is_not_late() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let edge = with(listener.local_addr().unwrap(), "timeouts: { response: 300ms, idle: 60s }");
+    // More than the kernel keeps for one who does not read.
+    let body = vec![b'x'; 32 << 20];
+    let (length, mut client) = (body.len(), edge.client());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut backend, _) = listener.accept().unwrap();
+            std::thread::sleep(2 * SHORT);
+            let (mut piece, mut came) = (vec![0; 1 << 20], 0);
+            while came < length
+                && let Ok(count @ 1..) = backend.read(&mut piece)
+            {
+                came += count;
+            }
+            let _gone = backend.write_all(OK.as_bytes());
+        });
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"));
+        client.send(body);
+        assert_eq!(client.response().status, 200);
+    });
 }
 
 #[test]

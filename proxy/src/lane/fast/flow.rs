@@ -58,6 +58,8 @@ pub(super) struct Flow<'a> {
     pub(super) idle: Duration,
     /// When bytes last came from the endpoint, or left for one side or the other.
     pub(super) moved: Instant,
+    /// When the last of the request left: the answer is due from then on, whatever comes before it.
+    asked: Instant,
     /// What is told of the answer's body, while that passes.
     pub(super) tee: Tee,
 }
@@ -77,8 +79,9 @@ impl<'a> Flow<'a> {
         fields: &'a mut Vec<Field>,
         (response, idle): (Duration, Duration),
     ) -> Self {
-        let moved = Instant::now();
-        Self { client, upstream, upload, down, fields, response, idle, moved, tee: Tee::default() }
+        let (moved, tee) = (Instant::now(), Tee::default());
+        let asked = moved;
+        Self { client, upstream, upload, down, fields, response, idle, moved, asked, tee }
     }
 
     /// Sends the head, and what is there of the body with it.
@@ -183,13 +186,14 @@ impl<'a> Flow<'a> {
             Ok(slow) => slow,
             Err(fault) => return Poll::Ready(Err(fault.into())),
         };
-        let due = match (slow, awaiting_head) {
+        let (due, otherwise) = match (slow, awaiting_head) {
             // The client is being waited for.
-            (Some(due), _) => return self.late(due, Broken::Client(upload::Fault::TooSlow), cx),
-            (None, true) => self.moved + self.response,
-            (None, false) => self.moved + self.idle,
+            (Some(due), _) => (due, Broken::Client(upload::Fault::TooSlow)),
+            (None, true) if self.upload.is_done() => (self.asked + self.response, Broken::Late),
+            // The endpoint takes the body, or does not.
+            (None, _) => (self.moved + self.idle, Broken::Stalled),
         };
-        self.late(due, Broken::Late, cx)
+        self.late(due, otherwise, cx)
     }
 
     /// Moves the request's body along, or looks out for the client's end. Gives the moment when the
@@ -199,13 +203,14 @@ impl<'a> Flow<'a> {
             self.client.watch(cx).map_err(|_| upload::Fault::Gone)?;
             return Ok(None);
         }
-        let mut due = None;
-        match self.upload.poll(&mut self.client, &mut self.upstream, &mut due, cx) {
-            Poll::Ready(Ok(())) => {
-                self.moved = Instant::now();
-                Ok(None)
-            }
-            Poll::Ready(Err(fault)) => Err(fault),
+        let (mut due, gone) = (None, self.upload.gone);
+        let polled = self.upload.poll(&mut self.client, &mut self.upstream, &mut due, cx);
+        if polled.is_ready() || self.upload.gone > gone {
+            self.moved = Instant::now();
+            self.asked = self.moved;
+        }
+        match polled {
+            Poll::Ready(done) => done.map(|()| None),
             Poll::Pending => Ok(due),
         }
     }

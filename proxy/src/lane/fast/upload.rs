@@ -32,6 +32,8 @@ pub(super) struct Upload {
     framed: Buffer,
     /// So much of both has left.
     sent: usize,
+    /// The same over the whole body, and over every attempt: it grows while the body moves.
+    pub(super) gone: u64,
     /// The first of it is gone from memory.
     overwritten: bool,
     /// Of chunks, as they came.
@@ -75,6 +77,7 @@ impl Upload {
             with_head: Span::default(),
             framed: Buffer::default(),
             sent: 0,
+            gone: 0,
             overwritten: false,
             raw: Buffer::default(),
             taken: 0,
@@ -164,6 +167,7 @@ impl Upload {
 
     pub(super) fn left(&mut self, count: usize, client: &mut Client<'_>) {
         self.sent += count;
+        self.gone += count as u64;
         if !self.repeatable && self.is_read() && self.has_left() {
             self.forget(client);
         }
