@@ -51,3 +51,18 @@ fn nobody_else_is_believed() {
     client.send(GET);
     assert_eq!(client.response().status, 200);
 }
+
+#[test]
+fn what_a_client_behind_a_balancer_says_about_itself_is_overwritten() {
+    let origin = Origin::start("v1");
+    let edge = edge(&origin, "\"127.0.0.1\", \"192.0.2.9\"");
+    for client in ["192.0.2.7", "192.0.2.9"] {
+        let mut balancer = edge.client();
+        balancer.send(format!("PROXY TCP4 {client} 127.0.0.1 5000 80\r\n"));
+        balancer.send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n");
+        assert_eq!(balancer.response().status, 200);
+    }
+    let seen = origin.seen();
+    assert_eq!(seen[0].header("x-forwarded-for"), Some("192.0.2.7"), "not listed");
+    assert_eq!(seen[1].header("x-forwarded-for"), Some("198.51.100.1, 192.0.2.9"));
+}

@@ -18,7 +18,7 @@ record! {
         "tls" optional tls: Tls,
         /// Whether each connection begins with a PROXY protocol header: `off` or `v1v2`.
         "proxyProtocol" optional proxy_protocol: model::ProxyProtocol = "off",
-        /// Addresses and networks of peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.
+        /// Addresses and networks of peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed. Whom a PROXY header names is believed about the others only if it is listed, too.
         "trusted" optional trusted: Vec<At<String>> = "[]",
         /// What one client may cost. A listener without any is safe on the open internet.
         "limits" optional limits: ListenerLimits,
@@ -94,7 +94,7 @@ words!(ClientAuthMode, "mode of client authentication" {
 record! {
     /// What one client may cost.
     ListenerLimits, "`limits` of a listener" {
-        /// Open connections; more are closed at once.
+        /// Open connections; the next one waits for a place, for `headerTimeout` at most.
         "maxConnections" optional max_connections: u64 = "20000",
         /// From the first byte of a request's head to its last.
         "headerTimeout" optional header_timeout: Duration = "10s",

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 /// Gives the connection of HTTP/1, unless it ended before. One of HTTP/2 is served to its end.
 pub(super) async fn read(
@@ -24,8 +24,8 @@ pub(super) async fn read(
     listener: Arc<ListenerState>,
     worker: Arc<Worker>,
 ) -> Option<Box<Link>> {
-    let trusted = listener.trusts(peer);
-    let deadline = tokio::time::Instant::now() + listener.limits.header_timeout;
+    let deadline = Instant::now() + listener.limits.header_timeout;
+    says_something(&socket, deadline, &worker).await?;
     let (client, early) = match announced {
         true => match announcement(&mut socket, peer, deadline).await {
             Some(announcement) => announcement,
@@ -36,16 +36,14 @@ pub(super) async fn read(
         },
         false => (peer, BytesMut::new()),
     };
+    // A balancer that only names its client passes on what that client says about itself.
+    let trusted = listener.trusts(client);
     let Some(state) = listener.tls.clone() else {
         let visit = Arc::new(Visit::new(listener, client, trusted, None));
         return Some(Box::new(Link::new(Transport::Plain(socket), &early, visit)));
     };
-    // A client that has said nothing yet holds nothing up.
-    let mut leaving = worker.leaving.clone();
-    tokio::select! {
-        biased;
-        _ = timeout_at(deadline, socket.readable()) => {}
-        _ = leaving.wait_for(|leaving| *leaving) => return None,
+    if announced {
+        says_something(&socket, deadline, &worker).await?;
     }
     let accepting = Box::pin(timeout_at(deadline, state.accept(socket)));
     let Ok(Ok(stream)) = accepting.await else {
@@ -63,12 +61,24 @@ pub(super) async fn read(
     Some(Box::new(link))
 }
 
+/// Waits for the next byte. A client that has said nothing yet holds nothing up: `None` says that the
+/// thread is leaving.
+async fn says_something(socket: &TcpStream, deadline: Instant, worker: &Worker) -> Option<()> {
+    let mut leaving = worker.leaving.clone();
+    tokio::select! {
+        biased;
+        // Whoever reads finds out that it came too late.
+        _ = timeout_at(deadline, socket.readable()) => Some(()),
+        _ = leaving.wait_for(|leaving| *leaving) => None,
+    }
+}
+
 /// The client's address, and what was read beyond the PROXY header. `None` when the header is
 /// invalid or does not come.
 async fn announcement(
     socket: &mut TcpStream,
     peer: SocketAddr,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
 ) -> Option<(SocketAddr, BytesMut)> {
     // Read byte by byte past the fixed part: what follows belongs to TLS, which reads the socket.
     let mut bytes = BytesMut::with_capacity(128);
