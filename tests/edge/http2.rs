@@ -124,6 +124,8 @@ async fn an_unsound_request_is_reset_or_400_and_never_forwarded() {
         REQUEST[..3].to_vec(),
         REQUEST[1..].to_vec(),
         with(&[("content-length", "5"), ("content-length", "6")]),
+        with(&[("content-length", "0"), ("content-length", "0")]),
+        with(&[("content-length", "00")]),
     ];
     for case in cases {
         let mut stream = raw(&edge, &authority).await;

@@ -52,25 +52,28 @@ fn one_connection_changes_lanes_between_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_of_http2_go_by_the_fast_lane_with_one_host_and_one_line_of_cookies() {
-    let (authority, folder) = prepared();
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
-    let origin = RawOrigin::always(Script::answering(answer));
-    let service = web(origin.address());
-    let edge = Edge::start_in(folder, &config(service, "", "").with("lanes: both"));
-    let io = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
-    let mut client = Connection::http2_over(io, "a.example").await;
-    let mut request = client.request("POST", "/x?y", "hello");
-    request.headers_mut().append("cookie", "a=1".parse().unwrap());
-    request.headers_mut().append("cookie", "b=2".parse().unwrap());
-    let answer = client.send(request).await;
-    assert_eq!((answer.status, &answer.body[..]), (200, &b"hi"[..]));
-    assert_eq!(carried(&edge), (1.0, 0.0));
-    let received = String::from_utf8(origin.received()).unwrap().to_lowercase();
-    assert!(received.starts_with("post /x?y http/1.1\r\n"), "{received}");
-    assert_eq!(received.matches("\r\nhost: a.example\r\n").count(), 1, "{received}");
-    assert!(received.contains("\r\ncookie: a=1; b=2\r\n"), "{received}");
-    assert!(received.ends_with("\r\n\r\nhello"), "{received}");
+async fn streams_of_http2_go_by_either_lane_with_one_host_and_one_line_of_cookies() {
+    for (lanes, expected) in [("both", (1.0, 0.0)), ("full", (0.0, 1.0))] {
+        let (authority, folder) = prepared();
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+        let origin = RawOrigin::always(Script::answering(answer));
+        let service = web(origin.address());
+        let edge =
+            Edge::start_in(folder, &config(service, "", "").with(&format!("lanes: {lanes}")));
+        let io = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
+        let mut client = Connection::http2_over(io, "a.example").await;
+        let mut request = client.request("POST", "/x?y", "hello");
+        request.headers_mut().append("cookie", "a=1".parse().unwrap());
+        request.headers_mut().append("cookie", "b=2".parse().unwrap());
+        let answer = client.send(request).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, &b"hi"[..]));
+        assert_eq!(carried(&edge), expected);
+        let received = String::from_utf8(origin.received()).unwrap().to_lowercase();
+        assert!(received.starts_with("post /x?y http/1.1\r\n"), "{received}");
+        assert_eq!(received.matches("\r\nhost: a.example\r\n").count(), 1, "{received}");
+        assert!(received.contains("\r\ncookie: a=1; b=2\r\n"), "{received}");
+        assert!(received.ends_with("\r\n\r\nhello"), "{received}");
+    }
 }
 
 #[test]

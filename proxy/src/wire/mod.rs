@@ -5,7 +5,7 @@ pub mod answer;
 pub mod authority;
 pub mod chunks;
 mod cursor;
-mod fields;
+pub(crate) mod fields;
 pub mod head;
 pub mod names;
 pub mod refusal;

@@ -8,7 +8,7 @@ use crate::ingress::{ClientStream, Visit};
 use crate::lane::life::{Life, Upgrade};
 use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
-use crate::wire::authority;
+use crate::wire::{authority, fields};
 use http::{HeaderName, HeaderValue, Method, Version, header};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -83,6 +83,12 @@ fn within_limits(request: &RequestHeader, life: &Life) -> Result<(), Reply> {
     {
         return Err(Reply::refused(417, "this expectation cannot be met"));
     }
+    let mut lengths = request.headers.get_all(header::CONTENT_LENGTH).iter();
+    let (length, second) = (lengths.next(), lengths.next());
+    // HTTP/2 needs none to know where a body ends. A backend of HTTP/1 does.
+    if second.is_some() || length.is_some_and(|l| fields::content_length(l.as_bytes()).is_none()) {
+        return Err(Reply::refused(400, "the Content-Length header is invalid"));
+    }
     Ok(())
 }
 
@@ -146,5 +152,14 @@ fn strip(request: &mut RequestHeader, upgrade: Option<Upgrade>) {
     if let Some(protocol) = protocol {
         let _ = request.insert_header(header::UPGRADE, protocol);
         let _ = request.insert_header(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
+    let crumbs = request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<&[u8]> = crumbs.collect();
+    // HTTP/2 may send a line for each; in HTTP/1 there is one.
+    if request.version == Version::HTTP_2
+        && crumbs.len() > 1
+        && let Ok(cookies) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        let _ = request.insert_header(header::COOKIE, cookies);
     }
 }
