@@ -35,6 +35,18 @@ fn a_connection_over_the_limit_waits_for_a_place() {
 }
 
 #[test]
+fn who_waits_for_a_place_in_vain_is_turned_away_and_counted() {
+    let origin = Origin::start("v1");
+    let edge =
+        Edge::start(&limited("maxConnections: 1, headerTimeout: 300ms", web(origin.address())));
+    let mut first = edge.client();
+    first.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(first.response().status, 200);
+    edge.client().ended();
+    assert_eq!(edge.metric("serin_connections_total", ("result", "turnedAway")), 1.0);
+}
+
+#[test]
 fn a_client_that_does_not_read_is_dropped() {
     let origin = Origin::start("v1");
     let edge = Edge::start(&limited("idleTimeout: 300ms", web(origin.address())));

@@ -64,8 +64,9 @@ async fn accept_until(
                         _ = &mut stopped => return,
                     },
                 };
-                if let Some(slot) = slot {
-                    admit(client, peer, listener, worker, slot);
+                match slot {
+                    Some(slot) => admit(client, peer, listener, worker, slot),
+                    None => listener.counters.turned_away.add(),
                 }
             }
             Some(Err(e)) if is_exhaustion(&e) => {
@@ -94,8 +95,10 @@ fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc
         let listener = state.load_full();
         let slot = listener.slots.clone().try_acquire_owned();
         let client = client.set_nonblocking(true).and_then(|()| TcpStream::from_std(client));
-        if let (Ok(client), Ok(slot)) = (client, slot) {
-            admit(client, peer, listener, worker, slot);
+        match (client, slot) {
+            (Ok(client), Ok(slot)) => admit(client, peer, listener, worker, slot),
+            (Ok(_), Err(_)) => listener.counters.turned_away.add(),
+            (Err(_), _) => listener.counters.accept_errors.add(),
         }
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Counters {
     pub(crate) open: AtomicI64,
     pub(crate) accepted: Count,
     pub(crate) accept_errors: Count,
+    /// Those for whom there was no place in time.
+    pub(crate) turned_away: Count,
     pub(crate) handshake_failures: Count,
     pub(crate) invalid_proxy_headers: Count,
     /// Requests whose head was turned away before a lane saw it, by status class.

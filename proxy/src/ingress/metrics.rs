@@ -64,6 +64,7 @@ impl Families {
             open,
             accepted,
             accept_errors,
+            turned_away,
             handshake_failures,
             invalid_proxy_headers,
             refused_heads,
@@ -75,6 +76,7 @@ impl Families {
         for (result, count) in [
             ("accepted", accepted),
             ("acceptError", accept_errors),
+            ("turnedAway", turned_away),
             ("handshakeFailed", handshake_failures),
             ("invalidProxyHeader", invalid_proxy_headers),
             ("flooded", floods),
