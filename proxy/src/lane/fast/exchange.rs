@@ -121,7 +121,7 @@ impl Parts<'_> {
         let upstream = match upstream::lend(endpoint, now) {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
-            None => match Box::pin(upstream::connect(endpoint, timeouts.connect)).await {
+            None => match Box::pin(upstream::connect(endpoint.address, timeouts.connect)).await {
                 Ok(upstream) => upstream,
                 Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);

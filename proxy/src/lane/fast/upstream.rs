@@ -8,6 +8,7 @@ use crate::buffer::{Buffer, has_nothing};
 use crate::upstream::{ByEndpoint, Endpoint, key};
 use serin_core::outcome::Failure;
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -86,10 +87,23 @@ pub(crate) fn sweep(now: Instant) {
     });
 }
 
-pub(super) async fn connect(endpoint: &Endpoint, patience: Duration) -> Result<Upstream, Failure> {
-    let connected = tokio::time::timeout(patience, TcpStream::connect(endpoint.address)).await;
+pub(super) async fn connect(to: SocketAddr, patience: Duration) -> Result<Upstream, Failure> {
+    let connected = tokio::time::timeout(patience, TcpStream::connect(to)).await;
     let stream = connected.map_err(|_| Failure::ConnectTimeout)?.map_err(|_| Failure::Connect)?;
     // Without it the kernel holds small pieces back; nothing is lost where it cannot be set.
     let _ = stream.set_nodelay(true);
     Ok(Upstream { stream, input: Buffer::default(), reused: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_connected_to_gets_small_pieces_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let upstream = connect(address, Duration::from_secs(60)).await.unwrap();
+        assert!(upstream.stream.nodelay().unwrap());
+    }
 }
