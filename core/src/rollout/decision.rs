@@ -3,7 +3,7 @@
 
 use super::position::{GateRef, Identity, Position};
 use super::reason::{Grounds, Objection, RollbackReason};
-use super::words::Span;
+use super::words::{Given, Span};
 use crate::ids::RolloutId;
 use crate::slo::Severity;
 use crate::split::Split;
@@ -190,7 +190,7 @@ impl fmt::Display for Event {
                 write!(f, "weight lowered from {from} to {to}: endpoints are not ready")
             }
             Self::SetByHand { from, to, by } => write!(f, "weight set from {from} to {to} by {by}"),
-            Self::Paused { by, why } => write!(f, "paused by {by}: {why}"),
+            Self::Paused { by, why } => write!(f, "paused by {by}{}", Given(why)),
             Self::Resumed { by } => write!(f, "resumed by {by}"),
             Self::Promoted { by } => write!(f, "promoted by {by}"),
             Self::GateAnswered { gate, by, refused: None } => write!(f, "{by} granted {gate}"),

@@ -3,7 +3,7 @@
 use super::evidence::{Data, MissingReading, SharedCause, Value};
 use super::position::{GateRef, GateRefKind};
 use super::reason::{Grounds, Idle, Objection, RollbackReason};
-use super::words::{Gathered, Percent, Span, When};
+use super::words::{Counted, Gathered, Given, Percent, Span, When};
 use crate::measure::Part;
 use crate::time::Wall;
 use std::fmt;
@@ -12,9 +12,15 @@ impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Idle(idle) => fmt::Display::fmt(idle, f),
-            Self::Paused { by, why } => write!(f, "paused by {by}: {why}"),
+            Self::Paused { by, why } => write!(f, "paused by {by}{}", Given(why)),
             Self::GaveUp { after, seen, needed } => {
-                write!(f, "no answer within {}: {seen} of {needed} requests seen", Span(*after))
+                write!(f, "no answer within {}: ", Span(*after))?;
+                match seen < needed {
+                    true => write!(f, "{seen} of {needed} requests seen"),
+                    false => {
+                        write!(f, "{seen} requests show it neither good enough nor worse")
+                    }
+                }
             }
             Self::NoData(Data::Stale { age }) => {
                 write!(f, "the latest numbers are {} old", Span(*age))
@@ -43,7 +49,7 @@ impl fmt::Display for Objection {
                     "guard {guard} reads {}",
                     Against { observed: *observed, threshold: *threshold }
                 )?;
-                write!(f, ", which is not yet proven by {samples} samples")
+                write!(f, ", which is not yet proven by {}", Counted(*samples, "sample"))
             }
             Self::Burning { rule, rate, threshold } => {
                 write!(
@@ -202,7 +208,7 @@ impl fmt::Display for RollbackReason {
                 if stable.is_some() {
                     write!(f, ", stable's {}", rate(stable))?;
                 }
-                write!(f, ", {samples} requests")
+                write!(f, ", {}", Counted(*samples, "request"))
             }
             Self::Errors { candidate, stable, value, needed } => write!(
                 f,
@@ -212,12 +218,12 @@ impl fmt::Display for RollbackReason {
             Self::Slower { quantile, baseline, candidate, stable, value, needed } => write!(
                 f,
                 "slower than stable: {candidate} over stable's p{} of {}, stable {stable}; evidence {} of {needed:.0}",
-                quantile * 100.0,
+                Percent(*quantile).to_string().trim_end_matches('%'),
                 Span(*baseline),
                 Gathered(*value)
             ),
             Self::HarmRequests { failed, cap, forgiven } => {
-                write!(f, "{failed} requests failed, {cap} may")?;
+                write!(f, "{} failed, {cap} may", Counted(*failed, "request"))?;
                 beyond(f, *forgiven)
             }
             Self::HarmUsers { users, cap, forgiven } => {
@@ -227,8 +233,7 @@ impl fmt::Display for RollbackReason {
             Self::TooFew(s) => {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
             }
-            Self::Aborted { by, reason } if reason.is_empty() => write!(f, "aborted by {by}"),
-            Self::Aborted { by, reason } => write!(f, "aborted by {by}: {reason}"),
+            Self::Aborted { by, reason } => write!(f, "aborted by {by}{}", Given(reason)),
             Self::Superseded { wanted: Some(wanted) } => {
                 write!(f, "the plan now brings in {wanted}")
             }
@@ -268,7 +273,7 @@ impl RollbackReason {
         if let Some(stable) = stable {
             write!(f, ", stable {stable}")?;
         }
-        write!(f, ", {samples} samples")?;
+        write!(f, ", {}", Counted(*samples, "sample"))?;
         if !lasted.is_zero() {
             write!(f, ", for {}", Span(*lasted))?;
         }
@@ -289,7 +294,7 @@ impl fmt::Display for Grounds {
             return f.write_str(", promoted by hand");
         }
         if self.samples.needed > 0 {
-            write!(f, ", {} requests", self.samples.seen)?;
+            write!(f, ", {}", Counted(self.samples.seen, "request"))?;
         }
         match self.bet {
             Some((value, needed)) => {
@@ -297,5 +302,36 @@ impl fmt::Display for Grounds {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_limit_between_quantiles_has_no_more_places_than_say_something() {
+        let part = |bad| Part { bad, of: 810 };
+        let reason = RollbackReason::Slower {
+            quantile: 1.0 - 10.0 / 810.0,
+            baseline: Duration::from_millis(500),
+            candidate: part(81),
+            stable: part(10),
+            value: 2_000.0,
+            needed: 1_000.0,
+        };
+        let says = "81 of 810 over stable's p98.8 of 500ms, stable 10 of 810";
+        assert!(reason.to_string().contains(says), "{reason}");
+    }
+
+    #[test]
+    fn who_saw_enough_requests_is_not_told_that_they_were_too_few() {
+        let after = Duration::from_secs(86_400);
+        let few = Objection::GaveUp { after, seen: 40, needed: 500 };
+        assert_eq!(few.to_string(), "no answer within 1d: 40 of 500 requests seen");
+        let many = Objection::GaveUp { after, seen: 720, needed: 500 };
+        let says = "no answer within 1d: 720 requests show it neither good enough nor worse";
+        assert_eq!(many.to_string(), says);
     }
 }

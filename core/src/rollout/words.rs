@@ -58,6 +58,30 @@ impl fmt::Display for Percent {
     }
 }
 
+/// What somebody gave as a reason, after a colon; nothing when they gave none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Given<'a>(pub(super) &'a str);
+
+impl fmt::Display for Given<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            reason => write!(f, ": {reason}"),
+        }
+    }
+}
+
+/// `1 sample`, `2 samples`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted(pub(super) u64, pub(super) &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(n, what) = self;
+        write!(f, "{n} {what}{}", if *n == 1 { "" } else { "s" })
+    }
+}
+
 /// How much a bet or test has gathered: past a thousand the number says nothing more.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gathered(pub(super) f64);
@@ -104,5 +128,13 @@ mod tests {
         assert_eq!(Percent(1.0).to_string(), "100%");
         assert_eq!(Percent(0.000_5).to_string(), "0.05%");
         assert_eq!(When(Wall(0)).to_string(), "1970-01-01 00:00 UTC");
+    }
+
+    #[test]
+    fn a_sentence_ends_where_nobody_gave_a_reason_and_one_is_one() {
+        assert_eq!(format!("paused by ana{}", Given("")), "paused by ana");
+        assert_eq!(format!("paused by ana{}", Given("lunch")), "paused by ana: lunch");
+        assert_eq!(Counted(1, "sample").to_string(), "1 sample");
+        assert_eq!(Counted(2, "sample").to_string(), "2 samples");
     }
 }
