@@ -339,3 +339,32 @@ fn state_of(
     let counters = old.map_or_else(|| Arc::new(Counters::default()), |old| old.counters.clone());
     Ok(ListenerState::new(model, tls, counters, place))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_has_ended_is_dead_and_one_that_serves_is_not() {
+        let (serve, served) = mpsc::channel::<()>();
+        let serving = std::thread::spawn(move || {
+            let _ = served.recv();
+        });
+        let dead = std::thread::spawn(|| ());
+        let ingress = Ingress {
+            workers: vec![WorkerHandle::of(serving), WorkerHandle::of(dead)],
+            listeners: Mutex::default(),
+            inherited: Mutex::default(),
+            parting: watch::channel(false).0,
+            leaving: watch::channel(false).0,
+            abort: watch::channel(false).0,
+            alive: Mutex::new(mpsc::channel().1),
+        };
+        let patience = Instant::now() + Duration::from_secs(60);
+        while ingress.dead() != (1, 2) {
+            assert!(Instant::now() < patience, "{:?}", ingress.dead());
+            std::thread::yield_now();
+        }
+        drop(serve);
+    }
+}

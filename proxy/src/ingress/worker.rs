@@ -105,6 +105,11 @@ pub(super) struct WorkerHandle {
 }
 
 impl WorkerHandle {
+    #[cfg(test)]
+    pub(super) fn of(thread: JoinHandle<()>) -> Self {
+        Self { openings: mpsc::unbounded_channel().0, lanes: Arc::default(), thread }
+    }
+
     /// Before it was told to, only a panic ends it.
     pub(super) fn has_ended(&self) -> bool {
         self.thread.is_finished()
