@@ -72,6 +72,9 @@ pub(crate) enum Failure {
     Token { path: PathBuf, source: std::io::Error },
     #[error("the answer is not what this version of serin understands: {0}")]
     Strange(String),
+    /// What was asked for could mean several things, or none.
+    #[error("{0}")]
+    Unclear(String),
 }
 
 /// A refusal, as the server says it.

@@ -4,7 +4,7 @@ use crate::view::RolloutState;
 use serde::{Deserialize, Serialize};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::time::Wall;
-use serin_core::weights::BasisPoints;
+use serin_core::weights::Weights;
 use std::fmt;
 
 /// Who asks, as the journal remembers it: `token operator`, `unix uid 1000`, `onChange`.
@@ -32,9 +32,10 @@ pub enum Command {
     Retry {
         reason: String,
     },
-    /// The candidate's weight by hand; the rollout is paused there.
-    Weight {
-        weight: BasisPoints,
+    /// Weights by hand. Between stable and the candidate the rollout is paused there; without a
+    /// rollout any versions can have them.
+    Weights {
+        weights: Weights,
         reason: String,
     },
 }
@@ -49,7 +50,7 @@ impl Command {
             | Self::Resume { reason }
             | Self::Abort { reason }
             | Self::Retry { reason }
-            | Self::Weight { reason, .. } => reason,
+            | Self::Weights { reason, .. } => reason,
         }
     }
 }

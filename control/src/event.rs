@@ -102,7 +102,9 @@ pub struct Subscription {
 impl Subscription {
     pub(crate) fn new(inner: Arc<Inner>, after: Option<u64>) -> Self {
         let live = inner.events.subscribe();
-        let last = after.unwrap_or_else(|| inner.last_event());
+        let newest = inner.last_event();
+        // An id that nobody was given yet is another journal's: of this one the reader knows nothing.
+        let last = after.map_or(newest, |after| if after > newest { 0 } else { after });
         let replay = inner.events_after(last).into();
         Self { inner, live, last, replay }
     }

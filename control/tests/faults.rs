@@ -21,7 +21,7 @@ fn world() -> World {
 
 fn weight(points: u16) -> Command {
     let weight = BasisPoints::new(points).expect("a weight");
-    Command::Weight { weight, reason: String::new() }
+    Command::Weights { weights: between(weight), reason: String::new() }
 }
 
 /// Commands that raise and lower, pause and begin, until the disk dies. After each tick and command:

@@ -79,6 +79,19 @@ fn a_candidate_that_fails_is_at_zero_within_a_second_and_explains_itself() {
 }
 
 #[test]
+fn what_is_asked_after_a_rollback_is_not_its_reason() {
+    let mut world = world(1000.0, 0.001, 1.0, "");
+    world.start().unwrap();
+    world.until(SECOND * 60, |w| w.state() == "rolledBack").expect("rolled back");
+    let weights = between(BasisPoints::ZERO);
+    world.command(Command::Weights { weights, reason: "to be sure".into() }).unwrap();
+    let disk = world.disk.after_kill();
+    world.restart_with(disk, SECOND);
+    let why = world.handle().why(&service()).unwrap();
+    assert_eq!(why.verdict, "rollback", "{}", why.reason);
+}
+
+#[test]
 fn every_recorded_decision_is_made_again_from_what_was_recorded() {
     let mut world = world(1000.0, 0.001, 0.2, "");
     world.start().unwrap();

@@ -105,7 +105,8 @@ fn resumed(left: &Disk) -> u16 {
 }
 
 fn weight(points: u16) -> Command {
-    Command::Weight { weight: BasisPoints::new(points).unwrap(), reason: String::new() }
+    let weights = between(BasisPoints::new(points).unwrap());
+    Command::Weights { weights, reason: String::new() }
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) fn exit_of(state: RolloutState) -> Exit {
 /// One service in one line.
 pub(crate) fn sentence(service: &ServiceView) -> String {
     match &service.rollout {
-        None => format!("{}: at rest on {}", service.name, service.stable),
+        None => format!("{}: {} {}", service.name, words::rest(service), service.stable),
         Some(rollout) => format!("{}: {}", service.name, progress(rollout)),
     }
 }
@@ -249,6 +249,6 @@ fn is_passing(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable { .. } => true,
         Failure::Refused(problem) => matches!(problem.status, 429 | 500..600),
-        Failure::Token { .. } | Failure::Strange(_) => false,
+        Failure::Token { .. } | Failure::Strange(_) | Failure::Unclear(_) => false,
     }
 }

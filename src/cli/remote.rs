@@ -49,6 +49,7 @@ fn exit_of(failure: &Failure) -> Exit {
         Failure::Refused(_)
         | Failure::Unreachable { .. }
         | Failure::Token { .. }
-        | Failure::Strange(_) => Exit::Error,
+        | Failure::Strange(_)
+        | Failure::Unclear(_) => Exit::Error,
     }
 }

@@ -1,6 +1,7 @@
 //! Quantities as people read them, and text that fits its width.
 
-use serin_control::{RolloutState, WaitingFor};
+use serin_control::{RolloutState, ServiceView, WaitingFor};
+use serin_core::weights::WHOLE;
 
 /// `1h 18m`, `45s`: the two largest units.
 pub(crate) fn duration(seconds: u64) -> String {
@@ -62,6 +63,12 @@ pub(crate) fn milliseconds(ms: f64) -> String {
 /// `1 request`, `2 requests`.
 pub(crate) fn counted(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// How a service stands that has had no rollout, before stable's name.
+pub(crate) fn rest(service: &ServiceView) -> &'static str {
+    let whole = service.weights.get(&service.stable).is_some_and(|points| *points == WHOLE);
+    if whole { "at rest on" } else { "divided by hand, stable is" }
 }
 
 pub(crate) fn state(state: RolloutState) -> &'static str {

@@ -206,6 +206,17 @@ async fn events_come_in_order_and_a_reader_that_was_away_misses_nothing() {
     assert_eq!(rest.first().map(|(id, _)| *id), Some(second));
 }
 
+/// A reader that outlived the state folder knows ids that will not come for long.
+#[tokio::test]
+async fn a_reader_with_ids_of_another_journal_gets_everything_of_this_one() {
+    let bench = Bench::open().await;
+    started(&bench).await;
+    at_first_step(&bench).await;
+    told(&bench, "abort").await;
+    let all = events(&bench, Some(5_000_000), "rolledBack").await;
+    assert_eq!(all.first().map(|(id, kind)| (*id, kind.as_str())), Some((1, "started")));
+}
+
 #[tokio::test]
 async fn an_event_stream_ends_with_its_server() {
     let bench = Bench::open().await;

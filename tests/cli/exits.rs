@@ -155,3 +155,19 @@ fn a_weight_by_hand_is_refused_when_somebody_else_was_faster() {
     assert!(sent.contains("if-match: \"r7\"\r\n"), "{sent}");
     assert!(sent.contains(r#"{"weights":{"v41":7500,"v42":2500}}"#), "{sent}");
 }
+
+#[test]
+fn a_weight_without_a_rollout_is_the_planned_versions_or_the_only_other_ones() {
+    let weights = json!({ "weights": { "v41": 7500, "v42": 2500 } });
+    let asked = ["weights", "checkout", "25%"];
+    let (output, sent) = serin(&asked, &[(200, service(Value::Null)), (200, weights)]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(sent.contains(r#"{"weights":{"v41":7500,"v42":2500}}"#), "{sent}");
+    let mut three = service(Value::Null);
+    let mut other = three["versions"][1].clone();
+    other["name"] = "v40".into();
+    three["versions"].as_array_mut().unwrap().push(other);
+    let (output, _) = serin(&asked, &[(200, three)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("several versions beside stable: v42, v40"));
+}

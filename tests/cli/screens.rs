@@ -22,7 +22,15 @@ fn a_finished_rollout_says_how_it_ended() {
     let screen = shown(&["status"], snapshot(rollout("rolledBack", None)));
     assert!(screen.starts_with("checkout: rolled back, v41 to v42 (checkout-3)\n"), "{screen}");
     assert!(screen.contains("because     too little evidence"), "{screen}");
-    let screen = shown(&["status"], snapshot(Value::Null));
+}
+
+#[test]
+fn a_service_without_a_rollout_is_at_rest_or_divided_by_hand() {
+    let mut now = snapshot(Value::Null);
+    let screen = shown(&["status"], now.clone());
+    assert!(screen.starts_with("checkout: divided by hand, stable is v41\n"), "{screen}");
+    now["services"][0]["weights"] = json!({ "v41": 10_000 });
+    let screen = shown(&["status"], now);
     assert!(screen.starts_with("checkout: at rest on v41\n"), "{screen}");
 }
 

@@ -54,7 +54,12 @@ fn every_latency_that_the_configuration_names_is_an_exact_edge() {
 fn what_has_not_happened_yet_is_a_zero_and_not_a_gap() {
     let origin = Origin::start("v1");
     let folder = temp_dir();
-    let service = ServiceText::new("shop").version("v1", &[origin.address()]);
+    let service = ServiceText::new("shop")
+        .version("v1", &[origin.address()])
+        .version("v2", &[origin.address()])
+        .with(
+            "rollout: { to: v2, steps: [ { weight: 100%, hold: 1m } ], guards: [ { name: errors, errorRate: \"> 1%\", over: 30s } ] }",
+        );
     let mut serin = Serin::run(SERIN, &ConfigText::simple(service).write_to(folder.path()));
     let found = metrics(serin.address("admin"));
     for series in [
@@ -62,6 +67,10 @@ fn what_has_not_happened_yet_is_a_zero_and_not_a_gap() {
         "serin_config_reloads_total{result=\"failure\"}",
         "serin_commands_total{result=\"refused\"}",
         "serin_notifications_lost_total",
+        "serin_rollbacks_total{reason=\"errors\",service=\"shop\"}",
+        "serin_rollbacks_total{reason=\"regression.errors\",service=\"shop\"}",
+        "serin_rollbacks_total{reason=\"burn.fast\",service=\"shop\"}",
+        "serin_rollbacks_total{reason=\"aborted\",service=\"shop\"}",
     ] {
         assert_eq!(
             value(&found, series).or(value(&found, &unsorted(series))),

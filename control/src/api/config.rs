@@ -7,7 +7,7 @@ use super::etag::Tag;
 use super::extract::Raw;
 use super::problem::{Kind, Problem};
 use super::{Answered, Api, reload, rollouts};
-use crate::view::{CanaryView, ReloadView};
+use crate::view::{CanaryView, ConfigView, ReloadView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -131,7 +131,7 @@ pub(crate) async fn read(State(api): State<Api>) -> Response {
 pub(super) fn body(api: &Api, warnings: Vec<serin_config::Fault>) -> Response {
     let view = api.handle().snapshot().config.clone();
     let config = serin_config::effective(&api.handle().config());
-    let tag = Tag::of_text(&format!("{} {}", view.generation, view.hash));
+    let tag = tag(&view);
     let body = Config {
         generation: view.generation,
         hash: view.hash,
@@ -142,6 +142,11 @@ pub(super) fn body(api: &Api, warnings: Vec<serin_config::Fault>) -> Response {
         config,
     };
     ([tag.header()], Json(body)).into_response()
+}
+
+/// Of what is in force.
+pub(super) fn tag(view: &ConfigView) -> Tag {
+    Tag::of_text(&format!("{} {}", view.generation, view.hash))
 }
 
 /// Check a configuration, changing nothing

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) static KEY: HeaderName = HeaderName::from_static("idempotency-key");
-static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) static REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// How many answers are remembered, how large each may be, and for how long.
 const REMEMBERED: usize = 1024;

@@ -3,11 +3,13 @@
 //! How a canary is judged and when it ends is decided by whoever started Serin, through
 //! [`Hooks`](super::Hooks); here a request becomes one question, and the answer JSON.
 
-use super::config::{Config, body, invalid};
+use super::config::{Config, body, invalid, tag};
+use super::etag;
 use super::extract::Raw;
 use super::problem::Problem;
 use super::{Answered, Api, rollouts};
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::Deserialize;
 use serin_config::{Fault, Faults};
 use serin_core::weights::{BasisPoints, WHOLE};
@@ -53,13 +55,14 @@ const LASTS: Duration = Duration::from_secs(600);
 /// Answers when they are in force. Invalid files change nothing, and are answered with every
 /// fault. With `canary`, it answers when they serve their share; they are reverted by themselves
 /// when that share fails more than the rest, and taken as a whole when their time is over. A reload
-/// without `canary` takes what the files say now as a whole, and ends a canary.
+/// without `canary` takes what the files say now as a whole, and ends a canary. If-Match is honoured.
 #[utoipa::path(
     post, path = "/v1/config/reload", operation_id = "reloadConfig", tag = "config", request_body = Reload,
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
-pub(crate) async fn reload(State(api): State<Api>, raw: Raw) -> Answered {
+pub(crate) async fn reload(State(api): State<Api>, headers: HeaderMap, raw: Raw) -> Answered {
     let asked: Reload = raw.json_or_default()?;
+    etag::check(&headers, &tag(&api.handle().snapshot().config))?;
     let Some(canary) = canary(&asked)? else {
         let reload = Arc::clone(&api.inner.hooks.reload);
         return match rollouts::read_journal(move || reload()).await? {
@@ -77,12 +80,13 @@ pub(crate) async fn reload(State(api): State<Api>, raw: Raw) -> Answered {
 
 /// End a canary of the configuration
 ///
-/// Every request gets the configuration in force again.
+/// Every request gets the configuration in force again. If-Match is honoured.
 #[utoipa::path(
     delete, path = "/v1/config/reload", operation_id = "endConfigCanary", tag = "config",
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
-pub(crate) async fn end(State(api): State<Api>) -> Answered {
+pub(crate) async fn end(State(api): State<Api>, headers: HeaderMap) -> Answered {
+    etag::check(&headers, &tag(&api.handle().snapshot().config))?;
     let end = Arc::clone(&api.inner.hooks.end_canary);
     match rollouts::read_journal(move || end()).await? {
         true => Ok(body(&api, Vec::new())),

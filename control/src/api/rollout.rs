@@ -256,6 +256,16 @@ pub(crate) async fn until_shown(api: &Api, shown: impl Fn(&Snapshot) -> bool) ->
 }
 
 fn answer(api: &Api, status: StatusCode, outcome: Outcome) -> Response {
+    let repeated = outcome.repeated;
+    let mut response = done(api, status, outcome);
+    if repeated {
+        let replayed = HeaderValue::from_static("true");
+        response.headers_mut().insert(idempotency::REPLAYED.clone(), replayed);
+    }
+    response
+}
+
+fn done(api: &Api, status: StatusCode, outcome: Outcome) -> Response {
     let tag = Tag::of_revision(outcome.revision).header();
     let snapshot = api.handle().snapshot();
     let rollout = snapshot.service(&outcome.service).and_then(|s| s.rollout.clone());

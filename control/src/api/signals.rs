@@ -1,5 +1,6 @@
 //! `/v1/services/{service}/signals`: business counts from outside, per version.
 
+use super::etag::{self, Tag};
 use super::extract::{Name, Raw};
 use super::problem::Problem;
 use super::rollout::{self, Who};
@@ -43,19 +44,22 @@ const LONGEST_NAME: usize = 63;
 /// Push business counts
 ///
 /// Each push adds to what was pushed before: send what happened since the last one. All of a
-/// push is taken, or nothing. Idempotency-Key is honoured, so a push can be repeated safely.
+/// push is taken, or nothing. Idempotency-Key is honoured, so a push can be repeated safely, and so is
+/// If-Match.
 #[utoipa::path(
     post, path = "/v1/services/{service}/signals", operation_id = "pushSignals", tag = "signals",
     params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Vec<Push>,
     responses((status = 202, body = Accepted))
 )]
-pub(crate) async fn push(State(api): State<Api>, name: Name, _: Who, body: Raw) -> Answered {
+pub(crate) async fn push(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
     let service = services::known(&api, &name.0)?;
     let pushes: Vec<Push> = body.json()?;
     if pushes.len() > MOST {
         return Err(Problem::unprocessable(format!("a push has at most {MOST} signals")));
     }
     let snapshot = api.handle().snapshot();
+    let revision = services::find(&snapshot, &name.0)?.revision;
+    etag::check(who.headers(), &Tag::of_revision(revision))?;
     let mut signals = Vec::with_capacity(pushes.len());
     for (i, push) in pushes.into_iter().enumerate() {
         let version = rollout::version(&snapshot, &name.0, &push.version)?;

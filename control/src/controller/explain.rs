@@ -74,10 +74,9 @@ fn hold(objection: &Objection, to: &mut Explained) {
         Objection::NoData(_) => ("data", None, None),
         Objection::JustStarted => ("start", None, None),
         Objection::ClockJumped { .. } => ("clock", None, None),
-        Objection::GuardStanding { guard, lasted, acts_after } => {
-            to.rule.clone_from(guard);
-            (guard.as_str(), Some(lasted.as_secs_f64()), Some(acts_after.as_secs_f64()))
-        }
+        // Times are no readings of requests; the sentence has them.
+        Objection::GuardStanding { guard, .. } => (guard.as_str(), None, None),
+        Objection::HoldRunning { .. } => ("hold", None, None),
         Objection::GuardDoubtful { guard, observed, threshold, samples } => {
             to.samples = *samples;
             (guard.as_str(), observed.map(number), Some(number(*threshold)))
@@ -101,7 +100,6 @@ fn hold(objection: &Objection, to: &mut Explained) {
         Objection::Frozen { .. } => ("freeze", None, None),
         Objection::BudgetFrozen { left, below } => ("budget", Some(*left), Some(*below)),
         Objection::Window { .. } => ("window", None, None),
-        Objection::HoldRunning { left } => ("hold", Some(left.as_secs_f64()), None),
         Objection::TooFewSamples(samples) => {
             ("minRequests", Some(samples.seen as f64), Some(samples.needed as f64))
         }

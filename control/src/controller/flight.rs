@@ -53,6 +53,8 @@ pub(crate) struct Pending {
     pub(crate) decision: Decision,
     pub(crate) revision: u64,
     pub(crate) record: Option<RolloutRecord>,
+    /// Why; what was noted while it waited for the disk is of the position before it.
+    pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) ticket: Ticket,
     pub(crate) reply: Option<Reply>,
 }

@@ -1,15 +1,13 @@
 //! Between the outside's commands and core's.
 
-use super::flight::Flight;
 use super::telling::state_of;
 use crate::command::{Command, Order, Outcome, Refusal};
 use serin_core::ids::ServiceName;
 use serin_core::rollout::{Command as Asked, Decision, Refusal as CoreRefusal, StartCommand};
-use serin_core::weights::Weights;
 
-pub(crate) fn to_core(flight: &Flight, order: &Order) -> Result<Asked, Refusal> {
+pub(crate) fn to_core(order: &Order) -> Asked {
     let actor = order.actor.0.clone();
-    Ok(match &order.command {
+    match &order.command {
         Command::Start(start) => Asked::Start(StartCommand {
             to: start.to.clone(),
             release: start.release.clone(),
@@ -28,25 +26,12 @@ pub(crate) fn to_core(flight: &Flight, order: &Order) -> Result<Asked, Refusal> 
         Command::Pause { reason } => Asked::Pause { actor, reason: reason.clone() },
         Command::Resume { .. } => Asked::Resume { actor },
         Command::Abort { reason } => Asked::Abort { actor, reason: reason.clone() },
-        Command::Weight { weight, reason } => {
-            let position = flight.pilot.position();
-            let under_way = position.active().map(|course| course.candidate.version.clone());
-            let planned = || flight.pilot.terms().plan.as_ref().map(|plan| plan.to.clone());
-            let stable = position.stable.version.clone();
-            let candidate = under_way.or_else(planned).filter(|c| *c != stable).ok_or_else(|| {
-                Refusal::NotNow(format!(
-                    "{} has no candidate to give weight to: its configuration plans no rollout away from {stable}",
-                    flight.name
-                ))
-            })?;
-            let weights = Weights::two(stable, candidate, *weight);
-            Asked::SetWeights {
-                weights,
-                actor,
-                reason: if reason.is_empty() { "by hand".to_owned() } else { reason.clone() },
-            }
-        }
-    })
+        Command::Weights { weights, reason } => Asked::SetWeights {
+            weights: weights.clone(),
+            actor,
+            reason: if reason.is_empty() { "by hand".to_owned() } else { reason.clone() },
+        },
+    }
 }
 
 pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {

@@ -13,6 +13,7 @@ use crate::view::{
 use serin_core::plane::Readiness;
 use serin_core::rollout::{Course, Objection};
 use serin_core::time::Now;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,12 +64,15 @@ impl Engine {
         let service = self.config.services.get(&flight.name);
         let versions = service.map(|s| s.versions.as_slice()).unwrap_or_default();
         let version = |v| version_view(flight, v, readiness, now);
+        let mut weights: BTreeMap<String, u16> =
+            versions.iter().map(|version| (version.name.to_string(), 0)).collect();
+        weights.extend(weights_of(&flight.published));
         let objectives = flight.pilot.slo().objectives();
         ServiceView {
             name: flight.name.to_string(),
             revision: flight.revision,
             stable: position.stable.version.to_string(),
-            weights: weights_of(&flight.published),
+            weights,
             versions: versions.iter().map(version).collect(),
             slo: SloView {
                 objective: objectives.availability.objective,
@@ -182,8 +186,8 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         ended_at: course.ended.as_ref().map(|ended| Timestamp(ended.at)),
         hold_seconds: course.step().map_or(0, |step| step.hold.as_secs()),
         held_seconds: course.held.as_secs(),
-        step_remaining_seconds: if over { 0 } else { step_left.as_secs() },
-        remaining_seconds: if over { 0 } else { (step_left + later).as_secs() },
+        step_remaining_seconds: if over { 0 } else { seconds_to(step_left) },
+        remaining_seconds: if over { 0 } else { seconds_to(step_left + later) },
         requests_needed: objections.iter().find_map(needed),
         plan: planned::steps(plan, course),
         guards: plan.map(|plan| planned::guards(plan, flight.pilot.evidence())).unwrap_or_default(),
@@ -199,6 +203,11 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
             Some(_) | None => harm_of(flight, flight.pilot.evidence()),
         },
     }
+}
+
+/// Rounded up: what has a moment left is not over.
+fn seconds_to(left: Duration) -> u64 {
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }
 
 /// Steps that were begun.

@@ -2,7 +2,7 @@
 
 use super::explain::explain;
 use super::flight::{Flight, Latest};
-use super::telling::{state_of, told, weights_of};
+use super::telling::{is_by_hand, state_of, told, weights_of};
 use crate::journal::{
     DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
     Record, Shaped, TermsShape,
@@ -65,19 +65,21 @@ pub(crate) fn records(
     }];
     let course = decision.next.course.as_ref();
     let rollout = course.map(|c| c.id.to_string());
+    let under_way = made.position.active().is_some() || decision.next.active().is_some();
     let record = course.map(|course| rollout_record(flight, course, decision, made));
     if let (Some(record), Some(rollout)) = (&record, &rollout) {
         if !terms_known {
             let terms = Shaped::<TermsShape>(flight.pilot.terms().as_ref().clone());
             records.push(Record::Terms { id: flight.terms_id.clone(), terms: Box::new(terms) });
         }
-        let made = decision_record(flight, decision, made, rollout.clone());
         records.push(Record::Rollout(Box::new(record.clone())));
-        records.push(Record::Decision(Box::new(made)));
+        // What happens after its end is no verdict on it.
+        if under_way {
+            let made = decision_record(flight, decision, made, rollout.clone());
+            records.push(Record::Decision(Box::new(made)));
+        }
     }
-    let events = decision.events.iter();
-    let told =
-        events.map(|e| Record::Event(Box::new(told(e, at, rollout.as_deref(), &decision.split))));
+    let told = decision.events.iter().map(|e| Record::Event(Box::new(told(e, at, decision))));
     records.extend(told);
     (records, record)
 }
@@ -154,6 +156,7 @@ fn rollout_record(
 ) -> RolloutRecord {
     let known = flight.record.clone().filter(|known| known.id == course.id.as_str());
     let mut record = known.unwrap_or_else(|| begun(flight, course, made.position));
+    let was_over = record.state.is_over();
     // Once it is over, later decisions are not about this rollout any more.
     if !record.state.is_over() {
         record.reason = decision.verdict.to_string();
@@ -169,7 +172,9 @@ fn rollout_record(
             record.blamed = why.blames();
             record.harmed_at = flight.harm.since;
         }
-        push_timeline(&mut record.timeline, happened, made, course.weight);
+        if !(was_over && is_by_hand(happened)) {
+            push_timeline(&mut record.timeline, happened, made, course.weight);
+        }
     }
     record
 }

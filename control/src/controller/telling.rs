@@ -2,7 +2,9 @@
 
 use crate::event::{Event, EventKind};
 use crate::view::{RolloutState, Timestamp, WaitingFor};
-use serin_core::rollout::{Event as Happened, GateRefKind, Objection, Phase};
+use serin_core::rollout::{
+    Decision, Event as Happened, GateRefKind, Objection, Phase, RollbackReason,
+};
 use serin_core::slo::Severity;
 use serin_core::split::Split;
 use std::collections::BTreeMap;
@@ -26,23 +28,25 @@ pub(crate) fn weights_of(split: &Split) -> BTreeMap<String, u16> {
 }
 
 /// An event of a service; its id is given when it is recorded.
-pub(crate) fn told(
-    happened: &Happened,
-    at: Timestamp,
-    rollout: Option<&str>,
-    split: &Split,
-) -> Event {
+pub(crate) fn told(happened: &Happened, at: Timestamp, decision: &Decision) -> Event {
+    // Weights by hand are of no rollout, unless one is under way.
+    let at_rest = decision.next.active().is_none() && is_by_hand(happened);
+    let course = decision.next.course.as_ref().filter(|_| !at_rest);
     Event {
         id: 0,
         at,
         kind: kind_of(happened),
-        service: Some(split.service.to_string()),
-        rollout: rollout.map(str::to_owned),
+        service: Some(decision.split.service.to_string()),
+        rollout: course.map(|course| course.id.to_string()),
         severity: severity_of(happened).map(|s| s.as_str().to_owned()),
         message: happened.to_string(),
         actor: actor_of(happened).map(str::to_owned),
-        weights: weights_of(split),
+        weights: weights_of(&decision.split),
     }
+}
+
+pub(crate) fn is_by_hand(happened: &Happened) -> bool {
+    matches!(happened, Happened::SetByHand { .. })
 }
 
 fn kind_of(happened: &Happened) -> EventKind {
@@ -98,7 +102,8 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::Resumed { by }
         | Happened::Promoted { by }
         | Happened::GateAnswered { by, .. }
-        | Happened::Retried { by, .. } => Some(by),
+        | Happened::Retried { by, .. }
+        | Happened::RolledBack { why: RollbackReason::Aborted { by, .. }, .. } => Some(by),
         Happened::Dark { .. }
         | Happened::Advanced { .. }
         | Happened::SteppedBack { .. }

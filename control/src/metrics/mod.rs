@@ -140,6 +140,13 @@ impl Tallies {
         self.registry.register(collector)
     }
 
+    /// Zero, until it happens.
+    pub(crate) fn may_roll_back(&self, service: &str, reasons: &[String]) {
+        for reason in reasons {
+            self.rollbacks.with_label_values(&[service, reason]);
+        }
+    }
+
     pub(crate) fn rolled_back(&self, service: &str, reason: &str) {
         self.rollbacks.with_label_values(&[service, reason]).inc();
     }

@@ -119,7 +119,7 @@ pub struct ServiceView {
     /// Rises with every durable change of this service: what ETag and If-Match are made of.
     pub revision: u64,
     pub stable: String,
-    /// Basis points now in force, by version.
+    /// Basis points now in force, of every version.
     pub weights: BTreeMap<String, u16>,
     /// In the order of the configuration.
     pub versions: Vec<VersionView>,

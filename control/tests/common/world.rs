@@ -13,6 +13,7 @@ use serin_core::shadow::ShadowReport;
 use serin_core::simulate::{Behaviour, Curve, Plane, SessionKind, Traffic};
 use serin_core::split::Split;
 use serin_core::time::{Mono, Now, Wall};
+use serin_core::weights::{BasisPoints, Weights};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,6 +102,11 @@ impl DataPlane for Sim {
     fn shadow(&self, _: &ServiceName) -> Option<ShadowReport> {
         None
     }
+}
+
+/// So much to the candidate, the rest to stable.
+pub fn between(candidate: BasisPoints) -> Weights {
+    Weights::two(version("v1"), version("v2"), candidate)
 }
 
 pub fn traffic(per_second: f64) -> Traffic {

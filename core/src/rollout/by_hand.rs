@@ -37,7 +37,7 @@ pub(super) fn set(
             move_to(turn, plan, course, weights.of(&candidate), by)
         }
         (Some(candidate), _) => Err(Refusal::OtherVersions { candidate }),
-        (None, []) => Ok(clear(turn)),
+        (None, []) => Ok(clear(turn, actor)),
         (None, [one]) => match turn.plan().filter(|plan| plan.to == **one) {
             Some(plan) => begin_at(turn, plan, weights.of(one), by),
             None => keep(turn, weights, by),
@@ -60,10 +60,35 @@ fn abort(turn: &mut Turn<'_>, by: By<'_>) -> Result<Verdict, Refusal> {
     Ok(verdict)
 }
 
-fn clear(turn: &mut Turn<'_>) -> Verdict {
+fn clear(turn: &mut Turn<'_>, actor: &str) -> Verdict {
+    let from = away(turn);
     turn.next.manual = None;
+    if from > BasisPoints::ZERO {
+        turn.events.push(Event::SetByHand { from, to: BasisPoints::ZERO, by: actor.to_owned() });
+    }
     turn.object(Objection::Accepted);
     turn.hold()
+}
+
+/// A version that the file no longer lists cannot keep a share: everything is stable's again.
+pub(super) fn forget_unlisted(turn: &mut Turn<'_>) {
+    let gone = turn.next.manual.as_ref().is_some_and(|manual| {
+        manual.weights.iter().any(|(version, weight)| {
+            weight > BasisPoints::ZERO && turn.terms.listed(version).is_none()
+        })
+    });
+    if gone {
+        let (from, to) = (away(turn), BasisPoints::ZERO);
+        turn.next.manual = None;
+        turn.events.push(Event::SetByHand { from, to, by: "the configuration".to_owned() });
+    }
+}
+
+/// The share by hand that is not stable's.
+fn away(turn: &Turn<'_>) -> BasisPoints {
+    let stable = &turn.next.stable.version;
+    let manual = turn.next.manual.as_ref();
+    manual.map_or(BasisPoints::ZERO, |manual| manual.weights.of(stable).rest())
 }
 
 fn begin_at(
@@ -121,12 +146,15 @@ fn keep(turn: &mut Turn<'_>, weights: &Weights, by: By<'_>) -> Result<Verdict, R
         let (by, reason) = (freeze.by.clone(), freeze.reason.clone());
         return Err(Refusal::Objected(vec![Objection::Frozen { by, reason }]));
     }
+    let from = away(turn);
     turn.next.manual = Some(Manual {
         weights: weights.clone(),
         by: by.actor.to_owned(),
         reason: by.reason.to_owned(),
         at: turn.now.wall,
     });
+    let to = away(turn);
+    turn.events.push(Event::SetByHand { from, to, by: by.actor.to_owned() });
     turn.object(Objection::Idle(Idle::ByHand));
     Ok(turn.hold())
 }

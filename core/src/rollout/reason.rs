@@ -2,10 +2,10 @@
 //! says them to operators.
 
 use super::evidence::{Data, Ready, Samples, SharedCause, Value};
-use super::plan::WindowEffect;
+use super::plan::{Action, Harm, OnTooFew, Plan, WindowEffect};
 use super::position::{GateRef, Identity};
 use crate::measure::Part;
-use crate::slo::Promise;
+use crate::slo::{BurnAction, Objectives, Promise};
 use crate::time::Wall;
 use crate::weights::BasisPoints;
 use std::time::Duration;
@@ -194,6 +194,26 @@ impl RollbackReason {
             Self::Superseded { .. } => "superseded",
         };
         fixed.to_owned()
+    }
+
+    /// Every label that a rollback under this plan can have.
+    pub fn labels(plan: &Plan, objectives: &Objectives) -> Vec<String> {
+        let guards = plan.guards.iter().filter(|guard| guard.action == Action::Rollback);
+        let rules = objectives.burn_rates.iter();
+        let rules = rules.filter(|rule| rule.action == BurnAction::Rollback);
+        let Harm { failed_requests, users } = plan.harm;
+        let fixed = [
+            ("regression.errors", true),
+            ("regression.latency", true),
+            ("harm.failedRequests", failed_requests.is_some()),
+            ("harm.users", users.is_some()),
+            ("tooFew", plan.evidence.on_too_few == OnTooFew::Rollback),
+            ("aborted", true),
+            ("superseded", true),
+        ];
+        let fixed = fixed.into_iter().filter(|(_, can)| *can).map(|(label, _)| label.to_owned());
+        let guards = guards.map(|guard| guard.name.clone());
+        guards.chain(rules.map(|rule| format!("burn.{}", rule.name))).chain(fixed).collect()
     }
 
     /// Whether the release itself was found to be bad, and may not start again by itself.

@@ -1,6 +1,7 @@
 //! No rollout is under way: sessions of the last one drain, and a release that `onChange`
 //! has not seen begins its own.
 
+use super::by_hand;
 use super::decision::{Event, Verdict};
 use super::plan::{OnRollback, Plan, Start};
 use super::position::{Course, Identity, Phase, Position, Stage, Started};
@@ -19,6 +20,7 @@ const BY_ITSELF: &str = "serin";
 
 pub(super) fn decide(turn: &mut Turn<'_>) -> Verdict {
     drain(turn);
+    by_hand::forget_unlisted(turn);
     let idle = match turn.plan() {
         None => Objection::Idle(Idle::NoPlan),
         Some(plan) => match why_not_start(turn, plan) {

@@ -125,10 +125,27 @@ fn weights_between_versions_outside_the_plan_are_kept_and_judged_by_nobody() {
     let decision = world.command(&by_hand("v40")).unwrap();
     assert_eq!(decision.split.weights.of(&version("v40")), bp(3_000));
     assert_eq!(decision.split.rollout, None);
+    assert_eq!(decision.events.last().unwrap().to_string(), "weight set from 0% to 30% by ana");
     assert!(matches!(world.command(&start()), Err(Refusal::ByHand)));
     world.command(&weights(0)).unwrap();
     world.command(&start()).unwrap();
     assert!(matches!(world.command(&by_hand("v40")), Err(Refusal::OtherVersions { .. })));
+}
+
+#[test]
+fn weights_of_a_version_that_the_file_lets_go_of_are_stables_again() {
+    let mut world = World::new(plan());
+    world.tick();
+    let weights = Weights::two(stable().version, version("v40"), bp(3_000));
+    let (actor, reason) = ("ana".into(), "old friends".into());
+    world.command(&Command::SetWeights { weights, actor, reason }).unwrap();
+    let decision = world.run(MINUTE);
+    assert_eq!(decision.split.weights.of(&version("v40")), bp(3_000));
+    world.terms.versions.retain(|identity| identity.version != version("v40"));
+    let decision = world.tick();
+    assert_eq!(decision.split.weights, Weights::all_to(stable().version));
+    assert_eq!(decision.events.len(), 1, "{:?}", decision.events);
+    world.command(&start()).unwrap();
 }
 
 #[test]

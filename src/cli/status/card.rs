@@ -84,11 +84,8 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
 
 fn title(service: &ServiceView, style: Style) -> String {
     let Some(rollout) = &service.rollout else {
-        return format!(
-            "{}: at rest on {}",
-            paint(style, Colour::Bold, &service.name),
-            service.stable
-        );
+        let name = paint(style, Colour::Bold, &service.name);
+        return format!("{name}: {} {}", words::rest(service), service.stable);
     };
     let state = paint(style, colour(rollout.state), words::state(rollout.state));
     let name = paint(style, Colour::Bold, &service.name);

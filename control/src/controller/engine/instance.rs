@@ -1,6 +1,6 @@
 //! What concerns the whole instance: the freeze, another configuration, and telling of both.
 
-use super::{Engine, PATIENCE, bare, freeze_of};
+use super::{Engine, PATIENCE, bare, count_rollbacks, freeze_of};
 use crate::command::Refusal;
 use crate::controller::flight::Flight;
 use crate::event::{Event, EventKind};
@@ -10,6 +10,7 @@ use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::rollout::Command as Asked;
 use serin_core::time::Now;
+use serin_core::weights::Weights;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,7 @@ impl Engine {
             canary: None,
         };
         self.inner.tallies.reloaded(true);
+        count_rollbacks(&self.inner.tallies, &config);
         self.outlet.reconfigure(&config);
         self.inner.config.store(Arc::clone(&config));
         self.config = config;
@@ -86,8 +88,13 @@ impl Engine {
         for name in &removed {
             let Some(flight) = self.flights.get_mut(name) else { continue };
             let reason = "the configuration no longer has the service".to_owned();
-            let end = Asked::Abort { actor: "reload".to_owned(), reason };
-            // Refused when there is no rollout to end.
+            let stable = flight.pilot.position().stable.version.clone();
+            // Ends a rollout, and what was set by hand.
+            let end = Asked::SetWeights {
+                weights: Weights::all_to(stable),
+                actor: "reload".to_owned(),
+                reason,
+            };
             if let Ok(decision) = flight.pilot.command(&end, &self.outside, now) {
                 let before = flight.pilot.position().clone();
                 flight.note(&before, &decision, &self.outside, now);

@@ -13,11 +13,12 @@ use super::windows;
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
 use crate::journal::{Desk, Duty, Record, read};
+use crate::metrics::Tallies;
 use crate::view::{ConfigView, FreezeView, Timestamp};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
-use serin_core::rollout::{Ask, Freeze, Observed, Outside};
+use serin_core::rollout::{Ask, Freeze, Observed, Outside, RollbackReason};
 use serin_core::time::{Mono, Now};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,6 +78,7 @@ impl Engine {
             failed: None,
             canary: None,
         };
+        count_rollbacks(&inner.tallies, &config);
         let outside = Outside { freeze: memory.freeze.as_ref().map(freeze_of) };
         let mut engine = Self {
             plane,
@@ -239,6 +241,16 @@ pub(crate) fn bare(kind: EventKind, message: String, now: Now) -> Event {
         message,
         actor: None,
         weights: BTreeMap::new(),
+    }
+}
+
+/// From zero, so that the first rollback is seen as one.
+fn count_rollbacks(tallies: &Tallies, config: &Config) {
+    for service in config.services.values() {
+        if let Some(plan) = &service.rollout {
+            let reasons = RollbackReason::labels(plan, &service.objectives);
+            tallies.may_roll_back(service.name.as_str(), &reasons);
+        }
     }
 }
 

@@ -34,11 +34,9 @@ impl Engine {
             let _ = reply.send(Err(Refusal::Stale { expected, current: flight.revision }));
             return;
         }
-        let asked = orders::to_core(flight, &order);
         let outside = &self.outside;
-        let decided = asked.and_then(|asked| {
-            flight.pilot.command(&asked, outside, now).map_err(|r| orders::refusal(name, r))
-        });
+        let decided = flight.pilot.command(&orders::to_core(&order), outside, now);
+        let decided = decided.map_err(|refused| orders::refusal(name, refused));
         match decided {
             Err(refusal) => {
                 let _ = reply.send(Err(refusal));

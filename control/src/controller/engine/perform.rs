@@ -62,8 +62,9 @@ impl Engine {
         }
         let ticket = self.desk.commit(records, duty);
         let reply = order.map(|(_, reply)| reply);
-        let superseded =
-            flight.pending.replace(Pending { decision, revision, record, ticket, reply });
+        let latest = flight.latest.clone();
+        let pending = Pending { decision, revision, record, latest, ticket, reply };
+        let superseded = flight.pending.replace(pending);
         flight.revision = revision;
         if let Some(reply) = superseded.and_then(|pending| pending.reply) {
             let why = "something that lowers the weight came first".to_owned();
@@ -102,7 +103,8 @@ impl Engine {
     fn put_in_force(&mut self, name: &ServiceName, fault: Option<String>, now: Now) {
         let Some(flight) = self.flights.get_mut(name) else { return };
         let Some(pending) = flight.pending.take() else { return };
-        let Pending { decision, revision, record, reply, .. } = pending;
+        let Pending { decision, revision, record, latest, reply, .. } = pending;
+        flight.latest = latest;
         if decision.lift_trip || *flight.published != decision.split {
             let moved = flight.published.weights != decision.split.weights;
             flight.published = Arc::new(decision.split.clone());
@@ -151,9 +153,8 @@ impl Engine {
     }
 
     fn announce(&mut self, name: &ServiceName, decision: &Decision, now: Now) {
-        let rollout = decision.next.course.as_ref().map(|c| c.id.to_string());
         for happened in &decision.events {
-            let event = told(happened, Timestamp(now.wall), rollout.as_deref(), &decision.split);
+            let event = told(happened, Timestamp(now.wall), decision);
             if event.kind == EventKind::RolledBack {
                 let label = decision.next.course.as_ref().and_then(|c| c.ended.as_ref());
                 let label = label.map_or("unknown", |ended| ended.label.as_str());
