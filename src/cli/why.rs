@@ -38,11 +38,13 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     };
     say("because", why.reason.clone());
     say("rule", why.rule.clone());
-    if let Some(observed) = why.observed {
-        say("observed", format!("{} over {}", figure(observed), samples(why.samples)));
+    // A number with nothing beside it is a time that is left, and the reason has said that.
+    let beside = why.threshold.or(why.stable_observed).is_some() || why.samples > 0;
+    if let Some(observed) = why.observed.filter(|_| beside) {
+        say("observed", over(observed, why.samples));
     }
     if let Some(stable) = why.stable_observed {
-        say("stable", format!("{} over {}", figure(stable), samples(why.stable_samples)));
+        say("stable", over(stable, why.stable_samples));
     }
     if let Some(threshold) = why.threshold {
         say("threshold", figure(threshold));
@@ -55,8 +57,12 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     lines
 }
 
-fn samples(n: u64) -> String {
-    words::counted(n, "request")
+/// Not every rule counts requests.
+fn over(observed: f64, samples: u64) -> String {
+    match samples {
+        0 => figure(observed),
+        samples => format!("{} over {}", figure(observed), words::counted(samples, "request")),
+    }
 }
 
 /// As it was computed: what it means depends on the rule.

@@ -111,6 +111,24 @@ fn why_shows_the_rule_the_numbers_and_the_requests() {
 }
 
 #[test]
+fn why_counts_no_requests_for_a_rule_that_counts_none() {
+    let why = |rule: &str, observed: f64, threshold: Option<f64>| {
+        let why = json!({
+            "service": "checkout", "rollout": "checkout-3", "at": "2026-11-21T02:12:00.000Z",
+            "verdict": "hold", "reason": "hold: it says why", "rule": rule, "observed": observed,
+            "threshold": threshold, "stableObserved": null, "samples": 0, "stableSamples": 0,
+            "badRequests": [], "evidence": {}, "decision": {},
+        });
+        shown(&["why", "checkout"], why)
+    };
+    let wanted = "checkout: hold (checkout-3)\n  because     hold: it says why\n";
+    let at = "  at          2026-11-21T02:12:00.000Z\n";
+    assert_eq!(why("hold", 293.2, None), format!("{wanted}  rule        hold\n{at}"));
+    let seen = "  rule        minRequests\n  observed    40\n  threshold   500\n";
+    assert_eq!(why("minRequests", 40.0, Some(500.0)), format!("{wanted}{seen}{at}"));
+}
+
+#[test]
 fn dora_reads_as_four_lines() {
     let dora = json!({
         "days": 30.0, "deployments": 2, "deploymentsPerDay": 0.07, "leadTimeSeconds": 3725.0,
