@@ -130,8 +130,13 @@ fn capital(word: &str) -> String {
         .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-/// CloudEvents 1.0, structured mode.
+/// CloudEvents 1.0, structured mode. The number of an event is given when it is recorded, which may be
+/// later than it is told: the data leaves it out rather than say 0.
 fn cloud_event(event: &Event) -> Value {
+    let mut data = json!(event);
+    if let Some(data) = data.as_object_mut() {
+        data.remove("id");
+    }
     json!({
         "specversion": "1.0",
         "id": cloud_id(event),
@@ -140,7 +145,7 @@ fn cloud_event(event: &Event) -> Value {
         "subject": event.rollout.as_deref().unwrap_or_else(|| subject(event)),
         "time": event.at.to_string(),
         "datacontenttype": JSON,
-        "data": event,
+        "data": data,
     })
 }
 
@@ -222,6 +227,7 @@ mod tests {
         assert_eq!(body["specversion"], "1.0");
         assert_eq!(body["type"], "serin.rollout.rolledBack");
         assert_eq!(body["data"]["weights"]["v42"], 0);
+        assert!(body["data"].get("id").is_none(), "{body}");
         let again = Message::new(&to, &rolled_back());
         assert_eq!(again.body, message.body);
     }
