@@ -65,6 +65,8 @@ async fn an_operator_pauses_resumes_weighs_and_aborts() {
     let put = bench.put(WEIGHTS, r#"{"weights":{"v41":7500,"v42":2500}}"#).await;
     assert_eq!(put.status, 200, "{}", put.text());
     assert_eq!(put.json()["weights"]["v42"], 2500);
+    let reason = bench.get(ROLLOUT).await.json()["reason"].clone();
+    assert_eq!(reason, "hold: paused by loopback: weight set by hand");
     let service = bench.get(SERVICE).await.json();
     assert_eq!(
         (&service["weights"]["v42"], &service["rollout"]["state"]),

@@ -175,7 +175,12 @@ pub(super) fn invalid(refused: Faults) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         Kind::InvalidConfig,
-        format!("the configuration has {count} faults and was not taken; the first: {first}"),
+        match count {
+            1 => format!("the configuration was not taken: {first}"),
+            _ => format!(
+                "the configuration has {count} faults and was not taken; the first: {first}"
+            ),
+        },
     )
     .with_faults(listed(refused.faults))
 }

@@ -26,11 +26,9 @@ pub(crate) fn to_core(order: &Order) -> Asked {
         Command::Pause { reason } => Asked::Pause { actor, reason: reason.clone() },
         Command::Resume { .. } => Asked::Resume { actor },
         Command::Abort { reason } => Asked::Abort { actor, reason: reason.clone() },
-        Command::Weights { weights, reason } => Asked::SetWeights {
-            weights: weights.clone(),
-            actor,
-            reason: if reason.is_empty() { "by hand".to_owned() } else { reason.clone() },
-        },
+        Command::Weights { weights, reason } => {
+            Asked::SetWeights { weights: weights.clone(), actor, reason: reason.clone() }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::position::{Course, Identity, Manual, Pause, Phase, Position, Started}
 use super::reason::{Idle, Objection, RollbackReason};
 use super::refusal::Refusal;
 use super::turn::Turn;
+use super::words::Given;
 use super::{paused, rest, rollback, watching};
 use crate::ids::VersionName;
 use crate::weights::{BasisPoints, Weights};
@@ -131,7 +132,7 @@ fn move_to(
     course.promoted = false;
     course.stage_at = turn.now.wall;
     if course.phase != Phase::Paused {
-        let why = format!("weight set by hand: {}", by.reason);
+        let why = format!("weight set by hand{}", Given(by.reason));
         let pause = Pause { by: actor, why, at: turn.now.wall, guard: None };
         paused::enter(turn, &mut course, pause);
     }

@@ -215,13 +215,17 @@ impl fmt::Display for RollbackReason {
                 "more errors than stable: {candidate} bad, stable {stable}; evidence {} of {needed:.0}",
                 Gathered(*value)
             ),
-            Self::Slower { quantile, baseline, candidate, stable, value, needed } => write!(
-                f,
-                "slower than stable: {candidate} over stable's p{} of {}, stable {stable}; evidence {} of {needed:.0}",
-                Percent(*quantile).to_string().trim_end_matches('%'),
-                Span(*baseline),
-                Gathered(*value)
-            ),
+            Self::Slower { quantile, baseline, candidate, stable, value, needed } => {
+                write!(f, "slower than stable: {candidate} over ")?;
+                // Beyond what any answer of stable took, it is nobody's quantile.
+                if *quantile < 1.0 {
+                    let quantile = Percent(*quantile).to_string();
+                    write!(f, "stable's p{} of ", quantile.trim_end_matches('%'))?;
+                }
+                let value = Gathered(*value);
+                let limit = Span(*baseline);
+                write!(f, "{limit}, stable {stable}; evidence {value} of {needed:.0}")
+            }
             Self::HarmRequests { failed, cap, forgiven } => {
                 write!(f, "{} failed, {cap} may", Counted(*failed, "request"))?;
                 beyond(f, *forgiven)
@@ -313,16 +317,18 @@ mod tests {
     #[test]
     fn a_limit_between_quantiles_has_no_more_places_than_say_something() {
         let part = |bad| Part { bad, of: 810 };
-        let reason = RollbackReason::Slower {
-            quantile: 1.0 - 10.0 / 810.0,
+        let slower = |bad: u64| RollbackReason::Slower {
+            quantile: 1.0 - bad as f64 / 810.0,
             baseline: Duration::from_millis(500),
             candidate: part(81),
-            stable: part(10),
+            stable: part(bad),
             value: 2_000.0,
             needed: 1_000.0,
         };
         let says = "81 of 810 over stable's p98.8 of 500ms, stable 10 of 810";
-        assert!(reason.to_string().contains(says), "{reason}");
+        assert!(slower(10).to_string().contains(says), "{}", slower(10));
+        let says = "81 of 810 over 500ms, stable 0 of 810";
+        assert!(slower(0).to_string().contains(says), "{}", slower(0));
     }
 
     #[test]

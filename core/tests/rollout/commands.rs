@@ -102,6 +102,8 @@ fn a_weight_set_by_hand_is_watched_guarded_and_resumed_into_the_plan() {
     world.command(&weights(2_500)).unwrap();
     let decision = world.run(MINUTE * 60);
     assert_eq!((world.phase(), world.weight()), (Phase::Paused, bp(2_500)));
+    let says = "hold: paused by ana: weight set by hand: by feel";
+    assert_eq!(decision.verdict.to_string(), says);
     assert_eq!(decision.split.weights.of(&candidate().version), bp(2_500));
     world.command(&resume()).unwrap();
     world.run(MINUTE * 15);
