@@ -2,7 +2,7 @@
 //! the exit code.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const SERIN: &str = env!("CARGO_BIN_EXE_serin");
 
@@ -104,6 +104,21 @@ fn bombs_are_refused_within_a_gigabyte() {
         let limited = format!("ulimit -v 1048576; exec {SERIN} check {}", folder.path().display());
         let found = Command::new("sh").args(["-c", &limited]).output().expect("a shell");
         assert_eq!(found.status.code(), Some(2), "{}", String::from_utf8_lossy(&found.stderr));
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    for args in [&["completions", "bash"][..], &["schema"]] {
+        let mut child = Command::new(SERIN)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("its end");
+        assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(0), ""), "{args:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `serin completions`: what a shell needs to complete our words.
 
-use super::Exit;
+use super::{Exit, output};
 use clap_complete::Shell;
 
 /// Print completions for a shell
@@ -11,6 +11,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, command: &mut clap::Command) -> Exit {
-    clap_complete::generate(args.shell, command, "serin", &mut std::io::stdout());
+    // Made whole first: the generator panics where a reader has gone away.
+    let mut made = Vec::new();
+    clap_complete::generate(args.shell, command, "serin", &mut made);
+    output::text(&String::from_utf8_lossy(&made));
     Exit::Done
 }
