@@ -153,11 +153,16 @@ fn strip(request: &mut RequestHeader, upgrade: Option<Upgrade>) {
         let _ = request.insert_header(header::UPGRADE, protocol);
         let _ = request.insert_header(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     }
+    if request.version == Version::HTTP_2 {
+        join_cookies(request);
+    }
+}
+
+/// HTTP/2 may send a line for each; in HTTP/1 there is one.
+fn join_cookies(request: &mut RequestHeader) {
     let crumbs = request.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let crumbs: Vec<&[u8]> = crumbs.collect();
-    // HTTP/2 may send a line for each; in HTTP/1 there is one.
-    if request.version == Version::HTTP_2
-        && crumbs.len() > 1
+    if crumbs.len() > 1
         && let Ok(cookies) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
     {
         let _ = request.insert_header(header::COOKIE, cookies);
