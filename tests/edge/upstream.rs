@@ -5,6 +5,7 @@ use serin_testkit::{ConfigText, Fault, Origin, RawOrigin, Script, ServiceText, e
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -67,14 +68,15 @@ fn an_answer_is_due_whatever_comes_before_it() {
 #[test]
 fn a_body_that_its_backend_takes_slowly_is_not_late() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let edge = with(listener.local_addr().unwrap(), "timeouts: { response: 300ms, idle: 60s }");
+    let edge = with(listener.local_addr().unwrap(), "timeouts: { response: 2s, idle: 60s }");
     // More than the kernel keeps for one who does not read.
     let body = vec![b'x'; 32 << 20];
     let (length, mut client) = (body.len(), edge.client());
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let (mut backend, _) = listener.accept().unwrap();
-            std::thread::sleep(2 * SHORT);
+            // Longer than the answer may take.
+            std::thread::sleep(Duration::from_secs(3));
             let (mut piece, mut came) = (vec![0; 1 << 20], 0);
             while came < length
                 && let Ok(count @ 1..) = backend.read(&mut piece)
