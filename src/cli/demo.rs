@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Watch a rollout that succeeds and one that is rolled back, in about a minute
+/// Watch a rollout that succeeds and one that is rolled back, in half a minute
 ///
 /// Starts versions of a small shop, Serin in front of them, and traffic; all of it on this machine, and
 /// gone when it ends. Only the configuration that it used is written.

@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 use serin_control::ServiceView;
 
-/// Set the candidate's weight by hand; the rollout pauses there
+/// Set the candidate's weight by hand, with a rollout or without; a rollout pauses there
 ///
 /// Without a rollout it begins the one that the configuration plans, paused at that weight. A
 /// service without a plan is divided between stable and its one other version, and nothing judges
