@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::handle::{Handle, Inner};
 use crate::journal::{Desk, Storage, Writer};
 use crate::metrics::Tallies;
+use crate::view::FreezeView;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
@@ -76,6 +77,20 @@ impl Stepped {
         let (reply, mut answer) = oneshot::channel();
         self.engine.order(service, order, reply, now);
         answer.try_recv().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    pub fn freeze(
+        &mut self,
+        freeze: Option<FreezeView>,
+        actor: String,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        self.engine.freeze(freeze, actor, now)
+    }
+
+    /// Has the journal compacted from this size on, in bytes, instead of the usual 8 MiB.
+    pub fn compact_from(&mut self, size: u64) {
+        self.engine.desk.compact_from(size);
     }
 
     pub fn reconfigure(&mut self, config: Arc<Config>, now: Now) {

@@ -106,6 +106,13 @@ impl Desk {
         Ticket(ticket)
     }
 
+    /// Only of the writer on the caller's thread, as tests have it.
+    pub(crate) fn compact_from(&self, size: u64) {
+        if let Way::Inline(writer) = &self.way {
+            writer.borrow_mut().compact_from(size);
+        }
+    }
+
     /// Tries again to write what a failing disk has left. A thread does so by itself.
     pub(crate) fn retry(&self) {
         if let Way::Inline(writer) = &self.way {

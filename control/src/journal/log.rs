@@ -126,13 +126,25 @@ impl<S: Storage> Log<S> {
             text.push('\n');
             count += 1;
         }
-        replace(&mut self.storage, NEW, self.file, text.as_bytes())?;
-        self.end = text.len() as u64;
-        self.reserved = self.end;
+        let end = text.len() as u64;
+        let mut bytes = text.into_bytes();
+        // What takes the old file's place has its reserve already.
+        bytes.resize(bytes.len() + usize::try_from(RESERVE).unwrap_or_default(), 0);
+        let aside = put_aside(&mut self.storage, NEW, &bytes)
+            .and_then(|()| self.storage.rename(NEW, self.file));
+        if let Err(e) = aside {
+            // It may be the last of the disk's room.
+            let _ = self.storage.truncate(NEW, 0);
+            return Err(e);
+        }
+        // From here on lines go to the new file, whatever becomes of the sync: the next commit is
+        // acknowledged only after one that succeeded.
+        self.end = end;
+        self.reserved = bytes.len() as u64;
         self.lines = count;
         self.chain = chain;
         self.dirty = false;
-        Ok(())
+        self.storage.sync(self.file)
     }
 
     /// Erases what a failed or cut-short commit left behind.
@@ -169,10 +181,15 @@ pub fn replace(
     file: &str,
     bytes: &[u8],
 ) -> io::Result<()> {
+    put_aside(storage, aside, bytes)?;
+    storage.rename(aside, file)?;
+    storage.sync(file)
+}
+
+fn put_aside(storage: &mut impl Storage, aside: &str, bytes: &[u8]) -> io::Result<()> {
     storage.truncate(aside, 0)?;
     storage.write(aside, 0, bytes)?;
-    storage.sync(aside)?;
-    storage.rename(aside, file)
+    storage.sync(aside)
 }
 
 fn next_line(rest: &[u8]) -> Option<&[u8]> {

@@ -15,9 +15,10 @@ pub trait Storage: Send + std::fmt::Debug {
     /// Creates the file if need be. What lies between its end and `offset` becomes zero.
     fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
     fn truncate(&mut self, file: &str, len: u64) -> io::Result<()>;
-    /// What was written to this file so far survives a power cut once this returns.
+    /// What was written to this file so far survives a power cut once this returns, and so does
+    /// every name that was given or taken.
     fn sync(&mut self, file: &str) -> io::Result<()>;
-    /// Puts one file in the place of another, durably and at once.
+    /// Puts one file in the place of another, at once. It is durable after the next [`sync`](Self::sync).
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
     /// Puts these bytes in a file's place without waiting for the disk: only a power cut within the
     /// next seconds could lose them.
@@ -29,12 +30,14 @@ pub trait Storage: Send + std::fmt::Debug {
 pub struct Folder {
     path: PathBuf,
     open: HashMap<String, File>,
+    /// A name was given or taken, and the folder was not synced since.
+    renamed: bool,
 }
 
 impl Folder {
     pub fn create(path: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Ok(Self { path: path.to_owned(), open: HashMap::new() })
+        Ok(Self { path: path.to_owned(), open: HashMap::new(), renamed: false })
     }
 
     fn file(&mut self, name: &str) -> io::Result<&File> {
@@ -45,20 +48,14 @@ impl Folder {
             let file = match options.open(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    let file = options.create(true).truncate(false).open(&path)?;
-                    self.sync_folder()?;
-                    file
+                    self.renamed = true;
+                    options.create(true).truncate(false).open(&path)?
                 }
                 Err(e) => return Err(e),
             };
             self.open.insert(name.to_owned(), file);
         }
         self.open.get(name).ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    /// A new name is durable only when its folder is.
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
     }
 }
 
@@ -80,16 +77,23 @@ impl Storage for Folder {
     }
 
     fn sync(&mut self, file: &str) -> io::Result<()> {
-        self.file(file)?.sync_data()
+        self.file(file)?.sync_data()?;
+        // A new name is durable only when its folder is.
+        if self.renamed {
+            File::open(&self.path)?.sync_all()?;
+            self.renamed = false;
+        }
+        Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         std::fs::rename(self.path.join(from), self.path.join(to))?;
+        self.renamed = true;
         self.open.remove(to);
         if let Some(moved) = self.open.remove(from) {
             self.open.insert(to.to_owned(), moved);
         }
-        self.sync_folder()
+        Ok(())
     }
 
     fn leave(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {

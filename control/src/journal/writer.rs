@@ -59,7 +59,9 @@ pub(crate) struct Writer {
     events: broadcast::Sender<Event>,
     /// True, but not yet durable.
     pending: Vec<Record>,
+    /// The size from which on the file is compacted, and the least that this ever is.
     compact_at: u64,
+    small: u64,
 }
 
 impl Writer {
@@ -85,11 +87,16 @@ impl Writer {
         };
         let compact_at = SMALL.max(log.size());
         let memory = Arc::new(RwLock::new(memory));
-        Ok(Self { log, memory, events, pending: Vec::new(), compact_at })
+        Ok(Self { log, memory, events, pending: Vec::new(), compact_at, small: SMALL })
     }
 
     pub(crate) fn memory(&self) -> Shared {
         Arc::clone(&self.memory)
+    }
+
+    /// Compacts a smaller file than usual: for tests, which cannot write so much.
+    pub(crate) fn compact_from(&mut self, size: u64) {
+        (self.compact_at, self.small) = (size, size);
     }
 
     /// An error means: not durable. Whether it is true all the same is the duty's to say.
@@ -100,6 +107,7 @@ impl Writer {
             self.number_events(&mut records);
             self.write(&records)?;
             self.make_true(&records);
+            self.compact_if_large();
             return Ok(());
         }
         self.number_events(&mut records);
@@ -115,11 +123,12 @@ impl Writer {
             return Ok(());
         }
         let records = std::mem::take(&mut self.pending);
-        let written = self.write(&records);
-        if written.is_err() {
+        if let Err(fault) = self.write(&records) {
             self.pending = records;
+            return Err(fault);
         }
-        written
+        self.compact_if_large();
+        Ok(())
     }
 
     pub(crate) fn checkpoint(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -147,9 +156,7 @@ impl Writer {
         let json = serde_json::to_string(&line).map_err(|e| e.to_string())?;
         let written = self.log.commit(&json).map_err(|e| e.to_string());
         self.update(|memory| memory.fault = written.as_ref().err().cloned());
-        written?;
-        self.compact_if_large();
-        Ok(())
+        written
     }
 
     fn make_true(&mut self, records: &[Record]) {
@@ -172,6 +179,8 @@ impl Writer {
         }
     }
 
+    /// Writes the file anew from what is remembered: only when everything that was written is
+    /// remembered, and everything that is remembered was written.
     fn compact_if_large(&mut self) {
         if self.log.size() < self.compact_at {
             return;
@@ -181,7 +190,7 @@ impl Writer {
         if let Err(fault) = self.log.rewrite(lines) {
             tracing::warn!(%fault, "the journal could not be compacted");
         }
-        self.compact_at = SMALL.max(self.log.size() * 2);
+        self.compact_at = self.small.max(self.log.size() * 2);
     }
 
     /// Positions are never thrown away, only replaced by later ones of the same service.

@@ -1,7 +1,8 @@
 //! A disk that dies, fills up, refuses or dawdles when it is told to.
 //!
 //! It keeps what was synced apart from what was only written. When it dies, every sector that was
-//! written since the last sync is kept or lost by the toss of a coin, as with a power cut.
+//! written since the last sync is kept or lost by the toss of a coin, as with a power cut; so is
+//! every name that was given since.
 
 use serin_control::journal::Storage;
 use std::collections::BTreeMap;
@@ -14,9 +15,16 @@ const SECTOR: usize = 512;
 #[derive(Debug, Clone, Default)]
 pub struct Disk(Arc<Mutex<State>>);
 
+type Names = BTreeMap<String, u64>;
+
 #[derive(Debug, Clone, Default)]
 struct State {
-    files: BTreeMap<String, FileState>,
+    files: BTreeMap<u64, FileState>,
+    /// Which file has which name, now.
+    names: Names,
+    /// The names that a power cut can bring back, the durable ones first.
+    earlier_names: Vec<Names>,
+    replaced: BTreeMap<String, u64>,
     operations: u64,
     dies_at: Option<u64>,
     mood: Mood,
@@ -59,34 +67,57 @@ impl Disk {
         self.state(|s| s.operations)
     }
 
+    /// How often another file took the place of this one.
+    pub fn replaced(&self, file: &str) -> u64 {
+        self.state(|s| s.replaced.get(file).copied().unwrap_or_default())
+    }
+
     /// What a new start finds: another disk, with what the old one kept. `coin` decides.
     pub fn after_power_cut(&self, mut coin: impl FnMut() -> bool) -> Disk {
         self.state(|s| {
-            let keep = |f: &FileState| kept(&f.durable, &f.now, &mut coin);
-            let contents: Vec<Vec<u8>> = s.files.values().map(keep).collect();
-            let files = s.files.keys().cloned().zip(contents);
-            let file = |bytes: Vec<u8>| FileState { durable: bytes.clone(), now: bytes };
-            let files = files.map(|(name, bytes)| (name, file(bytes))).collect();
-            Disk(Arc::new(Mutex::new(State { files, ..State::default() })))
+            let mut names = s.earlier_names.iter().chain([&s.names]);
+            let mut found = names.next().unwrap_or(&s.names);
+            for later in names {
+                if !coin() {
+                    break;
+                }
+                found = later;
+            }
+            let keep = |(name, id): (&String, &u64)| {
+                let file = s.files.get(id)?;
+                Some((name.clone(), kept(&file.durable, &file.now, &mut coin)))
+            };
+            Disk::of(found.iter().filter_map(keep).collect())
         })
     }
 
     /// What a new start finds after `kill -9`: the kernel still has everything that was written.
     pub fn after_kill(&self) -> Disk {
         self.state(|s| {
-            let file = |f: &FileState| FileState { durable: f.now.clone(), now: f.now.clone() };
-            let files = s.files.iter().map(|(name, f)| (name.clone(), file(f))).collect();
-            Disk(Arc::new(Mutex::new(State { files, ..State::default() })))
+            let keep =
+                |(name, id): (&String, &u64)| Some((name.clone(), s.files.get(id)?.now.clone()));
+            Disk::of(s.names.iter().filter_map(keep).collect())
         })
     }
 
-    pub fn bytes(&self, file: &str) -> Vec<u8> {
-        self.state(|s| s.files.get(file).map(|f| f.now.clone()).unwrap_or_default())
+    fn of(contents: Vec<(String, Vec<u8>)>) -> Disk {
+        let disk = Disk::default();
+        contents.into_iter().for_each(|(name, bytes)| disk.put(&name, bytes));
+        disk
     }
 
+    pub fn bytes(&self, file: &str) -> Vec<u8> {
+        self.state(|s| s.file(file).map(|f| f.now.clone()).unwrap_or_default())
+    }
+
+    /// As if it had always been there.
     pub fn put(&self, file: &str, bytes: Vec<u8>) {
-        let state = FileState { durable: bytes.clone(), now: bytes };
-        self.state(|s| s.files.insert(file.to_owned(), state));
+        self.state(|s| {
+            let id = s.fresh();
+            s.files.insert(id, FileState { durable: bytes.clone(), now: bytes });
+            s.names.insert(file.to_owned(), id);
+            s.earlier_names.clear();
+        });
     }
 
     fn state<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
@@ -118,6 +149,31 @@ impl Disk {
     }
 }
 
+impl State {
+    fn file(&self, name: &str) -> Option<&FileState> {
+        self.files.get(self.names.get(name)?)
+    }
+
+    fn fresh(&self) -> u64 {
+        self.files.keys().next_back().map_or(0, |last| last + 1)
+    }
+
+    /// Called before a name changes.
+    fn keep_names(&mut self) {
+        self.earlier_names.push(self.names.clone());
+    }
+
+    fn open(&mut self, name: &str) -> &mut FileState {
+        if !self.names.contains_key(name) {
+            self.keep_names();
+            let id = self.fresh();
+            self.names.insert(name.to_owned(), id);
+        }
+        let id = self.names.get(name).copied().unwrap_or_default();
+        self.files.entry(id).or_default()
+    }
+}
+
 /// The durable content with a random part of the sectors that were written since.
 fn kept(durable: &[u8], now: &[u8], coin: &mut impl FnMut() -> bool) -> Vec<u8> {
     let longest = durable.len().max(now.len());
@@ -137,13 +193,13 @@ fn kept(durable: &[u8], now: &[u8], coin: &mut impl FnMut() -> bool) -> Vec<u8> 
 
 impl Storage for Disk {
     fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.state(|s| s.files.get(file).map(|f| f.now.clone())))
+        Ok(self.state(|s| s.file(file).map(|f| f.now.clone())))
     }
 
     fn write(&mut self, file: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.operate(|s| {
             let full = s.mood == Mood::Full;
-            let content = &mut s.files.entry(file.to_owned()).or_default().now;
+            let content = &mut s.open(file).now;
             let from = usize::try_from(offset).map_err(io::Error::other)?;
             let upto = from + bytes.len();
             if content.len() < upto {
@@ -160,17 +216,19 @@ impl Storage for Disk {
     fn truncate(&mut self, file: &str, len: u64) -> io::Result<()> {
         self.operate(|s| {
             let len = usize::try_from(len).map_err(io::Error::other)?;
-            s.files.entry(file.to_owned()).or_default().now.resize(len, 0);
+            s.open(file).now.resize(len, 0);
             Ok(())
         })
     }
 
     fn sync(&mut self, file: &str) -> io::Result<()> {
         self.operate(|s| {
-            let dying = s.dies_at == Some(s.operations);
-            if let (Some(f), false) = (s.files.get_mut(file), dying) {
-                f.durable = f.now.clone();
+            if s.dies_at == Some(s.operations) {
+                return Ok(());
             }
+            let file = s.open(file);
+            file.durable = file.now.clone();
+            s.earlier_names.clear();
             Ok(())
         })
     }
@@ -182,8 +240,10 @@ impl Storage for Disk {
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         self.operate(|s| {
-            let moved = s.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-            s.files.insert(to.to_owned(), moved);
+            s.keep_names();
+            let moved = s.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            s.names.insert(to.to_owned(), moved);
+            *s.replaced.entry(to.to_owned()).or_default() += 1;
             Ok(())
         })
     }
