@@ -84,7 +84,7 @@ impl Order {
     }
 }
 
-/// What came of a command. By now it is durable and in force.
+/// What came of a command. By now it is in force, and durable unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
@@ -96,8 +96,17 @@ pub struct Outcome {
     pub state: Option<RolloutState>,
     /// One sentence for the operator.
     pub message: String,
+    /// `false` for what lowers a weight on a disk that does not answer: it is in force, and a crash
+    /// before it is written would bring back what was before.
+    #[serde(default = "yes")]
+    pub durable: bool,
     /// Whether this is the remembered answer to an idempotency key seen before.
     pub repeated: bool,
+}
+
+/// What was written is durable.
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,6 +23,8 @@ use tokio::sync::{broadcast, oneshot};
 
 /// Events that a slow listener may fall behind before it is served from the journal again.
 pub(crate) const LIVE_EVENTS: usize = 1024;
+/// What the disk gets when Serin stops, to take what was lowered last.
+const STOP_WAIT: Duration = Duration::from_secs(10);
 /// What notifications under way get when Serin stops.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -44,6 +46,8 @@ pub struct Options {
     pub lock_wait: Duration,
     /// The data plane's own metrics, exposed beside control's.
     pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
+    /// How long a stop waits for a disk that does not answer; 10 s when not given.
+    pub stop_wait: Option<Duration>,
     /// Instead of the configuration's `state.dir`.
     pub storage: Option<Box<dyn Storage>>,
 }
@@ -75,7 +79,7 @@ impl Control {
         plane: Arc<dyn DataPlane>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let Options { lock_wait, collectors, storage } = options;
+        let Options { lock_wait, collectors, stop_wait, storage } = options;
         let (storage, lock) = match storage {
             Some(storage) => (storage, None),
             None => open_folder(&config, lock_wait)?,
@@ -106,9 +110,10 @@ impl Control {
         let inner = Arc::clone(&handle.inner);
         let now = clock.now();
         let engine = Engine::start(config, plane, desk, kept, inner, Box::new(outlet), now);
+        let stop_wait = stop_wait.unwrap_or(STOP_WAIT);
         let controller = std::thread::Builder::new()
             .name("serin-controller".to_owned())
-            .spawn(move || controller::run(engine, &messages, clock))
+            .spawn(move || controller::run(engine, &messages, clock, stop_wait))
             .map_err(StartError::Thread)?;
         let io = runtime.handle().clone();
         let (controller, runtime) = (Mutex::new(Some(controller)), Some(runtime));

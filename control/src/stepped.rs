@@ -18,6 +18,7 @@ use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
 use serin_core::time::Now;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 
 pub struct Stepped {
@@ -104,6 +105,6 @@ impl Stepped {
 
     /// As in an orderly shutdown. Dropping it without is a crash.
     pub fn close(mut self, now: Now) {
-        self.engine.close(now);
+        self.engine.close(Duration::MAX, now);
     }
 }

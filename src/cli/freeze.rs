@@ -58,7 +58,10 @@ fn text(freeze: &Value) -> String {
     let part = |key: &str| plain(freeze[key].as_str().unwrap_or("?"));
     match freeze["frozen"].as_bool() {
         Some(true) => {
-            format!("frozen since {} by {}: {}", part("since"), part("by"), part("reason"))
+            let durable = freeze["durable"].as_bool().unwrap_or(true);
+            let not_yet = if durable { "" } else { "; not durable yet" };
+            let (since, by, reason) = (part("since"), part("by"), part("reason"));
+            format!("frozen since {since} by {by}: {reason}{not_yet}")
         }
         Some(false) | None => "not frozen".to_owned(),
     }

@@ -4,7 +4,7 @@ use super::etag::{self, Tag};
 use super::extract::Raw;
 use super::rollout::{self, Who};
 use super::{Answered, Api};
-use crate::view::{FreezeView, Timestamp};
+use crate::view::{FreezeView, Snapshot, Timestamp};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -21,6 +21,8 @@ pub(crate) struct Freeze {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
+    /// `false`: in force, and not written yet, because the disk does not answer.
+    durable: bool,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -39,7 +41,7 @@ pub(crate) struct Set {
     responses((status = 200, body = Freeze, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
-    shown(api.handle().snapshot().freeze.as_ref())
+    shown(&api.handle().snapshot())
 }
 
 /// Freeze everything, or lift the freeze
@@ -61,15 +63,18 @@ pub(crate) async fn replace(State(api): State<Api>, who: Who, body: Raw) -> Answ
     frozen.map_err(|refusal| rollout::refused(&before, refusal))?;
     let after =
         rollout::until_shown(&api, |now| now.freeze.as_ref().map(|f| &f.reason) == reason.as_ref());
-    Ok(shown(after.await.freeze.as_ref()))
+    let after = after.await;
+    Ok(shown(&after))
 }
 
-fn shown(freeze: Option<&FreezeView>) -> Response {
+fn shown(snapshot: &Snapshot) -> Response {
+    let freeze = snapshot.freeze.as_ref();
     let body = Freeze {
         frozen: freeze.is_some(),
         since: freeze.map(|f| f.since),
         reason: freeze.map(|f| f.reason.clone()),
         by: freeze.map(|f| f.by.clone()),
+        durable: !snapshot.health.freeze_not_durable,
     };
     ([tag(freeze).header()], Json(body)).into_response()
 }

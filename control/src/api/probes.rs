@@ -73,7 +73,7 @@ fn readiness(api: &Api) -> Readiness {
     let mut checks = vec![
         check("traffic", true, (api.inner.hooks.not_ready)()),
         check("controller", true, silent(api.handle().silence())),
-        check("journal", false, snapshot.health.journal.clone()),
+        check("journal", false, snapshot.health.of_journal()),
         check("config", false, snapshot.config.failed.as_ref().map(|f| f.fault.clone())),
     ];
     for service in &snapshot.services {

@@ -55,6 +55,8 @@ pub(crate) struct Done {
     revision: u64,
     /// One sentence.
     message: String,
+    /// `false`: in force, and not written yet, because the disk does not answer.
+    durable: bool,
 }
 
 /// Longer reasons are refused: they go into every notification.
@@ -281,6 +283,7 @@ fn done(api: &Api, status: StatusCode, outcome: Outcome) -> Response {
         service: outcome.service,
         revision: outcome.revision,
         message: outcome.message,
+        durable: outcome.durable,
     };
     let mut response = (status, [tag], Json(done)).into_response();
     if let Some(location) = location {

@@ -17,15 +17,26 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Basis points by version: 10000 in all.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Weights {
     #[schema(value_type = BTreeMap<String, Points>)]
     weights: BTreeMap<String, u16>,
     /// For the journal and the report.
-    #[serde(default, skip_serializing)]
+    #[serde(default)]
     #[schema(max_length = 1000)]
     reason: Option<String>,
+}
+
+/// The division in force, with what was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Divided {
+    #[schema(value_type = BTreeMap<String, Points>)]
+    weights: BTreeMap<String, u16>,
+    /// One sentence.
+    message: String,
+    /// `false`: in force, and not written yet, because the disk does not answer.
+    durable: bool,
 }
 
 /// Hundredths of a percent.
@@ -42,7 +53,7 @@ pub(crate) struct Points(u16);
 #[utoipa::path(
     put, path = "/v1/services/{service}/weights", operation_id = "setWeights", tag = "rollout",
     params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Weights,
-    responses((status = 200, body = Weights, headers(("etag" = String))))
+    responses((status = 200, body = Divided, headers(("etag" = String))))
 )]
 pub(crate) async fn replace(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
     let snapshot = api.handle().snapshot();
@@ -54,8 +65,9 @@ pub(crate) async fn replace(State(api): State<Api>, name: Name, who: Who, body: 
         rollout::carry_out(&api, &name.0, &who, Command::Weights { weights, reason }).await?;
     let now = api.handle().snapshot();
     let weights = services::find(&now, &name.0)?.weights.clone();
-    Ok(([Tag::of_revision(outcome.revision).header()], Json(Weights { weights, reason: None }))
-        .into_response())
+    let tag = Tag::of_revision(outcome.revision).header();
+    let divided = Divided { weights, message: outcome.message, durable: outcome.durable };
+    Ok(([tag], Json(divided)).into_response())
 }
 
 /// Stable first, as everywhere.

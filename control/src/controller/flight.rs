@@ -33,6 +33,8 @@ pub(crate) struct Flight {
     pub(crate) published: Arc<Split>,
     pub(crate) published_at: Mono,
     pub(crate) pending: Option<Pending>,
+    /// The latest decision in force that a restart would not know of.
+    pub(crate) not_durable: Option<NotDurable>,
     pub(crate) queue: VecDeque<(Order, Reply)>,
     pub(crate) ledger: Ledger,
     pub(crate) recorder: Recorder,
@@ -57,6 +59,18 @@ pub(crate) struct Pending {
     pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) ticket: Ticket,
     pub(crate) reply: Option<Reply>,
+}
+
+/// Something in force that is not written yet.
+#[derive(Debug)]
+pub(crate) struct NotDurable {
+    pub(crate) ticket: Ticket,
+}
+
+impl NotDurable {
+    pub(crate) fn is_written(&self) -> bool {
+        self.ticket.look().is_some()
+    }
 }
 
 /// The latest decision about a rollout, with what it was made from.
@@ -129,6 +143,7 @@ impl Flight {
             published,
             published_at: now.mono,
             pending: None,
+            not_durable: None,
             queue: VecDeque::new(),
             ledger: Ledger::default(),
             recorder: Recorder::default(),

@@ -106,7 +106,12 @@ pub(crate) fn wall_now() -> Wall {
 }
 
 /// Runs until it is told to stop, or nobody is left who could.
-pub(crate) fn run(mut engine: Engine, inbox: &Receiver<Message>, clock: Clock) {
+pub(crate) fn run(
+    mut engine: Engine,
+    inbox: &Receiver<Message>,
+    clock: Clock,
+    stop_wait: Duration,
+) {
     let mut next = Instant::now();
     loop {
         engine.tick(clock.now());
@@ -115,10 +120,11 @@ pub(crate) fn run(mut engine: Engine, inbox: &Receiver<Message>, clock: Clock) {
         loop {
             match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    return engine.close(clock.now());
+                    return engine.close(stop_wait, clock.now());
                 }
                 Ok(Message::Yield { done }) => {
-                    engine.close(clock.now());
+                    // Another process must not write before this one has ended to.
+                    engine.close(Duration::MAX, clock.now());
                     // Whoever asked may have gone away; then nobody resumes, either.
                     let _ = done.send(());
                     match resumed(engine, inbox, &clock) {

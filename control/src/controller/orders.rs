@@ -64,6 +64,7 @@ pub(crate) fn outcome(service: &ServiceName, revision: u64, decision: &Decision)
         rollout: course.map(|course| course.id.to_string()),
         state: course.map(|course| state_of(course.phase)),
         message,
+        durable: true,
         repeated: false,
     }
 }

@@ -20,10 +20,7 @@ use std::time::Duration;
 impl Engine {
     /// Draws and shows the snapshot, and keeps the reasons of the latest decisions beside it.
     pub(crate) fn portray(&mut self, now: Now) {
-        let (freeze, lost) = {
-            let memory = read(self.desk.shared());
-            (memory.freeze.clone(), memory.lost)
-        };
+        let lost = read(self.desk.shared()).lost;
         let failing = self.fault().is_some();
         let views = self.flights.values().map(|flight| {
             let readiness = self.plane.readiness(&flight.name);
@@ -33,7 +30,7 @@ impl Engine {
             generation: self.generation,
             at: Timestamp(now.wall),
             services: views.collect(),
-            freeze: if self.outside.freeze.is_some() { freeze } else { None },
+            freeze: self.freeze.clone(),
             config: ConfigView {
                 canary: self.inner.canary.load().as_deref().cloned(),
                 ..self.config_view.clone()
@@ -42,6 +39,8 @@ impl Engine {
                 journal: self.fault().map(str::to_owned),
                 notifications_lost: self.inner.tallies.notifications_lost(),
                 records_lost: lost,
+                not_durable: self.not_durable(),
+                freeze_not_durable: self.freeze_not_durable.is_some(),
             },
         };
         self.inner.show(snapshot);

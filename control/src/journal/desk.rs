@@ -1,37 +1,45 @@
 //! The writer on a thread of its own, so that a slow disk never holds up a decision.
+//!
+//! What may happen waits in a queue with a bound, and fails when that is full. What must happen is
+//! never turned away: it goes behind everything that came before it, and when the queue is full it is
+//! kept beside it, merged, until the disk takes it; from then on the queue takes nothing until that
+//! is written, so that the order stays. It never drops what lowers a weight.
 
 use super::record::Record;
+use super::unwritten::Unwritten;
 use super::writer::{Duty, JournalError, Shared, Writer};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Commits that wait for the disk. When it is full, a commit fails as if the disk had failed.
+/// Commits that wait for the disk. When it is full, one that may happen fails as if the disk had.
 const QUEUE: usize = 256;
 /// How soon a failed write of something true is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-enum Request {
-    Commit {
-        records: Vec<Record>,
-        duty: Duty,
-        answer: SyncSender<Result<(), String>>,
-    },
-    Checkpoint(Vec<u8>),
-    /// With the last checkpoint.
-    Close(Vec<u8>),
-}
-
 /// What will be known about a commit. A waiting place, not a promise.
 #[derive(Debug)]
-pub(crate) struct Ticket(Receiver<Result<(), String>>);
+pub(crate) enum Ticket {
+    /// Of what happens only if it is durable.
+    Answer(Receiver<Result<(), String>>),
+    /// Of what is true already: its place among those.
+    Number { number: u64, progress: Arc<Progress> },
+}
 
 impl Ticket {
+    /// `None`: not known yet; for what is true already, not durable yet.
     pub(crate) fn wait(&self, at_most: Duration) -> Option<Result<(), String>> {
-        match self.0.recv_timeout(at_most) {
-            Ok(result) => Some(result),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err("the journal is closed".to_owned())),
+        match self {
+            Self::Answer(answer) => match answer.recv_timeout(at_most) {
+                Ok(result) => Some(result),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    Some(Err("the journal is closed".to_owned()))
+                }
+            },
+            Self::Number { number, progress } => progress.wait(*number, at_most).then_some(Ok(())),
         }
     }
 
@@ -41,10 +49,53 @@ impl Ticket {
     }
 }
 
+/// How far the writer has come with what is true already.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    reached: Mutex<Reached>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Reached {
+    durable: u64,
+    /// Up to here an attempt was made, and may have failed.
+    tried: u64,
+}
+
+impl Progress {
+    pub(super) fn durable(&self, upto: u64) {
+        let mut reached = self.reached();
+        reached.durable = reached.durable.max(upto);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn failed(&self, upto: u64) {
+        let mut reached = self.reached();
+        reached.tried = reached.tried.max(upto);
+        self.changed.notify_all();
+    }
+
+    /// Whether it is durable: at once when it was tried in vain, otherwise after a while at most.
+    fn wait(&self, number: u64, at_most: Duration) -> bool {
+        let open = |r: &mut Reached| r.durable < number && r.tried < number;
+        let reached = self.reached();
+        let waited = self.changed.wait_timeout_while(reached, at_most, open);
+        waited.unwrap_or_else(PoisonError::into_inner).0.durable >= number
+    }
+
+    fn reached(&self) -> MutexGuard<'_, Reached> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where commits are handed in.
 #[derive(Debug)]
 pub(crate) struct Desk {
     shared: Shared,
+    progress: Arc<Progress>,
+    /// Of the latest commit that must happen.
+    number: std::cell::Cell<u64>,
     way: Way,
 }
 
@@ -53,24 +104,56 @@ enum Way {
     /// At once, on the caller's thread: for tests and simulations.
     Inline(Box<std::cell::RefCell<Writer>>),
     Thread {
-        to: SyncSender<Request>,
+        outbox: Arc<Outbox>,
         thread: Option<JoinHandle<()>>,
     },
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Commit { .. } => "Commit",
-            Self::Checkpoint(_) => "Checkpoint",
-            Self::Close(_) => "Close",
-        })
-    }
+/// What waits for the writer's thread.
+#[derive(Debug, Default)]
+struct Outbox {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    queue: VecDeque<Commit>,
+    /// What must happen and found the queue full. It comes after everything in it.
+    late: Unwritten,
+    lost: u64,
+    checkpoint: Option<Vec<u8>>,
+    closing: Option<Closing>,
+    /// Since when the writer has been at the disk.
+    busy: Option<Instant>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Commit {
+    May { records: Vec<Record>, answer: SyncSender<Result<(), String>> },
+    Must { records: Vec<Record>, number: u64 },
+}
+
+#[derive(Debug)]
+enum Closing {
+    /// With the last checkpoint.
+    Orderly(Vec<u8>),
+    /// Whoever handed commits in is gone.
+    Left,
+}
+
+enum Work {
+    Commit(Commit),
+    Late { unwritten: Unwritten, lost: u64 },
+    Checkpoint(Vec<u8>),
+    Retry,
+    Close(Closing),
 }
 
 impl Desk {
     pub(crate) fn inline(writer: Writer) -> Self {
-        Self { shared: writer.memory(), way: Way::Inline(Box::new(writer.into())) }
+        Self::new(writer.memory(), writer.progress(), Way::Inline(Box::new(writer.into())))
     }
 
     /// `wake` is called after each commit.
@@ -78,12 +161,19 @@ impl Desk {
         mut writer: Writer,
         wake: impl Fn() + Send + 'static,
     ) -> Result<Self, JournalError> {
-        let shared = writer.memory();
-        let (to, from) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new()
-            .name("serin-journal".to_owned())
-            .spawn(move || serve(&mut writer, &from, &wake))?;
-        Ok(Self { shared, way: Way::Thread { to, thread: Some(thread) } })
+        let (shared, progress) = (writer.memory(), writer.progress());
+        let outbox = Arc::new(Outbox::default());
+        let served = Arc::clone(&outbox);
+        let thread =
+            std::thread::Builder::new().name("serin-journal".to_owned()).spawn(move || {
+                let ending = Ending(served);
+                serve(&mut writer, &ending.0, &wake);
+            })?;
+        Ok(Self::new(shared, progress, Way::Thread { outbox, thread: Some(thread) }))
+    }
+
+    fn new(shared: Shared, progress: Arc<Progress>, way: Way) -> Self {
+        Self { shared, progress, number: std::cell::Cell::new(0), way }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -91,19 +181,63 @@ impl Desk {
     }
 
     pub(crate) fn commit(&self, records: Vec<Record>, duty: Duty) -> Ticket {
+        match duty {
+            Duty::May => self.may(records),
+            Duty::Must => self.must(records),
+        }
+    }
+
+    fn may(&self, records: Vec<Record>) -> Ticket {
         let (answer, ticket) = sync_channel(1);
         match &self.way {
             Way::Inline(writer) => {
-                let _ = answer.send(writer.borrow_mut().commit(records, duty));
+                let _ = answer.send(writer.borrow_mut().commit(records));
             }
-            Way::Thread { to, .. } => {
-                let sent = to.try_send(Request::Commit { records, duty, answer });
-                if let Err(TrySendError::Full(Request::Commit { answer, .. })) = sent {
+            Way::Thread { outbox, .. } => {
+                let mut waiting = outbox.lock();
+                if waiting.is_full() {
                     let _ = answer.send(Err("the disk is too slow".to_owned()));
+                } else {
+                    waiting.queue.push_back(Commit::May { records, answer });
+                    outbox.changed.notify_all();
                 }
             }
         }
-        Ticket(ticket)
+        Ticket::Answer(ticket)
+    }
+
+    fn must(&self, records: Vec<Record>) -> Ticket {
+        let number = self.number.get() + 1;
+        self.number.set(number);
+        match &self.way {
+            Way::Inline(writer) => writer.borrow_mut().require(records, number),
+            Way::Thread { outbox, .. } => {
+                let mut waiting = outbox.lock();
+                if waiting.is_full() {
+                    let lost = waiting.late.add(records, number);
+                    waiting.lost += lost;
+                } else {
+                    waiting.queue.push_back(Commit::Must { records, number });
+                }
+                outbox.changed.notify_all();
+            }
+        }
+        Ticket::Number { number, progress: Arc::clone(&self.progress) }
+    }
+
+    /// Whether something that is true already is not durable yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.progress.reached().durable < self.number.get()
+    }
+
+    /// For how long the disk has not answered.
+    pub(crate) fn busy_for(&self) -> Duration {
+        match &self.way {
+            Way::Inline(_) => Duration::ZERO,
+            Way::Thread { outbox, .. } => {
+                outbox.lock().busy.map_or(Duration::ZERO, |at| at.elapsed())
+            }
+        }
     }
 
     /// Only of the writer on the caller's thread, as tests have it.
@@ -126,49 +260,140 @@ impl Desk {
             Way::Inline(writer) => {
                 let _ = writer.borrow_mut().checkpoint(&bytes);
             }
-            Way::Thread { to, .. } => {
-                let _ = to.try_send(Request::Checkpoint(bytes));
+            Way::Thread { outbox, .. } => {
+                outbox.lock().checkpoint = Some(bytes);
+                outbox.changed.notify_all();
             }
         }
     }
 
-    /// Writes what is left, with a last checkpoint, and gives the files back.
-    pub(crate) fn close(&mut self, checkpoint: Vec<u8>) {
+    /// Writes what is left, with a last checkpoint, and gives the files back. `false` when the disk did
+    /// not let it come to an end within `at_most`.
+    pub(crate) fn close(&mut self, checkpoint: Vec<u8>, at_most: Duration) -> bool {
         match &mut self.way {
-            Way::Inline(writer) => close(writer.get_mut(), &checkpoint),
-            Way::Thread { to, thread } => {
-                let _ = to.send(Request::Close(checkpoint));
-                if let Some(thread) = thread.take() {
+            Way::Inline(writer) => close(writer.get_mut(), Closing::Orderly(checkpoint)),
+            Way::Thread { outbox, thread } => {
+                let mut waiting = outbox.lock();
+                waiting.closing = Some(Closing::Orderly(checkpoint));
+                outbox.changed.notify_all();
+                let open = |waiting: &mut Waiting| !waiting.ended;
+                let waited = outbox.changed.wait_timeout_while(waiting, at_most, open);
+                let ended = waited.unwrap_or_else(PoisonError::into_inner).0.ended;
+                let thread = thread.take();
+                if !ended {
+                    return false;
+                }
+                if let Some(thread) = thread {
                     let _ = thread.join();
                 }
             }
         }
+        true
     }
 }
 
-fn serve(writer: &mut Writer, from: &Receiver<Request>, wake: &dyn Fn()) {
-    loop {
-        match from.recv_timeout(RETRY) {
-            Ok(Request::Commit { records, duty, answer }) => {
-                let _ = answer.send(writer.commit(records, duty));
-                wake();
-            }
-            Ok(Request::Checkpoint(bytes)) => {
-                if let Err(fault) = writer.checkpoint(&bytes) {
-                    tracing::warn!(%fault, "the windows could not be kept");
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                let _ = writer.flush();
-            }
-            Ok(Request::Close(checkpoint)) => return close(writer, &checkpoint),
-            Err(RecvTimeoutError::Disconnected) => return writer.close(),
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Way::Thread { outbox, thread: Some(_) } = &self.way {
+            outbox.lock().closing.get_or_insert(Closing::Left);
+            outbox.changed.notify_all();
         }
     }
 }
 
-fn close(writer: &mut Writer, checkpoint: &[u8]) {
-    if let Err(fault) = writer.farewell(checkpoint) {
+impl Outbox {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be done next, in the order in which it came.
+    fn next(&self) -> Work {
+        let mut waiting = self.lock();
+        waiting.busy = None;
+        if !waiting.has_work() {
+            let idle = |waiting: &mut Waiting| !waiting.has_work();
+            let waited = self.changed.wait_timeout_while(waiting, RETRY, idle);
+            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        waiting.busy = Some(Instant::now());
+        waiting.next()
+    }
+}
+
+impl Waiting {
+    fn is_full(&self) -> bool {
+        self.queue.len() >= QUEUE || !self.late.is_empty()
+    }
+
+    fn has_work(&self) -> bool {
+        !self.queue.is_empty()
+            || !self.late.is_empty()
+            || self.checkpoint.is_some()
+            || self.closing.is_some()
+    }
+
+    fn next(&mut self) -> Work {
+        if let Some(commit) = self.queue.pop_front() {
+            return Work::Commit(commit);
+        }
+        if !self.late.is_empty() {
+            let lost = std::mem::take(&mut self.lost);
+            return Work::Late { unwritten: self.late.take(), lost };
+        }
+        match (self.closing.take(), self.checkpoint.take()) {
+            (Some(closing), _) => Work::Close(closing),
+            (None, Some(checkpoint)) => Work::Checkpoint(checkpoint),
+            (None, None) => Work::Retry,
+        }
+    }
+}
+
+/// Tells that the thread has ended, in whatever way.
+struct Ending(Arc<Outbox>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+fn serve(writer: &mut Writer, outbox: &Outbox, wake: &dyn Fn()) {
+    loop {
+        match outbox.next() {
+            Work::Commit(Commit::May { records, answer }) => {
+                let _ = answer.send(writer.commit(records));
+                wake();
+            }
+            Work::Commit(Commit::Must { records, number }) => {
+                writer.require(records, number);
+                wake();
+            }
+            Work::Late { unwritten, lost } => {
+                writer.lost(lost);
+                let number = unwritten.upto();
+                writer.require(unwritten.into_records(), number);
+                wake();
+            }
+            Work::Checkpoint(bytes) => {
+                if let Err(fault) = writer.checkpoint(&bytes) {
+                    tracing::warn!(%fault, "the windows could not be kept");
+                }
+            }
+            Work::Retry => {
+                if writer.is_behind() && writer.flush().is_ok() {
+                    wake();
+                }
+            }
+            Work::Close(closing) => return close(writer, closing),
+        }
+    }
+}
+
+fn close(writer: &mut Writer, closing: Closing) {
+    if let Closing::Orderly(checkpoint) = closing
+        && let Err(fault) = writer.farewell(&checkpoint)
+    {
         tracing::warn!(%fault, "the windows could not be kept");
     }
     writer.close();

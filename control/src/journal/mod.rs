@@ -10,6 +10,7 @@ mod memory;
 mod record;
 mod shape;
 mod storage;
+mod unwritten;
 mod writer;
 
 pub(crate) use desk::{Desk, Ticket};

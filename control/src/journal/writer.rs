@@ -8,10 +8,12 @@
 //! [`May`]: Duty::May
 //! [`Must`]: Duty::Must
 
+use super::desk::Progress;
 use super::log::{Log, LogError, replace};
 use super::memory::Memory;
 use super::record::{FORMAT, Line, Record};
 use super::storage::Storage;
+use super::unwritten::Unwritten;
 use crate::event::Event;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -22,8 +24,6 @@ pub(super) const FILE: &str = "journal";
 const CHECKPOINT: &str = "windows";
 /// Compaction is looked at from this size on.
 const SMALL: u64 = 8 * 1024 * 1024;
-/// Records that wait for a failing disk.
-const PENDING: usize = 2_000;
 
 #[derive(Debug, Error)]
 pub enum JournalError {
@@ -57,8 +57,8 @@ pub(crate) struct Writer {
     log: Log<Box<dyn Storage>>,
     memory: Shared,
     events: broadcast::Sender<Event>,
-    /// True, but not yet durable.
-    pending: Vec<Record>,
+    pending: Unwritten,
+    progress: Arc<Progress>,
     /// The size from which on the file is compacted, and the least that this ever is.
     compact_at: u64,
     small: u64,
@@ -87,7 +87,8 @@ impl Writer {
         };
         let compact_at = SMALL.max(log.size());
         let memory = Arc::new(RwLock::new(memory));
-        Ok(Self { log, memory, events, pending: Vec::new(), compact_at, small: SMALL })
+        let (pending, progress) = (Unwritten::default(), Arc::default());
+        Ok(Self { log, memory, events, pending, progress, compact_at, small: SMALL })
     }
 
     pub(crate) fn memory(&self) -> Shared {
@@ -99,22 +100,37 @@ impl Writer {
         (self.compact_at, self.small) = (size, size);
     }
 
-    /// An error means: not durable. Whether it is true all the same is the duty's to say.
-    pub(crate) fn commit(&mut self, mut records: Vec<Record>, duty: Duty) -> Result<(), String> {
-        let flushed = self.flush();
-        if duty == Duty::May {
-            flushed?;
-            self.number_events(&mut records);
-            self.write(&records)?;
-            self.make_true(&records);
-            self.compact_if_large();
-            return Ok(());
-        }
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// What may happen: an error means that it did not.
+    pub(crate) fn commit(&mut self, mut records: Vec<Record>) -> Result<(), String> {
+        self.flush()?;
+        self.number_events(&mut records);
+        self.write(&records)?;
+        self.make_true(&records);
+        self.compact_if_large();
+        Ok(())
+    }
+
+    /// What must happen: it is true from here on, and the progress says when it is durable.
+    pub(crate) fn require(&mut self, mut records: Vec<Record>, number: u64) {
         self.number_events(&mut records);
         self.make_true(&records);
-        self.pending.extend(records);
-        self.squeeze();
-        self.flush()
+        let lost = self.pending.add(records, number);
+        self.lost(lost);
+        let _ = self.flush();
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    pub(crate) fn lost(&mut self, records: u64) {
+        if records > 0 {
+            self.update(|memory| memory.lost += records);
+        }
     }
 
     /// Writes what is true and not yet durable.
@@ -122,11 +138,15 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let records = std::mem::take(&mut self.pending);
-        if let Err(fault) = self.write(&records) {
-            self.pending = records;
+        let pending = self.pending.take();
+        let written = self.write(pending.records());
+        let upto = pending.upto();
+        if let Err(fault) = written {
+            self.pending = pending;
+            self.progress.failed(upto);
             return Err(fault);
         }
+        self.progress.durable(upto);
         self.compact_if_large();
         Ok(())
     }
@@ -147,7 +167,7 @@ impl Writer {
     pub(crate) fn close(&mut self) {
         let closed = self.flush().and_then(|()| self.log.close().map_err(|e| e.to_string()));
         if let Err(fault) = closed {
-            tracing::error!(%fault, pending = self.pending.len(), "the journal was not closed cleanly");
+            tracing::error!(%fault, pending = self.pending.records().len(), "the journal was not closed cleanly");
         }
     }
 
@@ -191,35 +211,6 @@ impl Writer {
             tracing::warn!(%fault, "the journal could not be compacted");
         }
         self.compact_at = self.small.max(self.log.size() * 2);
-    }
-
-    /// Positions are never thrown away, only replaced by later ones of the same service.
-    fn squeeze(&mut self) {
-        if self.pending.len() <= PENDING {
-            return;
-        }
-        let before = self.pending.len();
-        let mut kept: Vec<Record> = Vec::new();
-        for record in std::mem::take(&mut self.pending).into_iter().rev() {
-            let keep = match &record {
-                Record::Position { service, .. } => !kept.iter().any(
-                    |k| matches!(k, Record::Position { service: other, .. } if other == service),
-                ),
-                Record::Rollout(rollout) => !kept
-                    .iter()
-                    .any(|k| matches!(k, Record::Rollout(other) if other.id == rollout.id)),
-                Record::Freeze { .. } => !kept.iter().any(|k| matches!(k, Record::Freeze { .. })),
-                Record::Event(_) => kept.len() < PENDING / 2,
-                Record::Terms { .. } | Record::Decision(_) | Record::Key(_) => false,
-            };
-            if keep {
-                kept.push(record);
-            }
-        }
-        kept.reverse();
-        let lost = (before - kept.len()) as u64;
-        self.pending = kept;
-        self.update(|memory| memory.lost += lost);
     }
 
     fn update(&self, change: impl FnOnce(&mut Memory)) {

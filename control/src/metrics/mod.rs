@@ -23,6 +23,7 @@ pub(crate) struct Tallies {
     canary_requests: IntGaugeVec,
     reload_good: IntGauge,
     journal_failing: IntGauge,
+    journal_not_durable: IntGauge,
     rollbacks: IntCounterVec,
     reloads: IntCounterVec,
     notifications: IntCounterVec,
@@ -80,6 +81,10 @@ impl Tallies {
                 "serin_journal_failing",
                 "1 while the journal cannot be written; weights can then only go down.",
             )?,
+            journal_not_durable: IntGauge::new(
+                "serin_journal_not_durable",
+                "Services whose weight was lowered and is not written yet; a crash would bring the higher one back.",
+            )?,
             rollbacks: counters(
                 "serin_rollbacks_total",
                 "Rollbacks by the guard or rule that caused them.",
@@ -117,7 +122,7 @@ impl Tallies {
     }
 
     fn register(&self, collectors: Vec<Box<dyn Collector>>) -> Result<(), prometheus::Error> {
-        let own: [Box<dyn Collector>; 14] = [
+        let own: [Box<dyn Collector>; 15] = [
             Box::new(self.weight.clone()),
             Box::new(self.state.clone()),
             Box::new(self.burn.clone()),
@@ -127,6 +132,7 @@ impl Tallies {
             Box::new(self.canary_requests.clone()),
             Box::new(self.reload_good.clone()),
             Box::new(self.journal_failing.clone()),
+            Box::new(self.journal_not_durable.clone()),
             Box::new(self.rollbacks.clone()),
             Box::new(self.reloads.clone()),
             Box::new(self.notifications.clone()),
@@ -226,6 +232,8 @@ impl Tallies {
         }
         self.reload_good.set(i64::from(snapshot.config.failed.is_none()));
         self.journal_failing.set(i64::from(snapshot.health.journal.is_some()));
+        let behind = snapshot.health.not_durable.len();
+        self.journal_not_durable.set(i64::try_from(behind).unwrap_or(i64::MAX));
     }
 }
 

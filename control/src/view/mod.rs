@@ -59,6 +59,32 @@ pub struct Health {
     /// Records that a failing journal made Serin throw away.
     #[serde(default)]
     pub records_lost: u64,
+    /// Services whose latest lowering is in force and not written yet: until it is, a crash would
+    /// bring back the weight that was before.
+    #[serde(default)]
+    pub not_durable: Vec<String>,
+    /// The same of the freeze.
+    #[serde(default)]
+    pub freeze_not_durable: bool,
+}
+
+impl Health {
+    /// What is wrong with the journal, as a sentence; `None` when all is well.
+    pub fn of_journal(&self) -> Option<String> {
+        let mut parts: Vec<String> = self.journal.iter().cloned().collect();
+        match &self.not_durable[..] {
+            [] => {}
+            [service] => parts.push(format!("what was lowered of {service} is not durable yet")),
+            [first, ..] => parts.push(format!(
+                "what was lowered of {} services is not durable yet, {first} among them",
+                self.not_durable.len()
+            )),
+        }
+        if self.freeze_not_durable {
+            parts.push("the freeze is not durable yet".to_owned());
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

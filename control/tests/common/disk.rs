@@ -45,6 +45,8 @@ pub enum Mood {
     ReadOnly,
     /// Each sync takes this long.
     Slow(Duration),
+    /// No sync comes back before it is well again.
+    Hung,
     /// It is gone: the power was cut.
     Dead,
 }
@@ -147,6 +149,12 @@ impl Disk {
         }
         Ok(())
     }
+
+    fn hang(&self) {
+        while self.state(|s| s.mood == Mood::Hung) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl State {
@@ -222,6 +230,7 @@ impl Storage for Disk {
     }
 
     fn sync(&mut self, file: &str) -> io::Result<()> {
+        self.hang();
         self.operate(|s| {
             if s.dies_at == Some(s.operations) {
                 return Ok(());

@@ -34,8 +34,14 @@ pub(super) fn general(snapshot: &Snapshot, width: usize, style: Style) -> Vec<St
     if let Some(failed) = &snapshot.config.failed {
         say("config", format!("the reload of {} failed: {}", failed.at, failed.fault));
     }
-    if let Some(journal) = &snapshot.health.journal {
-        say("journal", format!("cannot be written, so weights only go down: {journal}"));
+    if let Some(journal) = snapshot.health.of_journal() {
+        say(
+            "journal",
+            match snapshot.health.journal {
+                Some(_) => format!("cannot be written, so weights only go down: {journal}"),
+                None => journal,
+            },
+        );
     }
     lines
 }

@@ -2,7 +2,7 @@
 
 use super::{Engine, PATIENCE, bare, count_rollbacks, freeze_of};
 use crate::command::Refusal;
-use crate::controller::flight::Flight;
+use crate::controller::flight::{Flight, NotDurable};
 use crate::event::{Event, EventKind};
 use crate::journal::{Duty, Record, read};
 use crate::view::{ConfigView, FreezeView, ReloadView, Timestamp};
@@ -30,16 +30,24 @@ impl Engine {
         let record = Record::Freeze { freeze: freeze.clone() };
         let ticket = self.desk.commit(vec![record, Record::Event(Box::new(event.clone()))], duty);
         let patience = if duty == Duty::Must { PATIENCE } else { Duration::from_secs(1) };
-        match (ticket.wait(patience), duty) {
+        let answer = ticket.wait(patience);
+        match (&answer, duty) {
             (Some(Ok(())), _) | (_, Duty::Must) => {
+                self.freeze.clone_from(&freeze);
+                self.freeze_not_durable = answer.is_none().then_some(NotDurable { ticket });
                 self.outside.freeze = freeze.as_ref().map(freeze_of);
                 self.outlet.tell(&event);
                 self.generation += 1;
                 self.portray(now);
                 Ok(())
             }
-            (Some(Err(fault)), Duty::May) => Err(Refusal::NotDurable(fault)),
-            (None, Duty::May) => Err(Refusal::NotDurable("the disk is too slow".to_owned())),
+            (Some(Err(fault)), Duty::May) => Err(Refusal::NotDurable(fault.clone())),
+            (None, Duty::May) => {
+                // It may be written yet, and then has to be taken back: it was refused.
+                let record = Record::Freeze { freeze: self.freeze.clone() };
+                drop(self.desk.commit(vec![record], Duty::Must));
+                Err(Refusal::NotDurable("the disk is too slow".to_owned()))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ mod instance;
 mod order;
 mod perform;
 
-use super::flight::Flight;
+use super::flight::{Flight, NotDurable};
 use super::windows;
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(1);
 const CHECKPOINT: Duration = Duration::from_secs(10);
 const PORTRAIT: Duration = Duration::from_millis(100);
+/// A disk that has not answered for so long is said to be failing.
+const HUNG: Duration = Duration::from_secs(2);
+
 /// Where the controller leaves what others carry out. No call may block.
 pub(crate) trait Outlet: Send {
     fn tell(&self, event: &Event);
@@ -46,6 +49,8 @@ pub(crate) struct Engine {
     pub(crate) inner: Arc<Inner>,
     pub(crate) outlet: Box<dyn Outlet>,
     pub(crate) generation: u64,
+    pub(crate) freeze: Option<FreezeView>,
+    pub(crate) freeze_not_durable: Option<NotDurable>,
     fault: Option<String>,
     second_at: Option<Mono>,
     ticked_at: Option<Mono>,
@@ -90,6 +95,8 @@ impl Engine {
             inner,
             outlet,
             generation: 1,
+            freeze: memory.freeze.clone(),
+            freeze_not_durable: None,
             fault: None,
             second_at: None,
             ticked_at: None,
@@ -134,7 +141,12 @@ impl Engine {
             while let Some(result) = self.flights.get(name).and_then(resolved) {
                 self.resolve(name, result, now);
             }
+            let written = |f: &mut Flight| f.not_durable.take_if(|n| n.is_written()).is_some();
+            if self.flights.get_mut(name).is_some_and(written) {
+                self.generation += 1;
+            }
         }
+        self.freeze_not_durable.take_if(|n| n.is_written());
     }
 
     fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {
@@ -165,8 +177,12 @@ impl Engine {
         if second && self.fault.is_some() {
             self.desk.retry();
         }
-        let fault = read(self.desk.shared()).fault.clone();
+        let hung = self.desk.busy_for();
+        let hung =
+            (hung > HUNG).then(|| format!("the disk has not answered for {} s", hung.as_secs()));
+        let fault = hung.or_else(|| read(self.desk.shared()).fault.clone());
         if fault.is_some() == self.fault.is_some() {
+            self.fault = fault;
             return;
         }
         let event = match &fault {
@@ -204,9 +220,29 @@ impl Engine {
         }
     }
 
-    pub(crate) fn close(&mut self, now: Now) {
+    /// Gives the journal back, once everything is written; after `at_most` in any case. What was
+    /// not written by then is said, because the next start does not know of it.
+    pub(crate) fn close(&mut self, at_most: Duration, now: Now) {
         self.settle(now);
-        self.desk.close(windows::encode(self.flights.values(), now.wall));
+        self.desk.close(windows::encode(self.flights.values(), now.wall), at_most);
+        self.settle(now);
+        let not_durable = self.not_durable();
+        if !not_durable.is_empty() {
+            let (services, known) = (not_durable.len(), not_durable.join(", "));
+            tracing::error!(
+                services,
+                "NOT WRITTEN: the disk did not take what was lowered last, and the next start gives back the weights that were written before; of: {known}"
+            );
+        }
+        if self.freeze_not_durable.is_some() {
+            tracing::error!("NOT WRITTEN: the freeze; the next start does not know of it");
+        }
+    }
+
+    /// Services whose latest lowering is in force and not written.
+    pub(crate) fn not_durable(&self) -> Vec<String> {
+        let behind = self.flights.values().filter(|flight| flight.not_durable.is_some());
+        behind.map(|flight| flight.name.to_string()).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Engine, PATIENCE};
 use crate::command::{Order, Refusal};
-use crate::controller::flight::{Pending, Reply};
+use crate::controller::flight::{NotDurable, Pending, Reply};
 use crate::controller::orders;
 use crate::controller::records::{self, Made};
 use crate::controller::telling::{told, waiting_for, weights_of};
@@ -60,6 +60,8 @@ impl Engine {
             let digest = orders::digest(name, order);
             records.push(Record::Key(Box::new(KeyRecord { key: key.clone(), digest, outcome })));
         }
+        // Whoever comes while the disk is behind need not wait to know that it is.
+        let patience = if self.desk.is_behind() { Duration::ZERO } else { PATIENCE };
         let ticket = self.desk.commit(records, duty);
         let reply = order.map(|(_, reply)| reply);
         let latest = flight.latest.clone();
@@ -70,11 +72,11 @@ impl Engine {
             let why = "something that lowers the weight came first".to_owned();
             let _ = reply.send(Err(Refusal::NotNow(why)));
         }
-        self.await_ticket(name, duty, now);
+        self.await_ticket(name, duty, patience, now);
     }
 
-    fn await_ticket(&mut self, name: &ServiceName, duty: Duty, now: Now) {
-        let patience = if duty == Duty::Must { PATIENCE } else { Duration::ZERO };
+    fn await_ticket(&mut self, name: &ServiceName, duty: Duty, patience: Duration, now: Now) {
+        let patience = if duty == Duty::Must { patience } else { Duration::ZERO };
         let ticket = self.flights.get(name).and_then(|f| f.pending.as_ref()).map(|p| &p.ticket);
         match (ticket.and_then(|ticket| ticket.wait(patience)), duty) {
             (Some(result), Duty::May) => self.resolve(name, result, now),
@@ -82,8 +84,9 @@ impl Engine {
             (Some(Ok(())), Duty::Must) => self.put_in_force(name, None, now),
             (Some(Err(fault)), Duty::Must) => self.put_in_force(name, Some(fault), now),
             (None, Duty::Must) => {
-                let slow = "the disk takes its time; the weight is down already".to_owned();
-                self.put_in_force(name, Some(slow), now);
+                let fault = read(self.desk.shared()).fault.clone();
+                let fault = fault.unwrap_or_else(|| "the disk has not answered yet".to_owned());
+                self.put_in_force(name, Some(fault), now);
             }
         }
     }
@@ -103,8 +106,9 @@ impl Engine {
     fn put_in_force(&mut self, name: &ServiceName, fault: Option<String>, now: Now) {
         let Some(flight) = self.flights.get_mut(name) else { return };
         let Some(pending) = flight.pending.take() else { return };
-        let Pending { decision, revision, record, latest, reply, .. } = pending;
+        let Pending { decision, revision, record, latest, ticket, reply } = pending;
         flight.latest = latest;
+        flight.not_durable = fault.is_some().then_some(NotDurable { ticket });
         if decision.lift_trip || *flight.published != decision.split {
             let moved = flight.published.weights != decision.split.weights;
             flight.published = Arc::new(decision.split.clone());
@@ -131,6 +135,7 @@ impl Engine {
         if let Some(reply) = reply {
             let mut outcome = orders::outcome(name, revision, &decision);
             if let Some(fault) = fault {
+                outcome.durable = false;
                 outcome.message.push_str("; not durable yet: ");
                 outcome.message.push_str(&fault);
             }
