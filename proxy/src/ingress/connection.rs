@@ -124,7 +124,8 @@ async fn one_request(
     let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
     let (stream, _) = reused.consume();
     let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
-    if !stream.at_boundary() || worker.is_leaving() {
+    let outdated = stream.visit().listener.is_outdated();
+    if !stream.at_boundary() || worker.is_leaving() || outdated {
         stream.close(b"").await;
         return None;
     }

@@ -80,13 +80,18 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let streams = Arc::new(Streams::default());
     let mut shutdown = worker.shutdown.clone();
     // One wait for all of the connection's life: each that begins anew takes two locks.
-    let mut told = std::pin::pin!(shutdown.wait_for(|down| *down));
+    let mut told = std::pin::pin!(async {
+        tokio::select! {
+            _ = shutdown.wait_for(|down| *down) => {}
+            () = visit.listener.outdated() => {}
+        }
+    });
     let (mut going, mut malformed) = (false, 0);
     loop {
         let patience = if going { FAREWELL } else { limits.idle_timeout };
         let accepted = tokio::select! {
             biased;
-            _ = told.as_mut(), if !going => {
+            () = told.as_mut(), if !going => {
                 connection.graceful_shutdown();
                 going = true;
                 continue;

@@ -5,11 +5,11 @@ use ipnet::IpNet;
 use serin_config::model::{Listener, ListenerLimits, ProxyProtocol};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use tokio::sync::Semaphore;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use tokio::sync::{Notify, Semaphore};
 
 /// What new connections are served by. A reload that changes a listener makes a new one;
-/// connections that are open keep theirs.
+/// connections that are open keep theirs, and end soon when the new one is stricter.
 #[derive(Debug)]
 pub(crate) struct ListenerState {
     pub(crate) name: String,
@@ -20,6 +20,9 @@ pub(crate) struct ListenerState {
     pub(crate) counters: Arc<Counters>,
     /// One permit per connection that may be open.
     pub(super) slots: Arc<Semaphore>,
+    /// Stricter rules are in force: what came in by these ends after its current answer.
+    outdated: AtomicBool,
+    told: Notify,
 }
 
 impl ListenerState {
@@ -40,6 +43,27 @@ impl ListenerState {
             tls,
             counters,
             slots: before.filter(same_most).map_or_else(fresh, |before| before.slots.clone()),
+            outdated: AtomicBool::new(false),
+            told: Notify::new(),
+        }
+    }
+
+    pub(super) fn outdate(&self) {
+        self.outdated.store(true, Relaxed);
+        self.told.notify_waiters();
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Relaxed)
+    }
+
+    /// Ready once stricter rules are in force.
+    pub(super) async fn outdated(&self) {
+        // Registered before the look, so that nothing is missed between the two.
+        let mut told = std::pin::pin!(self.told.notified());
+        told.as_mut().enable();
+        if !self.is_outdated() {
+            told.await;
         }
     }
 

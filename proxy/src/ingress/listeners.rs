@@ -11,6 +11,7 @@
 
 use super::listener::{Counters, ListenerState};
 use super::socket::{self, Inherited};
+use super::tighten::tightens;
 use super::tls::{TlsError, TlsState};
 use super::worker::{self, Opening, WorkerHandle};
 use crate::accesslog::AccessLog;
@@ -20,7 +21,7 @@ use serin_config::model::Listener;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -39,6 +40,8 @@ pub(crate) struct Ingress {
     listeners: Mutex<BTreeMap<String, Running>>,
     /// Opened by another process, for listeners to come.
     inherited: Mutex<Vec<Inherited>>,
+    /// Changes when connections are to look whether their listener has become stricter.
+    tightened: watch::Sender<()>,
     parting: watch::Sender<bool>,
     leaving: watch::Sender<bool>,
     abort: watch::Sender<bool>,
@@ -53,6 +56,8 @@ pub(super) struct Running {
     /// To be handed over; the threads have descriptors of their own.
     sockets: Vec<TcpListener>,
     stop: watch::Sender<bool>,
+    /// What connections may still be served by that came before a reload.
+    earlier: Vec<Weak<ListenerState>>,
 }
 
 impl Running {
@@ -64,6 +69,20 @@ impl Running {
             (Some(_), None) | (None, _) => true,
         };
         self.model == *model && same_tls
+    }
+
+    /// New connections get the new state; those that a stricter one might not have let in end.
+    /// Says whether there are such.
+    fn renew(&mut self, model: Listener, state: Arc<ListenerState>) -> bool {
+        let old = self.state.swap(Arc::clone(&state));
+        self.earlier.retain(|earlier| earlier.strong_count() > 0);
+        self.earlier.push(Arc::downgrade(&old));
+        let stricter = tightens((&self.model, &old), (&model, &state));
+        if stricter {
+            self.earlier.iter().filter_map(Weak::upgrade).for_each(|earlier| earlier.outdate());
+        }
+        self.model = model;
+        stricter
     }
 }
 
@@ -98,6 +117,7 @@ impl Ingress {
         inherited: Vec<Inherited>,
         lane: impl Fn() -> FullLane,
     ) -> Result<Self, ListenError> {
+        let (tightened, watch_tightened) = watch::channel(());
         let (parting, watch_parting) = watch::channel(false);
         let (leaving, watch_leaving) = watch::channel(false);
         let (abort, watch_abort) = watch::channel(false);
@@ -105,6 +125,7 @@ impl Ingress {
         let workers = (0..threads.max(1))
             .map(|index| {
                 let watches = worker::Watches {
+                    tightened: watch_tightened.clone(),
                     shutdown: watch_parting.clone(),
                     leaving: watch_leaving.clone(),
                     abort: watch_abort.clone(),
@@ -116,7 +137,7 @@ impl Ingress {
             .map_err(ListenError::Thread)?;
         let (listeners, alive) = (Mutex::default(), Mutex::new(alive));
         let inherited = Mutex::new(inherited);
-        Ok(Self { workers, listeners, inherited, parting, leaving, abort, alive })
+        Ok(Self { workers, listeners, inherited, tightened, parting, leaving, abort, alive })
     }
 
     /// Requests carried by the fast lane and by the full one.
@@ -138,7 +159,7 @@ impl Ingress {
 
     pub(crate) fn commit(&self, prepared: Prepared) {
         let mut running = self.running();
-        let mut next = BTreeMap::new();
+        let (mut next, mut stricter) = (BTreeMap::new(), false);
         for change in prepared.0 {
             let (name, listener) = match change {
                 Change::Keep { name } => {
@@ -146,15 +167,16 @@ impl Ingress {
                     (name, kept)
                 }
                 Change::Renew { from, model, state } => {
-                    let Some(kept) = running.remove(&from) else { continue };
-                    kept.state.store(Arc::new(state));
-                    (model.name.clone(), Running { model, ..kept })
+                    let Some(mut kept) = running.remove(&from) else { continue };
+                    stricter |= kept.renew(model, Arc::new(state));
+                    (kept.model.name.clone(), kept)
                 }
                 Change::Open { model, state, bound, sockets, theirs } => {
                     let name = model.name.clone();
                     let state = Arc::new(ArcSwap::from_pointee(state));
                     let stop = self.accept(&state, theirs);
-                    (name, Running { model, bound, state, sockets, stop })
+                    let earlier = Vec::new();
+                    (name, Running { model, bound, state, sockets, stop, earlier })
                 }
             };
             next.insert(name, listener);
@@ -165,6 +187,10 @@ impl Ingress {
         *running = next;
         // What this configuration had no use for.
         self.inherited().clear();
+        drop(running);
+        if stricter {
+            self.tightened.send_replace(());
+        }
     }
 
     /// The sockets of every listener, for a process that takes over.
@@ -355,6 +381,7 @@ mod tests {
             workers: vec![WorkerHandle::of(serving), WorkerHandle::of(dead)],
             listeners: Mutex::default(),
             inherited: Mutex::default(),
+            tightened: watch::channel(()).0,
             parting: watch::channel(false).0,
             leaving: watch::channel(false).0,
             abort: watch::channel(false).0,

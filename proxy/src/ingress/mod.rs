@@ -17,6 +17,7 @@ mod replay;
 mod signals;
 mod socket;
 mod stream;
+mod tighten;
 mod timing;
 mod tls;
 mod transport;

@@ -32,6 +32,8 @@ pub(crate) struct TlsState {
     certificates: Arc<Certificates>,
     /// Of the files that it was made of.
     fingerprint: u64,
+    /// Of the authorities that clients' certificates are verified by.
+    authorities: u64,
 }
 
 impl std::fmt::Debug for TlsState {
@@ -52,12 +54,17 @@ impl TlsState {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             certificates,
             fingerprint,
+            authorities: of_files(authorities(model)),
         })
     }
 
     /// Whether the same would be made of these words and files: then tickets stay valid.
     pub(super) fn is_made_of(&self, model: &Tls) -> bool {
         self.model == *model && self.fingerprint == fingerprint(model)
+    }
+
+    pub(super) fn authorities(&self) -> u64 {
+        self.authorities
     }
 
     pub(crate) fn certificates(&self) -> &Certificates {
@@ -142,12 +149,19 @@ fn authority(path: &std::path::Path, why: &dyn std::fmt::Display) -> TlsError {
 
 fn fingerprint(model: &Tls) -> u64 {
     let files = model.certificates.iter().flat_map(|c| [&c.cert_file, &c.key_file]);
-    let authorities = match &model.client_auth {
+    of_files(files.chain(authorities(model)))
+}
+
+fn authorities(model: &Tls) -> Option<&PathBuf> {
+    match &model.client_auth {
         ClientAuth::Off => None,
         ClientAuth::Optional { ca_file } | ClientAuth::Required { ca_file } => Some(ca_file),
-    };
+    }
+}
+
+fn of_files<'f>(files: impl IntoIterator<Item = &'f PathBuf>) -> u64 {
     let mut all = Vec::new();
-    for file in files.chain(authorities) {
+    for file in files {
         let content = std::fs::read(file).unwrap_or_default();
         all.extend_from_slice(&(content.len() as u64).to_le_bytes());
         all.extend_from_slice(&content);

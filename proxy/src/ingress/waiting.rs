@@ -40,7 +40,8 @@ impl Waiting {
         Self { link, first, judged: 0 }
     }
 
-    /// A connection that is between requests ends when its thread is leaving.
+    /// A connection that is between requests ends when its thread is leaving, and when its listener
+    /// has become stricter.
     pub(super) fn poll(&mut self, worker: &Worker, cx: &mut Context<'_>) -> Poll<Next> {
         let Self { link, first, judged } = self;
         let mut now = link.rested;
@@ -61,7 +62,9 @@ impl Waiting {
                     let limits = &link.visit.listener.limits;
                     let due = match first {
                         Some(first) => *first + limits.header_timeout,
-                        None if worker.is_leaving() => return Poll::Ready(Next::End),
+                        None if worker.is_leaving() || link.visit.listener.is_outdated() => {
+                            return Poll::Ready(Next::End);
+                        }
                         None => link.rested + limits.idle_timeout,
                     };
                     if !link.deadline.has_come(due, cx) {

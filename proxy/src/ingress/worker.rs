@@ -118,6 +118,8 @@ impl WorkerHandle {
 
 /// What a thread obeys.
 pub(super) struct Watches {
+    /// Some listener may have become stricter.
+    pub(super) tightened: watch::Receiver<()>,
     /// Accept nothing more, and end when nothing is open.
     pub(super) shutdown: watch::Receiver<bool>,
     /// Close what is idle.
@@ -158,12 +160,12 @@ pub(super) fn start(
             ended: Notify::new(),
             left: AtomicBool::new(false),
         });
-        let mut abort = watches.abort;
+        let (mut abort, tightened) = (watches.abort, watches.tightened);
         runtime.block_on(async {
             tokio::select! {
                 biased;
                 _ = abort.wait_for(|abort| *abort) => {}
-                () = run(worker, opened) => {}
+                () = run(worker, opened, tightened) => {}
             }
         });
         drop(runtime);
@@ -173,10 +175,15 @@ pub(super) fn start(
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.
-async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) {
+async fn run(
+    worker: Arc<Worker>,
+    mut opened: mpsc::UnboundedReceiver<Opening>,
+    tightened: watch::Receiver<()>,
+) {
     let mut shutdown = worker.shutdown.clone();
     tokio::spawn(wheel::turn());
     tokio::spawn(tidy());
+    tokio::spawn(look_again(tightened));
     loop {
         let opening = tokio::select! {
             biased;
@@ -204,6 +211,13 @@ async fn run(worker: Arc<Worker>, mut opened: mpsc::UnboundedReceiver<Opening>) 
     // Whoever waits for a request sees it now.
     wheel::wake_all();
     worker.drained().await;
+}
+
+/// Connections that wait for a request look whether they still may. Ends with its thread.
+async fn look_again(mut tightened: watch::Receiver<()>) {
+    while tightened.changed().await.is_ok() {
+        wheel::wake_all();
+    }
 }
 
 /// Closes connections that nobody has needed for long. Ends with its thread.

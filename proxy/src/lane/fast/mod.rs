@@ -141,7 +141,9 @@ impl FastLane {
         let asked = match reply {
             Some(reply) => Asked::Reply(reply),
             None => {
-                let keeps = || head.keep_alive && !self.is_closing();
+                let visit = Arc::clone(&link.visit);
+                let keeps =
+                    || head.keep_alive && !self.is_closing() && !visit.listener.is_outdated();
                 let (upload, down, client) = (&mut upload, &mut down, Client::Http1(link));
                 let sent = &mut sent;
                 let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
@@ -154,6 +156,7 @@ impl FastLane {
             Asked::Passed { keeps: kept } => keeps = kept,
             Asked::Reply(reply) => {
                 keeps &= !reply.closes() && upload.is_read() && !self.is_closing();
+                keeps &= !link.visit.listener.is_outdated();
                 down.clear();
                 if answer::write_reply(&reply, &mut life, asked_head, keeps, &mut down) {
                     link.is_last = !keeps;
