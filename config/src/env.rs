@@ -13,6 +13,8 @@ pub(crate) enum EnvFault {
     NotUnicode(String),
     Unclosed(String),
     Name(String),
+    /// The environment is not for whoever wrote the text.
+    Unread(String),
 }
 
 impl fmt::Display for EnvFault {
@@ -22,6 +24,7 @@ impl fmt::Display for EnvFault {
             Self::NotUnicode(name) => write!(f, "the environment variable {name} is not UTF-8"),
             Self::Unclosed(name) => write!(f, "`${{{name}` is not closed"),
             Self::Name(name) => write!(f, "`{name}` is not the name of a variable"),
+            Self::Unread(name) => write!(f, "`${{{name}}}` is not looked at"),
         }
     }
 }
@@ -33,6 +36,9 @@ impl EnvFault {
                 format!("set it, or give a default: `${{{name}:-value}}`")
             }
             Self::NotUnicode(_) => "set it to text in UTF-8".to_owned(),
+            Self::Unread(name) => format!(
+                "a text that is sent here reads no environment: give it a default, `${{{name}:-value}}`, or check the file where it runs"
+            ),
             Self::Unclosed(_) => {
                 "close it with `}`; for the characters themselves write `$${`".to_owned()
             }
@@ -45,8 +51,11 @@ impl EnvFault {
 
     /// The reference within the scalar, when it can be found there as it is.
     pub(crate) fn within(&self, source: &Source, at: Place) -> Place {
-        let (Self::Unset(name) | Self::NotUnicode(name) | Self::Unclosed(name) | Self::Name(name)) =
-            self;
+        let (Self::Unset(name)
+        | Self::NotUnicode(name)
+        | Self::Unclosed(name)
+        | Self::Name(name)
+        | Self::Unread(name)) = self;
         let raw = source.text.get(at.start as usize..at.end as usize).unwrap_or_default();
         let wanted = format!("${{{name}");
         let Some(found) = raw.find(&wanted) else { return at };
@@ -56,7 +65,12 @@ impl EnvFault {
     }
 }
 
-pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, EnvFault> {
+/// `holds` hears of every variable that went into the text, and what it holds.
+pub(crate) fn expand(
+    text: &str,
+    environment: &Environment,
+    mut holds: impl FnMut(&str, &str),
+) -> Result<String, EnvFault> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -71,14 +85,18 @@ pub(crate) fn expand(text: &str, environment: &Environment) -> Result<String, En
         let Some(end) = inside.find('}') else {
             return Err(EnvFault::Unclosed(inside.chars().take(40).collect()));
         };
-        out.push_str(&value_of(&inside[..end], environment)?);
+        out.push_str(&value_of(&inside[..end], environment, &mut holds)?);
         rest = &inside[end + 1..];
     }
     out.push_str(rest);
     Ok(out)
 }
 
-fn value_of(reference: &str, environment: &Environment) -> Result<String, EnvFault> {
+fn value_of(
+    reference: &str,
+    environment: &Environment,
+    holds: &mut impl FnMut(&str, &str),
+) -> Result<String, EnvFault> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
@@ -89,6 +107,8 @@ fn value_of(reference: &str, environment: &Environment) -> Result<String, EnvFau
         return Err(EnvFault::Name(name.to_owned()));
     }
     let value = match environment {
+        Environment::Unread if default.is_some() => None,
+        Environment::Unread => return Err(EnvFault::Unread(name.to_owned())),
         Environment::Fixed(variables) => variables.get(name).cloned(),
         Environment::Process => match std::env::var(name) {
             Ok(value) => Some(value),
@@ -98,6 +118,9 @@ fn value_of(reference: &str, environment: &Environment) -> Result<String, EnvFau
             }
         },
     };
+    if let Some(value) = &value {
+        holds(name, value);
+    }
     // As in a shell, `:-` also stands in for a variable that is empty.
     match (value, default) {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
@@ -114,7 +137,14 @@ mod tests {
     fn with(text: &str) -> Result<String, EnvFault> {
         let variables = [("PORT", "8080"), ("EMPTY", "")];
         let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
-        expand(text, &Environment::Fixed(variables.into()))
+        expand(text, &Environment::Fixed(variables.into()), |_, _| {})
+    }
+
+    #[test]
+    fn an_environment_that_is_not_read_gives_defaults_only() {
+        let text = |text| expand(text, &Environment::Unread, |name, _| panic!("{name} was read"));
+        assert_eq!(text("${PATH:-none}").as_deref(), Ok("none"));
+        assert_eq!(text("${PATH}"), Err(EnvFault::Unread("PATH".to_owned())));
     }
 
     #[test]

@@ -170,6 +170,13 @@ impl Faults {
         Self { faults: vec![fault], more: 0, files: vec![path.to_owned()] }
     }
 
+    /// One fault of a key, found by whoever tried to use what the files say together.
+    pub fn of_key(path: &std::path::Path, key: &str, message: String) -> Self {
+        let mut faults = Self::of_file(path, message);
+        faults.faults.iter_mut().for_each(|fault| key.clone_into(&mut fault.path));
+        faults
+    }
+
     pub fn errors(&self) -> impl Iterator<Item = &Fault> {
         self.faults.iter().filter(|fault| fault.severity == Severity::Error)
     }

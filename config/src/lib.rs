@@ -19,11 +19,12 @@ mod schema;
 mod source;
 mod suggest;
 mod syntax;
+mod unexpanded;
 mod yaml;
 
 pub use effective::effective;
 pub use fault::{Fault, Faults, Severity, Style, render_all};
-pub use load::{Environment, Loaded, Options, from_str, load};
+pub use load::{Environment, Files, Loaded, Options, check_text, from_str, load};
 pub use reload::Watch;
 
 /// A share as the files write it, `5%`; an error says what to write instead.

@@ -26,6 +26,16 @@ pub struct Options {
     /// Look up the host names of endpoints. Off by default: a check says the same everywhere.
     pub resolve: bool,
     pub environment: Environment,
+    pub files: Files,
+}
+
+/// Whether the files that a configuration names are opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Files {
+    #[default]
+    Read,
+    /// Whoever wrote the text may not learn what lies on this machine's disk.
+    Unread,
 }
 
 /// Where `${VAR}` is looked up.
@@ -34,6 +44,8 @@ pub enum Environment {
     #[default]
     Process,
     Fixed(BTreeMap<String, String>),
+    /// Not for whoever wrote the text; what has a default gets that.
+    Unread,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +82,25 @@ pub fn from_str(name: &str, text: &str) -> Result<Loaded, Faults> {
     }
     let source = Source::new(name.to_owned(), PathBuf::new(), text.to_owned());
     understand(vec![source], Vec::new(), &Options::default(), report)
+}
+
+/// What is wrong with a text that somebody else has sent: warnings, or every fault. Reads neither the
+/// environment nor any file, and says what it could not look at.
+pub fn check_text(name: &str, text: &str) -> Result<Vec<Fault>, Faults> {
+    let options =
+        Options { resolve: false, environment: Environment::Unread, files: Files::Unread };
+    let mut report = Report::default();
+    if text.len() as u64 > LARGEST_FILE {
+        report.file(too_large(name.to_owned()));
+        let (faults, more) = report.finish(&[], &[]);
+        return Err(Faults { faults, more, files: Vec::new() });
+    }
+    let source = Source::new(name.to_owned(), PathBuf::new(), text.to_owned());
+    let understood = understood(vec![source], &options, report);
+    match understood.errors {
+        0 => Ok(understood.faults),
+        _ => Err(Faults { faults: understood.faults, more: understood.more, files: Vec::new() }),
+    }
 }
 
 /// The files to read: the path itself, or what lies in it, by name.
@@ -185,8 +216,29 @@ fn understand(
     sources: Vec<Source>,
     mut files: Vec<PathBuf>,
     options: &Options,
-    mut report: Report,
+    report: Report,
 ) -> Result<Loaded, Faults> {
+    let Understood { config, faults, more, errors, read } = understood(sources, options, report);
+    files.extend(read);
+    files.sort();
+    files.dedup();
+    match config {
+        Some(config) if errors == 0 => Ok(Loaded { config, warnings: faults, files }),
+        Some(_) | None => Err(Faults { faults, more, files }),
+    }
+}
+
+struct Understood {
+    /// As far as it could be made; complete when there are no errors.
+    config: Option<Config>,
+    faults: Vec<Fault>,
+    more: usize,
+    errors: usize,
+    /// Files beside the configuration itself.
+    read: Vec<PathBuf>,
+}
+
+fn understood(sources: Vec<Source>, options: &Options, mut report: Report) -> Understood {
     let mut budget = Budget::default();
     let mut roots = Vec::with_capacity(sources.len());
     for (file, source) in (0u16..).zip(&sources) {
@@ -195,21 +247,22 @@ fn understand(
     let unread = report.errors() > 0 && roots.iter().any(Option::is_none) || sources.is_empty();
     let parts: Vec<File> =
         roots.iter().flatten().filter_map(|root| typed(root, &mut report)).collect();
-    let mut check = Check { report: &mut report, sources: &sources, options, read: Vec::new() };
-    // What a broken file defines is unknown: the checks would call it missing.
+    // What a broken file defines is unknown, and so is what rests on a value that is not looked at:
+    // the checks would call it missing.
+    let unread = unread || report.has_unknown();
+    let mut check = Check::new(&mut report, &sources, options);
     let config = (!unread).then(|| check::config(parts, &mut check));
+    check.tell_unread();
     let read = std::mem::take(&mut check.read);
     let hash = hash::of(roots.iter().flatten(), &read);
-    files.extend(read.into_iter().map(|(path, _)| path));
-    files.sort();
-    files.dedup();
     let errors = report.errors();
     let (faults, more) = report.finish(&sources, &roots);
-    match config {
-        Some(config) if errors == 0 => {
-            Ok(Loaded { config: Config { hash, ..config }, warnings: faults, files })
-        }
-        Some(_) | None => Err(Faults { faults, more, files }),
+    Understood {
+        config: config.map(|config| Config { hash, ..config }),
+        faults,
+        more,
+        errors,
+        read: read.into_iter().map(|(path, _)| path).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::fault::{Excerpt, Fault, Related, Severity};
 use crate::source::{Place, Source, path_to};
+use crate::unexpanded::Expanded;
 use crate::yaml::Node;
 use std::collections::HashSet;
 
@@ -50,8 +51,12 @@ pub(crate) struct Report {
     scratch: Option<Draft>,
     more: usize,
     errors: usize,
+    /// Values that are not looked at.
+    unknown: usize,
     /// Of whole files, which have no place.
     whole: Vec<Fault>,
+    /// What of the words of faults came from variables.
+    pub(crate) expanded: Expanded,
 }
 
 impl Report {
@@ -62,6 +67,17 @@ impl Report {
 
     pub(crate) fn warning(&mut self, at: Place, message: impl Into<String>) -> &mut Draft {
         self.add(Severity::Warning, at, message.into())
+    }
+
+    /// A value that is not looked at, which is no fault of the file.
+    pub(crate) fn unknown(&mut self, at: Place, message: String) -> &mut Draft {
+        self.unknown += 1;
+        self.add(Severity::Warning, at, message)
+    }
+
+    /// Whether some value is not looked at, so that what rests on it cannot be checked.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.unknown > 0
     }
 
     pub(crate) fn file(&mut self, fault: Fault) {
@@ -107,31 +123,39 @@ impl Report {
         let drafts = self.drafts.into_iter();
         // A fault in an anchor's value would come once per alias.
         let once = drafts.filter(|draft| seen.insert((draft.at, draft.message.clone())));
-        let placed = once.map(|draft| place(draft, sources, roots));
+        let expanded = &self.expanded;
+        let placed = once.map(|draft| place(draft, expanded, sources, roots));
         let mut faults = self.whole;
         faults.extend(placed);
         (faults, self.more)
     }
 }
 
-fn place(draft: Draft, sources: &[Source], roots: &[Option<Node>]) -> Fault {
+fn place(draft: Draft, expanded: &Expanded, sources: &[Source], roots: &[Option<Node>]) -> Fault {
+    let hide = |text: String| expanded.hide(text, draft.at);
     let source = &sources[usize::from(draft.at.file)];
     let (line, column) = source.line_and_column(draft.at.start);
     let root = roots.get(usize::from(draft.at.file)).and_then(Option::as_ref);
     let related = |(at, label): (Place, String)| {
         let source = &sources[usize::from(at.file)];
         let (line, _) = source.line_and_column(at.start);
-        Related { file: source.name.clone(), line, excerpt: excerpt(source, at), label }
+        Related {
+            file: source.name.clone(),
+            line,
+            excerpt: excerpt(source, at),
+            label: expanded.hide(label, at),
+        }
     };
+    let path = root.map_or_else(String::new, |root| path_to(root, draft.at));
     Fault {
         severity: draft.severity,
         file: source.name.clone(),
         line,
         column,
-        path: root.map_or_else(String::new, |root| path_to(root, draft.at)),
-        message: draft.message,
-        hint: draft.hint,
-        label: draft.label,
+        path: expanded.hide_anywhere(path),
+        message: hide(draft.message),
+        hint: draft.hint.map(hide),
+        label: hide(draft.label),
         excerpt: excerpt(source, draft.at),
         related: draft.also.into_iter().map(related).collect(),
     }

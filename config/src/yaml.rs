@@ -5,7 +5,7 @@
 //! bytes are bounded while the tree grows, aliases included, so no text can cost more than its
 //! budget.
 
-use crate::env;
+use crate::env::{self, EnvFault};
 use crate::load::Environment;
 use crate::report::{Report, shown};
 use crate::source::{Place, Source};
@@ -222,10 +222,17 @@ impl Builder<'_> {
         if !text.contains("${") {
             return Ok(Value::Scalar { text: text.to_owned() });
         }
-        match env::expand(text, self.environment) {
-            Ok(text) => {
-                self.spend(at, Size { nodes: 0, text: text.len() })?;
-                Ok(Value::Scalar { text })
+        let expanded = &mut self.report.expanded;
+        match env::expand(text, self.environment, |name, value| expanded.variable(name, value)) {
+            Ok(value) => {
+                self.spend(at, Size { nodes: 0, text: value.len() })?;
+                self.report.expanded.scalar(at, text, &value);
+                Ok(Value::Scalar { text: value })
+            }
+            Err(fault @ EnvFault::Unread(_)) => {
+                let name = fault.within(self.source, at);
+                self.report.unknown(name, fault.to_string()).hint(fault.hint());
+                Ok(Value::Broken)
             }
             Err(fault) => {
                 let name = fault.within(self.source, at);

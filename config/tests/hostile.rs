@@ -183,3 +183,20 @@ fn what_is_not_there_says_so() {
     let ground = Ground::new();
     assert!(folder_refused(&ground.path().join("tls")).contains("there is no *.yaml"));
 }
+
+#[test]
+fn a_text_from_elsewhere_is_checked_without_environment_and_files() {
+    let warned = |text: &str| {
+        let warnings = serin_config::check_text("request", text).unwrap_or_else(|f| panic!("{f}"));
+        warnings.into_iter().map(|fault| fault.title()).collect::<Vec<_>>()
+    };
+    let variable = warned("version: 1\nadmin: { address: \"${PATH}\" }\n");
+    assert_eq!(variable, ["admin.address: `${PATH}` is not looked at"]);
+    assert_eq!(warned("version: 1\nadmin: { address: \"127.0.0.1:${PATH:-81}\" }\n").len(), 0);
+    let files = warned(
+        "version: 1\nadmin: { tokens: [{ role: viewer, tokenFile: /etc/passwd }, { role: operator, tokenFile: /none }] }\n",
+    );
+    assert_eq!(files, ["admin.tokens[0].tokenFile: 2 files are named, which are not looked at"]);
+    let shape = "version: 1\nlisteners: ${X}\nadmin: { adress: x }\n";
+    assert!(serin_config::check_text("request", shape).is_err(), "its shape is checked");
+}

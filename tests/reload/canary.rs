@@ -91,7 +91,7 @@ fn one_that_fails_is_reverted_by_itself_after_few_failures_and_says_why() {
     assert!(why.contains("was reverted after") && why.contains("failed under it"), "{why}");
     eventually("readiness tells", || {
         let ready = instance.admin("/readyz");
-        let said = ready["checks"].to_string().contains("was reverted after");
+        let said = ready["checks"].to_string().contains("the last reload was refused");
         said && ready["ready"] == true
     });
     assert_eq!(instance.generation(), 1);

@@ -84,7 +84,8 @@ fn a_fault_is_seen_everywhere_until_it_is_repaired() {
     let ready = instance.admin("/readyz");
     assert_eq!(ready["ready"], true, "the old configuration is as good as ever");
     let detail = ready["checks"].as_array().unwrap().iter().find(|c| c["name"] == "config");
-    assert!(detail.unwrap()["detail"].as_str().unwrap().contains(&place), "{ready}");
+    let detail = detail.unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("the last reload was refused") && !detail.contains(&place), "{ready}");
     assert!(instance.metrics().contains("serin_config_reloads_total{result=\"failure\"} 1"));
     let told = || {
         instance

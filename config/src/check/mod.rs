@@ -40,6 +40,14 @@ pub(crate) struct Check<'a> {
     pub(crate) options: &'a Options,
     /// What has been read beside the configuration itself, and its content.
     pub(crate) read: Vec<(PathBuf, Vec<u8>)>,
+    /// Where files are named that are not looked at.
+    unread: Vec<Place>,
+}
+
+impl<'a> Check<'a> {
+    pub(crate) fn new(report: &'a mut Report, sources: &'a [Source], options: &'a Options) -> Self {
+        Self { report, sources, options, read: Vec::new(), unread: Vec::new() }
+    }
 }
 
 impl Check<'_> {

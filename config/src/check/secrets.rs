@@ -1,6 +1,7 @@
 //! Files beside the configuration: bounded, regular, and remembered for the watcher.
 
 use super::Check;
+use crate::load::Files;
 use crate::model::Secret;
 use crate::report::shown;
 use crate::source::At;
@@ -14,6 +15,10 @@ const LARGEST: u64 = 1 << 20;
 impl Check<'_> {
     /// The content of a file that a key names.
     pub(super) fn content(&mut self, path: &At<String>, what: &str) -> Option<Vec<u8>> {
+        if self.options.files == Files::Unread {
+            self.unread.push(path.at);
+            return None;
+        }
         let full = self.resolve(path);
         match read(&full) {
             Ok(content) => {
@@ -30,6 +35,18 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    /// Says once that files were named and not looked at.
+    pub(crate) fn tell_unread(&mut self) {
+        let Some(first) = self.unread.first().copied() else { return };
+        let message = match self.unread.len() {
+            1 => "this file is not looked at".to_owned(),
+            some => format!("{some} files are named, which are not looked at"),
+        };
+        self.warning(first, message).hint(
+            "a text that is sent here opens no files: `serin check` does, where the files are",
+        );
     }
 
     pub(super) fn secret(&mut self, path: &At<String>, what: &str) -> Option<Secret> {

@@ -74,7 +74,8 @@ fn readiness(api: &Api) -> Readiness {
         check("traffic", true, (api.inner.hooks.not_ready)()),
         check("controller", true, silent(api.handle().silence())),
         check("journal", false, snapshot.health.of_journal()),
-        check("config", false, snapshot.config.failed.as_ref().map(|f| f.fault.clone())),
+        // The fault itself is for those who may read the configuration.
+        check("config", false, snapshot.config.failed.as_ref().map(|_| REFUSED.to_owned())),
     ];
     for service in &snapshot.services {
         let stable = service.versions.iter().find(|version| version.name == service.stable);
@@ -85,6 +86,10 @@ fn readiness(api: &Api) -> Readiness {
     }
     Readiness { ready: checks.iter().all(|check| check.ok || !check.required), checks }
 }
+
+/// Anybody may ask whether traffic should be sent here.
+const REFUSED: &str =
+    "the last reload was refused; GET /v1/config, serin status and the log say why";
 
 fn silent(silence: Duration) -> Option<String> {
     let seconds = silence.as_secs();
