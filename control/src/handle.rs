@@ -323,6 +323,10 @@ impl Handle {
         self.inner.tallies.exposition(&self.snapshot())
     }
 
+    pub(crate) fn tallies(&self) -> Arc<Tallies> {
+        Arc::clone(&self.inner.tallies)
+    }
+
     /// Adds somebody else's metrics to the exposition.
     pub fn register(
         &self,

@@ -26,11 +26,11 @@ pub(super) fn serve(
 ) -> Result<JoinHandle<()>, RunError> {
     let runtime = parts.control.runtime();
     let _within = runtime.enter();
-    let api = Api::new(parts.control.handle(), &config.admin, hooks(parts));
     let bound = match takeover.admin(&config.admin) {
         Some(socket) => inherit(&config.admin, socket)?,
         None => runtime.block_on(bind(&config.admin))?,
     };
+    let api = Api::new(parts.control.handle(), &config.admin, bound.reach(), hooks(parts));
     tracing::info!(listener = "admin", address = %bound.address(), "listening");
     let (serve, served) = watch::channel(Serve::Accept);
     let (address, socket) = (config.admin.address.clone(), bound.socket()?);
@@ -54,7 +54,7 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
         }),
         end_canary: Arc::new(move || end.upgrade().is_some_and(|parts| parts.end_canary())),
         check: Arc::new(move |text| match (text, check.upgrade()) {
-            (Some(text), _) => serin_config::from_str("request", text).map(|l| l.warnings),
+            (Some(text), _) => serin_config::check_text("request", text),
             (None, Some(parts)) => parts.load().map(|l| l.warnings),
             (None, None) => Ok(Vec::new()),
         }),

@@ -152,7 +152,7 @@ impl Parts {
 
     /// Reads the files and follows those that were read; tells what is wrong with them.
     pub(super) fn read(&self) -> Result<Loaded, Faults> {
-        let mut loaded = self.load();
+        let mut loaded = self.load().and_then(|loaded| self.admin_stays_shut(loaded));
         match &mut loaded {
             Ok(loaded) => {
                 self.follow(&loaded.files);
@@ -165,6 +165,18 @@ impl Parts {
             }
         }
         loaded
+    }
+
+    /// Refuses files that would open the admin API to everybody: its socket stays as it is bound,
+    /// whatever address they name.
+    fn admin_stays_shut(&self, loaded: Loaded) -> Result<Loaded, Faults> {
+        match self.api.get().and_then(|api| api.refuses(&loaded.config.admin)) {
+            None => Ok(loaded),
+            Some(why) => {
+                let refused = Faults::of_key(&self.path, "admin.tokens", why);
+                Err(Faults { files: loaded.files, ..refused })
+            }
+        }
     }
 
     /// What the files say about things that stay as they are until a restart.

@@ -50,6 +50,14 @@ impl Bench {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::of(change, hooks()).await
+    }
+
+    pub(crate) async fn with_hooks(hooks: Hooks) -> Self {
+        Self::of(|_| {}, hooks).await
+    }
+
+    async fn of(change: impl FnOnce(&mut Config), hooks: Hooks) -> Self {
         let state = serin_testkit::temp_dir();
         let mut config = config(state.path());
         change(&mut config);
@@ -58,8 +66,8 @@ impl Bench {
         let plane = Arc::new(Idle(Arc::clone(&stuck)));
         let control = Control::start(Arc::new(config), plane, Options::default());
         let control = control.expect("control starts");
-        let api = Api::new(control.handle(), &admin, hooks());
         let bound = bind(&admin).await.expect("an admin address");
+        let api = Api::new(control.handle(), &admin, bound.reach(), hooks);
         let address = bound.address().parse().expect("a TCP address");
         let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
         let served = tokio::spawn(bound.serve(api.clone(), stopped));

@@ -1,8 +1,8 @@
 //! Who gets in: addresses, hosts, origins, tokens, roles, media types, sizes, rates.
 
-use crate::bench::{Bench, detail, token};
+use crate::bench::{Bench, detail, hooks, token};
 use serin_config::model::{Admin, AdminAddress, Role};
-use serin_control::api::{Serve, bind};
+use serin_control::api::{Api, Serve, bind};
 use std::os::unix::fs::PermissionsExt;
 
 const BOTH: [(Role, &str); 2] = [(Role::Viewer, "look-4f1c"), (Role::Operator, "touch-9b2e")];
@@ -165,7 +165,7 @@ async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(bind(&admin).await.expect_err("taken").to_string().contains("another process answers"));
 
-    let api = serin_control::api::Api::new(bench.handle(), &admin, crate::bench::hooks());
+    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks());
     let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
     let served = tokio::spawn(bound.serve(api, stopped));
     let stream = tokio::net::UnixStream::connect(&path).await.expect("a connection");
@@ -177,4 +177,76 @@ async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
     assert!(!path.exists(), "the socket goes with its server");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and leaves nothing behind");
     bind(&admin).await.expect("the path is free again");
+}
+
+#[tokio::test]
+async fn a_socket_on_the_network_stays_shut_when_a_reload_takes_its_tokens_away() {
+    let mut admin = Admin {
+        address: AdminAddress::Tcp("0.0.0.0:0".parse().unwrap()),
+        tokens: vec![token(&(Role::Operator, "touch"))],
+        hosts: Vec::new(),
+    };
+    let bench = Bench::open().await;
+    let bound = bind(&admin).await.expect("a socket");
+    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks());
+    assert_eq!(api.refuses(&admin), None);
+    (admin.address, admin.tokens) = (AdminAddress::Tcp(bench.address), Vec::new());
+    let why = api.refuses(&admin).expect("it is refused");
+    assert!(why.contains("it listens on 0.0.0.0:"), "{why}");
+    assert_eq!(bench.api.refuses(&admin), None, "loopback may do without");
+}
+
+/// The status of an event stream, and the stream.
+async fn events(bench: &Bench, token: &str) -> (String, tokio::net::TcpStream) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(bench.address).await.unwrap();
+    let head =
+        format!("GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    (String::from_utf8_lossy(&status).into_owned(), stream)
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_when_what_let_it_in_is_taken_away() {
+    use tokio::io::AsyncReadExt;
+    let ends = async |mut stream: tokio::net::TcpStream| {
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(serin_testkit::PATIENCE, stream.read_to_end(&mut rest));
+        end.await.expect("the stream ends").unwrap();
+    };
+    let with = |bench: &Bench, tokens: &[(Role, &str)]| Admin {
+        address: AdminAddress::Tcp(bench.address),
+        tokens: tokens.iter().map(token).collect(),
+        hosts: Vec::new(),
+    };
+    let bench = Bench::with_tokens(&BOTH).await;
+    let (viewed, viewer) = events(&bench, "Bearer look-4f1c").await;
+    let (operated, mut operator) = events(&bench, "Bearer touch-9b2e").await;
+    assert_eq!((viewed.as_str(), operated.as_str()), ("HTTP/1.1 200", "HTTP/1.1 200"));
+    bench.api.reconfigure(&with(&bench, &BOTH[1..]));
+    ends(viewer).await;
+    let mut some = [0; 64];
+    operator.read_exact(&mut some).await.expect("one whose token stays goes on");
+
+    let bench = Bench::open().await;
+    let (status, everybody) = events(&bench, "none").await;
+    assert_eq!(status, "HTTP/1.1 200");
+    bench.api.reconfigure(&with(&bench, &BOTH));
+    ends(everybody).await;
+}
+
+#[tokio::test]
+async fn refused_logins_are_counted() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    bench.get("/v1/services").await;
+    for _ in 0..3 {
+        bench.ask("GET", "/v1/services", &[("authorization", "Bearer guess")], "").await;
+    }
+    let metrics = bench.get("/metrics").await.text();
+    for counted in [r#"{reason="missing"} 1"#, r#"{reason="unknown"} 3"#] {
+        let line = format!("serin_admin_logins_refused_total{counted}");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod bench;
 mod changes;
+mod crowd;
 mod doors;
 mod page;
 mod rollouts;

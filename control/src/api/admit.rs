@@ -1,15 +1,17 @@
 //! The one gate that every request passes, in the order in which it is cheapest to refuse.
 
-use super::auth::{self, Caller, Peer};
+use super::auth::{self, Caller, Peer, Stranger};
 use super::idempotency::{self, Answer, Key, Turn};
 use super::problem::{Kind, Problem};
-use super::{Api, guard, limits};
+use super::seat::Seat;
+use super::{Api, config, guard, limits};
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The Idempotency-Key of an admitted request, for control to remember.
@@ -19,10 +21,11 @@ pub(crate) struct RequestKey(pub(crate) Option<String>);
 pub(crate) async fn admit(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
+    Extension(seat): Extension<Arc<Seat>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match admitted(&api, peer, request, next).await {
+    let mut response = match admitted(&api, peer, &seat, request, next).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
@@ -33,12 +36,14 @@ pub(crate) async fn admit(
 async fn admitted(
     api: &Api,
     peer: Peer,
+    seat: &Arc<Seat>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let access = api.access();
     let path = request.uri().path();
     let probe = matches!(path, "/livez" | "/readyz");
+    let _busy = seat.answer(probe)?;
     access.hosts.check(request.headers(), request.uri(), peer)?;
     // Where no token is needed, everybody is an operator: one script that asks too often must not
     // lock the others out.
@@ -48,7 +53,13 @@ async fn admitted(
     if path != "/v1" && !path.starts_with("/v1/") {
         return answered(next, request).await;
     }
-    let caller = access.tokens.caller(request.headers(), peer)?;
+    let caller = access.tokens.caller(request.headers(), peer).map_err(|stranger| {
+        api.handle().tallies().login_refused(stranger.as_str());
+        if stranger == Stranger::Unknown {
+            api.inner.logins.refused(peer, Instant::now());
+        }
+        stranger.problem()
+    })?;
     auth::permit(&caller, request.method())?;
     if auth::is_read(request.method()) {
         return answered(next, with_caller(request, caller, None)).await;
@@ -64,9 +75,13 @@ async fn change(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let most = match parts.uri.path() {
-        "/v1/config/check" => limits::MAX_CONFIG,
+        config::CHECK => {
+            // Before its body is read, because that may be large, too.
+            parts.extensions.insert(config::Turn::take(api)?);
+            limits::MAX_CONFIG
+        }
         _ => limits::MAX_BODY,
     };
     let body = read(body, most).await?;

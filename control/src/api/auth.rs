@@ -2,12 +2,14 @@
 //!
 //! Tokens are kept as hashes and compared in constant time against all of them, so neither
 //! the time of an answer nor a memory dump of this table says anything about a token.
-//! Without tokens the address itself is the protection: the check refuses a configuration
-//! without tokens on anything but loopback or a unix socket, and this file refuses it again.
+//! Without tokens the socket itself is the protection: the check, the start and a reload refuse a
+//! configuration without tokens while the bound socket is reachable from outside, and this file
+//! lets nobody in then.
 
+use super::Reach;
 use super::problem::{Kind, Problem};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serin_config::model::{Admin, AdminAddress, Role};
+use serin_config::model::{Admin, Role};
 use std::net::SocketAddr;
 
 /// Whoever sent a request, as decisions and the journal name them.
@@ -16,6 +18,37 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     /// The token file's name, or how they came in. Never the token.
     pub(crate) name: String,
+    /// What they showed; `None` where no token is needed.
+    pub(crate) shown: Option<blake3::Hash>,
+}
+
+/// Whoever sent no token that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stranger {
+    Missing,
+    Unknown,
+}
+
+impl Stranger {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    pub(crate) fn problem(self) -> Problem {
+        let detail = match self {
+            Self::Missing => {
+                "this needs a token: send it as \"Authorization: Bearer …\" (serin: --token-file)"
+            }
+            Self::Unknown => "the token is not one of those configured in admin.tokens",
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, Kind::Unauthorized, detail).with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"serin\""),
+        )
+    }
 }
 
 /// Where a connection comes from.
@@ -29,8 +62,8 @@ pub(crate) enum Peer {
 #[derive(Debug)]
 pub(crate) struct Tokens {
     known: Vec<Known>,
-    /// Without tokens only a local address is open.
-    local: bool,
+    /// Without tokens only a socket that this machine alone reaches is open.
+    reach: Reach,
 }
 
 #[derive(Debug)]
@@ -41,7 +74,7 @@ struct Known {
 }
 
 impl Tokens {
-    pub(crate) fn new(admin: &Admin) -> Self {
+    pub(crate) fn new(admin: &Admin, reach: Reach) -> Self {
         let known = admin.tokens.iter().map(|token| Known {
             hash: blake3::hash(token.secret.expose().trim().as_bytes()),
             role: token.role,
@@ -50,27 +83,27 @@ impl Tokens {
                 None => "token".to_owned(),
             },
         });
-        let local = match &admin.address {
-            AdminAddress::Tcp(address) => address.ip().is_loopback(),
-            AdminAddress::Unix(_) => true,
-        };
-        Self { known: known.collect(), local }
+        Self { known: known.collect(), reach }
     }
 
     /// Whether requests need a token at all.
     pub(crate) fn needed(&self) -> bool {
-        !self.known.is_empty() || !self.local
+        !self.known.is_empty() || self.reach != Reach::Machine
+    }
+
+    /// Whether somebody who was let in before would still be.
+    pub(crate) fn still_know(&self, caller: &Caller) -> bool {
+        let token = |shown| self.known.iter().any(|known| known.hash == shown);
+        !self.needed() || caller.shown.is_some_and(token)
     }
 
     /// Whose request this is.
-    pub(crate) fn caller(&self, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+    pub(crate) fn caller(&self, headers: &HeaderMap, peer: Peer) -> Result<Caller, Stranger> {
         if !self.needed() {
-            return Ok(Caller { role: Role::Operator, name: name_of(peer) });
+            return Ok(Caller { role: Role::Operator, name: name_of(peer), shown: None });
         }
         let Some(presented) = bearer(headers) else {
-            return Err(unauthorized(
-                "this needs a token: send it as \"Authorization: Bearer …\" (serin: --token-file)",
-            ));
+            return Err(Stranger::Missing);
         };
         let hash = blake3::hash(presented);
         // All are compared, each in constant time; the first that equals wins.
@@ -79,8 +112,10 @@ impl Tokens {
             found.or(equal.then_some(known))
         });
         match found {
-            Some(known) => Ok(Caller { role: known.role, name: known.name.clone() }),
-            None => Err(unauthorized("the token is not one of those configured in admin.tokens")),
+            Some(known) => {
+                Ok(Caller { role: known.role, name: known.name.clone(), shown: Some(hash) })
+            }
+            None => Err(Stranger::Unknown),
         }
     }
 }
@@ -121,23 +156,18 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-fn unauthorized(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, Kind::Unauthorized, detail)
-        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"serin\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serin_config::model::{Secret, Token};
+    use serin_config::model::{AdminAddress, Secret, Token};
 
-    fn admin(address: &str, tokens: &[(Role, &str)]) -> Admin {
+    fn admin(tokens: &[(Role, &str)]) -> Admin {
         let token = |(role, value): &(Role, &str)| Token {
             role: *role,
             secret: Secret::new(format!("/run/secrets/{role:?}").into(), (*value).to_owned()),
         };
         Admin {
-            address: AdminAddress::Tcp(address.parse().unwrap()),
+            address: AdminAddress::Tcp("127.0.0.1:1".parse().unwrap()),
             tokens: tokens.iter().map(token).collect(),
             hosts: Vec::new(),
         }
@@ -157,9 +187,9 @@ mod tests {
     #[test]
     fn a_token_gives_its_role_and_the_name_of_its_file() {
         let two = [(Role::Viewer, "look"), (Role::Operator, "touch\n")];
-        let tokens = Tokens::new(&admin("127.0.0.1:1", &two));
+        let tokens = Tokens::new(&admin(&two), Reach::Machine);
         let caller = tokens.caller(&with("Bearer touch"), peer()).unwrap();
-        assert_eq!(caller, Caller { role: Role::Operator, name: "Operator".to_owned() });
+        assert_eq!((caller.role, caller.name.as_str()), (Role::Operator, "Operator"));
         let viewer = tokens.caller(&with("bearer look"), peer()).unwrap();
         assert!(permit(&viewer, &Method::GET).is_ok());
         assert_eq!(permit(&viewer, &Method::PUT).unwrap_err().status(), 403);
@@ -167,23 +197,23 @@ mod tests {
 
     #[test]
     fn a_missing_wrong_doubled_or_partial_token_is_unauthorized() {
-        let tokens = Tokens::new(&admin("127.0.0.1:1", &[(Role::Operator, "touch")]));
+        let tokens = Tokens::new(&admin(&[(Role::Operator, "touch")]), Reach::Machine);
         let mut twice = with("Bearer touch");
         twice.append(header::AUTHORIZATION, "Bearer touch".parse().unwrap());
         let wrong =
             [HeaderMap::new(), with("Bearer touc"), with("Bearer "), with("Basic touch"), twice];
         for headers in wrong {
-            let problem = tokens.caller(&headers, peer()).unwrap_err();
+            let problem = tokens.caller(&headers, peer()).unwrap_err().problem();
             assert_eq!(problem.status(), 401, "{headers:?}");
             assert!(!problem.detail().contains("touc"));
         }
     }
 
     #[test]
-    fn without_tokens_only_a_local_address_is_open() {
-        let open = Tokens::new(&admin("127.0.0.1:1", &[]));
+    fn without_tokens_only_a_socket_of_this_machine_is_open_whatever_the_files_name() {
+        let open = Tokens::new(&admin(&[]), Reach::Machine);
         assert_eq!(open.caller(&HeaderMap::new(), peer()).unwrap().role, Role::Operator);
-        let exposed = Tokens::new(&admin("0.0.0.0:1", &[]));
-        assert_eq!(exposed.caller(&HeaderMap::new(), peer()).unwrap_err().status(), 401);
+        let exposed = Tokens::new(&admin(&[]), Reach::of("0.0.0.0:1".parse().unwrap()));
+        assert_eq!(exposed.caller(&HeaderMap::new(), peer()).unwrap_err(), Stranger::Missing);
     }
 }

@@ -6,15 +6,16 @@
 use super::etag::Tag;
 use super::extract::Raw;
 use super::problem::{Kind, Problem};
-use super::{Answered, Api, reload, rollouts};
+use super::{Answered, Api, limits, reload, rollouts};
 use crate::view::{CanaryView, ConfigView, ReloadView};
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serin_config::Faults;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 /// Warnings, or everything that is wrong.
@@ -48,6 +49,24 @@ impl std::fmt::Debug for Hooks {
     }
 }
 
+/// Where a configuration is checked.
+pub(super) const CHECK: &str = "/v1/config/check";
+
+/// One of the few checks at a time, from before its body is read until it is done.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+
+impl Turn {
+    pub(super) fn take(api: &Api) -> Result<Self, Problem> {
+        let turn = Arc::clone(&api.inner.checks).try_acquire_owned();
+        turn.map(|permit| Self(Arc::new(permit))).map_err(|_| {
+            let detail = format!("{} configurations are being checked already", limits::MAX_CHECKS);
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Unavailable, detail)
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        })
+    }
+}
+
 /// The configuration in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -73,7 +92,8 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 #[schema(as = CheckConfig)]
 pub(crate) struct Check {
-    /// One configuration file's text.
+    /// One configuration file's text. Neither the environment nor any file is read for it: `${VAR}`
+    /// has its default or is not looked at, and of files only the names are.
     yaml: Option<String>,
 }
 
@@ -154,10 +174,19 @@ pub(super) fn tag(view: &ConfigView) -> Tag {
     post, path = "/v1/config/check", operation_id = "checkConfig", tag = "config", request_body = Check,
     responses((status = 200, body = Checked))
 )]
-pub(crate) async fn check(State(api): State<Api>, body: Raw) -> Answered {
+pub(crate) async fn check(
+    State(api): State<Api>,
+    Extension(turn): Extension<Turn>,
+    body: Raw,
+) -> Answered {
     let what: Check = body.json_or_default()?;
     let check = Arc::clone(&api.inner.hooks.check);
-    let checked = rollouts::read_journal(move || check(what.yaml.as_deref())).await?;
+    let checked = rollouts::read_journal(move || {
+        // Held until the work is done, also when the client has left.
+        let _turn = turn;
+        check(what.yaml.as_deref())
+    });
+    let checked = checked.await?;
     let answer = match checked {
         Ok(warnings) => Checked { ok: true, faults: listed(warnings), more: 0 },
         Err(refused) => Checked { ok: false, more: refused.more, faults: listed(refused.faults) },

@@ -3,13 +3,15 @@
 //! A reader that is too slow is not buffered for: its socket stalls, and the server drops it
 //! after a while; with Last-Event-ID it then goes on where it was.
 
+use super::auth::Caller;
 use super::extract::Params;
-use super::problem::{Kind, Problem};
-use super::{Answered, Api, limits};
+use super::problem::Problem;
+use super::seat::{Busy, Seat};
+use super::{Answered, Api};
 use crate::view::Snapshot;
 use crate::{Event, Handle, Subscription};
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures_util::stream;
@@ -18,7 +20,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use utoipa::{IntoParams, ToSchema};
 
@@ -62,6 +63,8 @@ const LARGEST_ID: u64 = 9_007_199_254_740_991;
 )]
 pub(crate) async fn stream(
     State(api): State<Api>,
+    Extension(seat): Extension<Arc<Seat>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Params(which): Params<Which>,
 ) -> Answered {
@@ -75,26 +78,20 @@ pub(crate) async fn stream(
     if let Some(service) = &which.service {
         super::services::known(&api, service)?;
     }
-    let Ok(seat) = Arc::clone(&api.inner.streams).try_acquire_owned() else {
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Unavailable,
-            format!("{} event streams are open already", limits::MAX_STREAMS),
-        )
-        .with_header(header::RETRY_AFTER, HeaderValue::from_static("5")));
-    };
+    let streaming = seat.stream()?;
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let source = Source {
         subscription: api.handle().subscribe(after),
         stopping: Box::pin(api.stopping()),
+        allowed: api.allowed(caller),
         only: which.service,
         states: which.snapshots.unwrap_or(false).then(|| States {
             handle: api.handle().clone(),
             ticks,
             sent: None,
         }),
-        _seat: seat,
+        _streaming: streaming,
     };
     let events =
         stream::unfold(source, |mut source| async { Some((source.next().await?, source)) });
@@ -106,9 +103,11 @@ pub(crate) async fn stream(
 struct Source {
     subscription: Subscription,
     stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Ends when whoever reads this may not any more.
+    allowed: Pin<Box<dyn Future<Output = ()> + Send>>,
     only: Option<String>,
     states: Option<States>,
-    _seat: OwnedSemaphorePermit,
+    _streaming: Busy,
 }
 
 impl Source {
@@ -124,6 +123,7 @@ impl Source {
                 event = self.subscription.next() => event?,
                 state = state => return Some(Ok(pictured(&state))),
                 () = &mut self.stopping => return None,
+                () = &mut self.allowed => return None,
             };
             if self.only.is_none() || event.service.is_none() || event.service == self.only {
                 return Some(written(&event));

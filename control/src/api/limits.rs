@@ -4,6 +4,7 @@
 //! under attack, and nobody who talks to it may cost memory or threads without bound.
 
 use super::auth::Peer;
+use super::places::Bounds;
 use super::problem::{Kind, Problem};
 use axum::http::{HeaderValue, StatusCode, header};
 use std::collections::HashMap;
@@ -11,10 +12,17 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Connections at a time, over all clients.
-pub(crate) const MAX_CONNECTIONS: usize = 256;
-/// Of these, for event streams; the rest stay free for questions and commands.
-pub(crate) const MAX_STREAMS: usize = 128;
+/// Of the connections at a time. Half of them may be event streams, the rest stays free for questions
+/// and commands; 32 are for newcomers and probes, whatever the others do.
+pub(super) const BOUNDS: Bounds = Bounds {
+    open: 256,
+    open_per_address: 96,
+    answering: 224,
+    streams: 128,
+    streams_per_address: 48,
+};
+/// From accept to the first byte: whoever connects has something to say.
+pub(crate) const FIRST_BYTE: Duration = Duration::from_secs(2);
 /// Of a request head, and the size of each connection's read buffer.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// From the first byte of a head to its last, and between two requests.
@@ -28,6 +36,8 @@ pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// Of a request body; a configuration to check may be as large as [`MAX_CONFIG`].
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 pub(crate) const MAX_CONFIG: usize = 4 * 1024 * 1024;
+/// Configurations that are read and checked at a time: each takes many times its size.
+pub(crate) const MAX_CHECKS: usize = 2;
 
 /// Requests per second and address, and how many may come at once.
 const RATE: f64 = 200.0;
@@ -99,7 +109,7 @@ impl Bucket {
 }
 
 /// One IPv6 customer has a /64 of addresses.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),

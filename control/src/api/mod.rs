@@ -18,13 +18,17 @@ mod freeze;
 mod guard;
 mod idempotency;
 mod limits;
+mod logins;
 mod openapi;
 mod page;
+mod places;
 mod probes;
 mod problem;
+mod reach;
 mod reload;
 mod rollout;
 mod rollouts;
+mod seat;
 mod server;
 mod services;
 mod signals;
@@ -32,6 +36,7 @@ mod upgrade;
 mod weights;
 
 pub use config::{Fault, Hooks, Verdict};
+pub use reach::Reach;
 pub use reload::{Canary, NoCanary};
 pub use server::{BindError, Bound, Serve, bind, inherit};
 pub use upgrade::Upgraded;
@@ -43,7 +48,8 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use problem::{Kind, Problem};
 use serin_config::model::Admin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::pin::Pin;
+use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 /// The API's state; cheap to clone.
@@ -56,17 +62,20 @@ pub struct Api {
 struct Inner {
     handle: Handle,
     hooks: Hooks,
-    access: RwLock<Arc<Access>>,
+    reach: Reach,
+    /// Who gets in; replaced as a whole by a reload.
+    access: watch::Sender<Arc<Access>>,
     rates: limits::Rates,
+    logins: logins::Logins,
     answers: idempotency::Store,
     /// Held over a check of If-Match and the change that follows it, where control has no
     /// revision to compare with.
     freezing: tokio::sync::Mutex<()>,
-    streams: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
 }
 
-/// Who gets in. Replaced as a whole when the configuration changes.
+/// Who gets in.
 #[derive(Debug)]
 struct Access {
     tokens: auth::Tokens,
@@ -74,35 +83,45 @@ struct Access {
 }
 
 impl Access {
-    fn new(admin: &Admin) -> Arc<Self> {
-        Arc::new(Self { tokens: auth::Tokens::new(admin), hosts: guard::Hosts::new(&admin.hosts) })
+    fn new(admin: &Admin, reach: Reach) -> Arc<Self> {
+        let hosts = guard::Hosts::new(&admin.hosts);
+        Arc::new(Self { tokens: auth::Tokens::new(admin, reach), hosts })
     }
 }
 
 impl Api {
-    pub fn new(handle: Handle, admin: &Admin, hooks: Hooks) -> Self {
+    /// `reach` is that of the socket on which it will be served.
+    pub fn new(handle: Handle, admin: &Admin, reach: Reach, hooks: Hooks) -> Self {
         Self {
             inner: Arc::new(Inner {
                 handle,
                 hooks,
-                access: RwLock::new(Access::new(admin)),
+                reach,
+                access: watch::channel(Access::new(admin, reach)).0,
                 rates: limits::Rates::default(),
+                logins: logins::Logins::default(),
                 answers: idempotency::Store::default(),
                 freezing: tokio::sync::Mutex::new(()),
-                streams: Arc::new(Semaphore::new(limits::MAX_STREAMS)),
+                checks: Arc::new(Semaphore::new(limits::MAX_CHECKS)),
                 stopping: watch::channel(false).0,
             }),
         }
     }
 
-    /// Takes new tokens and hosts from a reloaded configuration. The address stays.
+    /// Why a reloaded configuration would open this API to everybody; nothing of it may be taken up
+    /// then.
+    pub fn refuses(&self, admin: &Admin) -> Option<String> {
+        self.inner.reach.refuses(admin)
+    }
+
+    /// Takes new tokens and hosts from a reloaded configuration. The socket stays.
     pub fn reconfigure(&self, admin: &Admin) {
-        let access = Access::new(admin);
-        *self.inner.access.write().unwrap_or_else(PoisonError::into_inner) = access;
+        let access = Access::new(admin, self.inner.reach);
+        self.inner.access.send_replace(access);
     }
 
     fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.inner.access.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.inner.access.borrow())
     }
 
     /// Ends when the server stops.
@@ -112,6 +131,15 @@ impl Api {
             // An error means that the server is gone, which is as good.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }
+    }
+
+    /// Ends when a reload has taken away what let somebody in: for answers that go on.
+    fn allowed(&self, caller: auth::Caller) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut access = self.inner.access.subscribe();
+        Box::pin(async move {
+            // An error means that the server is gone, which is as good.
+            let _ = access.wait_for(|access| !access.tokens.still_know(&caller)).await;
+        })
     }
 
     fn handle(&self) -> &Handle {

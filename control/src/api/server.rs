@@ -1,13 +1,16 @@
 //! The admin address: accepting, bounding and draining connections.
 //!
-//! hyper serves each connection with a deadline for its head; a client that takes no byte of its
-//! answer is dropped, so neither slow readers nor slow writers hold a place for long.
+//! hyper serves each connection with a deadline for its head; a client that says nothing, or takes no
+//! byte of its answer, is dropped, so neither slow readers nor slow writers hold a place for long. Who
+//! has to go when there are too many is decided by `places`; accepting never waits for one.
 
 use super::auth::Peer;
-use super::{Api, limits};
+use super::seat::{Seat, Seats};
+use super::{Api, Reach, limits};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serin_config::model::{Admin, AdminAddress};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +22,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tower::Layer;
 
 #[derive(Debug, Error)]
@@ -62,9 +65,10 @@ pub fn inherit(admin: &Admin, socket: OwnedFd) -> Result<Bound, BindError> {
     let failed = |source| BindError::Listen { address: "of the process before".to_owned(), source };
     let listener = match &admin.address {
         AdminAddress::Tcp(address) => {
-            refuse_open(admin, *address)?;
             let listener = std::net::TcpListener::from(socket);
             listener.set_nonblocking(true).map_err(failed)?;
+            // The socket may be bound elsewhere than the files say.
+            refuse_open(admin, listener.local_addr().unwrap_or(*address))?;
             Listener::Tcp(TcpListener::from_std(listener).map_err(failed)?)
         }
         AdminAddress::Unix(path) => {
@@ -78,10 +82,10 @@ pub fn inherit(admin: &Admin, socket: OwnedFd) -> Result<Bound, BindError> {
 }
 
 fn refuse_open(admin: &Admin, address: SocketAddr) -> Result<(), BindError> {
-    if !address.ip().is_loopback() && admin.tokens.is_empty() {
-        return Err(BindError::Open(address));
+    match Reach::of(address) {
+        Reach::Network(address) if admin.tokens.is_empty() => Err(BindError::Open(address)),
+        Reach::Network(_) | Reach::Machine => Ok(()),
     }
-    Ok(())
 }
 
 /// Opens the admin address. Refuses one that anybody could use.
@@ -141,6 +145,18 @@ impl Bound {
         }
     }
 
+    /// Who can connect to it.
+    pub fn reach(&self) -> Reach {
+        match &self.listener {
+            Listener::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => Reach::of(address),
+                // Unknown is not safe.
+                Err(_) => Reach::Network(SocketAddr::from(([0, 0, 0, 0], 0))),
+            },
+            Listener::Unix { .. } => Reach::Machine,
+        }
+    }
+
     /// The socket, for a process that takes over.
     pub fn socket(&self) -> std::io::Result<OwnedFd> {
         match &self.listener {
@@ -151,8 +167,9 @@ impl Bound {
 
     /// Serves until it is told to stop, then lets what runs come to its end, for a few seconds.
     pub async fn serve(self, api: Api, mut what: watch::Receiver<Serve>) {
-        let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+        let seats = Seats::new(api.handle().tallies());
         let router = api.router();
+        let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
         loop {
             let now = *what.borrow_and_update();
             let accepted = async {
@@ -160,10 +177,9 @@ impl Bound {
                     Serve::Accept => {}
                     Serve::Wait | Serve::HandedOver | Serve::Stop => std::future::pending().await,
                 }
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, self.listener.accept().await)
+                self.listener.accept().await
             };
-            let (place, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 accepted = accepted, if !over(now) => accepted,
                 changed = what.changed(), if !over(now) => match changed {
                     Ok(()) => continue,
@@ -173,10 +189,15 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let served = connection(stream, peer, router.clone(), api.clone());
+                    let Some((seat, lost)) = seats.take(peer) else { continue };
+                    let served = connection(stream, peer, seat, router.clone(), api.clone());
+                    let open = open.clone();
                     tokio::spawn(async move {
-                        served.await;
-                        drop(place);
+                        tokio::select! {
+                            () = served => {}
+                            _ = lost => {}
+                        }
+                        drop(open);
                     });
                 }
                 Err(error) => {
@@ -187,8 +208,8 @@ impl Bound {
             }
         }
         api.inner.stopping.send_replace(true);
-        let all = u32::try_from(limits::MAX_CONNECTIONS).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(DRAIN, places.acquire_many(all)).await;
+        drop(open);
+        let _ = tokio::time::timeout(DRAIN, all_closed.recv()).await;
         if let Listener::Unix { path, .. } = &self.listener
             && *what.borrow() != Serve::HandedOver
         {
@@ -224,8 +245,8 @@ impl Listener {
     }
 }
 
-async fn connection(stream: Stream, peer: Peer, router: axum::Router, api: Api) {
-    let service = axum::Extension(peer).layer(router);
+async fn connection(stream: Stream, peer: Peer, seat: Arc<Seat>, router: axum::Router, api: Api) {
+    let service = axum::Extension(seat).layer(axum::Extension(peer).layer(router));
     let stopping = api.stopping();
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -249,16 +270,20 @@ enum Stream {
     Unix(tokio::net::UnixStream),
 }
 
-/// A stream that fails when its peer takes no byte for [`limits::WRITE_STALL`].
+/// A stream that fails when its peer sends no first byte within [`limits::FIRST_BYTE`], or takes no
+/// byte for [`limits::WRITE_STALL`].
 #[derive(Debug)]
 struct Impatient {
     stream: Stream,
+    /// Until the first byte is here.
+    silent: Option<Pin<Box<tokio::time::Sleep>>>,
     stalled: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl Impatient {
     fn new(stream: Stream) -> Self {
-        Self { stream, stalled: None }
+        let silent = Some(Box::pin(tokio::time::sleep(limits::FIRST_BYTE)));
+        Self { stream, silent, stalled: None }
     }
 
     fn watch<T>(
@@ -284,9 +309,17 @@ impl AsyncRead for Impatient {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        match &mut self.stream {
+        let read = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_ready() {
+            self.silent = None;
+            return read;
+        }
+        match self.silent.as_mut().map(|silent| silent.as_mut().poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+            Some(Poll::Pending) | None => Poll::Pending,
         }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Tallies {
     notifications: IntCounterVec,
     notifications_lost: IntCounter,
     commands: IntCounterVec,
+    admin_closed: IntCounterVec,
+    admin_refused: IntCounterVec,
 }
 
 impl Tallies {
@@ -109,6 +111,16 @@ impl Tallies {
                 "Commands by what came of them.",
                 &["result"],
             )?,
+            admin_closed: counters(
+                "serin_admin_connections_closed_total",
+                "Connections to the admin address that were closed to make room, or found none.",
+                &["reason"],
+            )?,
+            admin_refused: counters(
+                "serin_admin_logins_refused_total",
+                "Requests to the admin API without a token that is known.",
+                &["reason"],
+            )?,
         };
         // A series that begins at its first event hides that event from `increase`.
         for result in ["success", "failure"] {
@@ -117,12 +129,18 @@ impl Tallies {
         for result in ["done", "refused"] {
             tallies.commands.with_label_values(&[result]);
         }
+        for reason in ["silent", "idle", "addressFull", "full"] {
+            tallies.admin_closed.with_label_values(&[reason]);
+        }
+        for reason in ["missing", "unknown"] {
+            tallies.admin_refused.with_label_values(&[reason]);
+        }
         tallies.register(collectors)?;
         Ok(tallies)
     }
 
     fn register(&self, collectors: Vec<Box<dyn Collector>>) -> Result<(), prometheus::Error> {
-        let own: [Box<dyn Collector>; 15] = [
+        let own: [Box<dyn Collector>; 17] = [
             Box::new(self.weight.clone()),
             Box::new(self.state.clone()),
             Box::new(self.burn.clone()),
@@ -138,6 +156,8 @@ impl Tallies {
             Box::new(self.notifications.clone()),
             Box::new(self.notifications_lost.clone()),
             Box::new(self.commands.clone()),
+            Box::new(self.admin_closed.clone()),
+            Box::new(self.admin_refused.clone()),
         ];
         own.into_iter().chain(collectors).try_for_each(|c| self.registry.register(c))
     }
@@ -163,6 +183,14 @@ impl Tallies {
 
     pub(crate) fn commanded(&self, good: bool) {
         self.commands.with_label_values(&[if good { "done" } else { "refused" }]).inc();
+    }
+
+    pub(crate) fn admin_closed(&self, reason: &str) {
+        self.admin_closed.with_label_values(&[reason]).inc();
+    }
+
+    pub(crate) fn login_refused(&self, reason: &str) {
+        self.admin_refused.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn notified(&self, receiver: &str, sent: bool) {
