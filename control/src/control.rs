@@ -12,7 +12,7 @@ use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -44,6 +44,8 @@ pub struct Control {
 pub struct Options {
     /// How long to wait for another process, which is handing over, to let go of the journal.
     pub lock_wait: Duration,
+    /// On the configuration's `state.dir`, when it was taken before: see [`lock`].
+    pub lock: Option<Lock>,
     /// The data plane's own metrics, exposed beside control's.
     pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
     /// How long a stop waits for a disk that does not answer; 10 s when not given.
@@ -79,10 +81,13 @@ impl Control {
         plane: Arc<dyn DataPlane>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let Options { lock_wait, collectors, stop_wait, storage } = options;
+        let Options { lock_wait, lock, collectors, stop_wait, storage } = options;
         let (storage, lock) = match storage {
             Some(storage) => (storage, None),
-            None => open_folder(&config, lock_wait)?,
+            None => match lock {
+                Some(lock) => (folder(&config.state_dir)?, Some(lock)),
+                None => open_folder(&config, lock_wait)?,
+            },
         };
         let clock = Clock::start();
         let events = broadcast::channel(LIVE_EVENTS).0;
@@ -194,10 +199,21 @@ type Opened = (Box<dyn Storage>, Option<Lock>);
 
 fn open_folder(config: &Config, wait: Duration) -> Result<Opened, StartError> {
     let dir = &config.state_dir;
-    let folder =
-        Folder::create(dir).map_err(|fault| StartError::Folder { dir: dir.clone(), fault })?;
+    let folder = folder(dir)?;
     let lock = Lock::take(dir, wait)?;
-    Ok((Box::new(folder), Some(lock)))
+    Ok((folder, Some(lock)))
+}
+
+fn folder(dir: &Path) -> Result<Box<dyn Storage>, StartError> {
+    let fault = |fault| StartError::Folder { dir: dir.to_owned(), fault };
+    Ok(Box::new(Folder::create(dir).map_err(fault)?))
+}
+
+/// Makes sure that no other process works with this state folder, before anything else is opened that
+/// two processes cannot share. Waits for so long for one that is ending.
+pub fn lock(dir: &Path, wait: Duration) -> Result<Lock, StartError> {
+    folder(dir)?;
+    Ok(Lock::take(dir, wait)?)
 }
 
 /// Windows that cannot be read cost certainty, not safety: they begin anew.

@@ -21,7 +21,7 @@ mod stepped;
 mod view;
 
 pub use command::{Actor, Command, Order, Outcome, Refusal, Signal, StartRollout};
-pub use control::{Control, Options, StartError};
+pub use control::{Control, Options, StartError, lock};
 pub use event::{Event, EventKind, Subscription};
 pub use handle::Handle;
 pub use stepped::Stepped;

@@ -88,9 +88,19 @@ impl Running {
     pub(crate) fn start(run: Run) -> Result<Self, RunError> {
         let config = Arc::new(run.loaded.config);
         let takeover = run.takeover;
+        // Before any address is opened: two processes on one would each get a part of the clients. One
+        // that takes over gets the lock last, and its addresses from the process before.
+        let mut lock = match takeover.is_a_hand_over() {
+            true => None,
+            false => Some(serin_control::lock(&config.state_dir, HANDOVER)?),
+        };
         let steer = |plane| {
             takeover.prepared().map_err(RunError::Takeover)?;
-            let options = ControlOptions { lock_wait: HANDOVER, ..ControlOptions::default() };
+            let options = ControlOptions {
+                lock_wait: HANDOVER,
+                lock: lock.take(),
+                ..ControlOptions::default()
+            };
             Control::start(config.clone(), plane, options).map_err(RunError::from)
         };
         let options = Options { threads: run.threads };

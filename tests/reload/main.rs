@@ -11,6 +11,7 @@ mod load;
 mod restart;
 mod rolling;
 mod rollouts;
+mod second;
 mod tighten;
 mod unseen;
 mod upgrade;

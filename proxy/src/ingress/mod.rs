@@ -7,6 +7,7 @@ mod certificates;
 mod connection;
 mod frames;
 mod h2;
+mod holders;
 mod link;
 mod listener;
 mod listeners;

@@ -4,6 +4,7 @@
 //! closed. So a listener that goes on under another name, or in another process, goes on with the
 //! same sockets; new ones beside them would lose what waits in the old ones.
 
+use super::holders;
 use serin_config::model::Listener;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
@@ -38,6 +39,7 @@ pub(super) fn open(
 ) -> io::Result<Vec<TcpListener>> {
     let mut sockets = inherited;
     if sockets.is_empty() {
+        holders::refuse_taken(address)?;
         sockets.push(bind(address)?);
     }
     let address = sockets[0].local_addr()?;

@@ -69,6 +69,11 @@ impl Takeover {
         Ok(Self(Arc::new(Inner { from: Some(channel), listeners, admin })))
     }
 
+    /// Another process serves until this one does.
+    pub(crate) fn is_a_hand_over(&self) -> bool {
+        self.0.from.is_some()
+    }
+
     pub(crate) fn listeners(&self) -> Vec<Inherited> {
         std::mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner))
     }
