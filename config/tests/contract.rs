@@ -117,6 +117,7 @@ fn the_service() {
             timeout: seconds(1),
             unhealthy_after: 2,
             healthy_after: 2,
+            panic_below: 0.5,
         })
     );
     assert_eq!(

@@ -23,9 +23,7 @@ impl DataPlane for Quiet {
         None
     }
     fn readiness(&self, _: &ServiceName) -> Vec<Readiness> {
-        ["v1", "v2"]
-            .map(|name| Readiness { version: VersionName::new(name).unwrap(), ready: 1, total: 1 })
-            .into()
+        ["v1", "v2"].map(|name| Readiness::new(VersionName::new(name).unwrap(), 1, 1)).into()
     }
     fn bad_samples(&self, _: &ServiceName, _: &VersionName) -> Vec<BadSample> {
         Vec::new()

@@ -22,8 +22,10 @@ pub const GRPC_UNKNOWN: u32 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Failure {
-    /// Refused, unreachable, unresolvable, or its TLS handshake failed.
+    /// Refused, unreachable, or unresolvable.
     Connect,
+    /// Its TLS handshake failed.
+    Tls(TlsFault),
     /// No connection in time.
     ConnectTimeout,
     /// The connection broke before a response head.
@@ -34,6 +36,46 @@ pub enum Failure {
     Invalid,
     /// The version has no ready endpoint.
     NoEndpoint,
+    /// This process has run out of descriptors, memory or ports: nobody else's fault.
+    Exhausted,
+}
+
+/// What was wrong with an endpoint's TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TlsFault {
+    /// No authority that is trusted has signed its certificate.
+    UnknownIssuer,
+    /// Its certificate is for another name.
+    WrongName,
+    /// Its certificate has expired, or is not valid yet.
+    Expired,
+    /// It does not speak TLS.
+    NoTls,
+    Other,
+}
+
+impl TlsFault {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownIssuer => "tlsUnknownIssuer",
+            Self::WrongName => "tlsWrongName",
+            Self::Expired => "tlsExpired",
+            Self::NoTls => "tlsPlainText",
+            Self::Other => "tlsHandshake",
+        }
+    }
+}
+
+impl std::fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::UnknownIssuer => "its certificate is signed by no authority that is trusted",
+            Self::WrongName => "its certificate is for another name",
+            Self::Expired => "its certificate has expired, or is not valid yet",
+            Self::NoTls => "it does not speak TLS, which https:// asks for",
+            Self::Other => "the TLS handshake failed",
+        })
+    }
 }
 
 impl Failure {
@@ -41,10 +83,12 @@ impl Failure {
         match self {
             Self::Connect => "connectFailure",
             Self::ConnectTimeout => "connectTimeout",
+            Self::Tls(fault) => fault.as_str(),
             Self::Reset => "reset",
             Self::Timeout => "timeout",
             Self::Invalid => "invalidResponse",
             Self::NoEndpoint => "noEndpoint",
+            Self::Exhausted => "proxyExhausted",
         }
     }
 }
@@ -120,6 +164,7 @@ pub fn judge(ending: Ending, bad: &BadStatuses) -> Outcome {
                 Outcome::Good
             }
         }
+        Ending::Failed(Failure::Exhausted) => Outcome::Excluded,
         Ending::Truncated { .. } | Ending::Failed(_) => Outcome::Bad,
         Ending::Upgraded { close_code: Some(code) } if close_code_is_bad(code) => Outcome::Bad,
         Ending::Upgraded { .. } => Outcome::Good,

@@ -41,6 +41,14 @@ pub struct Readiness {
     pub version: VersionName,
     pub ready: u32,
     pub total: u32,
+    /// What is wrong with which endpoint, where that is known.
+    pub troubles: Vec<String>,
+}
+
+impl Readiness {
+    pub fn new(version: VersionName, ready: u32, total: u32) -> Self {
+        Self { version, ready, total, troubles: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

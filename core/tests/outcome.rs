@@ -1,7 +1,7 @@
 //! Every way in which a request can end, and what it says of the version.
 
 use proptest::prelude::*;
-use serin_core::outcome::{BadStatuses, Ending, Failure, Outcome, judge};
+use serin_core::outcome::{BadStatuses, Ending, Failure, Outcome, TlsFault, judge};
 
 fn by_default(ending: Ending) -> Outcome {
     judge(ending, &BadStatuses::server_errors())
@@ -52,10 +52,13 @@ fn what_broke_off_or_never_came_is_bad_whatever_the_operator_says() {
         Failure::Timeout,
         Failure::Invalid,
         Failure::NoEndpoint,
+        Failure::Tls(TlsFault::Expired),
     ];
     for failure in failures {
         assert_eq!(judge(Ending::Failed(failure), &BadStatuses::NONE), Outcome::Bad);
     }
+    let own = Ending::Failed(Failure::Exhausted);
+    assert_eq!(judge(own, &BadStatuses::NONE), Outcome::Excluded, "nobody's but this process's");
     for status in [101, 200, 206, 404, 500] {
         assert_eq!(judge(Ending::Truncated { status }, &BadStatuses::NONE), Outcome::Bad);
     }

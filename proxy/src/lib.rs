@@ -4,6 +4,7 @@ mod accesslog;
 mod buffer;
 mod carriers;
 pub mod clock;
+mod exhaustion;
 pub mod ingress;
 mod lane;
 pub mod meter;

@@ -4,6 +4,7 @@
 //! configuration or a status code, so no client can add a series.
 
 use crate::clock;
+use crate::exhaustion::Lack;
 use crate::plane::Plane;
 use crate::service::Service;
 use crate::shadow::Mirror;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 const EDGES: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// All names and labels; a metric that is not here is not collected.
-const FAMILIES: [(&str, &str, MetricType, &[&str]); 16] = [
+const FAMILIES: [(&str, &str, MetricType, &[&str]); 18] = [
     (
         "serin_requests_total",
         "Requests by the outcome of their first attempt on the version they were assigned to.",
@@ -69,15 +70,27 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 16] = [
     ),
     (
         "serin_endpoint_ejections_total",
-        "Endpoints that were ejected after consecutive failures.",
+        "Endpoints that were ejected because they failed requests.",
         MetricType::COUNTER,
         &["service", "version"],
+    ),
+    (
+        "serin_health_checks_overruled",
+        "1 while health checks fail for most endpoints and every endpoint is tried.",
+        MetricType::GAUGE,
+        &["service"],
     ),
     (
         "serin_name_resolution_failures_total",
         "Times that an endpoint's name could not be resolved.",
         MetricType::COUNTER,
         &["service", "version"],
+    ),
+    (
+        "serin_exhausted_total",
+        "Connections to endpoints that this process could not make, by what it had run out of.",
+        MetricType::COUNTER,
+        &["lack"],
     ),
     ("serin_retries_in_flight", "Retries that are being made.", MetricType::GAUGE, &["service"]),
     (
@@ -154,12 +167,17 @@ impl Collector for PlaneCollector {
         for (result, count) in self.plane.world_full().spans.counts() {
             gathered.counter("serin_traced_requests_total", &[result], count);
         }
+        for lack in Lack::ALL {
+            gathered.counter("serin_exhausted_total", &[lack.as_str()], lack.count());
+        }
         let held = self.plane.world_full().shadows.held();
         gathered.gauge("serin_shadow_held_bytes", &[], held as f64);
         for service in self.plane.world().services() {
             let edges = edges(service);
             let retries = f64::from(service.retry_budget().in_flight());
             gathered.gauge("serin_retries_in_flight", &[service.name.as_str()], retries);
+            let overruled = f64::from(u8::from(service.overrules_checks()));
+            gathered.gauge("serin_health_checks_overruled", &[service.name.as_str()], overruled);
             if let Some(shadow) = service.shadow() {
                 copies(&mut gathered, service.name.as_str(), shadow);
             }

@@ -158,6 +158,14 @@ impl Plane {
         }
     }
 
+    /// Looks whether health checks are to be believed, wherever requests are served.
+    pub(crate) fn weigh_checks(&self, now: Instant) {
+        self.world().weigh_checks(now);
+        if let Some(trial) = self.trial() {
+            trial.world.weigh_checks(now);
+        }
+    }
+
     fn of<T>(&self, service: &ServiceName, ask: impl FnOnce(&Service) -> T) -> Option<T> {
         self.world().service(service).map(|service| ask(service))
     }

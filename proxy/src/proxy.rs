@@ -21,6 +21,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -71,7 +72,7 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
-/// How often control's silence is looked at.
+/// How often control's silence is looked at, and health checks that have found nothing new.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a configuration waits for the first resolution of its names and the first check of its
@@ -126,7 +127,8 @@ impl Proxy {
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, inherited, lane)?);
         let listeners = ingress.prepare(&config.listeners)?;
-        background.spawn(watch(plane.clone()));
+        let changed = Arc::clone(&environment.upstreams.changed);
+        background.spawn(watch(plane.clone(), changed));
         let background = Some(background);
         let changing = Mutex::new(());
         Ok((Self { plane, ingress, log, environment, background, changing }, listeners))
@@ -295,11 +297,14 @@ impl Drop for Proxy {
     }
 }
 
-async fn watch(plane: Arc<Plane>) {
+async fn watch(plane: Arc<Plane>, health_changed: Arc<Notify>) {
     let mut every = tokio::time::interval(LOOK);
     loop {
-        every.tick().await;
-        plane.watch(Instant::now());
+        tokio::select! {
+            _ = every.tick() => plane.watch(Instant::now()),
+            () = health_changed.notified() => {}
+        }
+        plane.weigh_checks(Instant::now());
     }
 }
 

@@ -107,6 +107,13 @@ impl World {
         while !versions().all(|version| version.is_settled()) && began.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(5));
         }
+        // Whoever has joined and did not pass may be all there is.
+        self.weigh_checks(Instant::now());
+    }
+
+    /// Looks whether the health checks of each service are to be believed.
+    pub(crate) fn weigh_checks(&self, now: Instant) {
+        self.services().for_each(|service| service.weigh_checks(crate::clock::mono(now)));
     }
 
     /// Ends the tasks that look after upstreams for which `successor` has its own.

@@ -269,8 +269,7 @@ impl DataPlane for Idle {
     }
 
     fn readiness(&self, _: &ServiceName) -> Vec<Readiness> {
-        let ready =
-            |name: &str| Readiness { version: VersionName::new(name).unwrap(), ready: 1, total: 1 };
+        let ready = |name: &str| Readiness::new(VersionName::new(name).unwrap(), 1, 1);
         vec![ready("v41"), ready("v42")]
     }
 

@@ -5,7 +5,7 @@ use crate::tls::Authority;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serin_testkit::{ConfigText, Connection, ServiceText, temp_dir};
+use serin_testkit::{ConfigText, Connection, Origin, ServiceText, eventually, temp_dir};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -103,4 +103,52 @@ async fn a_backend_of_another_name_or_authority_is_told_nothing() {
         assert_eq!((status, read), (502, 0), "{what}");
         assert!(connections > 0, "{what}: it was not even tried");
     }
+}
+
+/// The `error.type` of a request to such a backend, and what is known of the endpoint afterwards.
+async fn told(address: SocketAddr, folder: tempfile::TempDir, name: &str) -> (String, String) {
+    let path = folder.path().join("access.log");
+    let log = format!("accessLog: {{ format: json, to: {:?} }}", path.display().to_string());
+    let service = ServiceText::new("web").version_yaml(
+        "v1",
+        &format!(
+            "{{ endpoints: [\"https://{address}\"], tls: {{ caFile: ca.pem, serverName: {name} }} }}"
+        ),
+    );
+    let edge = Edge::start_in(folder, &ConfigText::simple(service).with(&log));
+    let mut client = Connection::http1(edge.address(), "a.example").await;
+    assert_eq!(client.get("/").await.status, 502);
+    let line = eventually("a line in the log", || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        text.lines().next().map(str::to_owned)
+    });
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let readiness = edge.plane().readiness(&serin_core::ids::ServiceName::new("web").unwrap());
+    (line["error.type"].as_str().unwrap().to_owned(), readiness[0].troubles.join("; "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_that_fails_is_told_with_its_cause() {
+    let cases = [
+        ("other.example", true, "tlsWrongName", "is for another name"),
+        ("backend.example", false, "tlsUnknownIssuer", "by no authority that is trusted"),
+    ];
+    for (name, known, kind, words) in cases {
+        let (folder, authority) = (temp_dir(), Authority::new());
+        authority.write(folder.path(), "backend", &["backend.example"]);
+        let origin = TlsOrigin::start(folder.path()).await;
+        if !known {
+            Authority::new().write(folder.path(), "other", &["backend.example"]);
+        }
+        let (said, trouble) = told(origin.address, folder, name).await;
+        assert_eq!(said, kind);
+        assert!(trouble.contains(words), "{trouble}");
+        assert!(trouble.contains(&origin.address.to_string()), "{trouble}");
+    }
+    let plain = Origin::start("v1");
+    let folder = temp_dir();
+    Authority::new().write(folder.path(), "backend", &["backend.example"]);
+    let (said, trouble) = told(plain.address(), folder, "backend.example").await;
+    assert_eq!(said, "tlsPlainText");
+    assert!(trouble.contains("does not speak TLS"), "{trouble}");
 }

@@ -193,12 +193,41 @@ fn a_version_without_a_ready_endpoint_is_503_and_its_share_goes_nowhere_else() {
     origin.set_ready(false);
     let edge = with(
         origin.address(),
-        "healthCheck: { path: /readyz, interval: 50ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1 }",
+        "healthCheck: { path: /readyz, interval: 50ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1, panicBelow: 0% }",
     );
     eventually("the endpoint is found unhealthy", || edge.proxy.not_ready().is_some());
     assert_eq!(edge.get("/").status, 503);
     origin.set_ready(true);
     eventually("it is back", || edge.get("/").status == 200);
+}
+
+#[test]
+fn checks_that_fail_everywhere_are_overruled_and_believed_again_afterwards() {
+    let origins = [Origin::start("v1"), Origin::start("v1")];
+    let addresses: Vec<SocketAddr> = origins.iter().map(Origin::address).collect();
+    let service = ServiceText::new("web").version("v1", &addresses).with(
+        "healthCheck: { path: /readyz, interval: 50ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1 }",
+    );
+    let edge = Edge::start(&ConfigText::simple(service));
+    let name = serin_core::ids::ServiceName::new("web").unwrap();
+    let overruled = || edge.plane().counts(&name).unwrap().checks_overruled;
+    let metric = || edge.metric("serin_health_checks_overruled", ("service", "web"));
+    assert!(!overruled());
+    origins.iter().for_each(|origin| origin.set_ready(false));
+    eventually("checks are overruled", overruled);
+    assert_eq!(metric(), 1.0);
+    for _ in 0..20 {
+        assert_eq!(edge.get("/").status, 200);
+    }
+    assert!(edge.proxy.not_ready().is_none(), "its balancer goes on sending requests here");
+    origins[0].set_ready(true);
+    eventually("half of them is enough", || !overruled());
+    let before = origins[1].requests_to("/");
+    for _ in 0..20 {
+        assert_eq!(edge.get("/").status, 200);
+    }
+    assert_eq!(origins[1].requests_to("/"), before, "the check decides again");
+    assert_eq!(metric(), 0.0);
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<
         timeout,
         unhealthy_after: check.number(found.unhealthy_after.as_ref(), 2, 1, 1000),
         healthy_after: check.number(found.healthy_after.as_ref(), 2, 1, 1000),
+        panic_below: found.panic_below.map_or(0.5, |share| share.value.0),
     })
 }
 

@@ -75,6 +75,7 @@ fn health_check(check: &HealthCheck) -> Value {
         "timeout": duration(check.timeout),
         "unhealthyAfter": check.unhealthy_after,
         "healthyAfter": check.healthy_after,
+        "panicBelow": percent(check.panic_below),
     });
     match &check.kind {
         HealthKind::Http { path, host } => {

@@ -100,6 +100,8 @@ record! {
         "unhealthyAfter" optional unhealthy_after: u64 = "2",
         /// Good checks in a row that bring it back.
         "healthyAfter" optional healthy_after: u64 = "2",
+        /// When less than this share of all endpoints of the service is ready, and checks are a reason, checks are overruled: every endpoint is tried. `0%` never overrules them.
+        "panicBelow" optional panic_below: Share = "50%",
     }
 }
 
@@ -114,7 +116,7 @@ record! {
 record! {
     /// Takes endpoints out that fail requests.
     Outliers, "`outliers`" {
-        /// Failed requests in a row that take an endpoint out; 0 switches this off.
+        /// Failed requests in a row that take an endpoint out. One that fails far more often than the version's others is taken out earlier; 0 switches off both.
         "consecutiveFailures" optional consecutive_failures: u64 = "5",
         /// How long it stays out.
         "ejectFor" optional eject_for: Duration = "30s",

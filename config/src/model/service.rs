@@ -114,13 +114,15 @@ pub enum LoadBalancing {
     LeastRequest,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HealthCheck {
     pub kind: HealthKind,
     pub interval: Duration,
     pub timeout: Duration,
     pub unhealthy_after: u32,
     pub healthy_after: u32,
+    /// Checks are overruled while a smaller share of the service's endpoints is ready, 0.5 for 50%.
+    pub panic_below: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,6 +73,7 @@ impl Engine {
             stable: position.stable.version.to_string(),
             weights,
             versions: versions.iter().map(version).collect(),
+            checks_overruled: flight.ledger.counts().checks_overruled,
             slo: SloView {
                 objective: objectives.availability.objective,
                 latency_objective: objectives.latency.as_ref().map(|l| l.objective),
@@ -126,6 +127,7 @@ fn version_view(
         in_flight: counts.map_or(0, |c| c.in_flight),
         last_minute: flight.ledger.last_minute(&version.name, now.mono),
         tripped: counts.is_some_and(|c| c.tripped),
+        troubles: ready.map(|r| r.troubles.clone()).unwrap_or_default(),
         quarantined: quarantined.map(|q| q.why.clone()),
     }
 }

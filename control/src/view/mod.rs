@@ -149,6 +149,9 @@ pub struct ServiceView {
     pub weights: BTreeMap<String, u16>,
     /// In the order of the configuration.
     pub versions: Vec<VersionView>,
+    /// Health checks fail for most endpoints of the service: they are overruled, and every endpoint is tried.
+    #[serde(default)]
+    pub checks_overruled: bool,
     pub slo: SloView,
     /// What the configuration plans; `null` when it plans nothing.
     #[serde(default)]
@@ -177,6 +180,9 @@ pub struct VersionView {
     pub last_minute: Figures,
     /// Some thread holds new requests back because this version failed several in a row.
     pub tripped: bool,
+    /// What is wrong with which endpoint: why it failed its health check, or could not be connected to.
+    #[serde(default)]
+    pub troubles: Vec<String>,
     /// Why this release may not be rolled out again without `retry`.
     pub quarantined: Option<String>,
 }

@@ -151,6 +151,7 @@ impl Course {
             harm: Harm::decode(from)?,
             shadow: Shadow { compared: from.u64()?, mismatched: from.u64()?, failed: from.u64()? },
             tripped: false,
+            overruled: false,
         })
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Course {
     pub(super) harm: Harm,
     pub(super) shadow: Shadow,
     pub(super) tripped: bool,
+    /// Health checks fail for most endpoints of the service and are overruled.
+    pub(super) overruled: bool,
 }
 
 impl Judge {
@@ -122,10 +124,17 @@ impl Judge {
         if candidate.all.of > 0 {
             self.course.born.get_or_insert(at);
         }
-        self.weigh(candidate, stable, at);
+        self.course.overruled = seen.counts.checks_overruled;
+        if self.course.overruled {
+            // What fails now has a cause that the versions share: shown, and held against neither.
+            let all = Batch { candidate: candidate.all, stable: stable.all };
+            self.tests.recent.add(all, at);
+        } else {
+            self.weigh(candidate, stable, at);
+        }
         self.count_harm(&seen, candidate, stable);
         self.course.tripped = seen.counts.of(&self.candidate).is_some_and(|counts| counts.tripped);
-        if let Some(latencies) = seen.latencies {
+        if let Some(latencies) = seen.latencies.filter(|_| !self.course.overruled) {
             self.weigh_latencies(latencies, at);
         }
         self.move_on(seen.stage, seen.weight, at);

@@ -90,6 +90,9 @@ pub struct ServiceCounts {
     /// begin at 0 with each epoch.
     pub failed_requests: u64,
     pub failed_users: u64,
+    /// Health checks fail for most endpoints of the service, and are overruled: whatever fails
+    /// meanwhile has a cause that the versions share.
+    pub checks_overruled: bool,
 }
 
 impl ServiceCounts {

@@ -125,6 +125,7 @@ impl Plane {
             ..playing.counts.clone()
         };
         ServiceCounts {
+            checks_overruled: false,
             versions: self.versions.iter().map(counts).collect(),
             failed_requests: self.failed_requests,
             failed_users: self.failed_users.len() as u64,
@@ -146,7 +147,7 @@ impl Plane {
         let ready = |playing: &Playing| {
             let total = playing.behaviour.endpoints;
             let ready = (playing.behaviour.ready.at(self.now) * f64::from(total)).round() as u32;
-            Readiness { version: playing.behaviour.version.clone(), ready, total }
+            Readiness::new(playing.behaviour.version.clone(), ready, total)
         };
         self.versions.iter().map(ready).collect()
     }

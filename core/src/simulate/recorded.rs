@@ -89,6 +89,7 @@ impl RecordedCounts {
 
     pub fn counts(&self) -> ServiceCounts {
         ServiceCounts {
+            checks_overruled: false,
             versions: self.versions.iter().map(|(counts, _)| counts.clone()).collect(),
             failed_requests: self.failed,
             failed_users: self.failed,
@@ -107,8 +108,7 @@ impl RecordedCounts {
 
     /// Endpoints were not recorded; all count as ready.
     pub fn readiness(&self) -> Vec<Readiness> {
-        let ready =
-            |v: &VersionCounts| Readiness { version: v.version.clone(), ready: 1, total: 1 };
+        let ready = |v: &VersionCounts| Readiness::new(v.version.clone(), 1, 1);
         self.versions.iter().map(|(counts, _)| ready(counts)).collect()
     }
 

@@ -113,6 +113,27 @@ fn a_latency_guard_counts_what_hangs_before_it_ends() {
 }
 
 #[test]
+fn what_fails_while_health_checks_are_overruled_is_a_shared_cause_and_held_against_nobody() {
+    let rule = Rule::ErrorRate { above: 0.05 };
+    let (mut world, mut rng) = world(&guard(rule, 0), 0.5);
+    world.counts.checks_overruled = true;
+    for _ in 0..60 {
+        world.serve(&mut rng, 100, 0.9, 0.9);
+        world.pass(S);
+        let reading = reading(&world);
+        assert!(!reading.breached && !reading.proven && !world.worse(), "{reading:?}");
+    }
+    let shared = world.evidence().shared_cause.expect("a cause that both share");
+    assert!(shared.candidate > 0.8 && shared.stable > 0.8, "{shared:?}");
+    world.counts.checks_overruled = false;
+    for _ in 0..60 {
+        world.serve(&mut rng, 100, 0.0, 0.9);
+        world.pass(S);
+    }
+    assert!(reading(&world).proven, "afterwards it is judged as ever");
+}
+
+#[test]
 fn a_slow_start_is_warm_up_and_errors_during_it_count() {
     let (mut world, mut rng) = world(&plan(0.001), 0.5);
     world.show_latencies();

@@ -82,6 +82,7 @@ impl World {
                 versions: names.map(VersionCounts::new).to_vec(),
                 failed_requests: 0,
                 failed_users: 0,
+                checks_overruled: false,
             },
             latencies: ServiceLatencies { versions: latencies.to_vec() },
             weight: BasisPoints::ZERO,

@@ -1,16 +1,18 @@
 //! Taking connections off a listening socket.
 //!
-//! When descriptors run out, accepting pauses a little longer each time, and says so once per
-//! pause; when the listener is full, the connection in hand waits for a place, and those behind
+//! When descriptors run out, those that are kept for backends aside, accepting pauses a little longer
+//! each time, and says so once per pause; when the listener is full, the connection in hand waits for a place, and those behind
 //! it in the kernel's queue.
 
 use super::connection::Connection;
 use super::listener::ListenerState;
 use super::worker::Worker;
+use crate::exhaustion::Descriptors;
 use arc_swap::ArcSwap;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -54,8 +56,18 @@ async fn accept_until(
         match accepted.await {
             None => return,
             Some(Ok((client, peer))) => {
-                pause = FIRST_PAUSE;
                 let listener = state.load_full();
+                let patience = listener.limits.header_timeout;
+                let client = tokio::select! {
+                    biased;
+                    client = timeout(patience, on_a_clients_descriptor(client, &mut pause)) => client,
+                    _ = &mut stopped => return,
+                };
+                let Ok(Ok(client)) = client else {
+                    listener.counters.turned_away.add();
+                    continue;
+                };
+                pause = FIRST_PAUSE;
                 let slot = match listener.slots.clone().try_acquire_owned() {
                     Ok(slot) => Some(slot),
                     Err(_) => tokio::select! {
@@ -79,6 +91,27 @@ async fn accept_until(
             Some(Err(_)) => state.load().counters.accept_errors.add(),
         }
     }
+}
+
+/// The connection, on a descriptor that a client may have; waits until there is one, since those that
+/// are left are for endpoints and for this process itself.
+async fn on_a_clients_descriptor(
+    mut client: TcpStream,
+    pause: &mut Duration,
+) -> io::Result<TcpStream> {
+    let descriptors = Descriptors::of_this_process();
+    while !descriptors.may_be_a_clients(client.as_raw_fd()) {
+        tracing::warn!(
+            ?pause,
+            "cannot accept; pausing: the descriptors that are left are kept for backends"
+        );
+        sleep(*pause).await;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        // A copy gets the lowest number that is free now.
+        let held = client.into_std()?;
+        client = TcpStream::from_std(held.try_clone()?)?;
+    }
+    Ok(client)
 }
 
 /// The next place in a listener that is full, unless none is left for as long as a client may be

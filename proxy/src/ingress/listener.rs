@@ -1,6 +1,7 @@
 //! One listener of the configuration, as all threads share it.
 
 use super::tls::TlsState;
+use crate::exhaustion::Descriptors;
 use ipnet::IpNet;
 use serin_config::model::{Listener, ListenerLimits, ProxyProtocol};
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +33,7 @@ impl ListenerState {
         counters: Arc<Counters>,
         before: Option<&Self>,
     ) -> Self {
-        let most = usize::try_from(model.limits.max_connections).unwrap_or(usize::MAX);
+        let most = usize::try_from(most_connections(model)).unwrap_or(usize::MAX);
         let fresh = || Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
         let same_most = |b: &&Self| b.limits.max_connections == model.limits.max_connections;
         Self {
@@ -75,6 +76,20 @@ impl ListenerState {
         let peer = peer.to_canonical();
         self.trusted.iter().any(|net| net.contains(&peer))
     }
+}
+
+/// What the configuration allows, or what descriptors allow, if that is less.
+fn most_connections(model: &Listener) -> u64 {
+    let (wanted, all) = (u64::from(model.limits.max_connections), Descriptors::of_this_process());
+    let most = wanted.min(all.most_clients());
+    if most < wanted {
+        tracing::warn!(
+            listener = model.name,
+            "maxConnections is lowered from {wanted} to {most}: this process may have {} files open (ulimit -n, LimitNOFILE=)",
+            all.all
+        );
+    }
+    most
 }
 
 /// Counted for a listener's name, across reloads.

@@ -42,5 +42,8 @@ pub(super) fn connected(life: &mut Life) {
     }
     // The endpoint that failed is to be avoided once, not for ever.
     let endpoint = life.attempt.as_ref().and_then(|a| a.lease.as_ref()).map(|l| l.endpoint());
+    if let Some(endpoint) = endpoint {
+        endpoint.out_of_trouble();
+    }
     life.failed_on = endpoint.map(Arc::clone);
 }

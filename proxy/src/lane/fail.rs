@@ -6,7 +6,7 @@
 use super::life::{Life, status_of};
 use super::reply::Reply;
 use crate::clock;
-use crate::upstream::{Attempted, VersionRuntime};
+use crate::upstream::{Attempted, VersionRuntime, trouble};
 use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,7 +88,8 @@ pub(super) fn failed(life: &mut Life, standing: Standing, ending: Ending) -> boo
         life.verdict = Some(Reply::failure(failure));
     }
     life.what = what(ending);
-    let may = matches!(ending, Ending::Failed(_));
+    // What this process has run out of, another attempt would lack, too.
+    let may = matches!(ending, Ending::Failed(failure) if failure != Failure::Exhausted);
     let again = may && on.is_some_and(|on| choose_next(life, &attempted, &on, true));
     if again {
         life.verdict = None;
@@ -142,6 +143,9 @@ pub(super) fn end_attempt(life: &mut Life, ending: Ending, now: Instant) {
         trace.attempt_ended(attempt.status, what(ending), now);
     }
     if let Some(lease) = attempt.lease.take() {
+        if let Ending::Failed(failure @ (Failure::Connect | Failure::Tls(_))) = ending {
+            lease.endpoint().in_trouble(trouble(failure));
+        }
         life.failed_on = Some(Arc::clone(lease.endpoint()));
         lease.finish(ending, clock::mono(now));
     }

@@ -254,8 +254,10 @@ impl Life {
 /// What a failure is answered with, and called.
 pub(super) fn status_of(failure: Failure) -> (u16, &'static str) {
     match failure {
-        Failure::Connect | Failure::Reset | Failure::Invalid => (502, failure.as_str()),
+        Failure::Connect | Failure::Tls(_) | Failure::Reset | Failure::Invalid => {
+            (502, failure.as_str())
+        }
         Failure::ConnectTimeout | Failure::Timeout => (504, failure.as_str()),
-        Failure::NoEndpoint => (503, failure.as_str()),
+        Failure::NoEndpoint | Failure::Exhausted => (503, failure.as_str()),
     }
 }

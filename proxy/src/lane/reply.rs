@@ -43,11 +43,13 @@ impl Reply {
     pub(super) fn failure(failure: Failure) -> Self {
         let detail = match failure {
             Failure::Connect => "the backend cannot be reached",
+            Failure::Tls(_) => "the backend cannot be spoken to securely",
             Failure::ConnectTimeout => "the backend could not be reached in time",
             Failure::Reset => "the backend broke off before it answered",
             Failure::Timeout => "the backend did not answer in time",
             Failure::Invalid => "the backend's answer is invalid",
             Failure::NoEndpoint => "no backend is ready",
+            Failure::Exhausted => "the proxy cannot open another connection",
         };
         let (status, what) = status_of(failure);
         Self { what: Some(what), ..Self::text(status, detail) }

@@ -20,7 +20,8 @@ use crate::meter::VersionMeter;
 use crate::session::{SessionError, Sessions};
 use crate::shadow::{Mirror, Shadows};
 use crate::upstream::{
-    Attempted, RetryBudget, RetryPermit, RetryPolicy, Upstreams, VersionError, VersionRuntime,
+    Attempted, RetryBudget, RetryPermit, RetryPolicy, Standing, Upstreams, VersionError,
+    VersionRuntime,
 };
 use arc_swap::ArcSwap;
 use publication::{Prepared, Shared};
@@ -33,6 +34,7 @@ use serin_core::split::Split;
 use serin_core::time::Mono;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 #[derive(Debug)]
 pub struct Service {
@@ -45,6 +47,8 @@ pub struct Service {
     shared: Arc<Shared>,
     shadow: Option<Arc<Mirror>>,
     lean: bool,
+    /// Its health checks fail for so many endpoints that they decide nothing.
+    overruled: AtomicBool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +110,7 @@ impl Service {
             shared,
             shadow: shadow.map(Arc::new),
             lean: config.versions.iter().all(is_plain),
+            overruled: AtomicBool::new(previous.is_some_and(Self::overrules_checks)),
         })
     }
 
@@ -151,6 +156,35 @@ impl Service {
         if let Some(shadow) = &self.shadow {
             shadow.enforce();
         }
+    }
+
+    /// Looks whether health checks are to be believed. Called when one has found something new, and
+    /// every now and then.
+    pub fn weigh_checks(&self, now: Mono) {
+        let Some(check) = &self.config.health_check else { return };
+        let of =
+            |standing: Standing, version: &Arc<VersionRuntime>| standing.and(version.group(), now);
+        let standing = self.versions.iter().fold(Standing::default(), of);
+        let overrule = standing.overrules(check.panic_below);
+        for version in &self.versions {
+            version.group().overrule_checks(overrule);
+        }
+        if self.overruled.swap(overrule, Relaxed) == overrule {
+            return;
+        }
+        let (service, Standing { ready, total, .. }) = (&self.name, standing);
+        if overrule {
+            tracing::error!(
+                %service, ready, total,
+                "health checks fail for most endpoints and are overruled: every endpoint is tried"
+            );
+        } else {
+            tracing::info!(%service, ready, total, "health checks decide again");
+        }
+    }
+
+    pub fn overrules_checks(&self) -> bool {
+        self.overruled.load(Relaxed)
     }
 
     /// Takes over what was published through another configuration of it.
@@ -220,6 +254,7 @@ impl Service {
         };
         let (failed_requests, failed_users) = prepared.publication().failed();
         ServiceCounts {
+            checks_overruled: self.overrules_checks(),
             versions: self.versions.iter().map(counts).collect(),
             failed_requests,
             failed_users,
@@ -236,7 +271,10 @@ impl Service {
     pub fn readiness(&self, now: Mono) -> Vec<Readiness> {
         let of = |version: &Arc<VersionRuntime>| {
             let (ready, total) = version.group().readiness(now);
-            Readiness { version: version.name.clone(), ready, total }
+            Readiness {
+                troubles: version.troubles(),
+                ..Readiness::new(version.name.clone(), ready, total)
+            }
         };
         self.versions.iter().map(of).collect()
     }

@@ -1,6 +1,9 @@
 //! One address of a version, and what is known of it.
 
+use super::health::Observed;
+use super::outlier::Done;
 use super::peer::PeerTemplate;
+use arc_swap::ArcSwapOption;
 use pingora_core::upstreams::peer::HttpPeer;
 use serin_config::model;
 use serin_core::time::Mono;
@@ -18,17 +21,53 @@ pub struct Endpoint {
     pub address: SocketAddr,
     pub(super) peer: PeerTemplate,
     /// One for all configurations that have the endpoint.
-    in_flight: Arc<AtomicU32>,
-    /// By health checks; always true without them.
-    pub(super) healthy: AtomicBool,
+    load: Arc<Load>,
+    /// Somebody checks its health. Without checks it is always healthy.
+    checked: bool,
+    /// By health checks.
+    healthy: AtomicBool,
     /// A health check has had a look.
     observed: AtomicBool,
+    /// Checks in a row that speak against what is known.
+    against: AtomicU32,
     /// Failed attempts since the last good one.
     pub(super) failures: AtomicU32,
     /// Milliseconds; 0 when it was never ejected.
-    pub(super) ejected_until: AtomicU64,
+    ejected_until: AtomicU64,
     /// Milliseconds since when it takes traffic; 0 when it always has.
     pub(super) joined: AtomicU64,
+    window: Window,
+    /// Why it could not be connected to, until it can, or why it did not pass its health check.
+    trouble: ArcSwapOption<String>,
+}
+
+/// Attempts that were begun, and those in flight: both in one word, so that counting both costs an
+/// attempt no more than counting one.
+#[derive(Debug, Default)]
+struct Load(AtomicU64);
+
+const ATTEMPT: u64 = 1 << 32;
+
+impl Load {
+    fn in_flight(&self) -> u32 {
+        self.0.load(Relaxed) as u32
+    }
+
+    /// Attempts that have ended, modulo 2^32.
+    fn ended(&self) -> u32 {
+        let now = self.0.load(Relaxed);
+        ((now >> 32) as u32).wrapping_sub(now as u32)
+    }
+}
+
+/// The failed attempts of the latest stretch of time. Written under the group's lock.
+#[derive(Debug, Default)]
+struct Window {
+    /// Which stretch it is.
+    number: AtomicU64,
+    /// Attempts that had ended when it began.
+    base: AtomicU32,
+    failed: AtomicU32,
 }
 
 impl Endpoint {
@@ -36,18 +75,23 @@ impl Endpoint {
         configured: model::Endpoint,
         address: SocketAddr,
         peer: PeerTemplate,
+        checked: bool,
         healthy: bool,
     ) -> Self {
         Self {
             configured,
             address,
             peer,
-            in_flight: Arc::default(),
+            load: Arc::default(),
+            checked,
             healthy: AtomicBool::new(healthy),
             observed: AtomicBool::new(false),
+            against: AtomicU32::new(0),
             failures: AtomicU32::new(0),
             ejected_until: AtomicU64::new(0),
             joined: AtomicU64::new(0),
+            window: Window::default(),
+            trouble: ArcSwapOption::empty(),
         }
     }
 
@@ -56,9 +100,13 @@ impl Endpoint {
         self.peer.peer()
     }
 
-    /// Whether it may get requests: healthy and not ejected.
+    /// Healthy and not ejected. Whether it gets requests, its group says.
     pub fn is_ready(&self, now: Mono) -> bool {
-        self.healthy.load(Relaxed) && !self.is_ejected(now)
+        self.is_healthy() && !self.is_ejected(now)
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.healthy.load(Relaxed)
     }
 
     pub fn is_ejected(&self, now: Mono) -> bool {
@@ -66,15 +114,23 @@ impl Endpoint {
     }
 
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        self.load.in_flight()
     }
 
     pub fn is_observed(&self) -> bool {
         self.observed.load(Relaxed)
     }
 
-    /// What its health check found. One that comes back joins anew, and starts slowly.
-    pub(super) fn set_healthy(&self, healthy: bool, now: Mono) {
+    /// What its health checks have found so far.
+    pub(super) fn observed(&self) -> Observed {
+        let healthy = self.is_observed().then(|| self.is_healthy());
+        Observed { healthy, against: self.against.load(Relaxed) }
+    }
+
+    /// What they have found now. One that comes back joins anew, and starts slowly.
+    pub(super) fn observe(&self, found: Observed, now: Mono) {
+        self.against.store(found.against, Relaxed);
+        let Some(healthy) = found.healthy else { return };
         let was = self.healthy.swap(healthy, Relaxed);
         if healthy && !was {
             self.failures.store(0, Relaxed);
@@ -88,35 +144,86 @@ impl Endpoint {
         self.joined.store(now.0.max(1), Relaxed);
     }
 
+    /// What is wrong with it, if that is known.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.trouble.load_full()
+    }
+
+    /// Keeps what is wrong with it, and says so in the log when it is something new.
+    #[cold]
+    pub(crate) fn in_trouble(&self, why: String) {
+        if self.trouble.load().as_deref().is_some_and(|known| *known == why) {
+            return;
+        }
+        tracing::warn!(endpoint = %self.address, why, "an endpoint is in trouble");
+        self.trouble.store(Some(Arc::new(why)));
+    }
+
+    pub(crate) fn out_of_trouble(&self) {
+        if self.trouble.load().is_some() {
+            self.trouble.store(None);
+        }
+    }
+
     /// What is known of the same address from the configuration before, with the requests that are
-    /// in flight there.
-    pub(super) fn take_over(&mut self, known: &Self, checked: bool) {
-        self.in_flight = Arc::clone(&known.in_flight);
-        self.healthy.store(known.healthy.load(Relaxed) || !checked, Relaxed);
-        self.observed.store(known.observed.load(Relaxed), Relaxed);
+    /// in flight there. One that served without checks is known to be healthy: the first check
+    /// that fails is one of as many as the operator allows.
+    pub(super) fn take_over(&mut self, known: &Self) {
+        self.load = Arc::clone(&known.load);
+        let observed = known.is_observed() || !known.checked;
+        self.healthy.store(known.is_healthy() || !self.checked, Relaxed);
+        self.observed.store(observed, Relaxed);
+        self.against.store(if self.checked { known.against.load(Relaxed) } else { 0 }, Relaxed);
         self.failures.store(known.failures.load(Relaxed), Relaxed);
         self.ejected_until.store(known.ejected_until.load(Relaxed), Relaxed);
         self.joined.store(known.joined.load(Relaxed), Relaxed);
+        self.trouble.store(known.trouble.load_full());
+        self.window.number.store(known.window.number.load(Relaxed), Relaxed);
+        self.window.base.store(known.window.base.load(Relaxed), Relaxed);
+        self.window.failed.store(known.window.failed.load(Relaxed), Relaxed);
     }
 
     pub(super) fn eject(&self, now: Mono, how_long: Duration) {
         let until = now.plus(how_long);
         self.failures.store(0, Relaxed);
+        self.begin_window(self.window.number.load(Relaxed));
         self.joined.store(until.0, Relaxed);
         self.ejected_until.store(until.0, Relaxed);
     }
 
+    /// What it did in a stretch of time, which begins now if it is another than the last.
+    pub(super) fn done_in(&self, window: u64) -> Done {
+        if self.window.number.load(Relaxed) != window {
+            self.begin_window(window);
+        }
+        let failed = self.window.failed.load(Relaxed);
+        let ended = self.load.ended().wrapping_sub(self.window.base.load(Relaxed));
+        // An attempt counts as in flight until its failure is told.
+        Done { failed, of: ended.max(failed) }
+    }
+
+    pub(super) fn failed_in(&self, window: u64) {
+        let _ = self.done_in(window);
+        self.window.failed.fetch_add(1, Relaxed);
+    }
+
+    fn begin_window(&self, number: u64) {
+        self.window.number.store(number, Relaxed);
+        self.window.base.store(self.load.ended(), Relaxed);
+        self.window.failed.store(0, Relaxed);
+    }
+
     /// Counts one more in flight, unless that is over the limit; 0 is no limit.
     pub(super) fn enter(&self, limit: u32) -> bool {
-        let before = self.in_flight.fetch_add(1, Relaxed);
+        let before = self.load.0.fetch_add(ATTEMPT | 1, Relaxed) as u32;
         if limit > 0 && before >= limit {
-            self.leave();
+            self.load.0.fetch_sub(ATTEMPT | 1, Relaxed);
             return false;
         }
         true
     }
 
     pub(super) fn leave(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+        self.load.0.fetch_sub(1, Relaxed);
     }
 }

@@ -4,12 +4,12 @@
 //! name) replaces it whole, under a lock that no good request ever takes.
 
 use super::endpoint::Endpoint;
-use super::outlier::{self, Mark};
+use super::outlier::{self, Mark, Why};
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
 use serin_core::outcome::{Ending, Failure};
 use serin_core::time::Mono;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct Group {
     pub(super) cursor: AtomicUsize,
     ejecting: Mutex<()>,
     ejections: AtomicU64,
+    /// Health checks decide nothing for now: they fail for too many at once.
+    overruled: AtomicBool,
 }
 
 impl Group {
@@ -64,6 +66,7 @@ impl Group {
             cursor: AtomicUsize::new(0),
             ejecting: Mutex::new(()),
             ejections: AtomicU64::new(0),
+            overruled: AtomicBool::new(false),
         }
     }
 
@@ -80,7 +83,7 @@ impl Group {
         self.unresolved.load(Relaxed) == 0
     }
 
-    /// How many are ready, of how many.
+    /// How many are ready by themselves, checks overruled or not, of how many.
     pub fn readiness(&self, now: Mono) -> (u32, u32) {
         let members = self.members();
         let ready = members.iter().filter(|endpoint| endpoint.is_ready(now)).count();
@@ -99,23 +102,43 @@ impl Group {
                 endpoint.failures.store(0, Relaxed);
             }
             Mark::Good | Mark::None => {}
-            Mark::Fault => {
-                if outlier::is_outlier(endpoint, &self.policy.outliers) {
-                    self.eject(endpoint, now);
-                }
-            }
+            Mark::Fault => self.fault(endpoint, now),
         }
     }
 
-    fn eject(&self, endpoint: &Endpoint, now: Mono) {
-        let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        if outlier::eject(endpoint, &self.members(), &self.policy.outliers, now) {
-            self.ejections.fetch_add(1, Relaxed);
-            tracing::warn!(
-                endpoint = %endpoint.address,
-                seconds = self.policy.outliers.eject_for.as_secs_f64(),
-                "endpoint ejected after consecutive failures"
-            );
+    fn fault(&self, endpoint: &Endpoint, now: Mono) {
+        let outliers = &self.policy.outliers;
+        if outliers.consecutive_failures == 0 {
+            return;
         }
+        let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = self.members();
+        if let Some(why) = outlier::fault(endpoint, &members, outliers, now)
+            && outlier::eject(endpoint, &members, outliers, now)
+        {
+            self.ejections.fetch_add(1, Relaxed);
+            self.tell_ejected(endpoint, why);
+        }
+    }
+
+    #[cold]
+    fn tell_ejected(&self, endpoint: &Endpoint, why: Why) {
+        tracing::warn!(
+            endpoint = %endpoint.address,
+            seconds = self.policy.outliers.eject_for.as_secs_f64(),
+            why = %why,
+            "endpoint ejected"
+        );
+    }
+
+    /// Whether it gets requests. One that only its health check speaks against does while checks are
+    /// overruled.
+    pub fn is_ready(&self, endpoint: &Endpoint, now: Mono) -> bool {
+        (endpoint.is_healthy() || self.overruled.load(Relaxed)) && !endpoint.is_ejected(now)
+    }
+
+    /// Has every endpoint tried, whatever its health check says, or takes that back.
+    pub(crate) fn overrule_checks(&self, overrule: bool) {
+        self.overruled.store(overrule, Relaxed);
     }
 }

@@ -5,58 +5,68 @@
 //! of its own, so it also notices a backend that keeps old connections but takes no new ones.
 
 use super::endpoint::Endpoint;
-use super::probe::Prober;
+use super::probe::{Prober, Unfit};
 use crate::clock;
 use serin_config::model::HealthCheck;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
-/// What was observed of one endpoint.
-#[derive(Debug, Default)]
+/// What was observed of one endpoint. Kept with the endpoint, so that a reload forgets none of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Observed {
-    healthy: Option<bool>,
+    /// `None` before the first look.
+    pub(super) healthy: Option<bool>,
     /// Observations in a row that speak for a change.
-    against: u32,
+    pub(super) against: u32,
 }
 
 impl Observed {
-    /// One more observation; the new state, if it changes.
-    pub(super) fn observe(&mut self, passed: bool, check: &HealthCheck) -> Option<bool> {
-        let Some(healthy) = self.healthy else {
-            self.healthy = Some(passed);
-            return Some(passed);
-        };
+    /// What is known after one more observation.
+    fn and(self, passed: bool, check: &HealthCheck) -> Self {
+        let decided = Self { healthy: Some(passed), against: 0 };
+        let Some(healthy) = self.healthy else { return decided };
         if passed == healthy {
-            self.against = 0;
-            return None;
+            return decided;
         }
-        self.against += 1;
+        let against = self.against + 1;
         let needed = if passed { check.healthy_after } else { check.unhealthy_after };
-        if self.against < needed {
-            return None;
-        }
-        *self = Self { healthy: Some(passed), against: 0 };
-        Some(passed)
+        if against < needed { Self { against, ..self } } else { decided }
     }
 }
 
-/// Checks one endpoint for as long as the task is left alone.
-pub(super) async fn watch(endpoint: Arc<Endpoint>, check: HealthCheck, prober: Arc<Prober>) {
-    let mut observed = Observed::default();
+/// Checks one endpoint for as long as the task is left alone, and says when what is known of it has
+/// changed.
+pub(super) async fn watch(
+    endpoint: Arc<Endpoint>,
+    check: HealthCheck,
+    prober: Arc<Prober>,
+    changed: Arc<Notify>,
+) {
     loop {
         let passed = tokio::time::timeout(check.timeout, prober.probe(&endpoint, &check.kind));
         let passed = match passed.await {
             Ok(result) => result,
-            Err(_) => Err("no answer in time".to_owned()),
+            Err(_) => Err(Unfit::Endpoint("no answer in time".to_owned())),
         };
-        if let Some(healthy) = observed.observe(passed.is_ok(), &check) {
-            endpoint.set_healthy(healthy, clock::mono(Instant::now()));
-            match passed {
-                Ok(()) => tracing::info!(endpoint = %endpoint.address, "endpoint is healthy"),
-                Err(why) => {
-                    tracing::warn!(endpoint = %endpoint.address, why, "endpoint is unhealthy");
-                }
-            }
+        let now = clock::mono(Instant::now());
+        let before = endpoint.observed();
+        let after = match &passed {
+            Ok(()) => before.and(true, &check),
+            Err(Unfit::Endpoint(_)) => before.and(false, &check),
+            // Nothing was found out about the endpoint.
+            Err(Unfit::Unknown) => before,
+        };
+        endpoint.observe(after, now);
+        if before.healthy != after.healthy {
+            changed.notify_one();
+            let healthy = after.healthy == Some(true);
+            tracing::info!(endpoint = %endpoint.address, healthy, "an endpoint's health has changed");
+        }
+        match passed {
+            Ok(()) => endpoint.out_of_trouble(),
+            Err(Unfit::Endpoint(why)) => endpoint.in_trouble(format!("health check: {why}")),
+            Err(Unfit::Unknown) => {}
         }
         tokio::time::sleep(jittered(check.interval, crate::thread::random())).await;
     }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// What every version needs to come to life, the same for all of them.
@@ -28,6 +29,8 @@ pub struct Upstreams {
     /// How often a name is resolved again.
     pub resolve_every: Duration,
     pub(super) prober: Arc<Prober>,
+    /// Told when an endpoint's health has changed, or who belongs to a version.
+    pub(crate) changed: Arc<Notify>,
     /// A configuration before this one was in force: endpoints that are new now have to pass
     /// their first health check before they get requests, and start slowly. The first
     /// configuration's endpoints count as ready until a check says otherwise.
@@ -47,6 +50,7 @@ impl Upstreams {
             resolver,
             resolve_every: resolve::AGAIN,
             prober: Arc::default(),
+            changed: Arc::default(),
             joining: false,
         }
     }
@@ -172,6 +176,7 @@ impl Keeper {
         let members = members.map(|member| Arc::clone(&member.endpoint)).collect();
         let unresolved = sources.iter().filter(|source| !source.resolved).count();
         self.group.replace(members, unresolved);
+        self.upstreams.changed.notify_one();
     }
 
     fn member(
@@ -183,12 +188,13 @@ impl Keeper {
     ) -> Member {
         let peer = PeerTemplate::new(&self.settings, &configured.host, address, configured.tls);
         let healthy = self.health_check.is_none() || !joining;
-        let mut endpoint = Endpoint::new(configured.clone(), address, peer, healthy);
+        let checked = self.health_check.is_some();
+        let mut endpoint = Endpoint::new(configured.clone(), address, peer, checked, healthy);
         let known = previous
             .iter()
             .find(|known| known.address == address && known.configured == *configured);
         match known {
-            Some(known) => endpoint.take_over(known, self.health_check.is_some()),
+            Some(known) => endpoint.take_over(known),
             None if joining && healthy => endpoint.join(clock::mono(Instant::now())),
             None => {}
         }
@@ -199,7 +205,8 @@ impl Keeper {
     fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {
         let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
         let prober = Arc::clone(&self.upstreams.prober);
-        Some(Task(runtime.spawn(health::watch(Arc::clone(endpoint), check, prober))))
+        let changed = Arc::clone(&self.upstreams.changed);
+        Some(Task(runtime.spawn(health::watch(Arc::clone(endpoint), check, prober, changed))))
     }
 
     fn follow(self: &Arc<Self>, index: usize, name: &str, previous: &[Arc<Endpoint>]) {

@@ -6,11 +6,13 @@
 //! change what `pick` sees; a request never waits for any of them, and takes no lock.
 
 mod by_endpoint;
+mod connect;
 mod endpoint;
 mod group;
 mod health;
 mod keeper;
 mod outlier;
+mod overrule;
 mod peer;
 mod pick;
 mod probe;
@@ -21,9 +23,11 @@ mod tls;
 mod version;
 
 pub(crate) use by_endpoint::{ByEndpoint, key};
+pub(crate) use connect::{failure_of, failure_of_io, trouble};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;
+pub(crate) use overrule::Standing;
 pub use pick::Lease;
 pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};

@@ -123,18 +123,20 @@ impl<'a> Draw<'a> {
         };
         let around = || self.members[start..].iter().chain(&self.members[..start]);
         let others = around().filter(|endpoint| self.takes(endpoint));
-        let last = around().filter(|endpoint| !self.takes(endpoint) && endpoint.is_ready(self.now));
+        let last = around().filter(|endpoint| !self.takes(endpoint) && self.is_ready(endpoint));
         match others.chain(last).find(|endpoint| endpoint.enter(limit)) {
             Some(endpoint) => Ok(endpoint),
-            None if around().any(|endpoint| endpoint.is_ready(self.now)) => {
-                Err(Unavailable::AllBusy)
-            }
+            None if around().any(|endpoint| self.is_ready(endpoint)) => Err(Unavailable::AllBusy),
             None => Err(Unavailable::NoneReady),
         }
     }
 
+    fn is_ready(&self, endpoint: &Endpoint) -> bool {
+        self.group.is_ready(endpoint, self.now)
+    }
+
     fn takes(&self, endpoint: &Endpoint) -> bool {
-        endpoint.is_ready(self.now) && !self.exclude.is_some_and(|e| std::ptr::eq(e, endpoint))
+        self.is_ready(endpoint) && !self.exclude.is_some_and(|e| std::ptr::eq(e, endpoint))
     }
 
     fn lets_start(&mut self, endpoint: &Endpoint) -> bool {

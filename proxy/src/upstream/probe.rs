@@ -3,17 +3,38 @@
 //! A probe connects as a request would, with the same verification, and reads as little as it
 //! can. The caller limits its time.
 
+use super::connect;
 use super::endpoint::Endpoint;
 use bytes::Bytes;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::protocols::{ALPN, Stream};
 use pingora_core::upstreams::peer::HttpPeer;
 use serin_config::model::HealthKind;
+use serin_core::outcome::Failure;
 use std::sync::OnceLock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+type Passed = Result<(), Unfit>;
+
 /// Why an endpoint did not pass.
-type Passed = Result<(), String>;
+#[derive(Debug)]
+pub(super) enum Unfit {
+    Endpoint(String),
+    /// This process lacks something: nothing was found out.
+    Unknown,
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Self {
+        Self::Endpoint(why)
+    }
+}
+
+impl From<&str> for Unfit {
+    fn from(why: &str) -> Self {
+        Self::Endpoint(why.to_owned())
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Prober {
@@ -52,9 +73,16 @@ impl Prober {
         }
     }
 
-    async fn connect(&self, peer: &HttpPeer) -> Result<Stream, String> {
+    async fn connect(&self, peer: &HttpPeer) -> Result<Stream, Unfit> {
         let connector = self.connector.get_or_init(|| TransportConnector::new(None));
-        connector.new_stream(peer).await.map_err(|error| error.etype().as_str().to_owned())
+        let connected = connector.new_stream(peer).await;
+        connected.map_err(|error| {
+            let failure = connect::failure_of(&error);
+            if failure == Failure::Exhausted {
+                return Unfit::Unknown;
+            }
+            Unfit::Endpoint(connect::trouble(failure))
+        })
     }
 }
 
@@ -69,7 +97,7 @@ async fn http1(mut stream: Stream, host: &str, path: &str) -> Passed {
     // `HTTP/1.1 200` are twelve bytes.
     while line.len() < 12 {
         if stream.read_buf(&mut line).await.map_err(|error| error.to_string())? == 0 {
-            return Err("closed without an answer".to_owned());
+            return Err("closed without an answer".into());
         }
     }
     let status = line
@@ -81,7 +109,7 @@ async fn http1(mut stream: Stream, host: &str, path: &str) -> Passed {
 
 /// Anything that is neither an error nor unfinished.
 fn expect(status: u16) -> Passed {
-    if (200..400).contains(&status) { Ok(()) } else { Err(format!("status {status}")) }
+    if (200..400).contains(&status) { Ok(()) } else { Err(format!("status {status}").into()) }
 }
 
 async fn http2(stream: Stream, host: &str, path: &str, tls: bool) -> Passed {
@@ -102,9 +130,9 @@ async fn grpc(stream: Stream, host: &str, service: &str, tls: bool) -> Passed {
     let answer = exchange(stream, request, Some(check_message(service))).await?;
     match answer.grpc_status.as_deref() {
         Some("0") if is_serving(&answer.body) => Ok(()),
-        Some("0") => Err("not serving".to_owned()),
-        Some(code) => Err(format!("grpc status {code}")),
-        None => Err(format!("no grpc status, HTTP status {}", answer.status)),
+        Some("0") => Err("not serving".into()),
+        Some(code) => Err(format!("grpc status {code}").into()),
+        None => Err(format!("no grpc status, HTTP status {}", answer.status).into()),
     }
 }
 

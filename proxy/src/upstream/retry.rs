@@ -61,7 +61,7 @@ const LEAST: u32 = 3;
 fn covers(on: RetryOn, ending: Ending) -> bool {
     match (on, ending) {
         (RetryOn::ConnectFailure, Ending::Failed(failure)) => {
-            matches!(failure, Failure::Connect | Failure::ConnectTimeout)
+            matches!(failure, Failure::Connect | Failure::ConnectTimeout | Failure::Tls(_))
         }
         (RetryOn::Reset, Ending::Failed(failure)) => failure == Failure::Reset,
         (RetryOn::Timeout, Ending::Failed(failure)) => {

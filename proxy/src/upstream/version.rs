@@ -119,6 +119,15 @@ impl VersionRuntime {
         ready
     }
 
+    /// What is wrong with which of its endpoints, where that is known.
+    pub fn troubles(&self) -> Vec<String> {
+        let members = self.group().members();
+        let of = |endpoint: &std::sync::Arc<Endpoint>| {
+            endpoint.trouble().map(|why| format!("{}: {why}", endpoint.address))
+        };
+        members.iter().filter_map(of).collect()
+    }
+
     /// Times that an endpoint's name could not be resolved.
     pub fn resolve_failures(&self) -> u64 {
         self.keeper.resolve_failures()
@@ -137,7 +146,7 @@ impl VersionRuntime {
     }
 
     pub fn is_ready(&self, now: Mono) -> bool {
-        self.group().members().iter().any(|endpoint| endpoint.is_ready(now))
+        self.group().members().iter().any(|endpoint| self.group().is_ready(endpoint, now))
     }
 }
 

@@ -289,6 +289,7 @@ fn a_stopped_process_is_ejected_by_its_health_check_and_comes_back() {
         timeout: Duration::from_millis(200),
         unhealthy_after: 2,
         healthy_after: 2,
+        panic_below: 0.0,
     });
     // Whoever waits for the stopped endpoint is answered by the other one after this time.
     service.timeouts.response = Duration::from_millis(500);
@@ -324,6 +325,7 @@ fn a_reload_that_replaces_every_endpoint_fails_no_request() {
             timeout: Duration::from_secs(1),
             unhealthy_after: 2,
             healthy_after: 2,
+            panic_below: 0.0,
         });
         service
     };

@@ -57,6 +57,7 @@ fn check(kind: HealthKind) -> HealthCheck {
         timeout: Duration::from_millis(500),
         unhealthy_after: 2,
         healthy_after: 2,
+        panic_below: 0.5,
     }
 }
 
@@ -154,6 +155,36 @@ async fn an_endpoint_that_joins_waits_for_its_first_check_and_what_stays_does_no
     assert_eq!(readiness(), (1, 2));
     new.status.store(200, Relaxed);
     ready_becomes(&version, 2).await;
+}
+
+#[tokio::test]
+async fn a_reload_does_not_forget_that_an_endpoint_was_healthy() {
+    let backend = backend(200).await;
+    let patient = |max_in_flight| {
+        let mut service = service(&[backend.address], http());
+        service.health_check.as_mut().unwrap().unhealthy_after = 1_000_000;
+        Service { max_in_flight, ..service }
+    };
+    let before = build(patient(0), None);
+    ready_becomes(&stable(&before), 1).await;
+    eventually(|| backend.asked.load(Relaxed) > 0).await;
+    backend.status.store(503, Relaxed);
+    let after = build(patient(100), Some(&before));
+    let asked = backend.asked.load(Relaxed);
+    eventually(|| backend.asked.load(Relaxed) > asked + 10).await;
+    assert_eq!(stable(&after).group().readiness(clock::mono(Instant::now())), (1, 1));
+}
+
+#[tokio::test]
+async fn a_check_that_a_reload_adds_takes_nobody_out_at_its_first_look() {
+    let backend = backend(503).await;
+    let unchecked = Service { health_check: None, ..service(&[backend.address], http()) };
+    let before = build(unchecked.clone(), None);
+    let mut checked = service(&[backend.address], http());
+    checked.health_check.as_mut().unwrap().unhealthy_after = 1_000_000;
+    let after = build(checked, Some(&before));
+    eventually(|| backend.asked.load(Relaxed) > 10).await;
+    assert_eq!(stable(&after).group().readiness(clock::mono(Instant::now())), (1, 1));
 }
 
 #[tokio::test]

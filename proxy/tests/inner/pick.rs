@@ -77,7 +77,7 @@ fn round_robin_is_even_also_behind_an_endpoint_that_is_missing() {
     let version = with_endpoints(4, |_| {});
     let even = shares(&version, 4_000, now(), drop);
     assert!(even.values().all(|share| *share == 1_000), "{even:?}");
-    fail(&version, 1_001, 5, now());
+    fail(&version, 1_001, 3, now());
     let without = shares(&version, 3_000, now(), drop);
     assert_eq!(without.len(), 3);
     assert!(without.values().all(|share| *share == 1_000), "{without:?}");
@@ -150,15 +150,72 @@ fn nobody_is_lent_where_nobody_is() {
 #[test]
 fn consecutive_failures_eject_and_time_brings_back() {
     let version = with_endpoints(2, |_| {});
-    fail(&version, 1_000, 4, now());
-    shares(&version, 2, now(), |lease| lease.finish(GOOD, now()));
-    fail(&version, 1_000, 4, now());
+    // Both fail alike, so that neither stands out.
+    for _ in 0..2 {
+        shares(&version, 2, now(), |lease| lease.finish(GOOD, now()));
+        shares(&version, 8, now(), |lease| lease.finish(FAILED, now()));
+    }
     assert_eq!(version.group().readiness(now()), (2, 2), "a good answer ends the run");
     fail(&version, 1_000, 1, now());
     assert_eq!(version.group().readiness(now()), (1, 2));
     assert_eq!(version.group().ejections(), 1);
     let later = now().plus(Duration::from_secs(31));
     assert_eq!(version.group().readiness(later), (2, 2));
+}
+
+/// Requests that are spread over the endpoints in turn, of which only `port`'s fail, every `nth`.
+fn one_fails(version: &VersionRuntime, port: u16, nth: u32, requests: u32) {
+    let mut turn = 0;
+    shares(version, requests, now(), |lease| {
+        let mut ending = GOOD;
+        if lease.endpoint().address.port() == port {
+            turn += 1;
+            ending = if turn % nth == 0 { BAD } else { GOOD };
+        }
+        lease.finish(ending, now());
+    });
+}
+
+#[test]
+fn an_endpoint_that_fails_far_more_than_its_peers_is_ejected_before_its_fifth_failure() {
+    let version = with_endpoints(3, |_| {});
+    one_fails(&version, 1_000, 1, 12);
+    assert_eq!(version.group().readiness(now()), (2, 3));
+}
+
+#[test]
+fn an_endpoint_that_fails_every_other_request_is_ejected() {
+    let version = with_endpoints(3, |_| {});
+    one_fails(&version, 1_001, 2, 60);
+    assert_eq!(version.group().readiness(now()), (2, 3));
+    assert_eq!(version.group().ejections(), 1);
+}
+
+#[test]
+fn a_fault_that_all_endpoints_share_ejects_none_of_them() {
+    let version = with_endpoints(3, |_| {});
+    for _ in 0..100 {
+        shares(&version, 3, now(), |lease| lease.finish(BAD, now()));
+        shares(&version, 3, now(), |lease| lease.finish(GOOD, now()));
+    }
+    assert_eq!(version.group().readiness(now()), (3, 3));
+}
+
+#[test]
+fn failures_that_were_counted_before_a_reload_count_after_it() {
+    let environment = Environment::new(1, None);
+    let build = |limit, previous: Option<&World>| {
+        let service = service_of(3, |s| s.max_in_flight = limit);
+        let config = Arc::new(config(vec![service], Vec::new()));
+        World::build(config, previous, &environment).unwrap()
+    };
+    let stable = |world: &World| world.service(&service_name("shop")).unwrap().stable();
+    let before = build(100, None);
+    one_fails(&stable(&before), 1_000, 1, 6);
+    let after = build(200, Some(&before));
+    assert_eq!(stable(&after).group().readiness(now()), (3, 3));
+    one_fails(&stable(&after), 1_000, 1, 6);
+    assert_eq!(stable(&after).group().readiness(now()), (2, 3));
 }
 
 #[test]

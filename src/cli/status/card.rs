@@ -46,6 +46,9 @@ pub(super) fn general(snapshot: &Snapshot, width: usize, style: Style) -> Vec<St
     lines
 }
 
+/// So many endpoints of a version are shown that something is wrong with; the API has all.
+const TROUBLES: usize = 5;
+
 pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<String> {
     let mut lines = vec![title(service, style)];
     let mut say = |label: &str, text: &str| {
@@ -77,7 +80,13 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
     if let Some(harm) = running.and_then(|rollout| harm(&rollout.harm)) {
         say("harm", &harm);
     }
+    if service.checks_overruled {
+        say("checks", "they fail for most endpoints and are overruled: every endpoint is tried");
+    }
     for version in &service.versions {
+        for trouble in version.troubles.iter().take(TROUBLES) {
+            say("endpoint", &format!("{} {trouble}", version.name));
+        }
         if version.tripped {
             say("tripped", &format!("{} failed several requests in a row", version.name));
         }

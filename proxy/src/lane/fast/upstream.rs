@@ -5,10 +5,12 @@
 //! was closed by its endpoint, and is not lent again.
 
 use crate::buffer::{Buffer, has_nothing};
-use crate::upstream::{ByEndpoint, Endpoint, key};
+use crate::exhaustion::{Descriptors, Lack};
+use crate::upstream::{ByEndpoint, Endpoint, failure_of_io, key};
 use serin_core::outcome::Failure;
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -89,7 +91,12 @@ pub(crate) fn sweep(now: Instant) {
 
 pub(super) async fn connect(to: SocketAddr, patience: Duration) -> Result<Upstream, Failure> {
     let connected = tokio::time::timeout(patience, TcpStream::connect(to)).await;
-    let stream = connected.map_err(|_| Failure::ConnectTimeout)?.map_err(|_| Failure::Connect)?;
+    let stream =
+        connected.map_err(|_| Failure::ConnectTimeout)?.map_err(|error| failure_of_io(&error))?;
+    if !Descriptors::of_this_process().may_be_an_endpoints(stream.as_raw_fd()) {
+        Lack::Descriptors.tell();
+        return Err(Failure::Exhausted);
+    }
     // Without it the kernel holds small pieces back; nothing is lost where it cannot be set.
     let _ = stream.set_nodelay(true);
     Ok(Upstream { stream, input: Buffer::default(), reused: false })

@@ -9,6 +9,7 @@ use crate::ingress::StreamFault;
 use crate::lane::fail::{Standing, failed, upgraded, was_stale};
 use crate::lane::life::{Attempt, Life};
 use crate::lane::reply::Reply;
+use crate::upstream::failure_of;
 use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 use serin_core::outcome::{Ending, Failure};
@@ -25,8 +26,7 @@ pub(super) fn not_connected(
     life: &mut Life,
     mut e: Box<Error>,
 ) -> Box<Error> {
-    let late = matches!(e.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout);
-    let failure = if late { Failure::ConnectTimeout } else { Failure::Connect };
+    let failure = failure_of(&e);
     let again = failed(life, standing(session, life), Ending::Failed(failure));
     e.set_retry(again);
     e
