@@ -111,41 +111,72 @@ impl Outcome {
     }
 }
 
-/// Which statuses the operator calls bad (`slo.availability.bad`), 100 to 599.
+/// What any client can make any version answer, by a method or protocol version that nobody
+/// implements. Neither good nor bad, unless the operator names them.
+pub const ASKED_FOR_BY_CLIENTS: [u16; 2] = [501, 505];
+/// The same of gRPC: a deadline that the client chose, and a method that nobody implements.
+pub const GRPC_ASKED_FOR_BY_CLIENTS: [u32; 2] = [4, 12];
+/// The last gRPC status there is.
+pub const GRPC_LAST: u32 = 16;
+
+/// Which statuses the operator calls bad (`slo.availability.bad`): of HTTP 100 to 599, and of
+/// gRPC those beside the ones that are always the server's fault.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BadStatuses([u64; 10]);
+pub struct BadStatuses {
+    http: [u64; 10],
+    grpc: u32,
+}
 
 impl BadStatuses {
-    pub const NONE: Self = Self([0; 10]);
+    pub const NONE: Self = Self { http: [0; 10], grpc: 0 };
 
-    /// Every 5xx: the default.
+    /// Every 5xx that a client cannot choose: the default.
     pub fn server_errors() -> Self {
         let mut bad = Self::NONE;
-        (500..600).for_each(|status| bad.insert(status));
+        bad.insert_class(5);
         bad
     }
 
+    /// `5xx` and its kin. What a client can choose is bad only when it is named by itself.
+    pub fn insert_class(&mut self, class: u16) {
+        let all = class * 100..class * 100 + 100;
+        let of_the_version = all.filter(|status| !ASKED_FOR_BY_CLIENTS.contains(status));
+        of_the_version.for_each(|status| self.insert(status));
+    }
+
     pub fn insert(&mut self, status: u16) {
-        if let Some(word) = self.0.get_mut(usize::from(status / 64)) {
+        if let Some(word) = self.http.get_mut(usize::from(status / 64)) {
             *word |= 1 << (status % 64);
         }
     }
 
     pub fn contains(&self, status: u16) -> bool {
-        self.0.get(usize::from(status / 64)).is_some_and(|word| word & (1 << (status % 64)) != 0)
+        let word = self.http.get(usize::from(status / 64));
+        word.is_some_and(|word| word & (1 << (status % 64)) != 0)
+    }
+
+    pub fn insert_grpc(&mut self, status: u32) {
+        self.grpc |= 1_u32.checked_shl(status).unwrap_or(0);
+    }
+
+    /// Whether the operator named it; [`judge`] knows what is bad without being named.
+    pub fn names_grpc(&self, status: u32) -> bool {
+        self.grpc & 1_u32.checked_shl(status).unwrap_or(0) != 0
     }
 }
 
 impl std::fmt::Debug for BadStatuses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries((0..640).filter(|s| self.contains(*s))).finish()
+        let grpc = (0..32).filter(|s| self.names_grpc(*s)).map(|s| format!("grpc:{s}"));
+        let http = (0..640).filter(|s| self.contains(*s)).map(|s| s.to_string());
+        f.debug_set().entries(http.chain(grpc)).finish()
     }
 }
 
-/// gRPC statuses that are the server's fault: unknown, deadline exceeded, unimplemented,
-/// internal, unavailable, data loss; and those that do not exist, which clients take for unknown.
+/// gRPC statuses that are the server's fault: unknown, internal, unavailable, data loss; and those
+/// that do not exist, which clients take for unknown.
 fn grpc_is_bad(status: u32) -> bool {
-    matches!(status, GRPC_UNKNOWN | 4 | 12..=15 | 17..)
+    matches!(status, GRPC_UNKNOWN | 13..=15 | 17..)
 }
 
 /// From 1011, internal error, on. 3000 and above belong to applications, which say with them
@@ -158,8 +189,12 @@ fn close_code_is_bad(code: u16) -> bool {
 pub fn judge(ending: Ending, bad: &BadStatuses) -> Outcome {
     match ending {
         Ending::Answered { status, grpc } => {
-            if bad.contains(status) || grpc.is_some_and(grpc_is_bad) {
+            let named = |grpc| grpc_is_bad(grpc) || bad.names_grpc(grpc);
+            let asked_for = |grpc| GRPC_ASKED_FOR_BY_CLIENTS.contains(&grpc);
+            if bad.contains(status) || grpc.is_some_and(named) {
                 Outcome::Bad
+            } else if ASKED_FOR_BY_CLIENTS.contains(&status) || grpc.is_some_and(asked_for) {
+                Outcome::Excluded
             } else {
                 Outcome::Good
             }

@@ -13,12 +13,31 @@ fn a_status_is_bad_when_the_operator_says_so() {
     bad.insert(429);
     for status in 100..600 {
         let answered = Ending::Answered { status, grpc: None };
-        let expected = if status >= 500 { Outcome::Bad } else { Outcome::Good };
+        let asked_for = matches!(status, 501 | 505);
+        let expected = match status {
+            501 | 505 => Outcome::Excluded,
+            500.. => Outcome::Bad,
+            _ => Outcome::Good,
+        };
         assert_eq!(by_default(answered), expected, "{status}");
         let expected = if status == 429 { Outcome::Bad } else { expected };
         assert_eq!(judge(answered, &bad), expected, "{status}");
-        assert_eq!(judge(answered, &BadStatuses::NONE), Outcome::Good, "{status}");
+        let unnamed = if asked_for { Outcome::Excluded } else { Outcome::Good };
+        assert_eq!(judge(answered, &BadStatuses::NONE), unnamed, "{status}");
     }
+}
+
+#[test]
+fn what_a_client_can_choose_is_bad_only_when_it_is_named() {
+    let mut bad = BadStatuses::server_errors();
+    bad.insert(501);
+    bad.insert_grpc(4);
+    let answered = |status, grpc| judge(Ending::Answered { status, grpc }, &bad);
+    assert_eq!(answered(501, None), Outcome::Bad);
+    assert_eq!(answered(505, None), Outcome::Excluded);
+    assert_eq!(answered(200, Some(4)), Outcome::Bad);
+    assert_eq!(answered(200, Some(12)), Outcome::Excluded);
+    assert_eq!(answered(200, Some(2)), Outcome::Bad, "what is always bad stays so");
 }
 
 #[test]
@@ -27,7 +46,12 @@ fn a_grpc_status_counts_beside_the_200_that_carries_it() {
     // exhausted, failed precondition, aborted, out of range, unauthenticated
     let of_the_client = [0, 1, 3, 5, 6, 7, 8, 9, 10, 11, 16];
     for grpc in 0..=16 {
-        let expected = if of_the_client.contains(&grpc) { Outcome::Good } else { Outcome::Bad };
+        // deadline exceeded, unimplemented
+        let expected = match grpc {
+            4 | 12 => Outcome::Excluded,
+            grpc if of_the_client.contains(&grpc) => Outcome::Good,
+            _ => Outcome::Bad,
+        };
         assert_eq!(by_default(Ending::Answered { status: 200, grpc: Some(grpc) }), expected);
         // The status of the head still counts.
         let unavailable = Ending::Answered { status: 503, grpc: Some(grpc) };

@@ -5,7 +5,7 @@ use crate::file;
 use crate::model::Timeouts;
 use crate::report::shown;
 use crate::source::At;
-use serin_core::outcome::BadStatuses;
+use serin_core::outcome::{BadStatuses, GRPC_LAST};
 use serin_core::slo::{
     Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
 };
@@ -70,15 +70,15 @@ fn statuses(listed: &[At<String>], check: &mut Check<'_>) -> BadStatuses {
     let mut bad = BadStatuses::NONE;
     for status in listed {
         let class = status.value.strip_suffix("xx").and_then(|class| class.parse::<u16>().ok());
-        match (class, status.value.parse::<u16>()) {
-            (Some(class @ 1..=5), _) => {
-                (class * 100..class * 100 + 100).for_each(|status| bad.insert(status));
-            }
-            (_, Ok(code @ 100..=599)) => bad.insert(code),
-            (_, Ok(_) | Err(_)) => {
+        let grpc = status.value.strip_prefix("grpc:").and_then(|code| code.parse::<u32>().ok());
+        match (class, grpc, status.value.parse::<u16>()) {
+            (Some(class @ 1..=5), _, _) => bad.insert_class(class),
+            (_, Some(code @ 1..=GRPC_LAST), _) => bad.insert_grpc(code),
+            (_, _, Ok(code @ 100..=599)) => bad.insert(code),
+            (_, _, Ok(_) | Err(_)) => {
                 check
                     .error(status.at, format!("{} is not a status", shown(&status.value)))
-                    .hint("write `5xx` for all of a class, or one like `\"503\"`");
+                    .hint("write `5xx` for all of a class, or one like `\"503\"` or `grpc:12`");
             }
         }
     }

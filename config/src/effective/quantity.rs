@@ -1,6 +1,5 @@
 //! Quantities, as the files write them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,17 +36,6 @@ pub(super) fn decimal(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// `5xx` where a whole class is meant, otherwise each status.
-pub(super) fn ranges(statuses: impl Iterator<Item = u16>) -> Vec<String> {
-    let mut by_class: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
-    statuses.for_each(|status| by_class.entry(status / 100).or_default().push(status));
-    let written = by_class.into_iter().flat_map(|(class, all)| match all.len() {
-        100 => vec![format!("{class}xx")],
-        _ => all.iter().map(ToString::to_string).collect(),
-    });
-    written.collect()
-}
-
 pub(super) fn path(path: &Path) -> String {
     path.display().to_string()
 }
@@ -65,6 +53,5 @@ mod tests {
         assert_eq!(size(256 * 1024), "256KiB");
         assert_eq!(size(240), "240B");
         assert_eq!(percent(0.999), "99.9%");
-        assert_eq!(ranges([429].into_iter().chain(500..600)), ["429", "5xx"]);
     }
 }

@@ -1,8 +1,9 @@
 //! Objectives and plans, as the files write them.
 
 use super::mask::url;
-use super::quantity::{decimal, duration, over, percent, ranges};
+use super::quantity::{decimal, duration, over, percent};
 use serde_json::{Value, json};
+use serin_core::outcome::{ASKED_FOR_BY_CLIENTS, BadStatuses, GRPC_LAST};
 use serin_core::rollout::{
     Action, Compared, Gate, GateKind, Guard, OnRollback, OnTooFew, Plan, Rule, Start, Step,
     Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
@@ -15,7 +16,7 @@ pub(super) fn slo(o: &Objectives) -> Value {
         "window": duration(o.window),
         "availability": {
             "objective": percent(o.availability.objective),
-            "bad": ranges((100..600).filter(|status| o.availability.bad.contains(*status))),
+            "bad": bad(&o.availability.bad),
         },
         "latency": o.latency.as_ref().map(|l| json!({
             "objective": percent(l.objective), "under": duration(l.under),
@@ -26,6 +27,23 @@ pub(super) fn slo(o: &Objectives) -> Value {
             "confirmBelow": percent(o.budget.confirm_below),
         },
     })
+}
+
+fn bad(bad: &BadStatuses) -> Value {
+    // As the file writes it: a class is all of it that no client can choose.
+    let whole = |class: &u16| {
+        let mut of = (class * 100..class * 100 + 100).filter(|s| !ASKED_FOR_BY_CLIENTS.contains(s));
+        of.all(|status| bad.contains(status))
+    };
+    let classes: Vec<u16> = (1..=5).filter(whole).collect();
+    let said =
+        |status: &u16| classes.contains(&(status / 100)) && !ASKED_FOR_BY_CLIENTS.contains(status);
+    let alone = (100..600).filter(|status| bad.contains(*status) && !said(status));
+    let alone = alone.map(|status| status.to_string());
+    let http = classes.iter().map(|class| format!("{class}xx")).chain(alone);
+    let grpc = (1..=GRPC_LAST).filter(|status| bad.names_grpc(*status));
+    let grpc = grpc.map(|status| json!(format!("grpc:{status}")));
+    json!(http.map(Value::from).chain(grpc).collect::<Vec<_>>())
 }
 
 fn burn_rate(rule: &BurnRule) -> Value {
@@ -158,4 +176,19 @@ fn window(window: &Window) -> Value {
         WindowEffect::Deny => "deny",
     };
     json!({ effect: span, "timeZone": window.time_zone, "reason": window.reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_statuses_are_written_as_the_files_write_them() {
+        let mut statuses = BadStatuses::server_errors();
+        assert_eq!(bad(&statuses), json!(["5xx"]));
+        statuses.insert(429);
+        statuses.insert(501);
+        statuses.insert_grpc(4);
+        assert_eq!(bad(&statuses), json!(["5xx", "429", "501", "grpc:4"]));
+    }
 }

@@ -257,7 +257,7 @@ record! {
     Availability, "`availability`" {
         /// Above 0% and below 100%.
         "objective" optional objective: Share = "99.9%",
-        /// Statuses that are bad, `5xx` or `\"503\"`. Aborted and truncated answers always are.
+        /// Statuses that are bad, `5xx`, `\"503\"` or `grpc:12`. Aborted and truncated answers always are; 501, 505, `grpc:4` and `grpc:12`, which a client can choose, only when named.
         "bad" optional bad: Vec<At<String>> = "[\"5xx\"]",
     }
 }

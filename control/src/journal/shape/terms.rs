@@ -73,17 +73,26 @@ struct AvailabilityShape {
     bad: BadStatuses,
 }
 
-/// The statuses one by one.
+/// The statuses one by one; those of gRPC behind all of HTTP's.
 struct BadStatusesShape;
+
+const GRPC: u16 = 1_000;
 
 impl BadStatusesShape {
     fn serialize<T: Serializer>(value: &BadStatuses, to: T) -> Result<T::Ok, T::Error> {
-        to.collect_seq((0..640_u16).filter(|status| value.contains(*status)))
+        let http = (0..640_u16).filter(|status| value.contains(*status));
+        let grpc = (0..32).filter(|status| value.names_grpc(u32::from(*status)));
+        to.collect_seq(http.chain(grpc.map(|status| GRPC + status)))
     }
 
     fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BadStatuses, D::Error> {
         let mut bad = BadStatuses::NONE;
-        Vec::<u16>::deserialize(from)?.into_iter().for_each(|status| bad.insert(status));
+        for status in Vec::<u16>::deserialize(from)? {
+            match status.checked_sub(GRPC) {
+                Some(grpc) => bad.insert_grpc(u32::from(grpc)),
+                None => bad.insert(status),
+            }
+        }
         Ok(bad)
     }
 }
