@@ -94,12 +94,14 @@ impl Watched {
         }
     }
 
-    /// Whether so many failures in a row would be proof; `None` for a rule that failures say
-    /// nothing about, or that does not act at once.
-    pub(super) fn proven_after(&self, failures: f64, needed: f64) -> bool {
+    /// Whether so many failures in a row would make the guard act; never for a rule that failures
+    /// say nothing about, or that does not act at once.
+    pub(super) fn acts_after(&self, failures: f64, needed: f64, at: u64) -> bool {
         match (&self.guard.rule, &self.test) {
-            (Rule::ErrorRate { .. }, Test::Rate(test)) => {
-                self.guard.lasting.is_zero() && test.value_after(failures) >= needed
+            (Rule::ErrorRate { above }, Test::Rate(test)) => {
+                let seen = self.recent.seen(at).candidate;
+                let beyond = seen.bad as f64 + failures > above * (seen.of as f64 + failures);
+                self.guard.lasting.is_zero() && beyond && test.value_after(failures) >= needed
             }
             (
                 Rule::ErrorRate { .. }

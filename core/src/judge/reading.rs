@@ -165,7 +165,7 @@ impl Judge {
             let mut guards =
                 self.tests.guards.iter().filter(|w| w.guard.action == Action::Rollback);
             errors.value_after(failures, concurrent, stable_share, pending) >= needed
-                || guards.any(|watched| watched.proven_after(failures, self.proof()))
+                || guards.any(|watched| watched.acts_after(failures, self.proof(), at))
         };
         let (mut too_few, mut enough) = (1, 2);
         while !proof(enough) {

@@ -103,9 +103,8 @@ fn stand(
     guard: &Guard,
     reading: &GuardReading,
 ) -> Option<Duration> {
-    // A guard without `for` acts as soon as it is proven, even if the latest window looks better.
-    let stands = reading.breached || (reading.proven && guard.lasting.is_zero());
-    if !stands {
+    // Proof has no window: what proved it may be over, and what is within its limit now is no breach.
+    if !reading.breached {
         course.standing.retain(|s| s.guard != guard.name);
         return None;
     }
@@ -147,7 +146,6 @@ fn blame(
         guard: guard.name.clone(),
         observed: reading.observed,
         threshold: reading.threshold,
-        breached: reading.breached,
         stable: reading.stable,
         samples: reading.samples.seen,
         lasted: lasted.unwrap_or_default(),

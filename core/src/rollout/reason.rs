@@ -125,8 +125,6 @@ pub enum RollbackReason {
         guard: String,
         observed: Option<Value>,
         threshold: Value,
-        /// The latest window is beyond the threshold as well.
-        breached: bool,
         stable: Option<Value>,
         samples: u64,
         lasted: Duration,

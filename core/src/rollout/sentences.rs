@@ -255,25 +255,13 @@ fn beyond(f: &mut fmt::Formatter<'_>, forgiven: u64) -> fmt::Result {
 
 impl RollbackReason {
     fn guard(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Guard {
-            guard,
-            observed,
-            threshold,
-            breached,
-            stable,
-            samples,
-            lasted,
-            shared_cause,
-        } = self
+        let Self::Guard { guard, observed, threshold, stable, samples, lasted, shared_cause } =
+            self
         else {
             return Ok(());
         };
         let against = Against { observed: *observed, threshold: *threshold };
-        match breached {
-            true => write!(f, "guard {guard}: {against}")?,
-            // Proof has no window: the latest one can look better than what was proven.
-            false => write!(f, "guard {guard}: proven beyond its limit, now {against}")?,
-        }
+        write!(f, "guard {guard}: {against}")?;
         if let Some(stable) = stable {
             write!(f, ", stable {stable}")?;
         }

@@ -340,9 +340,13 @@ fn a_tripwire_at_the_whole_weight_needs_an_absolute_guard() {
     alone.pass(S);
     assert_eq!(alone.evidence().tripwire, None, "there is nothing to compare with");
     let (mut guarded, _) = world(&guard(Rule::ErrorRate { above: 0.01 }, 30), 1.0);
-    guarded.serve(&mut rng, 1_000, 0.0, 0.0);
+    guarded.serve(&mut rng, 100, 0.0, 0.0);
     guarded.pass(S);
     assert!(guarded.evidence().tripwire.is_some_and(|run| run <= 6));
+    guarded.serve(&mut rng, 1_000, 0.0, 0.0);
+    guarded.pass(S);
+    let run = guarded.evidence().tripwire;
+    assert_eq!(run, Some(12), "the shortest run with which its window is over 1%");
 }
 
 #[test]

@@ -43,6 +43,18 @@ fn errors_over_one_percent_go_back_at_once() {
 }
 
 #[test]
+fn a_guard_whose_window_is_within_its_limit_does_not_act_whatever_was_proven_once() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    // Twelve failures in a row are proof, and nothing to go back for among 4,514 requests.
+    world.evidence = breached("errors", Value::Share(0.002_7));
+    world.evidence.guards[0].breached = false;
+    let decision = world.run(MINUTE);
+    assert_eq!(world.phase(), Phase::Running, "{}", decision.verdict);
+    assert!(!decision.objections.iter().any(|o| matches!(o, Objection::GuardStanding { .. })));
+}
+
+#[test]
 fn slow_answers_go_back_after_five_minutes_without_a_break() {
     let mut world = World::started(plan());
     world.run(MINUTE);
