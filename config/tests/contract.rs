@@ -195,7 +195,10 @@ fn the_rollout() {
             give_up_after: minutes(24 * 60),
         }
     );
-    assert_eq!(plan.regression, Regression { errors: 1.5, latency: 0.2 });
+    assert_eq!(
+        plan.regression,
+        Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::from_millis(10) }
+    );
     let guard = |name: &str, rule, over, lasting, action| Guard {
         name: name.to_owned(),
         rule,

@@ -49,6 +49,9 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     if let Some(threshold) = why.threshold {
         say("threshold", figure(threshold));
     }
+    if let Some(failures) = &why.failures {
+        say("failures", failures.summary.clone());
+    }
     say("at", why.at.to_string());
     for (i, bad) in why.bad_requests.iter().enumerate() {
         let label = if i == 0 { "bad request" } else { "" };

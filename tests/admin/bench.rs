@@ -234,7 +234,7 @@ fn plan() -> serin_core::rollout::Plan {
             on_too_few: OnTooFew::Hold,
             give_up_after: hour * 24,
         },
-        regression: Regression { errors: 1.5, latency: 0.2 },
+        regression: Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::ZERO },
         guards: Vec::new(),
         harm: Harm::default(),
         rescue: false,

@@ -7,4 +7,5 @@ mod bench;
 mod keeping;
 mod killed;
 mod outcomes;
+mod strangers;
 mod telling;

@@ -221,7 +221,8 @@ fn evidence(found: Option<&At<file::Evidence>>, check: &mut Check<'_>) -> Demand
 }
 
 fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Regression {
-    let default = Regression { errors: 1.5, latency: 0.2 };
+    let default =
+        Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::from_millis(10) };
     let Some(found) = found else { return default };
     if let Some(at) = found.errors.filter(|at| at.value < 1.0 || at.value > 100.0) {
         let message = if at.value < 1.0 { "below 1" } else { "over 100" };
@@ -232,6 +233,7 @@ fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Re
     Regression {
         errors: found.errors.map_or(default.errors, |at| at.value),
         latency: found.latency.map_or(default.latency, |at| at.value.0),
+        latency_floor: found.latency_floor.map_or(default.latency_floor, |at| at.value),
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn plan(p: &Plan) -> Value {
         },
         "regression": {
             "errors": p.regression.errors, "latency": percent(p.regression.latency),
+            "latencyFloor": duration(p.regression.latency_floor),
         },
         "guards": p.guards.iter().map(guard).collect::<Vec<_>>(),
         "harm": { "failedRequests": p.harm.failed_requests, "users": p.harm.users },

@@ -95,6 +95,8 @@ record! {
         "errors" optional errors: f64 = "1.5",
         /// By how much stable's latencies may shift.
         "latency" optional latency: Percent = "20%",
+        /// A shift smaller than this is none, whatever share it is.
+        "latencyFloor" optional latency_floor: Duration = "10ms",
     }
 }
 

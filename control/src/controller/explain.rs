@@ -84,6 +84,15 @@ fn hold(objection: &Objection, to: &mut Explained) {
         Objection::Burning { rule, rate, threshold } => {
             (rule.as_str(), Some(*rate), Some(*threshold))
         }
+        Objection::FewClients { rule, failures } => {
+            to.samples = failures.of;
+            (rule.as_str(), None, None)
+        }
+        Objection::StableWorse { rule, shares } => {
+            to.stable_observed = Some(shares.stable);
+            (rule.as_str(), Some(shares.candidate), None)
+        }
+        Objection::NoReading { guard, .. } => (guard.as_str(), None, None),
         Objection::SharedCause(shared) => {
             to.stable_observed = Some(shared.stable);
             ("sharedCause", Some(shared.candidate), None)

@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::flight::Flight;
 use super::planned;
-use super::records::harm_of;
+use super::records::{failures_of, harm_of};
 use super::telling::{state_of, waiting_for, weights_of};
 use crate::journal::read;
 use crate::view::{
@@ -203,6 +203,10 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
             Some(record) if over => record.harm,
             Some(_) | None => harm_of(flight, flight.pilot.evidence()),
         },
+        failures: match record {
+            Some(record) if over => record.failures.clone(),
+            Some(_) | None => failures_of(flight.pilot.evidence()),
+        },
     }
 }
 
@@ -231,6 +235,9 @@ fn needed(objection: &Objection) -> Option<u64> {
         | Objection::GuardStanding { .. }
         | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
+        | Objection::FewClients { .. }
+        | Objection::StableWorse { .. }
+        | Objection::NoReading { .. }
         | Objection::SharedCause(_)
         | Objection::Tripped
         | Objection::NotReady(_)

@@ -7,7 +7,7 @@ use crate::journal::{
     DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
     Record, Shaped, TermsShape,
 };
-use crate::view::{BadRequest, HarmView, RolloutRecord, TimelineEntry, Timestamp};
+use crate::view::{BadRequest, FailuresView, HarmView, RolloutRecord, TimelineEntry, Timestamp};
 use serin_core::plane::BadSample;
 use serin_core::rollout::{Course, Decision, Event as Happened, Evidence, Outside, Position};
 use serin_core::split::{Sessions, Split};
@@ -96,6 +96,7 @@ fn decision_record(
         at: Timestamp(made.now.wall),
         explained: explain(decision, made.evidence),
         bad_requests: made.bad.iter().map(bad_request).collect(),
+        failures: failures_of(made.evidence),
         terms: flight.terms_id.clone(),
         position: json(&Shaped::<PositionShape>(made.position.clone())),
         evidence: json(&Shaped::<EvidenceShape>(made.evidence.clone())),
@@ -114,6 +115,7 @@ pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> DecisionRecord {
         at: Timestamp(latest.now.wall),
         explained: explain(&latest.decision, &latest.evidence),
         bad_requests: bad.iter().map(bad_request).collect(),
+        failures: failures_of(&latest.evidence),
         terms: latest.terms.clone(),
         position: json(&Shaped::<PositionShape>(latest.position.clone())),
         evidence: json(&Shaped::<EvidenceShape>(latest.evidence.clone())),
@@ -161,6 +163,7 @@ fn rollout_record(
     if !record.state.is_over() {
         record.reason = decision.verdict.to_string();
         record.harm = harm_of(flight, made.evidence);
+        record.failures = failures_of(made.evidence).or(record.failures);
     }
     record.state = state_of(course.phase);
     record.ended_at = course.ended.as_ref().map(|ended| Timestamp(ended.at));
@@ -196,6 +199,7 @@ fn begun(flight: &Flight, course: &Course, before: &Position) -> RolloutRecord {
         severity: None,
         blamed: false,
         harmed_at: None,
+        failures: None,
         reached: 0,
         harm: HarmView::default(),
         timeline: Vec::new(),
@@ -212,6 +216,10 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
         users_limit: caps.users,
         users_forgiven: evidence.harm.forgiven.users,
     }
+}
+
+pub(crate) fn failures_of(evidence: &Evidence) -> Option<FailuresView> {
+    evidence.concentration.as_ref().map(FailuresView::from)
 }
 
 fn push_timeline(

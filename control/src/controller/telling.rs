@@ -132,11 +132,14 @@ pub(crate) fn waiting_for(objection: &Objection) -> Option<WaitingFor> {
         | Objection::GuardStanding { .. }
         | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
+        | Objection::FewClients { .. }
+        | Objection::NoReading { .. }
         | Objection::Tripped
         | Objection::Breached(_)
         | Objection::Accepted
         | Objection::TooFewSamples(_)
         | Objection::NotProven { .. } => WaitingFor::Evidence,
+        Objection::StableWorse { .. } => WaitingFor::Operator,
         Objection::SharedCause(_) => WaitingFor::SharedCause,
         Objection::NotReady(_) | Objection::TooFewReady { .. } => WaitingFor::Readiness,
         Objection::Frozen { .. } => WaitingFor::Freeze,

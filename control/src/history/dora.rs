@@ -73,6 +73,7 @@ mod tests {
             severity: None,
             blamed: state == RolloutState::RolledBack,
             harmed_at: None,
+            failures: None,
             reached: 1000,
             harm: HarmView::default(),
             timeline: Vec::new(),

@@ -101,6 +101,9 @@ fn cause(to: &mut String, r: &RolloutRecord, decisions: &[&DecisionRecord]) -> s
         number(e.stable_observed),
         e.samples
     )?;
+    if let Some(failures) = &last.failures {
+        writeln!(to, "\n{}.", plain(&failures.summary))?;
+    }
     if last.bad_requests.is_empty() {
         return Ok(());
     }

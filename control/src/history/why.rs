@@ -23,6 +23,7 @@ pub(crate) fn why(decision: &DecisionRecord) -> Why {
         samples: explained.samples,
         stable_samples: explained.stable_samples,
         bad_requests: decision.bad_requests.clone(),
+        failures: decision.failures.clone(),
         evidence: arguments(decision),
         decision: decided(decision),
     }
@@ -43,6 +44,7 @@ pub(crate) fn evidence_of(decision: &DecisionRecord) -> EvidenceView {
         events: decision.decision.events.clone(),
         weights: decision.decision.weights.clone(),
         bad_requests: decision.bad_requests.clone(),
+        failures: decision.failures.clone(),
         evidence: arguments(decision),
         decision: decided(decision),
     }

@@ -172,6 +172,7 @@ mod tests {
             severity: None,
             blamed: false,
             harmed_at: None,
+            failures: None,
             reached: 0,
             harm: HarmView::default(),
             timeline: Vec::new(),

@@ -3,7 +3,7 @@
 use super::shape::{PositionShape, Shaped, TermsShape};
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::view::{BadRequest, FreezeView, RolloutRecord, Timestamp};
+use crate::view::{BadRequest, FailuresView, FreezeView, RolloutRecord, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,6 +50,8 @@ pub(crate) struct DecisionRecord {
     pub(crate) at: Timestamp,
     pub(crate) explained: Explained,
     pub(crate) bad_requests: Vec<BadRequest>,
+    #[serde(default)]
+    pub(crate) failures: Option<FailuresView>,
     /// The arguments of the decision: `terms` is named by its hash.
     pub(crate) terms: String,
     pub(crate) position: serde_json::Value,

@@ -5,12 +5,14 @@
 //! anew at each tick and never changed after that. A field that joins has a default, so that the
 //! command line can read an older instance.
 
+mod failures;
 mod history;
 mod moment;
 mod past;
 mod rollout;
 mod shadow;
 
+pub use failures::{CountView, FailuresView};
 pub use history::{HistoryView, VersionHistory};
 pub use moment::Timestamp;
 pub use past::{BadRequest, Dora, EvidenceView, RolloutRecord, TimelineEntry, Why};

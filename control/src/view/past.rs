@@ -1,6 +1,6 @@
 //! What was decided, why, and what came of it.
 
-use super::{HarmView, RolloutState, Timestamp};
+use super::{FailuresView, HarmView, RolloutState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -24,6 +24,9 @@ pub struct Why {
     pub stable_samples: u64,
     /// `x-request-id`s of a few bad requests.
     pub bad_requests: Vec<BadRequest>,
+    /// Where the candidate's latest failures came from; `null` without any.
+    #[serde(default)]
+    pub failures: Option<FailuresView>,
     /// Everything that the decision was computed from.
     #[schema(value_type = Object)]
     pub evidence: serde_json::Value,
@@ -65,6 +68,9 @@ pub struct RolloutRecord {
     /// The highest weight that the candidate had, in basis points.
     pub reached: u16,
     pub harm: HarmView,
+    /// Where its latest failures came from, at the last decision.
+    #[serde(default)]
+    pub failures: Option<FailuresView>,
     pub timeline: Vec<TimelineEntry>,
 }
 
@@ -102,6 +108,9 @@ pub struct EvidenceView {
     /// Basis points by version after it.
     pub weights: BTreeMap<String, u16>,
     pub bad_requests: Vec<BadRequest>,
+    /// Where the candidate's latest failures came from; `null` without any.
+    #[serde(default)]
+    pub failures: Option<FailuresView>,
     #[schema(value_type = Object)]
     pub evidence: serde_json::Value,
     #[schema(value_type = Object)]

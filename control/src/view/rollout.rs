@@ -1,6 +1,6 @@
 //! A rollout as it stands now.
 
-use super::{Figures, Timestamp};
+use super::{FailuresView, Figures, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -102,6 +102,9 @@ pub struct RolloutView {
     /// Candidate beside stable, over this step.
     pub comparison: Comparison,
     pub harm: HarmView,
+    /// Where its latest failures came from; `null` without any.
+    #[serde(default)]
+    pub failures: Option<FailuresView>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -24,6 +24,12 @@ impl Batch {
         self.candidate.bad + self.stable.bad
     }
 
+    /// The two versions in each other's place.
+    #[must_use]
+    pub(super) fn swapped(self) -> Self {
+        Self { candidate: self.stable, stable: self.candidate }
+    }
+
     #[must_use]
     pub(super) fn since(self, earlier: Self) -> Self {
         Self {

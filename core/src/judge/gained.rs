@@ -5,7 +5,9 @@
 //! rollout's.
 
 use super::compare::Batch;
-use crate::measure::{Part, Running, Tally, VersionCounts};
+use crate::measure::{Part, Running, Sources, Tally, VersionCounts};
+use crate::rollout::Concentration;
+use std::sync::Arc;
 
 /// The data plane's counters at the last look; what they hold before the first is not ours.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +18,8 @@ pub(super) struct Read {
     pub(super) slow: Option<Running>,
     /// In the order of the guards; of latency guards only.
     pub(super) slower: Vec<Option<Batch>>,
+    /// What was said last of where failures come from, and what it comes to.
+    pub(super) sources: Option<(Arc<Sources>, Option<Concentration>)>,
 }
 
 #[derive(Debug, Clone, Copy)]

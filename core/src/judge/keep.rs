@@ -11,7 +11,7 @@ use super::harm::Harm;
 use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
-use super::slower::SlownessTest;
+use super::slower::{Margin, SlownessTest};
 use super::trial::{Course, Judge, LATELY, allowed, named};
 use crate::ids::VersionName;
 use crate::rollout::{Plan, Stage};
@@ -39,7 +39,8 @@ impl Judge {
             tests.promotion.iter().for_each(|bet| bet.encode(out));
         });
         let named = named(&self.plan, &self.objectives);
-        out.block(&(self.plan.regression.latency, named), |out| tests.slowness.encode(out));
+        let margin = Margin::of(&self.plan.regression);
+        out.block(&(margin, named), |out| tests.slowness.encode(out));
         out.u64(tests.guards.len() as u64);
         for watched in &tests.guards {
             out.block(&watched.guard, |out| watched.encode(out));
@@ -86,10 +87,10 @@ impl Judge {
             }
             block.finish()?;
         }
-        let (tolerance, named) =
-            (self.plan.regression.latency, named(&self.plan, &self.objectives));
-        if let Some(mut block) = from.block(&(tolerance, named.clone()))? {
-            tests.slowness = SlownessTest::decode(tolerance, &named, &mut block)?;
+        let (margin, named) =
+            (Margin::of(&self.plan.regression), named(&self.plan, &self.objectives));
+        if let Some(mut block) = from.block(&(margin, named.clone()))? {
+            tests.slowness = SlownessTest::decode(margin, &named, &mut block)?;
             block.finish()?;
         }
         for _ in 0..from.count(MOST)? {

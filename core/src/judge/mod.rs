@@ -8,6 +8,7 @@
 mod bets;
 mod coarse;
 mod compare;
+mod concentration;
 mod configuration;
 mod errors;
 mod gained;

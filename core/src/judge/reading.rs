@@ -39,7 +39,9 @@ impl Judge {
             burns: self.burns(slo, at, now),
             budget_left: slo.budget_left(),
             harm: self.course.harm.so_far(),
+            concentration: self.read.sources.as_ref().and_then(|(_, found)| found.clone()),
             shared_cause: self.shared_cause(&errors, at),
+            stable_worse: self.stable_worse(at),
             shadow: ShadowReading {
                 compared: shadow.compared,
                 mismatched: shadow.mismatched,
@@ -148,6 +150,14 @@ impl Judge {
         let allowed = allowed(&self.objectives);
         (both && silent && candidate > allowed && stable > allowed)
             .then_some(SharedCause { candidate, stable })
+    }
+
+    /// The comparison the other way round, and as it stands now.
+    fn stable_worse(&self, at: u64) -> Option<SharedCause> {
+        let seen = self.tests.recent.seen(at);
+        let (candidate, stable) = (seen.candidate.share()?, seen.stable.share()?);
+        let proven = self.tests.stable_errors.value() >= self.proof();
+        (proven && stable > candidate).then_some(SharedCause { candidate, stable })
     }
 
     /// The smallest run of consecutive failures of the candidate that would be proof by the same

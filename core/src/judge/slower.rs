@@ -2,7 +2,7 @@
 //!
 //! The error test again, on another kind of bad outcome: taking longer than a limit. Limits are
 //! stable's own p50, p90, p95 and p99 of the minutes before, and every latency that the
-//! configuration names; the candidate may take `tolerance` longer before it counts. Only
+//! configuration names; the candidate may take a margin longer before it counts. Only
 //! indicators are compared, so a heavy tail cannot break the test. A request counts as soon as
 //! its age passes the limit, or a hang would be invisible until it ends.
 
@@ -11,6 +11,7 @@ use super::coarse::Coarse;
 use super::compare::{Batch, Ratio, even_factors};
 use super::errors::{decode_batch, encode_batch};
 use crate::measure::{Part, Tails, VersionLatencies};
+use crate::rollout::Regression;
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
@@ -25,11 +26,30 @@ const MINUTE: u64 = 60_000;
 
 #[derive(Debug, Clone)]
 pub(super) struct SlownessTest {
-    tolerance: f64,
+    margin: Margin,
     levels: Vec<Level>,
     candidate: Coarse,
     stable: Coarse,
     turned: Option<u64>,
+}
+
+/// By how much the candidate's latencies may be longer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Margin {
+    /// Of the limit: 0.2 for a fifth.
+    share: f64,
+    /// At least.
+    floor: Duration,
+}
+
+impl Margin {
+    pub(super) fn of(regression: &Regression) -> Self {
+        Self { share: regression.latency.max(0.0), floor: regression.latency_floor }
+    }
+
+    fn beyond(self, limit: Duration) -> Duration {
+        limit.mul_f64(1.0 + self.share).max(limit + self.floor)
+    }
 }
 
 /// One limit and its stakes.
@@ -55,7 +75,7 @@ pub(super) struct Worst {
 }
 
 impl SlownessTest {
-    pub(super) fn new(tolerance: f64, named: &[Duration]) -> Self {
+    pub(super) fn new(margin: Margin, named: &[Duration]) -> Self {
         let level = |quantile, limit| Level {
             quantile,
             limit,
@@ -67,7 +87,7 @@ impl SlownessTest {
         let own = QUANTILES.iter().map(|q| level(Some(*q), None));
         let named = named.iter().take(NAMED).map(|limit| level(None, Some(*limit)));
         Self {
-            tolerance: tolerance.max(0.0),
+            margin,
             levels: own.chain(named).collect(),
             candidate: Coarse::new(),
             stable: Coarse::new(),
@@ -87,7 +107,7 @@ impl SlownessTest {
         self.stable.observe(&stable.latencies.judged);
         let ratios = RATIOS.map(Ratio::new);
         for level in &mut self.levels {
-            let batch = level.look(self.tolerance, candidate, stable, warm);
+            let batch = level.look(self.margin, candidate, stable, warm);
             if let Some(batch) = batch.filter(|b| b.candidate.bad + b.stable.bad > 0) {
                 level.bets.play(even_factors(batch, &ratios));
             }
@@ -114,7 +134,7 @@ impl SlownessTest {
         for level in &mut self.levels {
             if let Some(q) = level.quantile {
                 level.limit = self.stable.quantile(q);
-                level.read = level.counts(self.tolerance, candidate, stable);
+                level.read = level.counts(self.margin, candidate, stable);
             }
         }
     }
@@ -143,14 +163,14 @@ impl SlownessTest {
         (self.candidate.quantile(quantile), self.stable.quantile(quantile))
     }
 
-    pub(super) fn asks(&self, tolerance: f64, named: &[Duration]) -> bool {
+    pub(super) fn asks(&self, margin: Margin, named: &[Duration]) -> bool {
         let limits: Vec<_> = self
             .levels
             .iter()
             .filter(|level| level.quantile.is_none())
             .filter_map(|level| level.limit)
             .collect();
-        self.tolerance == tolerance.max(0.0) && limits[..] == named[..named.len().min(NAMED)]
+        self.margin == margin && limits[..] == named[..named.len().min(NAMED)]
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {
@@ -163,11 +183,11 @@ impl SlownessTest {
     }
 
     pub(super) fn decode(
-        tolerance: f64,
+        margin: Margin,
         named: &[Duration],
         from: &mut Reader<'_>,
     ) -> Result<Self, StoredError> {
-        let mut test = Self::new(tolerance, named);
+        let mut test = Self::new(margin, named);
         for level in &mut test.levels {
             level.bets.decode(from)?;
             level.seen = decode_batch(from)?;
@@ -185,12 +205,12 @@ impl SlownessTest {
 impl Level {
     fn look(
         &mut self,
-        tolerance: f64,
+        margin: Margin,
         candidate: &Answers<'_>,
         stable: &Answers<'_>,
         warm: bool,
     ) -> Option<Batch> {
-        let now = self.counts(tolerance, candidate, stable);
+        let now = self.counts(margin, candidate, stable);
         let before = std::mem::replace(&mut self.read, now);
         let (Some(now), Some(before), true) = (now, before, warm) else { return None };
         self.pending = self.pending.plus(Batch {
@@ -208,13 +228,13 @@ impl Level {
     /// What has passed its limit or is known to stay within it.
     fn counts(
         &self,
-        tolerance: f64,
+        margin: Margin,
         candidate: &Answers<'_>,
         stable: &Answers<'_>,
     ) -> Option<Batch> {
         let limit = self.limit?;
         Some(Batch {
-            candidate: candidate.passed(limit.mul_f64(1.0 + tolerance)),
+            candidate: candidate.passed(margin.beyond(limit)),
             stable: stable.passed(limit),
         })
     }

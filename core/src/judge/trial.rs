@@ -1,6 +1,7 @@
 //! One rollout's tests, fed by the tick.
 
 use super::compare::Batch;
+use super::concentration::concentration;
 use super::errors::{Batching, ErrorsTest, Pending};
 use super::gained::{Gain, Read, Shadow, gain};
 use super::guards::{More, Watched};
@@ -8,13 +9,14 @@ use super::harm::{Harm, Rate};
 use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
-use super::slower::{Answers, NAMED, SlownessTest, whole};
+use super::slower::{Answers, Margin, NAMED, SlownessTest, whole};
 use crate::ids::VersionName;
-use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies};
+use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Sources};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
 use crate::slo::Objectives;
 use crate::time::Mono;
 use crate::weights::BasisPoints;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Of the candidate's first traffic: caches are cold, and so are connections. Latency is not judged
@@ -51,6 +53,9 @@ pub struct Judge {
 #[derive(Debug, Clone)]
 pub(super) struct Tests {
     pub(super) errors: ErrorsTest,
+    /// The same with the two versions in each other's place: is stable worse than the candidate? Not
+    /// stored: after a restart it begins anew, and is only ever less sure.
+    pub(super) stable_errors: ErrorsTest,
     pub(super) batching: Batching,
     /// By first failures and by all: both must be convinced.
     pub(super) promotion: [Promotion; 2],
@@ -137,6 +142,7 @@ impl Judge {
         if let Some(latencies) = seen.latencies.filter(|_| !self.course.overruled) {
             self.weigh_latencies(latencies, at);
         }
+        self.locate(seen.counts.sources.as_ref());
         self.move_on(seen.stage, seen.weight, at);
     }
 
@@ -146,6 +152,7 @@ impl Judge {
         self.course.step = self.course.step.plus(all);
         self.tests.recent.add(all, at);
         self.tests.errors.hold_to_objective(all);
+        self.tests.stable_errors.hold_to_objective(all.swapped());
         if let Some(finished) = self.tests.batching.add(first, all, at) {
             self.tests.compare(finished);
         }
@@ -215,6 +222,19 @@ impl Judge {
         }
     }
 
+    /// Looks only when there is another failure: the same sample says the same.
+    fn locate(&mut self, sources: Option<&Arc<Sources>>) {
+        let known = self.read.sources.as_ref().map(|(sources, _)| sources);
+        let same = match (known, sources) {
+            (Some(known), Some(sources)) => Arc::ptr_eq(known, sources),
+            (None, None) => true,
+            (Some(_) | None, Some(_) | None) => false,
+        };
+        if !same {
+            self.read.sources = sources.map(|s| (Arc::clone(s), concentration(s)));
+        }
+    }
+
     /// What was counted until now belongs to the stage and the weight that were in force.
     fn move_on(&mut self, stage: Stage, weight: BasisPoints, at: u64) {
         if self.course.weight != weight {
@@ -271,9 +291,10 @@ impl Tests {
         });
         Self {
             errors: ErrorsTest::new(margin, allowed),
+            stable_errors: ErrorsTest::new(margin, allowed),
             batching: Batching::default(),
             promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
-            slowness: SlownessTest::new(plan.regression.latency, &named(plan, objectives)),
+            slowness: SlownessTest::new(Margin::of(&plan.regression), &named(plan, objectives)),
             guards: plan.guards.iter().map(Watched::new).collect(),
             burns: burns.collect(),
             recent: Recent::new(LATELY),
@@ -282,6 +303,7 @@ impl Tests {
 
     fn compare(&mut self, finished: Pending) {
         self.errors.compare(finished.first);
+        self.stable_errors.compare(finished.first.swapped());
         self.promotion[0].observe(finished.first);
         self.promotion[1].observe(finished.all);
     }
@@ -291,9 +313,10 @@ impl Tests {
         let (margin, allowed) = (plan.regression.errors, allowed(objectives));
         if !self.errors.asks(margin, allowed) {
             self.errors = fresh.errors;
+            self.stable_errors = fresh.stable_errors;
             self.promotion = fresh.promotion;
         }
-        if !self.slowness.asks(plan.regression.latency, &named(plan, objectives)) {
+        if !self.slowness.asks(Margin::of(&plan.regression), &named(plan, objectives)) {
             self.slowness = fresh.slowness;
         }
         let old = std::mem::take(&mut self.guards);

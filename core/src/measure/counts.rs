@@ -1,7 +1,8 @@
 //! Cumulative counts of one service, merged over the data plane's threads.
 
-use super::Histogram;
+use super::{Histogram, Sources};
 use crate::ids::VersionName;
+use std::sync::Arc;
 
 /// Whether a request takes part in the comparison of candidate and stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,6 +94,9 @@ pub struct ServiceCounts {
     /// Health checks fail for most endpoints of the service, and are overruled: whatever fails
     /// meanwhile has a cause that the versions share.
     pub checks_overruled: bool,
+    /// Where the failures of that rollout came from; another one with each new failure of the
+    /// candidate. `None` before the first, and where nobody knows.
+    pub sources: Option<Arc<Sources>>,
 }
 
 impl ServiceCounts {

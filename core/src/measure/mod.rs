@@ -2,9 +2,11 @@
 
 mod counts;
 mod histogram;
+mod sources;
 
 pub use counts::{
     Part, Population, Running, ServiceCounts, ServiceLatencies, Tally, VersionCounts,
     VersionLatencies,
 };
 pub use histogram::{BUCKETS, Cells, Histogram, Tails, bucket_of, upper_edge};
+pub use sources::{FailedRequest, Network, SERVED_EACH, Sources, method_word};

@@ -26,8 +26,12 @@ pub struct Evidence {
     /// Share of the service's error budget that is left; below 0 when overspent. `None` while unknown.
     pub budget_left: Option<f64>,
     pub harm: Harmed,
+    /// Where the candidate's latest failures came from; `None` without any, or where nobody knows.
+    pub concentration: Option<Concentration>,
     /// Both versions are bad together, and the test between them is silent.
     pub shared_cause: Option<SharedCause>,
+    /// Stable provably fails more than the candidate, by more than the margin, and does so now.
+    pub stable_worse: Option<SharedCause>,
     pub shadow: ShadowReading,
     /// Endpoints of the candidate.
     pub candidate_ready: Option<Ready>,
@@ -173,6 +177,49 @@ pub struct Harmed {
 pub struct Toll {
     pub requests: u64,
     pub users: u64,
+}
+
+/// How concentrated the candidate's latest failures are: on clients, routes, methods, endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Concentration {
+    /// The failures that were looked at.
+    pub of: u64,
+    /// How many of them count, when no client network counts for more than its part of the traffic
+    /// explains.
+    pub spread: u64,
+    /// Those from networks whose requests fail on stable as well. None of them counts.
+    pub elsewhere: u64,
+    /// `None` where users cannot be told apart.
+    pub users: Option<u64>,
+    pub networks: u64,
+    /// The most frequent of each kind.
+    pub by_network: Vec<Named>,
+    pub by_route: Vec<Named>,
+    pub by_method: Vec<Named>,
+    pub by_endpoint: Vec<Named>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub name: String,
+    pub count: u64,
+}
+
+/// So many failures from where failures are to be expected count by themselves.
+const BY_THEMSELVES: u64 = 5;
+
+impl Concentration {
+    /// Most failures are those of a few clients.
+    pub fn is_concentrated(&self) -> bool {
+        self.spread * 2 < self.of
+    }
+
+    /// Whether what was observed would be beyond a limit with those failures alone that are not
+    /// concentrated: an attack must not hide that everybody else fails as well.
+    pub fn still_beyond(&self, observed: f64, limit: f64) -> bool {
+        let share = self.spread as f64 / self.of.max(1) as f64;
+        self.spread >= BY_THEMSELVES && observed * share > limit
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

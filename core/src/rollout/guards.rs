@@ -7,7 +7,7 @@ use super::plan::{Action, Guard};
 use super::position::{Course, Standing};
 use super::reason::{Objection, RollbackReason};
 use super::turn::Turn;
-use super::waits;
+use super::{spared, waits};
 use crate::slo::{BurnAction, BurnRule, Severity};
 use crate::weights::BasisPoints;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
     plan_guards(turn, course, &mut breaches);
     burn_rules(turn, course, &mut breaches);
     breaches.extend(regression(turn).map(Breach::Rollback));
+    spared::spare(turn, course, &mut breaches);
     let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
     match rollback {
         Some(at) => Some(breaches.swap_remove(at)),
@@ -226,7 +227,7 @@ fn acted_name(rule: &BurnRule) -> String {
 
 /// Whether this breach is new: what flickers is told of once a stage, and a pause that was
 /// lifted comes again only after its breach has cleared.
-fn act_once(course: &mut Course, rule: &str) -> bool {
+pub(super) fn act_once(course: &mut Course, rule: &str) -> bool {
     let new = !course.acted.iter().any(|name| name == rule);
     if new {
         course.acted.push(rule.to_owned());
@@ -234,7 +235,7 @@ fn act_once(course: &mut Course, rule: &str) -> bool {
     new
 }
 
-fn warn(turn: &mut Turn<'_>, rule: &str, why: String, severity: Severity) {
+pub(super) fn warn(turn: &mut Turn<'_>, rule: &str, why: String, severity: Severity) {
     turn.events.push(Event::Warned { rule: rule.to_owned(), why, severity });
 }
 

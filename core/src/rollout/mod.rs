@@ -25,6 +25,7 @@ mod refusal;
 mod rest;
 mod rollback;
 mod sentences;
+mod spared;
 mod terms;
 mod turn;
 mod waits;
@@ -37,8 +38,8 @@ pub use command::{Command, Start as StartCommand, command};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
-    Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
-    MissingReading, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
+    Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
+    LatencyTest, MissingReading, Named, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
 };
 pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{

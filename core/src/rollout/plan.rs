@@ -79,6 +79,8 @@ pub struct Regression {
     pub errors: f64,
     /// By how much the baseline's quantiles may shift: 0.2 for 20%.
     pub latency: f64,
+    /// A shift smaller than this is none: between fractions of a millisecond no user chooses.
+    pub latency_floor: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Why something happened, and why nothing more did: values with their numbers. `sentences.rs`
 //! says them to operators.
 
-use super::evidence::{Data, Ready, Samples, SharedCause, Value};
+use super::evidence::{Concentration, Data, MissingReading, Ready, Samples, SharedCause, Value};
 use super::plan::{Action, Harm, OnTooFew, Plan, WindowEffect};
 use super::position::{GateRef, Identity};
 use crate::measure::Part;
@@ -51,6 +51,21 @@ pub enum Objection {
         rule: String,
         rate: f64,
         threshold: f64,
+    },
+    /// A rule would act, and the failures behind it are those of a few clients.
+    FewClients {
+        rule: String,
+        failures: Concentration,
+    },
+    /// A rule would send everybody back to a stable that is provably worse.
+    StableWorse {
+        rule: String,
+        shares: SharedCause,
+    },
+    /// Of a signal that a guard reads nothing has come yet, for the candidate or for stable.
+    NoReading {
+        guard: String,
+        missing: MissingReading,
     },
     /// Both versions are bad together.
     SharedCause(SharedCause),

@@ -1,6 +1,6 @@
 //! What operators read: every reason as a sentence with its numbers. No sentence is ever parsed.
 
-use super::evidence::{Data, MissingReading, SharedCause, Value};
+use super::evidence::{Concentration, Data, MissingReading, Named, SharedCause, Value};
 use super::position::{GateRef, GateRefKind};
 use super::reason::{Grounds, Idle, Objection, RollbackReason};
 use super::words::{Counted, Gathered, Given, Percent, Span, When};
@@ -56,6 +56,19 @@ impl fmt::Display for Objection {
                     f,
                     "burn rule {rule}: burning {rate:.1} times as fast as the budget allows; its limit is {threshold}"
                 )
+            }
+            Self::FewClients { rule, failures } => {
+                let whose = match failures.elsewhere * 2 > failures.of {
+                    true => "clients whose requests fail on stable as well",
+                    false => "few clients",
+                };
+                write!(f, "{rule} holds: its failures are those of {whose}; {failures}")
+            }
+            Self::StableWorse { rule, shares } => {
+                write!(f, "{rule} is breached, and stable is worse: {shares}")
+            }
+            Self::NoReading { guard, missing } => {
+                write!(f, "guard {guard} sees nothing: {missing}")
             }
             Self::SharedCause(shared) => write!(f, "shared cause: {shared}"),
             Self::Tripped => f.write_str("the tripwire holds the candidate's requests back"),
@@ -184,6 +197,38 @@ impl fmt::Display for MissingReading {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.bad, self.of)
+    }
+}
+
+impl fmt::Display for Concentration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { of, networks, users, .. } = self;
+        let first = |named: &[Named]| named.first().cloned();
+        match first(&self.by_network) {
+            Some(top) if *networks == 1 => {
+                write!(f, "{of} of {of} failures came from {}", top.name)?;
+            }
+            Some(top) => {
+                write!(f, "{of} failures came from {networks} networks, {} of them ", top.count)?;
+                write!(f, "from {}", top.name)?;
+            }
+            None => write!(f, "{}", Counted(*of, "failure"))?,
+        }
+        if let Some(users) = users {
+            write!(f, " ({})", Counted(*users, "user"))?;
+        }
+        let mut before = "; ";
+        let mut say = |named: &[Named], words: fn(&str) -> String| match first(named) {
+            Some(top) => {
+                let said = write!(f, "{before}{} {}", top.count, words(&top.name));
+                before = ", ";
+                said
+            }
+            None => Ok(()),
+        };
+        say(&self.by_route, |name| format!("on route {name}"))?;
+        say(&self.by_method, str::to_owned)?;
+        say(&self.by_endpoint, |name| format!("by {name}"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! and what a person's promotion skips.
 
 use super::evidence::{Data, Evidence, Samples};
-use super::plan::{Action, Gate, GateKind, Guard, Plan, Step, Strategy};
+use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Step, Strategy};
 use super::position::{Answer, Course, GateRef, GateRefKind};
 use super::reason::Objection;
 use super::turn::Turn;
@@ -85,6 +85,7 @@ pub(super) fn samples(turn: &Turn<'_>, plan: &Plan) -> Samples {
 
 pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
     object_to_doubts(turn, plan);
+    object_to_silence(turn, plan);
     let samples = samples(turn, plan);
     if samples.seen < samples.needed {
         turn.object(Objection::TooFewSamples(samples));
@@ -94,6 +95,17 @@ pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
     // An evidence that is no number proves nothing.
     if value.is_nan() || value < needed {
         turn.object(Objection::NotProven { value, needed });
+    }
+}
+
+/// A guard on a signal that never comes would watch over nothing.
+fn object_to_silence(turn: &mut Turn<'_>, plan: &Plan) {
+    let waits = |g: &&Guard| matches!(g.rule, Rule::Signal { .. }) && g.action != Action::Notify;
+    for guard in plan.guards.iter().filter(waits) {
+        let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
+        if let Some(missing) = reading.and_then(|reading| reading.missing) {
+            turn.object(Objection::NoReading { guard: guard.name.clone(), missing });
+        }
     }
 }
 

@@ -92,7 +92,10 @@ fn give_up(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Option<Verd
         return None;
     }
     let too_few = turn.objections.iter().any(|o| matches!(o, Objection::TooFewSamples(_)));
-    let unproven = turn.objections.iter().any(|o| matches!(o, Objection::NotProven { .. }));
+    let unproven = turn
+        .objections
+        .iter()
+        .any(|o| matches!(o, Objection::NotProven { .. } | Objection::NoReading { .. }));
     let samples = waits::samples(turn, plan);
     let patience_is_over = course.held >= plan.evidence.give_up_after.max(step.hold);
     match plan.evidence.on_too_few {

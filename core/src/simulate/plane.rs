@@ -129,6 +129,7 @@ impl Plane {
             versions: self.versions.iter().map(counts).collect(),
             failed_requests: self.failed_requests,
             failed_users: self.failed_users.len() as u64,
+            sources: None,
         }
     }
 

@@ -93,6 +93,7 @@ impl RecordedCounts {
             versions: self.versions.iter().map(|(counts, _)| counts.clone()).collect(),
             failed_requests: self.failed,
             failed_users: self.failed,
+            sources: None,
         }
     }
 

@@ -591,3 +591,46 @@ fn a_billion_requests_leave_every_number_finite_and_the_test_alert() {
     }
     assert!(world.worse());
 }
+
+#[test]
+fn a_shift_below_the_floor_is_none_and_one_above_it_is_found() {
+    let slower = |floor_ms, candidate_us| {
+        let mut plan = plan(0.001);
+        plan.regression.latency_floor = Duration::from_millis(floor_ms);
+        let (mut world, _) = world(&plan, 0.5);
+        world.show_latencies();
+        (0..300).any(|second| {
+            for which in [STABLE, CANDIDATE] {
+                world.add(which, 100, 0, 0);
+                let micros = if which == STABLE { 400 } else { candidate_us };
+                (0..100).for_each(|i| world.answer(which, Duration::from_micros(micros + i)));
+            }
+            world.pass(S);
+            second > 40 && world.evidence().latency.is_some_and(|test| test.worse)
+        })
+    };
+    assert!(slower(0, 900), "half a millisecond is twice as much");
+    assert!(!slower(10, 900));
+    assert!(slower(10, 15_000));
+}
+
+#[test]
+fn the_comparison_is_made_the_other_way_round_too() {
+    let (mut world, mut rng) = world(&plan(0.001), 0.5);
+    for _ in 0..30 {
+        world.serve(&mut rng, 1_000, 0.001, 0.001);
+        world.pass(S);
+    }
+    assert_eq!(world.evidence().stable_worse, None);
+    for _ in 0..10 {
+        world.serve(&mut rng, 1_000, 0.2, 0.02);
+        world.pass(S);
+    }
+    let worse = world.evidence().stable_worse.unwrap();
+    assert!(worse.stable > worse.candidate, "{worse:?}");
+    for _ in 0..120 {
+        world.serve(&mut rng, 1_000, 0.0, 0.02);
+        world.pass(S);
+    }
+    assert_eq!(world.evidence().stable_worse, None, "it is over");
+}

@@ -460,3 +460,75 @@ fn a_gap_in_which_nobody_watched_is_no_hold() {
     world.decide();
     assert!(world.course().held <= Duration::from_secs(2));
 }
+
+#[test]
+fn a_guard_on_a_signal_that_never_comes_holds_and_says_so() {
+    let mut world = World::started(plan());
+    world.tick();
+    let conversion = world.evidence.guards.iter_mut().find(|r| r.name == "conversion").unwrap();
+    (conversion.observed, conversion.missing) = (None, Some(MissingReading::NoSignal));
+    let waiting = world.run(MINUTE * 60);
+    assert_eq!(world.weight(), bp(1_000));
+    let says = "hold: guard conversion sees nothing: no such signal was pushed";
+    assert_eq!(waiting.verdict.to_string(), says);
+    world.run(MINUTE * 60 * 24);
+    assert_eq!(world.phase(), Phase::Inconclusive, "and no release waits for ever");
+    world.command(&promote()).unwrap();
+    world.tick();
+    assert_eq!(world.weight(), bp(5_000), "a person may go on without it");
+}
+
+fn few_clients() -> Concentration {
+    let named = |name: &str| vec![Named { name: name.into(), count: 60 }];
+    Concentration {
+        of: 60,
+        spread: 1,
+        elsewhere: 60,
+        users: Some(60),
+        networks: 1,
+        by_network: named("192.0.2.0/24"),
+        by_route: named("shop"),
+        by_method: named("POST"),
+        by_endpoint: named("10.0.2.21:8080"),
+    }
+}
+
+#[test]
+fn failures_of_a_few_clients_hold_and_what_else_is_wrong_goes_back() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("errors", Value::Share(0.2));
+    world.evidence.concentration = Some(few_clients());
+    let decision = world.run(MINUTE * 30);
+    assert_eq!((world.weight(), decision.verdict.as_str()), (bp(1_000), "hold"));
+    let says = "hold: errors holds: its failures are those of clients whose requests fail on stable as well; 60 of 60 failures came from 192.0.2.0/24 (60 users); 60 on route shop, 60 POST, 60 by 10.0.2.21:8080";
+    assert_eq!(decision.verdict.to_string(), says);
+    assert_eq!(world.events.iter().filter(|e| e.name() == "warned").count(), 1, "told once");
+    // Everybody else fails, too: six in a hundred without them.
+    world.evidence.concentration =
+        Some(Concentration { spread: 20, elsewhere: 40, ..few_clients() });
+    world.tick();
+    assert_eq!(world.phase(), Phase::RolledBack);
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("slow", Value::Time(SECOND * 3));
+    world.evidence.concentration = Some(few_clients());
+    world.run(MINUTE * 6);
+    assert_eq!(world.phase(), Phase::RolledBack, "a time is not theirs to choose");
+}
+
+#[test]
+fn nobody_is_sent_back_to_a_stable_that_is_provably_worse() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("errors", Value::Share(0.02));
+    world.evidence.stable_worse = Some(SharedCause { candidate: 0.02, stable: 0.5 });
+    let decision = world.tick();
+    assert_eq!((world.phase(), world.weight()), (Phase::Paused, bp(1_000)));
+    let why = decision.verdict.to_string();
+    assert!(why.contains("stable is provably worse (candidate 2% bad, stable 50% bad)"), "{why}");
+    assert!(world.saw("warned") && world.saw("paused"));
+    world.evidence.harm.failed_requests = 200;
+    world.tick();
+    assert_eq!(world.phase(), Phase::RolledBack, "a cap on harm is the last word");
+}

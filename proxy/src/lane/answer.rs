@@ -1,7 +1,7 @@
 //! What an answer's head says, whichever lane read it.
 
 use super::fail::{self, Standing};
-use super::life::Life;
+use super::life::{Life, about};
 use crate::route::Fields;
 use std::time::Instant;
 
@@ -20,7 +20,8 @@ pub(super) fn head_came(
     attempt.status = Some(status);
     attempt.grpc = grpc;
     if let Some(exchange) = &mut life.exchange {
-        exchange.head(status, &life.asked.request_id, now);
+        let about = about(&life.asked, life.route.as_ref(), Some(&*attempt));
+        exchange.head(status, about, now);
     }
     if fail::try_again_after_answer(life, standing, now) {
         return true;

@@ -3,7 +3,7 @@
 //! Both lanes ask here; they only know what went wrong with which connection. A version's failure
 //! is counted before anything is done to save the client from it.
 
-use super::life::{Life, status_of};
+use super::life::{Life, about, status_of};
 use super::reply::Reply;
 use crate::clock;
 use crate::upstream::{Attempted, VersionRuntime, trouble};
@@ -34,7 +34,8 @@ pub(super) fn nobody_ready(
     let attempted = attempted(standing, life, ending);
     let now = Instant::now();
     let (Some(exchange), Some(service)) = (&mut life.exchange, &life.service) else { return false };
-    exchange.attempt_ended(on, ending, &life.asked.request_id, now);
+    let about = about(&life.asked, life.route.as_ref(), life.attempt.as_ref());
+    exchange.attempt_ended(on, ending, about, now);
     life.verdict = Some(Reply::failure(failure));
     let stand_in = service.stand_in(exchange, &attempted);
     life.stand_in |= stand_in.is_some();
@@ -137,7 +138,8 @@ pub(super) fn end_attempt(life: &mut Life, ending: Ending, now: Instant) {
     let Some(attempt) = life.attempt.as_mut().filter(|attempt| !attempt.ended) else { return };
     attempt.ended = true;
     if let Some(exchange) = &mut life.exchange {
-        exchange.attempt_ended(&attempt.on, ending, &life.asked.request_id, now);
+        let about = about(&life.asked, life.route.as_ref(), Some(&*attempt));
+        exchange.attempt_ended(&attempt.on, ending, about, now);
     }
     if let Some(trace) = &mut life.trace {
         trace.attempt_ended(attempt.status, what(ending), now);

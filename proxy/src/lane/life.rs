@@ -1,7 +1,7 @@
 //! What is known of one request while it lives.
 
 use crate::ingress::{Signals, Visit};
-use crate::meter::Exchange;
+use crate::meter::{About, Exchange};
 use crate::plane::Entered;
 use crate::route::Route;
 use crate::service::Service;
@@ -75,6 +75,8 @@ pub(super) struct Asked {
     /// As the client sent it.
     pub(super) target: String,
     pub(super) client: IpAddr,
+    /// In the words of the verdict: of a fixed list.
+    pub(super) method: &'static str,
     pub(super) idempotent: bool,
     pub(super) grpc: bool,
     pub(super) upgrade: Option<Upgrade>,
@@ -130,6 +132,7 @@ impl Asked {
             has_query,
             target,
             client: _,
+            method: _,
             idempotent,
             grpc,
             upgrade,
@@ -144,6 +147,22 @@ impl Asked {
 
     pub(super) fn query(&self) -> Option<&str> {
         self.has_query.then_some(self.query.as_str())
+    }
+}
+
+/// What is told of a request when it turns out to be bad.
+pub(super) fn about<'a>(
+    asked: &'a Asked,
+    route: Option<&'a Arc<Route>>,
+    attempt: Option<&Attempt>,
+) -> About<'a> {
+    let lease = attempt.and_then(|attempt| attempt.lease.as_ref());
+    About {
+        request_id: &asked.request_id,
+        client: asked.client,
+        route: route.map(|route| &route.name),
+        method: asked.method,
+        endpoint: lease.map(|lease| lease.endpoint().address),
     }
 }
 
@@ -162,6 +181,7 @@ impl Life {
                 has_query: false,
                 target: String::new(),
                 client: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                method: "",
                 idempotent: false,
                 grpc: false,
                 upgrade: None,

@@ -6,6 +6,7 @@ use super::reply::Reply;
 use crate::clock;
 use crate::route::{Action, Fields, RequestView, Target};
 use http::header;
+use serin_core::measure::method_word;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Resul
 }
 
 pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
+    life.asked.method = method_word(method);
     let view = RequestView {
         listener: life.visit.as_ref().map_or("", |visit| visit.listener.name.as_str()),
         host: &life.asked.host,

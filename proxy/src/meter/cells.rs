@@ -3,13 +3,18 @@
 use super::Counting;
 use super::first_bad::FirstBad;
 use super::samples::Samples;
+use super::sources::OriginSample;
 use super::waiting::Waiting;
 use crate::thread::ThreadId;
 use serin_core::ids::{Epoch, VersionName};
-use serin_core::measure::{Cells, Histogram, Population, Tally, VersionCounts, VersionLatencies};
+use serin_core::measure::{
+    Cells, FailedRequest, Histogram, Network, Population, SERVED_EACH, Tally, VersionCounts,
+    VersionLatencies,
+};
 use serin_core::outcome::Outcome;
 use serin_core::plane::BadSample;
 use serin_core::shadow::ShadowResults;
+use std::net::IpAddr;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -36,6 +41,7 @@ pub struct VersionMeter {
     shadowed: [Count; 4],
     first_bad: FirstBad,
     samples: Samples,
+    origins: OriginSample,
 }
 
 /// On cache lines of its own, so that one thread's writes do not slow the others'.
@@ -96,6 +102,7 @@ impl VersionMeter {
             shadowed: Default::default(),
             first_bad: FirstBad::default(),
             samples: Samples::default(),
+            origins: OriginSample::default(),
         }
     }
 
@@ -172,6 +179,18 @@ impl VersionMeter {
 
     pub(super) fn sample(&self, sample: BadSample) {
         self.samples.push(sample);
+    }
+
+    pub(super) fn failed_from(&self, epoch: Epoch, request: FailedRequest) {
+        self.origins.failed(epoch, request);
+    }
+
+    /// Some of the requests that were answered well say where from.
+    pub(super) fn served(&self, thread: ThreadId, client: IpAddr) {
+        let good = self.cells(thread).judged.good.get();
+        if good <= SERVED_EACH || good.is_multiple_of(SERVED_EACH) {
+            self.origins.served(Network::of(client));
+        }
     }
 
     /// What came of a copy. Called by the one thread that sends copies.
@@ -270,6 +289,20 @@ impl VersionMeter {
         let status = |place: usize| (place < STATUSES - 1).then_some(place as u16 + 100);
         let all = (0..STATUSES).map(|place| (status(place), count(place)));
         all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// Failures of an epoch, counted.
+    pub(crate) fn failures(&self, epoch: Epoch) -> u64 {
+        self.origins.failures(epoch)
+    }
+
+    /// The latest of them, newest first.
+    pub(crate) fn latest_failures(&self, epoch: Epoch) -> Vec<FailedRequest> {
+        self.origins.latest(epoch)
+    }
+
+    pub(crate) fn networks_served(&self, into: &mut Vec<Network>) {
+        self.origins.networks_served(into);
     }
 
     pub fn bad_samples(&self) -> Vec<BadSample> {

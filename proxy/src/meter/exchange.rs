@@ -11,9 +11,11 @@ use crate::clock;
 use crate::service::{Assigned, Candidacy};
 use crate::thread::ThreadId;
 use crate::upstream::VersionRuntime;
-use serin_core::ids::Epoch;
+use serin_core::ids::{Epoch, RouteName};
+use serin_core::measure::{FailedRequest, Network};
 use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use serin_core::plane::BadSample;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +35,17 @@ pub struct Exchange {
     attempts: u32,
     /// The first attempt's; `None` until it is known.
     outcome: Option<Outcome>,
+}
+
+/// What is told of a request when it turns out to be bad.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    pub request_id: &'a str,
+    pub client: IpAddr,
+    pub route: Option<&'a RouteName>,
+    pub method: &'static str,
+    /// Of the attempt that has ended.
+    pub endpoint: Option<SocketAddr>,
 }
 
 /// What the client got in the end.
@@ -99,7 +112,7 @@ impl Exchange {
     }
 
     /// The final response head of the attempt under way is there.
-    pub fn head(&mut self, status: u16, request_id: &str, now: Instant) {
+    pub fn head(&mut self, status: u16, about: About<'_>, now: Instant) {
         if self.attempts > 0 || self.headed {
             return;
         }
@@ -108,7 +121,7 @@ impl Exchange {
         let latency = now.saturating_duration_since(self.began);
         self.version.meter.latency(self.thread, self.counting, latency);
         if self.version.bad.contains(status) {
-            self.settle(Outcome::Bad, &|| status.to_string(), request_id);
+            self.settle(Outcome::Bad, &|| status.to_string(), Some((about, now)));
         }
     }
 
@@ -117,7 +130,7 @@ impl Exchange {
         &mut self,
         on: &VersionRuntime,
         ending: Ending,
-        request_id: &str,
+        about: About<'_>,
         now: Instant,
     ) {
         let outcome = judge(ending, &on.bad);
@@ -125,7 +138,7 @@ impl Exchange {
         self.attempts += 1;
         if self.attempts == 1 {
             self.age_without_head(ending, now);
-            self.settle(outcome, &|| what_was_bad(ending), request_id);
+            self.settle(outcome, &|| what_was_bad(ending), Some((about, now)));
         }
     }
 
@@ -155,7 +168,12 @@ impl Exchange {
         }
     }
 
-    fn settle(&mut self, outcome: Outcome, what: &dyn Fn() -> String, request_id: &str) {
+    fn settle(
+        &mut self,
+        outcome: Outcome,
+        what: &dyn Fn() -> String,
+        about: Option<(About<'_>, Instant)>,
+    ) {
         if self.outcome.is_some() {
             return;
         }
@@ -165,13 +183,34 @@ impl Exchange {
         if let Some(candidacy) = &mut self.candidacy {
             candidacy.settle(outcome, self.user);
         }
-        if outcome == Outcome::Bad && self.counting != Counting::Cohort {
-            meter.first_bad(self.thread, self.counting, self.epoch, self.user);
-            meter.sample(BadSample {
-                request_id: request_id.to_owned(),
-                what: what(),
-                at: clock::wall(),
-            });
+        let Some((about, now)) = about.filter(|_| self.counting != Counting::Cohort) else {
+            return;
+        };
+        let in_rollout = self.epoch != Epoch::default();
+        match outcome {
+            Outcome::Good if in_rollout && self.counting == Counting::Judged => {
+                meter.served(self.thread, about.client);
+            }
+            Outcome::Bad => {
+                meter.first_bad(self.thread, self.counting, self.epoch, self.user);
+                let request_id = about.request_id.to_owned();
+                meter.sample(BadSample { request_id, what: what(), at: clock::wall() });
+                if in_rollout {
+                    meter.failed_from(self.epoch, self.failed(about, now));
+                }
+            }
+            Outcome::Good | Outcome::Excluded => {}
+        }
+    }
+
+    fn failed(&self, about: About<'_>, now: Instant) -> FailedRequest {
+        FailedRequest {
+            at: clock::mono(now),
+            network: Network::of(about.client),
+            user: self.user,
+            route: about.route.map(|route| Arc::from(route.as_str())),
+            method: about.method,
+            endpoint: about.endpoint,
         }
     }
 }
@@ -181,7 +220,7 @@ impl Drop for Exchange {
         if self.outcome.is_none() {
             self.version.meter.attempt(self.thread, Outcome::Excluded);
             self.age_without_head(Ending::ClientAborted, Instant::now());
-            self.settle(Outcome::Excluded, &String::new, "");
+            self.settle(Outcome::Excluded, &String::new, None);
         }
         self.no_longer_waits();
         self.version.meter.ended(self.thread);

@@ -12,10 +12,11 @@ mod cells;
 mod exchange;
 mod first_bad;
 mod samples;
+mod sources;
 mod waiting;
 
 pub use cells::{Shadowed, VersionMeter};
-pub use exchange::{Answered, Exchange};
+pub use exchange::{About, Answered, Exchange};
 pub use first_bad::FirstBad;
 
 /// How a request takes part.

@@ -26,15 +26,15 @@ use crate::upstream::{
 use arc_swap::ArcSwap;
 use publication::{Prepared, Shared};
 use serin_config::model;
-use serin_core::ids::{ServiceName, VersionName};
-use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::ids::{Epoch, ServiceName, VersionName};
+use serin_core::measure::{ServiceCounts, ServiceLatencies, Sources};
 use serin_core::outcome::{Ending, Failure};
 use serin_core::plane::Readiness;
 use serin_core::split::Split;
 use serin_core::time::Mono;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug)]
 pub struct Service {
@@ -49,7 +49,11 @@ pub struct Service {
     lean: bool,
     /// Its health checks fail for so many endpoints that they decide nothing.
     overruled: AtomicBool,
+    sources: Mutex<Option<KnownSources>>,
 }
+
+/// Of so many failures of an epoch.
+type KnownSources = ((Epoch, u64), Arc<Sources>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -111,6 +115,7 @@ impl Service {
             shadow: shadow.map(Arc::new),
             lean: config.versions.iter().all(is_plain),
             overruled: AtomicBool::new(previous.is_some_and(Self::overrules_checks)),
+            sources: Mutex::default(),
         })
     }
 
@@ -258,7 +263,37 @@ impl Service {
             versions: self.versions.iter().map(counts).collect(),
             failed_requests,
             failed_users,
+            sources: self.sources(&prepared),
         }
+    }
+
+    /// Where the failures of the rollout in force came from: made anew only when the candidate had
+    /// another one, since this is asked with every tick.
+    fn sources(&self, prepared: &Prepared) -> Option<Arc<Sources>> {
+        let rollout = prepared.split().rollout.as_ref()?;
+        let candidate = self.version(&rollout.candidate)?;
+        let failures = candidate.meter.failures(rollout.epoch);
+        if failures == 0 {
+            return None;
+        }
+        let mut known = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((mark, sources)) = &*known
+            && *mark == (rollout.epoch, failures)
+        {
+            return Some(Arc::clone(sources));
+        }
+        let stable = prepared.stable();
+        let on_stable = stable.meter.latest_failures(rollout.epoch);
+        let mut sources = Sources {
+            failed: candidate.meter.latest_failures(rollout.epoch),
+            failed_on_stable: on_stable.into_iter().map(|request| request.network).collect(),
+            served: Vec::new(),
+        };
+        candidate.meter.networks_served(&mut sources.served);
+        stable.meter.networks_served(&mut sources.served);
+        let sources = Arc::new(sources);
+        *known = Some(((rollout.epoch, failures), Arc::clone(&sources)));
+        Some(sources)
     }
 
     pub fn latencies(&self, now_micros: u64) -> ServiceLatencies {

@@ -96,8 +96,8 @@ fn a_cohort_is_forced_and_left_out_of_every_count_that_is_judged() {
     assert_eq!((assigned.counting, assigned.because), (Counting::Cohort, Because::Cohort));
     let now = Instant::now();
     let mut exchange = Exchange::start(assigned, now);
-    exchange.head(500, "r", now);
-    exchange.attempt_ended(v2, BAD, "r", now);
+    exchange.head(500, about("r"), now);
+    exchange.attempt_ended(v2, BAD, about("r"), now);
     drop(exchange);
     let counts = plane.counts(&service.name).unwrap();
     let its = counts.of(&version_name("v2")).unwrap();

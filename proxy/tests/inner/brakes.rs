@@ -27,7 +27,7 @@ fn begin(service: &Service, thread: u16, user: u32) -> (Exchange, Because) {
 
 fn end(mut exchange: Exchange, ending: Ending) {
     let version = Arc::clone(exchange.version());
-    exchange.attempt_ended(&version, ending, "r", Instant::now());
+    exchange.attempt_ended(&version, ending, about("r"), Instant::now());
 }
 
 fn one(service: &Service, thread: u16, ending: Ending) -> Because {

@@ -25,9 +25,9 @@ fn the_first_attempt_is_judged_even_when_a_retry_saved_the_client() {
     let now = Instant::now();
     let v1 = service.stable();
     let mut exchange = begin(&service, 0, now);
-    exchange.attempt_ended(&v1, Ending::Failed(Failure::Reset), "req-1", now);
-    exchange.head(200, "req-1", now);
-    exchange.attempt_ended(&v1, GOOD, "req-1", now);
+    exchange.attempt_ended(&v1, Ending::Failed(Failure::Reset), about("req-1"), now);
+    exchange.head(200, about("req-1"), now);
+    exchange.attempt_ended(&v1, GOOD, about("req-1"), now);
     exchange.answered(Answered { by: &v1, status: 200, received: 3, sent: 5 });
     drop(exchange);
     let tally = v1_tally(&plane);
@@ -45,9 +45,9 @@ fn a_bad_status_counts_when_its_head_is_there_and_only_once() {
     let (plane, service) = plane_of(shop());
     let now = Instant::now();
     let mut exchange = begin(&service, 0, now);
-    exchange.head(503, "r", now);
+    exchange.head(503, about("r"), now);
     assert_eq!(v1_tally(&plane).bad, 1, "before the body ends");
-    exchange.attempt_ended(&service.stable(), Ending::Truncated { status: 503 }, "r", now);
+    exchange.attempt_ended(&service.stable(), Ending::Truncated { status: 503 }, about("r"), now);
     drop(exchange);
     let tally = v1_tally(&plane);
     assert_eq!((tally.bad, tally.exposures()), (1, 1));
@@ -71,7 +71,7 @@ fn a_hang_is_seen_while_it_lasts_and_again_when_it_ends() {
     let began = Instant::now();
     let mut hanging = begin(&service, 0, began);
     let mut answered = begin(&service, 1, began);
-    answered.head(200, "r", began + Duration::from_millis(3));
+    answered.head(200, about("r"), began + Duration::from_millis(3));
     let later = clock::micros(began + Duration::from_secs(10));
     let v1 = service.stable();
     let latencies = || v1.meter.latencies(v1.name.clone(), later);
@@ -80,7 +80,7 @@ fn a_hang_is_seen_while_it_lasts_and_again_when_it_ends() {
     assert_eq!(seen.waiting.above(Duration::from_secs(9)), 1);
     assert_eq!((seen.judged.total(), seen.judged.above(Duration::from_millis(4))), (1, 0));
     let ending = Ending::Failed(Failure::Timeout);
-    hanging.attempt_ended(&service.stable(), ending, "r", began + Duration::from_secs(30));
+    hanging.attempt_ended(&service.stable(), ending, about("r"), began + Duration::from_secs(30));
     let seen = latencies();
     assert_eq!(seen.waiting.total(), 0);
     assert_eq!(seen.judged.above(Duration::from_secs(29)), 1);
@@ -91,7 +91,7 @@ fn a_quick_refusal_says_nothing_about_latency() {
     let (plane, service) = plane_of(shop());
     let now = Instant::now();
     let mut exchange = begin(&service, 0, now);
-    exchange.attempt_ended(&service.stable(), Ending::Failed(Failure::Connect), "r", now);
+    exchange.attempt_ended(&service.stable(), Ending::Failed(Failure::Connect), about("r"), now);
     let latencies = plane.latencies(&service.name).unwrap();
     assert_eq!(latencies.versions[0].judged.total(), 0);
 }
@@ -101,7 +101,7 @@ fn the_newest_sixteen_failures_are_kept() {
     let (plane, service) = plane_of(shop());
     let now = Instant::now();
     for n in 0..40 {
-        begin(&service, 0, now).attempt_ended(&service.stable(), BAD, &format!("r{n}"), now);
+        begin(&service, 0, now).attempt_ended(&service.stable(), BAD, about(&format!("r{n}")), now);
     }
     let samples = plane.bad_samples(&service.name, &version_name("v1"));
     let ids: Vec<_> = samples.iter().map(|sample| sample.request_id.as_str()).collect();
@@ -146,10 +146,10 @@ fn totals_equal_what_was_put_in_and_never_run_backwards_while_they_are_read() {
                     let now = Instant::now();
                     let mut exchange = begin(service, thread, now);
                     match n % 4 {
-                        0 => exchange.attempt_ended(&service.stable(), BAD, "r", now),
+                        0 => exchange.attempt_ended(&service.stable(), BAD, about("r"), now),
                         1 | 2 => {
-                            exchange.head(200, "r", now);
-                            exchange.attempt_ended(&service.stable(), GOOD, "r", now);
+                            exchange.head(200, about("r"), now);
+                            exchange.attempt_ended(&service.stable(), GOOD, about("r"), now);
                         }
                         _ => {}
                     }

@@ -32,9 +32,9 @@ fn serve(plane: &Plane, status: u16, latency: Duration) {
     let assigned = service.assign(ThreadId(0), &who(&headers), random());
     let version = Arc::clone(&assigned.version);
     let mut exchange = Exchange::start(assigned, began);
-    exchange.head(status, "r", began + latency);
+    exchange.head(status, about("r"), began + latency);
     let ending = serin_core::outcome::Ending::Answered { status, grpc: None };
-    exchange.attempt_ended(&version, ending, "r", began + latency);
+    exchange.attempt_ended(&version, ending, about("r"), began + latency);
     exchange.answered(Answered { by: &version, status, received: 1, sent: 2 });
     drop(exchange);
 }

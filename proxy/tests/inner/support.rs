@@ -5,6 +5,7 @@ use serin_core::ids::{Epoch, RolloutId, RouteName, ServiceName, VersionName};
 use serin_core::slo::Objectives;
 use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
+use serin_proxy::meter::About;
 use serin_proxy::world::{Environment, World};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -12,6 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+/// What a lane tells of a request.
+pub(crate) fn about(request_id: &str) -> About<'_> {
+    About { request_id, client: CLIENT, route: None, method: "GET", endpoint: None }
+}
 
 pub(crate) fn service_name(text: &str) -> ServiceName {
     ServiceName::new(text).unwrap()

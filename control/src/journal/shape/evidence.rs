@@ -3,8 +3,9 @@
 use super::{List, Maybe, exact, shape};
 use serde::{Deserialize, Serialize};
 use serin_core::rollout::{
-    Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed, LatencyTest,
-    MissingReading, Part, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
+    Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
+    LatencyTest, MissingReading, Named, Part, Ready, Samples, ShadowReading, SharedCause, Toll,
+    Value,
 };
 use serin_core::slo::Promise;
 use std::time::Duration;
@@ -29,8 +30,12 @@ pub(crate) struct EvidenceShape {
     budget_left: Option<f64>,
     #[serde(with = "HarmedShape")]
     harm: Harmed,
+    #[serde(with = "Maybe::<ConcentrationShape>", default)]
+    concentration: Option<Concentration>,
     #[serde(with = "Maybe::<SharedCauseShape>")]
     shared_cause: Option<SharedCause>,
+    #[serde(with = "Maybe::<SharedCauseShape>", default)]
+    stable_worse: Option<SharedCause>,
     #[serde(with = "ShadowReadingShape")]
     shadow: ShadowReading,
     #[serde(with = "Maybe::<ReadyShape>")]
@@ -186,6 +191,31 @@ struct TollShape {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "Concentration", rename_all = "camelCase")]
+struct ConcentrationShape {
+    of: u64,
+    spread: u64,
+    elsewhere: u64,
+    users: Option<u64>,
+    networks: u64,
+    #[serde(with = "List::<NamedShape>")]
+    by_network: Vec<Named>,
+    #[serde(with = "List::<NamedShape>")]
+    by_route: Vec<Named>,
+    #[serde(with = "List::<NamedShape>")]
+    by_method: Vec<Named>,
+    #[serde(with = "List::<NamedShape>")]
+    by_endpoint: Vec<Named>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Named", rename_all = "camelCase")]
+struct NamedShape {
+    name: String,
+    count: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "SharedCause", rename_all = "camelCase")]
 struct SharedCauseShape {
     candidate: f64,
@@ -216,5 +246,7 @@ shape! {
     MissingReadingShape => MissingReading,
     BurnReadingShape => BurnReading,
     SharedCauseShape => SharedCause,
+    ConcentrationShape => Concentration,
+    NamedShape => Named,
     ReadyShape => Ready,
 }

@@ -216,6 +216,8 @@ enum OnTooFewShape {
 struct RegressionShape {
     errors: f64,
     latency: f64,
+    #[serde(with = "exact", default)]
+    latency_floor: Duration,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,119 @@
+//! When a rule is breached and proven, and going back would still be wrong.
+//!
+//! A few clients send no release back: what they ask for fails on any version, and cookies are free.
+//! And nobody is sent back to a stable that is provably worse. Both are told and neither is hidden:
+//! the first holds, the second pauses until a person has looked. What is a count
+//! (`harm.failedRequests`), a time or a signal is judged as ever.
+
+use super::evidence::Value;
+use super::guards::{Breach, act_once, warn};
+use super::plan::Rule;
+use super::position::Course;
+use super::reason::{Objection, RollbackReason};
+use super::turn::Turn;
+use crate::slo::{Promise, Severity};
+
+pub(super) fn spare(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+    for breach in std::mem::take(breaches) {
+        match breach {
+            Breach::Rollback(why) if is_of_few_clients(turn, &why) => {
+                hold_for_few_clients(turn, course, &why);
+            }
+            Breach::Rollback(why) if is_onto_worse(turn, &why) => {
+                breaches.extend(pause_before_worse(turn, course, &why));
+            }
+            breach @ (Breach::Rollback(_) | Breach::Pause { .. }) => breaches.push(breach),
+        }
+    }
+}
+
+fn hold_for_few_clients(turn: &mut Turn<'_>, course: &mut Course, why: &RollbackReason) {
+    let Some(failures) = turn.evidence.concentration.clone() else { return };
+    let rule = why.label();
+    let objection = Objection::FewClients { rule: rule.clone(), failures };
+    if act_once(course, &format!("few clients: {rule}")) {
+        warn(turn, &rule, objection.to_string(), Severity::P2);
+    }
+    turn.objections.insert(0, objection);
+}
+
+fn pause_before_worse(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    why: &RollbackReason,
+) -> Option<Breach> {
+    let shares = turn.evidence.stable_worse?;
+    let rule = why.label();
+    turn.object(Objection::StableWorse { rule: rule.clone(), shares });
+    if !act_once(course, &format!("stable is worse: {rule}")) {
+        return None;
+    }
+    let said = format!("{why}; stable is provably worse ({shares}), so nobody is sent back to it");
+    warn(turn, &rule, said.clone(), Severity::P1);
+    Some(Breach::Pause { rule, why: said })
+}
+
+/// Without the failures of a few clients, would the rule still act?
+fn is_of_few_clients(turn: &Turn<'_>, why: &RollbackReason) -> bool {
+    let concentrated = turn.evidence.concentration.as_ref().filter(|c| c.is_concentrated());
+    let Some(failures) = concentrated else { return false };
+    match why {
+        RollbackReason::Guard { guard, observed, threshold, .. } => {
+            let beyond = share(*observed).zip(share(Some(*threshold)));
+            counts_errors(turn, guard)
+                && !beyond.is_some_and(|(seen, limit)| failures.still_beyond(seen, limit))
+        }
+        RollbackReason::Burn { promise: Promise::Availability, long, short, threshold, .. } => {
+            let rate = long.unwrap_or(0.0).min(short.unwrap_or(0.0));
+            !failures.still_beyond(rate, *threshold)
+        }
+        RollbackReason::Errors { candidate, stable, .. } => {
+            !failures.still_beyond(candidate.share().unwrap_or(0.0), acceptable(turn, *stable))
+        }
+        RollbackReason::HarmUsers { .. } => true,
+        RollbackReason::Burn { promise: Promise::Latency, .. }
+        | RollbackReason::Slower { .. }
+        | RollbackReason::HarmRequests { .. }
+        | RollbackReason::TooFew(_)
+        | RollbackReason::Aborted { .. }
+        | RollbackReason::Superseded { .. } => false,
+    }
+}
+
+/// A cap on harm is kept whoever is worse: it is the operator's last word.
+fn is_onto_worse(turn: &Turn<'_>, why: &RollbackReason) -> bool {
+    if turn.evidence.stable_worse.is_none() {
+        return false;
+    }
+    match why {
+        RollbackReason::Guard { guard, .. } => counts_errors(turn, guard),
+        RollbackReason::Burn { promise: Promise::Availability, .. } => true,
+        RollbackReason::Burn { promise: Promise::Latency, .. }
+        | RollbackReason::Errors { .. }
+        | RollbackReason::Slower { .. }
+        | RollbackReason::HarmRequests { .. }
+        | RollbackReason::HarmUsers { .. }
+        | RollbackReason::TooFew(_)
+        | RollbackReason::Aborted { .. }
+        | RollbackReason::Superseded { .. } => false,
+    }
+}
+
+fn counts_errors(turn: &Turn<'_>, guard: &str) -> bool {
+    let found = turn.plan().and_then(|plan| plan.guards.iter().find(|g| g.name == guard));
+    found.is_some_and(|guard| matches!(guard.rule, Rule::ErrorRate { .. }))
+}
+
+/// The share of failures that the comparison with stable accepts.
+fn acceptable(turn: &Turn<'_>, stable: crate::measure::Part) -> f64 {
+    let margin = turn.plan().map_or(1.0, |plan| plan.regression.errors);
+    let allowed = 1.0 - turn.terms.objectives.availability.objective;
+    (margin * stable.share().unwrap_or(0.0)).max(allowed)
+}
+
+fn share(value: Option<Value>) -> Option<f64> {
+    match value {
+        Some(Value::Share(share)) => Some(share),
+        Some(Value::Time(_) | Value::Ratio(_)) | None => None,
+    }
+}
