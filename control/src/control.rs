@@ -85,7 +85,7 @@ impl Control {
         let (storage, lock) = match storage {
             Some(storage) => (storage, None),
             None => match lock {
-                Some(lock) => (folder(&config.state_dir)?, Some(lock)),
+                Some(lock) => (watched(&config.state_dir, &lock)?, Some(lock)),
                 None => open_folder(&config, lock_wait)?,
             },
         };
@@ -199,14 +199,20 @@ type Opened = (Box<dyn Storage>, Option<Lock>);
 
 fn open_folder(config: &Config, wait: Duration) -> Result<Opened, StartError> {
     let dir = &config.state_dir;
-    let folder = folder(dir)?;
-    let lock = Lock::take(dir, wait)?;
-    Ok((folder, Some(lock)))
+    let lock = lock(dir, wait)?;
+    Ok((watched(dir, &lock)?, Some(lock)))
 }
 
-fn folder(dir: &Path) -> Result<Box<dyn Storage>, StartError> {
+/// The folder, which notices when its lock is taken away.
+fn watched(dir: &Path, lock: &Lock) -> Result<Box<dyn Storage>, StartError> {
+    let mut folder = folder(dir)?;
+    folder.watch(lock);
+    Ok(Box::new(folder))
+}
+
+fn folder(dir: &Path) -> Result<Folder, StartError> {
     let fault = |fault| StartError::Folder { dir: dir.to_owned(), fault };
-    Ok(Box::new(Folder::create(dir).map_err(fault)?))
+    Folder::create(dir).map_err(fault)
 }
 
 /// Makes sure that no other process works with this state folder, before anything else is opened that

@@ -247,10 +247,12 @@ impl Desk {
         }
     }
 
-    /// Tries again to write what a failing disk has left. A thread does so by itself.
+    /// Looks after the file, and tries again to write what a failing disk has left. A thread does so by itself.
     pub(crate) fn retry(&self) {
         if let Way::Inline(writer) = &self.way {
-            let _ = writer.borrow_mut().flush();
+            let mut writer = writer.borrow_mut();
+            writer.watch();
+            let _ = writer.flush();
         }
     }
 
@@ -370,7 +372,7 @@ fn serve(writer: &mut Writer, outbox: &Outbox, wake: &dyn Fn()) {
                 wake();
             }
             Work::Late { unwritten, lost } => {
-                writer.lost(lost);
+                writer.thrown_away(lost);
                 let number = unwritten.upto();
                 writer.require(unwritten.into_records(), number);
                 wake();
@@ -381,6 +383,7 @@ fn serve(writer: &mut Writer, outbox: &Outbox, wake: &dyn Fn()) {
                 }
             }
             Work::Retry => {
+                writer.watch();
                 if writer.is_behind() && writer.flush().is_ok() {
                     wake();
                 }

@@ -1,5 +1,6 @@
 //! One process writes one state folder.
 
+use super::storage::Identity;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug)]
 pub struct Lock {
     /// `None` on a disk that nobody can write.
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 #[derive(Debug, Error)]
@@ -26,6 +27,11 @@ pub enum LockError {
 const UNSAID: Duration = Duration::from_millis(300);
 
 impl Lock {
+    /// What tells whether the file that is locked is the one that others would lock.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        Some(Identity::of(&self.file.as_ref()?.metadata().ok()?))
+    }
+
     /// Waits for so long for a process that is handing over.
     pub fn take(dir: &Path, wait: Duration) -> Result<Self, LockError> {
         let io = |fault| LockError::Io { dir: dir.to_owned(), fault };
@@ -34,7 +40,7 @@ impl Lock {
         let mut file = match options.open(dir.join("lock")) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                return Ok(Self { _file: None });
+                return Ok(Self { file: None });
             }
             Err(e) => return Err(io(e)),
         };
@@ -68,7 +74,7 @@ impl Lock {
         if let Err(fault) = named {
             tracing::warn!(%fault, "the lock file could not be given our process id");
         }
-        Ok(Self { _file: Some(file) })
+        Ok(Self { file: Some(file) })
     }
 }
 

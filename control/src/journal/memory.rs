@@ -1,7 +1,7 @@
 //! What the journal's lines add up to. Bounded: old evidence, events and keys are forgotten, and a
 //! compaction writes only what is remembered.
 
-use super::record::{DecisionRecord, FORMAT, KeyRecord, Line, Record};
+use super::record::{DecisionRecord, KeyRecord, Line, Record};
 use super::shape::{Shaped, TermsShape};
 use crate::event::Event;
 use crate::view::{FreezeView, RolloutRecord};
@@ -114,13 +114,13 @@ impl Memory {
         let events = self.events.iter().map(|e| Record::Event(Box::new(e.clone())));
         let keys = self.keys.iter().map(|k| Record::Key(Box::new(k.clone())));
         let state = positions.chain(freeze).collect();
-        std::iter::once(Line { format: FORMAT, records: state }).chain(
+        std::iter::once(Line { records: state }).chain(
             rollouts
                 .chain(terms)
                 .chain(decisions)
                 .chain(events)
                 .chain(keys)
-                .map(|record| Line { format: FORMAT, records: vec![record] }),
+                .map(|record| Line { records: vec![record] }),
         )
     }
 }

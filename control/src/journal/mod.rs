@@ -4,6 +4,7 @@
 //! rules of writing, and `Desk` the writer on a thread of its own. `Storage` is the disk.
 
 mod desk;
+mod line;
 mod lock;
 mod log;
 mod memory;
@@ -15,12 +16,12 @@ mod writer;
 
 pub(crate) use desk::{Desk, Ticket};
 pub use lock::{Lock, LockError};
-pub use log::{Log, LogError, replace};
+pub use log::{Log, LogError, Reserve, replace};
 pub(crate) use memory::Memory;
 pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Record};
 pub(crate) use shape::{
     EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped, TermsShape,
 };
-pub use storage::{Folder, Storage};
+pub use storage::{Custody, Folder, Storage};
 pub use writer::JournalError;
 pub(crate) use writer::{Duty, Shared, Writer, read};

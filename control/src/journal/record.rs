@@ -7,13 +7,9 @@ use crate::view::{BadRequest, FailuresView, FreezeView, RolloutRecord, Timestamp
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The format that this program writes, and the only one that it reads.
-pub(crate) const FORMAT: u32 = 1;
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Line {
-    pub(crate) format: u32,
     pub(crate) records: Vec<Record>,
 }
 

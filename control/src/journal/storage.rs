@@ -3,10 +3,11 @@
 //! Two implementations: [`Folder`], and a disk in the tests that dies at any chosen operation and
 //! loses what was not synced. Nothing here knows what the bytes mean.
 
+use super::lock::Lock;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub trait Storage: Send + std::fmt::Debug {
@@ -23,6 +24,29 @@ pub trait Storage: Send + std::fmt::Debug {
     /// Puts these bytes in a file's place without waiting for the disk: only a power cut within the
     /// next seconds could lose them.
     fn leave(&mut self, file: &str, bytes: &[u8]) -> io::Result<()>;
+    /// Whether what is written to this file, which has so many bytes at least, is what a restart
+    /// would find.
+    fn custody(&mut self, file: &str, bytes: u64) -> Custody;
+}
+
+/// Whether the files are still ours. The sentences are for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Custody {
+    Ours,
+    /// What is written is found again, and another process could come to write it, too.
+    Unlocked(String),
+    /// What is written would be lost, or written into another's file.
+    Lost(String),
+}
+
+/// Which file a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+impl Identity {
+    pub(super) fn of(metadata: &std::fs::Metadata) -> Self {
+        Self(metadata.dev(), metadata.ino())
+    }
 }
 
 /// A folder that only its owner can read.
@@ -32,12 +56,60 @@ pub struct Folder {
     open: HashMap<String, File>,
     /// A name was given or taken, and the folder was not synced since.
     renamed: bool,
+    lock: Option<Identity>,
 }
 
 impl Folder {
     pub fn create(path: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        Ok(Self { path: path.to_owned(), open: HashMap::new(), renamed: false })
+        Ok(Self { path: path.to_owned(), open: HashMap::new(), renamed: false, lock: None })
+    }
+
+    /// From here on it is noticed when the lock's file is deleted or replaced.
+    pub fn watch(&mut self, lock: &Lock) {
+        self.lock = lock.identity();
+    }
+
+    /// Which file has this name now.
+    fn found(&self, name: &str) -> io::Result<Option<Identity>> {
+        match std::fs::symlink_metadata(self.path.join(name)) {
+            Ok(metadata) => Ok(Some(Identity::of(&metadata))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn look_after(&self, file: &str, bytes: u64) -> io::Result<Custody> {
+        let dir = self.path.display();
+        let restart = "weights only go down until serin is restarted, or `serin upgrade` has run";
+        if let Some(open) = self.open.get(file) {
+            let held = open.metadata()?;
+            let back = "put it back, or restart serin to go on with what is there now";
+            match self.found(file)? {
+                Some(found) if found != Identity::of(&held) => {
+                    let what = format!("{dir}/{file} was replaced by another file; {back}");
+                    return Ok(Custody::Lost(what));
+                }
+                None => {
+                    let what = format!("{dir}/{file} was deleted or moved away; {back}");
+                    return Ok(Custody::Lost(what));
+                }
+                Some(_) if held.len() < bytes => {
+                    let what = format!("{dir}/{file} was cut by somebody else; restore a backup");
+                    return Ok(Custody::Lost(what));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(match (self.lock, self.found("lock")?) {
+            (Some(lock), Some(found)) if lock != found => Custody::Lost(format!(
+                "{dir}/lock was replaced: another serin may write here; stop it, and restart this one"
+            )),
+            (Some(_), None) => Custody::Unlocked(format!(
+                "{dir}/lock was deleted, so that another serin could write here; {restart}"
+            )),
+            (Some(_) | None, _) => Custody::Ours,
+        })
     }
 
     fn file(&mut self, name: &str) -> io::Result<&File> {
@@ -62,7 +134,12 @@ impl Folder {
 impl Storage for Folder {
     fn read(&mut self, file: &str) -> io::Result<Option<Vec<u8>>> {
         match std::fs::read(self.path.join(file)) {
-            Ok(bytes) => Ok(Some(bytes)),
+            Ok(bytes) => {
+                // From here on it is noticed when it is replaced. A disk that cannot be written is
+                // no reason not to read.
+                let _ = self.file(file);
+                Ok(Some(bytes))
+            }
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
@@ -104,6 +181,11 @@ impl Storage for Folder {
         self.open.remove(file);
         std::fs::rename(aside, self.path.join(file))
     }
+
+    fn custody(&mut self, file: &str, bytes: u64) -> Custody {
+        // A folder that cannot be looked at now says nothing; writing to it will.
+        self.look_after(file, bytes).unwrap_or(Custody::Ours)
+    }
 }
 
 impl Storage for Box<dyn Storage> {
@@ -126,7 +208,12 @@ impl Storage for Box<dyn Storage> {
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         (**self).rename(from, to)
     }
+
     fn leave(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
         (**self).leave(file, bytes)
+    }
+
+    fn custody(&mut self, file: &str, bytes: u64) -> Custody {
+        (**self).custody(file, bytes)
     }
 }

@@ -9,10 +9,11 @@
 //! [`Must`]: Duty::Must
 
 use super::desk::Progress;
-use super::log::{Log, LogError, replace};
+use super::line::{FORMAT, OLDEST_FORMAT};
+use super::log::{Log, LogError, Reserve, replace};
 use super::memory::Memory;
-use super::record::{FORMAT, Line, Record};
-use super::storage::Storage;
+use super::record::{Line, Record};
+use super::storage::{Custody, Storage};
 use super::unwritten::Unwritten;
 use crate::event::Event;
 use std::io;
@@ -32,7 +33,7 @@ pub enum JournalError {
     )]
     Damaged { fault: String },
     #[error(
-        "the journal was written in format {found}, and this version of serin reads format {FORMAT}; run the version that wrote it"
+        "the journal was written in format {found}, and this version of serin reads formats {OLDEST_FORMAT} to {FORMAT}; run the version that wrote it"
     )]
     Format { found: u32 },
     #[error("the journal cannot be read: {0}")]
@@ -59,6 +60,12 @@ pub(crate) struct Writer {
     events: broadcast::Sender<Event>,
     pending: Unwritten,
     progress: Arc<Progress>,
+    /// Why the last write failed, while it does.
+    fault: Option<String>,
+    /// Why the file is not ours alone, while it is not.
+    lost: Option<String>,
+    /// Why there is room only for what lowers a weight, while that is so.
+    starved: Option<String>,
     /// The size from which on the file is compacted, and the least that this ever is.
     compact_at: u64,
     small: u64,
@@ -87,8 +94,18 @@ impl Writer {
         };
         let compact_at = SMALL.max(log.size());
         let memory = Arc::new(RwLock::new(memory));
-        let (pending, progress) = (Unwritten::default(), Arc::default());
-        Ok(Self { log, memory, events, pending, progress, compact_at, small: SMALL })
+        Ok(Self {
+            log,
+            memory,
+            events,
+            pending: Unwritten::default(),
+            progress: Arc::default(),
+            fault: None,
+            lost: None,
+            starved: None,
+            compact_at,
+            small: SMALL,
+        })
     }
 
     pub(crate) fn memory(&self) -> Shared {
@@ -107,8 +124,12 @@ impl Writer {
     /// What may happen: an error means that it did not.
     pub(crate) fn commit(&mut self, mut records: Vec<Record>) -> Result<(), String> {
         self.flush()?;
+        match self.watch() {
+            Custody::Ours => {}
+            Custody::Unlocked(why) | Custody::Lost(why) => return Err(why),
+        }
         self.number_events(&mut records);
-        self.write(&records)?;
+        self.write(&records, Reserve::Keep)?;
         self.make_true(&records);
         self.compact_if_large();
         Ok(())
@@ -118,8 +139,8 @@ impl Writer {
     pub(crate) fn require(&mut self, mut records: Vec<Record>, number: u64) {
         self.number_events(&mut records);
         self.make_true(&records);
-        let lost = self.pending.add(records, number);
-        self.lost(lost);
+        let thrown_away = self.pending.add(records, number);
+        self.thrown_away(thrown_away);
         let _ = self.flush();
     }
 
@@ -127,7 +148,7 @@ impl Writer {
         !self.pending.is_empty()
     }
 
-    pub(crate) fn lost(&mut self, records: u64) {
+    pub(crate) fn thrown_away(&mut self, records: u64) {
         if records > 0 {
             self.update(|memory| memory.lost += records);
         }
@@ -138,8 +159,12 @@ impl Writer {
         if self.pending.is_empty() {
             return Ok(());
         }
+        let custody = self.watch();
         let pending = self.pending.take();
-        let written = self.write(pending.records());
+        let written = match custody {
+            Custody::Ours | Custody::Unlocked(_) => self.write(pending.records(), Reserve::Use),
+            Custody::Lost(why) => Err(why),
+        };
         let upto = pending.upto();
         if let Err(fault) = written {
             self.pending = pending;
@@ -165,18 +190,47 @@ impl Writer {
     }
 
     pub(crate) fn close(&mut self) {
-        let closed = self.flush().and_then(|()| self.log.close().map_err(|e| e.to_string()));
+        let flushed = self.flush();
+        let closed = match self.watch() {
+            Custody::Ours | Custody::Unlocked(_) => self.log.close().map_err(|e| e.to_string()),
+            // It may be another's by now.
+            Custody::Lost(why) => Err(why),
+        };
+        let closed = flushed.and(closed);
         if let Err(fault) = closed {
             tracing::error!(%fault, pending = self.pending.records().len(), "the journal was not closed cleanly");
         }
     }
 
-    fn write(&mut self, records: &[Record]) -> Result<(), String> {
-        let line = Line { format: FORMAT, records: records.to_vec() };
+    /// Notices when the file that is written is no longer the one that a restart would read.
+    pub(crate) fn watch(&mut self) -> Custody {
+        let custody = self.log.custody();
+        self.lost = match &custody {
+            Custody::Ours => None,
+            Custody::Unlocked(why) | Custody::Lost(why) => Some(why.clone()),
+        };
+        if self.starved.is_some() && !matches!(custody, Custody::Lost(_)) {
+            self.starved = self.log.replenish().map(str::to_owned);
+        }
+        self.tell_fault();
+        custody
+    }
+
+    fn write(&mut self, records: &[Record], reserve: Reserve) -> Result<(), String> {
+        let line = Line { records: records.to_vec() };
         let json = serde_json::to_string(&line).map_err(|e| e.to_string())?;
-        let written = self.log.commit(&json).map_err(|e| e.to_string());
-        self.update(|memory| memory.fault = written.as_ref().err().cloned());
+        let written = self.log.commit(&json, reserve).map_err(|e| e.to_string());
+        self.fault = written.as_ref().err().cloned();
+        self.starved = self.log.starved().map(str::to_owned);
+        self.tell_fault();
         written
+    }
+
+    fn tell_fault(&mut self) {
+        let fault = [&self.lost, &self.fault, &self.starved].into_iter().flatten().next().cloned();
+        if read(&self.memory).fault != fault {
+            self.update(|memory| memory.fault = fault);
+        }
     }
 
     fn make_true(&mut self, records: &[Record]) {
@@ -227,7 +281,7 @@ fn fold(memory: &mut Memory, json: &str, number: u64) -> Result<(), JournalError
         fault: format!("line {number} is whole but not understood: {e}"),
     };
     let head: Head = serde_json::from_str(json).map_err(damaged)?;
-    if head.format != FORMAT {
+    if !(OLDEST_FORMAT..=FORMAT).contains(&head.format) {
         return Err(JournalError::Format { found: head.format });
     }
     let line: Line = serde_json::from_str(json).map_err(damaged)?;

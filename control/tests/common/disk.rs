@@ -4,7 +4,7 @@
 //! written since the last sync is kept or lost by the toss of a coin, as with a power cut; so is
 //! every name that was given since.
 
-use serin_control::journal::Storage;
+use serin_control::journal::{Custody, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -245,6 +245,10 @@ impl Storage for Disk {
     fn leave(&mut self, file: &str, bytes: &[u8]) -> io::Result<()> {
         self.truncate(file, 0)?;
         self.write(file, 0, bytes)
+    }
+
+    fn custody(&mut self, _: &str, _: u64) -> Custody {
+        Custody::Ours
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

@@ -174,7 +174,7 @@ impl Engine {
     }
 
     fn watch_journal(&mut self, second: bool, now: Now) {
-        if second && self.fault.is_some() {
+        if second {
             self.desk.retry();
         }
         let hung = self.desk.busy_for();

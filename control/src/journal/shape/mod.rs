@@ -1,4 +1,4 @@
-//! How the values of `core` are written down: format 1 of the journal.
+//! How the values of `core` are written down in the journal.
 //!
 //! `core` knows no serde, so each stored type has a shape here that repeats its fields. The
 //! derive checks them against the real type, so a field that is added there and forgotten here
