@@ -73,6 +73,23 @@ fn trailers_and_extensions_of_a_client_stay_behind() {
 }
 
 #[test]
+fn an_extension_of_a_chunk_that_is_none_is_400() {
+    let origin = RawOrigin::always(Script::answering(OK));
+    for lanes in ["both", "full"] {
+        let config = serin_testkit::ConfigText::simple(web(origin.address()));
+        let edge = Edge::start(&config.with(&format!("lanes: {lanes}")));
+        for extension in [";", ";;a", ";=b", ";a=", ";a=\"b", ";a=\"b\"c", ";a b", ";a\u{e9}"] {
+            let mut client = edge.client();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+            client.send(format!("5{extension}\r\nhello\r\n0\r\n\r\nGET /evil HTTP/1.1\r\n"));
+            assert_eq!(client.response().status, 400, "{lanes}: {extension:?}");
+        }
+    }
+    let received = String::from_utf8(origin.received()).unwrap();
+    assert!(!received.contains("hello") && !received.contains("evil"), "{received}");
+}
+
+#[test]
 fn a_body_over_the_limit_is_413_before_and_during() {
     let origin = Origin::start("v1");
     let config = ConfigText::new().http_listener("http").service(web(origin.address())).route(

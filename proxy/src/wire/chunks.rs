@@ -1,10 +1,10 @@
 //! A chunked body, read strictly and step by step: bytes in, pieces out.
 //!
-//! Sizes are bare hexadecimal digits, lines end in CRLF, extensions are skipped up to a bound,
-//! and trailers are checked and dropped. What leaves here is framed anew by whoever forwards
+//! Sizes are bare hexadecimal digits, lines end in CRLF, extensions are checked, bounded and
+//! dropped, and so are trailers. What leaves here is framed anew by whoever forwards
 //! it, so no byte of the client's framing reaches a backend. Pure, as the head's parser is.
 
-use super::fields::is_token;
+use super::fields::{is_field_value, is_token};
 
 /// Extensions and trailers of one body together.
 const MAX_ASIDE: usize = 4 * 1024;
@@ -33,7 +33,7 @@ pub enum Piece {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Size { value: u64, digits: u8 },
-    Extension,
+    Extension(Extension),
     SizeLf,
     Data { left: u64 },
     DataCr,
@@ -44,6 +44,22 @@ enum State {
     TrailerLf,
     LastLf,
     Ended,
+}
+
+/// Where in `;name=value` or `;name="value"` a reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extension {
+    /// After the semicolon.
+    Begin,
+    Name,
+    NameEnded,
+    Equals,
+    Value,
+    Quoted,
+    Escaped,
+    /// After the quotation mark that closes a value.
+    Unquoted,
+    ValueEnded,
 }
 
 #[derive(Debug)]
@@ -96,12 +112,18 @@ impl Chunks {
             }
             (State::Size { value, digits: 1.. }, b';' | b'\r') => {
                 self.size = value;
-                Ok(if byte == b';' { State::Extension } else { State::SizeLf })
+                Ok(match byte {
+                    b';' => State::Extension(Extension::Begin),
+                    _ => State::SizeLf,
+                })
             }
             (State::Size { .. }, _) => Err(ChunkFault::Size),
-            (State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::Extension, b'\t' | 0x20..=0x7e | 0x80..=0xff) => self.aside(State::Extension),
-            (State::Extension, _) => Err(ChunkFault::Extension),
+            (State::Extension(Extension::Name | Extension::Value | Extension::Unquoted), b'\r') => {
+                Ok(State::SizeLf)
+            }
+            (State::Extension(extension), byte) => {
+                self.aside(State::Extension(extension.after(byte)?))
+            }
             (State::SizeLf, b'\n') => Ok(match self.size {
                 0 => State::TrailerStart,
                 left => State::Data { left },
@@ -143,6 +165,40 @@ impl Chunks {
     }
 }
 
+impl Extension {
+    fn after(self, byte: u8) -> Result<Self, ChunkFault> {
+        Ok(match (self, byte) {
+            (Self::Begin, b' ' | b'\t') => Self::Begin,
+            (Self::Begin | Self::Name, name) if is_token(name) => Self::Name,
+            (Self::Name | Self::NameEnded, b' ' | b'\t') => Self::NameEnded,
+            (Self::Name | Self::NameEnded, b'=') => Self::Equals,
+            (Self::Equals, b' ' | b'\t') => Self::Equals,
+            (Self::Equals, b'"') => Self::Quoted,
+            (Self::Equals | Self::Value, value) if is_token(value) => Self::Value,
+            (Self::Quoted, b'"') => Self::Unquoted,
+            (Self::Quoted, b'\\') => Self::Escaped,
+            (Self::Quoted | Self::Escaped, text) if is_field_value(text) => Self::Quoted,
+            (Self::Value | Self::Unquoted | Self::ValueEnded, b' ' | b'\t') => Self::ValueEnded,
+            (
+                Self::Name | Self::NameEnded | Self::Value | Self::Unquoted | Self::ValueEnded,
+                b';',
+            ) => Self::Begin,
+            (
+                Self::Begin
+                | Self::Name
+                | Self::NameEnded
+                | Self::Equals
+                | Self::Value
+                | Self::Quoted
+                | Self::Escaped
+                | Self::Unquoted
+                | Self::ValueEnded,
+                _,
+            ) => return Err(ChunkFault::Extension),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +223,48 @@ mod tests {
             }
         }
         Ok(None)
+    }
+
+    #[test]
+    fn an_extension_has_a_name_and_perhaps_a_value() {
+        let of = |extension: &str| {
+            decode(format!("2{extension}\r\nhi\r\n0{extension}\r\n\r\n").as_bytes(), 3)
+        };
+        for good in [
+            ";a",
+            "; a",
+            ";a=b",
+            ";a = b ;c",
+            ";a=\"\"",
+            ";a=\"b;\\\"=c\"",
+            ";a=\"b\" ;c=d",
+            ";a\t=b",
+        ] {
+            assert!(matches!(of(good), Ok(Some((body, _))) if body == b"hi"), "{good:?}");
+        }
+        let bad = [
+            ";",
+            ";;",
+            ";a;",
+            "; ",
+            ";a ",
+            ";a=",
+            ";=b",
+            ";a=b=c",
+            ";a=\"b",
+            ";a=\"b\"c",
+            ";a b",
+            ";a,b",
+            ";a=\"b\\",
+            ";a=b ",
+            ";\"a\"",
+            ";a=\u{e9}",
+            ";a=b;\0",
+            ";a=\"\n\"",
+        ];
+        for bad in bad {
+            assert_eq!(of(bad), Err(ChunkFault::Extension), "{bad:?}");
+        }
     }
 
     #[test]

@@ -71,8 +71,8 @@ pub(super) fn drive(next: &AtomicUsize, found: &Differences) {
 }
 
 /// Where the fast lane is stricter than pingora, and gives 502 or breaks off: a folded field, which
-/// pingora joins; a space before a colon, which it drops; a length that is none beside chunks, too; the same length twice in one field, of which
-/// it makes one; trailers that are none, which it drops unread; and a chunk that says no size, which it takes for the last.
+/// pingora joins; a space before a colon, which it drops; a length that is none beside chunks, too; a list of lengths that is none; trailers and
+/// extensions that are none, which it drops unread; and a chunk that says no size, which it takes for the last.
 fn may_differ(answer: &[u8], fast: &[String], full: &[String]) -> bool {
     let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let spaced = ["\n ", "\n\t", " :", "\t:"].iter().any(|space| text.contains(space));
@@ -86,7 +86,7 @@ fn may_differ(answer: &[u8], fast: &[String], full: &[String]) -> bool {
     }
 }
 
-/// Whether a chunk says no size, or the last one has trailers. Where a damaged answer's body begins is
+/// Whether a chunk says no size or has an extension that may be none, or the last one has trailers. Where a damaged answer's body begins is
 /// not certain: every place is tried.
 fn is_lax(text: &str) -> bool {
     text.match_indices("\r\n\r\n").any(|(at, _)| is_lax_body(&text[at + 4..]))
@@ -94,7 +94,11 @@ fn is_lax(text: &str) -> bool {
 
 fn is_lax_body(mut body: &str) -> bool {
     while let Some((line, rest)) = body.split_once("\r\n") {
-        let size = line.split(';').next().unwrap_or_default().trim();
+        let mut parts = line.split(';');
+        let size = parts.next().unwrap_or_default().trim();
+        if !parts.all(is_plain_extension) {
+            return true;
+        }
         match usize::from_str_radix(size, 16) {
             Ok(0) => return !rest.starts_with("\r\n"),
             Ok(size) => body = rest.get(size.saturating_add(2)..).unwrap_or_default(),
@@ -102,6 +106,12 @@ fn is_lax_body(mut body: &str) -> bool {
         }
     }
     false
+}
+
+fn is_plain_extension(text: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric());
+    let (name, value) = text.split_once('=').unwrap_or((text, "none"));
+    is_word(name) && is_word(value)
 }
 
 /// An answer and a place in it; all of them.
