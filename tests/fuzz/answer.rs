@@ -106,8 +106,10 @@ fn has_one_framing(head: &ResponseHead, input: &[u8], asked_head: bool) {
         let name = parts.next().unwrap_or_default().trim_ascii();
         let value = parts.next().unwrap_or_default().trim_ascii();
         if name.eq_ignore_ascii_case(b"content-length") {
-            let digits = std::str::from_utf8(value).expect("digits");
-            lengths.push(digits.parse::<u64>().expect("a length that fits"));
+            for item in value.split(|byte| *byte == b',') {
+                let digits = std::str::from_utf8(item.trim_ascii()).expect("digits");
+                lengths.push(digits.parse::<u64>().expect("a length that fits"));
+            }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             codings.push(value);
         }

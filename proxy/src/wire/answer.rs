@@ -52,8 +52,13 @@ pub struct ResponseHead {
     pub body: Body,
     /// The connection may carry another request afterwards.
     pub keeps: bool,
-    /// Chunks decide, whatever length is named beside them.
+    /// What the head says about a length goes no further: chunks decide, the status has no body, or
+    /// it is said more than once.
     pub drop_length: bool,
+    /// The one length that was said more than once.
+    pub length_once: Option<u64>,
+    /// A transfer coding where the status has no body.
+    pub drop_coding: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,14 +181,20 @@ impl StatusLine {
         };
         let both = facts.chunked && facts.length.is_some();
         let keeps = if minor_one { !facts.close } else { facts.keep && !facts.close };
+        let empty = status < 200 || matches!(status, 204 | 304);
+        // Bytes may follow that nobody has asked for. A 304 names the length of what it stands for.
+        let followed = empty
+            && (facts.chunked || status != 304 && facts.length.is_some_and(|length| length > 0));
         Some(ResponseHead {
             length,
             status,
             reason,
             line,
             body,
-            keeps: keeps && !both && body != Body::UntilEnd,
-            drop_length: both,
+            keeps: keeps && !both && !followed && body != Body::UntilEnd,
+            drop_length: both || empty || facts.repeated,
+            length_once: facts.length.filter(|_| facts.repeated && !empty && !both),
+            drop_coding: empty,
         })
     }
 }
@@ -191,6 +202,7 @@ impl StatusLine {
 #[derive(Default)]
 struct Facts {
     length: Option<u64>,
+    repeated: bool,
     chunked: bool,
     close: bool,
     keep: bool,
@@ -207,10 +219,9 @@ impl Facts {
                 }
                 true
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => match digits(value) {
-                Some(length) => self.length.replace(length).is_none_or(|before| before == length),
-                None => false,
-            },
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                value.split(|byte| *byte == b',').all(|item| self.length(item.trim_ascii()))
+            }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 let first = !self.chunked;
                 self.chunked = value.eq_ignore_ascii_case(b"chunked");
@@ -218,6 +229,14 @@ impl Facts {
             }
             _ => true,
         }
+    }
+
+    /// Says whether it is a length, and the one that was named before.
+    fn length(&mut self, value: &[u8]) -> bool {
+        let Some(length) = digits(value) else { return false };
+        let before = self.length.replace(length);
+        self.repeated |= before.is_some();
+        before.is_none_or(|before| before == length)
     }
 }
 
@@ -262,6 +281,31 @@ mod tests {
         for bad in bad {
             assert_eq!(body(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_length_that_is_said_twice_is_one_and_a_status_without_a_body_has_none() {
+        let whole = |text: &str| match read(text) {
+            Read::Whole(head) => head,
+            Read::Partial | Read::Invalid => panic!("{text:?}"),
+        };
+        for fields in ["Content-Length: 5, 5\r\n", "Content-Length: 5\r\nContent-Length: 5\r\n"] {
+            let head = whole(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n"));
+            assert_eq!((head.body, head.length_once), (Body::Length(5), Some(5)));
+            assert!(head.drop_length && head.keeps, "{fields:?}");
+        }
+        for (line, keeps) in [
+            ("204 X\r\nContent-Length: 5", false),
+            ("204 X\r\nTransfer-Encoding: chunked", false),
+            ("204 X\r\nContent-Length: 0", true),
+            ("304 X\r\nContent-Length: 5", true),
+            ("304 X\r\nTransfer-Encoding: chunked", false),
+        ] {
+            let head = whole(&format!("HTTP/1.1 {line}\r\n\r\n"));
+            assert_eq!((head.body, head.length_once, head.keeps), (Body::None, None, keeps));
+            assert!(head.drop_length && head.drop_coding, "{line:?}");
+        }
+        assert!(!whole("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").drop_length);
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub(super) fn head_of(
 /// What the client gets to see of the fields.
 struct Shape<'a> {
     drop_length: bool,
+    length_once: Option<u64>,
+    drop_coding: bool,
     listed: hop::Listed<'a>,
     edits: Option<&'a Edits>,
     /// The version that answers, where the route says it.
@@ -87,6 +89,8 @@ impl<'a> Shape<'a> {
         let attempt = life.attempt.as_ref().filter(|_| exposed);
         Self {
             drop_length: head.drop_length,
+            length_once: head.length_once,
+            drop_coding: head.drop_coding,
             listed: hop::Listed::of(view),
             edits: route.map(|route| &route.response).filter(|edits| !edits.is_empty()),
             version: attempt.map(|attempt| attempt.on.name.as_str()),
@@ -111,7 +115,10 @@ impl<'a> Shape<'a> {
     fn lets_pass(&self, name: &[u8]) -> bool {
         !(hop::response_ends_here(name, false, &self.listed)
             || name.eq_ignore_ascii_case(b"connection")
+            // What it announces is dropped.
+            || name.eq_ignore_ascii_case(b"trailer")
             || self.drop_length && name.eq_ignore_ascii_case(b"content-length")
+            || self.drop_coding && name.eq_ignore_ascii_case(b"transfer-encoding")
             || self.version.is_some() && name.eq_ignore_ascii_case(VERSION.as_bytes())
             || self.edits.is_some_and(|edits| is_edited(name, edits)))
     }
@@ -121,6 +128,9 @@ impl<'a> Shape<'a> {
             for (name, value) in edits.set.iter().chain(&edits.add) {
                 to(name.as_str().as_bytes(), value.as_bytes());
             }
+        }
+        if let Some(length) = self.length_once {
+            to(b"content-length", length.to_string().as_bytes());
         }
         if let Some(version) = self.version {
             to(VERSION.as_bytes(), version.as_bytes());

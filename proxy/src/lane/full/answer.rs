@@ -7,9 +7,9 @@ use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
 use crate::lane::life::{Life, Upgrade};
 use crate::lane::{copy, hop};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version, header};
-use pingora_core::{Error, ErrorType, Result};
-use pingora_http::ResponseHeader;
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use pingora_core::{Error, ErrorType, OrErr, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use std::time::Instant;
 
@@ -27,7 +27,8 @@ pub(super) fn head_came(
         return Ok(());
     }
     let changes = status == StatusCode::SWITCHING_PROTOCOLS;
-    if changes && life.asked.upgrade.is_none() || !is_framed_soundly(response) {
+    let unasked = changes && !switches_as_asked(session.req_header(), response, life);
+    if unasked || !is_framed_soundly(response) {
         let why = "an answer that was not asked for, or whose end nobody knows";
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
     }
@@ -50,6 +51,16 @@ pub(super) fn head_came(
         }
     }
     Ok(())
+}
+
+/// Whether the protocol that a backend changes to is one that the client has asked for.
+fn switches_as_asked(request: &RequestHeader, response: &ResponseHeader, life: &Life) -> bool {
+    let mut named = response.headers.get_all(header::UPGRADE).iter();
+    let (Some(protocol), None) = (named.next(), named.next()) else { return false };
+    let asked = request.headers.get_all(header::UPGRADE).iter();
+    let mut asked = asked.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    life.asked.upgrade.is_some()
+        && asked.any(|one| one.trim_ascii().eq_ignore_ascii_case(protocol.as_bytes()))
 }
 
 /// What pingora leaves to whoever reads next: a coding that is none, or of a version that knows none.
@@ -87,8 +98,14 @@ pub(super) fn shape(
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
+    let http2 = session.req_header().version == Version::HTTP_2;
+    if !http2 || response.version != Version::HTTP_2 {
+        // Trailers pass between HTTP/2 and HTTP/2 alone.
+        response.remove_header(&header::TRAILER);
+    }
     strip(response);
-    if session.req_header().version != Version::HTTP_2 {
+    name_length_once(response)?;
+    if !http2 {
         // Serin speaks for itself: a backend's older version is between the two of them.
         response.set_version(Version::HTTP_11);
     }
@@ -123,6 +140,26 @@ pub(super) fn shape(
     }
     life.status = response.status.as_u16();
     Ok(())
+}
+
+/// One length, however often it was said, and none where the status has no body.
+fn name_length_once(response: &mut ResponseHeader) -> Result<()> {
+    if response.status.is_informational() || matches!(response.status.as_u16(), 204 | 304) {
+        response.remove_header(&header::CONTENT_LENGTH);
+        response.remove_header(&header::TRANSFER_ENCODING);
+        return Ok(());
+    }
+    let mut lines = response.headers.get_all(header::CONTENT_LENGTH).iter();
+    let (Some(first), second) = (lines.next(), lines.next()) else { return Ok(()) };
+    let mut items = first.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let (Some(length), again) = (items.next(), items.next()) else { return Ok(()) };
+    if second.is_none() && again.is_none() {
+        return Ok(());
+    }
+    // pingora has seen to it that all of them are equal.
+    let length = HeaderValue::from_bytes(length)
+        .or_err_with(ErrorType::InvalidHTTPHeader, || "a length that is none")?;
+    response.insert_header(header::CONTENT_LENGTH, length)
 }
 
 fn strip(response: &mut ResponseHeader) {

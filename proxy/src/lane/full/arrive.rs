@@ -10,6 +10,7 @@ use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
 use crate::wire::{authority, fields};
 use http::{HeaderName, HeaderValue, Method, Version, header};
+use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -19,6 +20,12 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     // pingora looks at the first line of `Connection` alone.
     if hop::has_option(&session.req_header().headers, &|o| o.eq_ignore_ascii_case(b"close")) {
         session.set_keepalive(None);
+    }
+    if session.req_header().version == Version::HTTP_10
+        && let ServerSession::H1(http1) = session.as_mut()
+    {
+        // It would take an interim answer for the final one.
+        http1.set_ignore_info_resp(true);
     }
     let request = session.req_header();
     life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
