@@ -8,6 +8,12 @@ use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use serin_core::outcome::Failure;
 use std::borrow::Cow;
+use std::time::Duration;
+
+/// How long the body of a request of HTTP/2 is read and forgotten whose answer did not wait for it.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+/// How much of it.
+pub(super) const MOST_FORGOTTEN: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -132,7 +138,7 @@ impl Reply {
             403 => "7",
             404 => "12",
             413 | 431 => "8",
-            408 | 429 | 502 | 503 | 504 => "14",
+            408 | 429 | 500 | 502 | 503 | 504 => "14",
             _ => "2",
         };
         let mut response = ResponseHeader::build(200, Some(4))?;

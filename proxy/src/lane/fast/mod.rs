@@ -8,6 +8,7 @@
 mod answer;
 mod client;
 mod exchange;
+mod farewell;
 mod flow;
 mod known;
 mod lives;

@@ -6,6 +6,7 @@
 use super::FastLane;
 use super::client::Client;
 use super::exchange::{self, Asked, Parts};
+use super::farewell;
 use super::lives::{self, Borrowed};
 use super::request::{self, Translated};
 use super::stream::Stream;
@@ -126,6 +127,7 @@ impl FastLane {
             }
         };
         let mut broken = matches!(asked, Asked::Cut);
+        let early = matches!(asked, Asked::Reply(_)) && !upload.is_read();
         match asked {
             Asked::Cut => stream.cut(),
             Asked::Passed { .. } => {}
@@ -134,6 +136,19 @@ impl FastLane {
                 None => broken = true,
             },
         }
+        self.end_stream(stream, life, (upload.received, sent), broken);
+        if early && !broken {
+            farewell::forget_body(stream).await;
+        }
+    }
+
+    fn end_stream(
+        &self,
+        stream: &Stream,
+        life: &mut Life,
+        (received, sent): (u64, u64),
+        broken: bool,
+    ) {
         let request = stream.session.req_header();
         let over = Over {
             method: request.method.as_str(),
@@ -141,7 +156,7 @@ impl FastLane {
             fields: &request.headers,
             written: (life.status != 0).then_some(life.status),
             broken,
-            received: upload.received,
+            received,
             sent,
             at: Instant::now(),
         };

@@ -133,7 +133,9 @@ pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Erro
         session.response_written().is_some_and(|r| !r.status.is_informational() || r.status == 101);
     let gone = *e.esource() == ErrorSource::Downstream && life.verdict.is_none();
     let mut code = 0;
-    if !begun && !gone {
+    if begun && !gone && life.asked.grpc && session.is_http2() {
+        break_off_grpc(session).await;
+    } else if !begun && !gone {
         let reply = life.verdict.take().unwrap_or_else(|| reply_to(e));
         code = reply.status();
         let _ = send(reply.closing(), session, life).await;
@@ -141,6 +143,17 @@ pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Erro
         life.status = 499;
     }
     FailToProxy { error_code: code, can_reuse_downstream: false }
+}
+
+/// A call whose answer broke off in the middle ends with a status, and not with a reset, which a client
+/// takes for its own doing.
+async fn break_off_grpc(session: &mut Session) {
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", http::HeaderValue::from_static("14"));
+    let why = http::HeaderValue::from_static("the backend broke off its answer");
+    trailers.insert("grpc-message", why);
+    // A client that cannot be told any more is reset.
+    let _ = session.as_mut().write_response_trailers(trailers).await;
 }
 
 fn reply_to(e: &Error) -> Reply {
