@@ -2,7 +2,7 @@
 
 use super::{Check, tls};
 use crate::file::{self, ListenerProtocol};
-use crate::model::{self, Listener, ListenerLimits, ProxyProtocol};
+use crate::model::{self, Listener, ListenerLimits, ProxyProtocol, Underscores};
 use crate::report::shown;
 use crate::source::{At, Place};
 use ipnet::IpNet;
@@ -48,6 +48,7 @@ fn one(listener: &file::Listener, check: &mut Check<'_>) -> Option<Listener> {
         tls,
         proxy_protocol,
         trusted,
+        underscores: listener.underscores.map_or(Underscores::Drop, |found| found.value),
         limits,
     })
 }

@@ -3,7 +3,8 @@
 use super::{Check, headers, hosts, matches, overlap, redirects};
 use crate::file;
 use crate::model::{
-    HeaderEdits, Match, PathMatch, RateLimit, RatePer, Rewrite, Route, RouteAction, RouteLimits,
+    HeaderEdits, Match, PathMatch, PathParameters, RateLimit, RatePer, Rewrite, Route, RouteAction,
+    RouteLimits, Underscores,
 };
 use crate::report::shown;
 use crate::source::At;
@@ -76,10 +77,12 @@ fn one(found: &At<file::Route>, known: &Known<'_>, check: &mut Check<'_>) -> Opt
         action: action?,
         request: headers::edits(found.request.as_ref(), check),
         response: headers::edits(found.response.as_ref(), check),
+        path_parameters: found.path_parameters.map_or(PathParameters::Refuse, |found| found.value),
         limits: limits(found.limits.as_ref(), check),
         expose_version: found.expose_version.is_some_and(|expose| expose.value),
     };
     nothing_to_change(found, &route, check);
+    nobody_says(found, &route, known, check);
     Some(route)
 }
 
@@ -253,6 +256,28 @@ fn limits(found: Option<&At<file::RouteLimits>>, check: &mut Check<'_>) -> Route
         per: found.per.map_or(RatePer::Route, |per| per.value),
     });
     RouteLimits { max_body: found.max_body.map(|size| size.value.0), rate }
+}
+
+/// Headers that a route asks for, and that no listener in front of it lets through.
+fn nobody_says(found: &file::Route, route: &Route, known: &Known<'_>, check: &mut Check<'_>) {
+    let forwards = |listener: &file::Listener| {
+        listener.underscores.is_some_and(|found| found.value == Underscores::Forward)
+    };
+    let forwarded = match route.listeners.as_slice() {
+        [] => known.all_listeners().any(forwards),
+        names => names.iter().filter_map(|name| known.listener(name)).any(forwards),
+    };
+    if forwarded {
+        return;
+    }
+    let matches = found.matches.iter().flat_map(|matches| &matches.value);
+    let names = matches.filter_map(|found| found.headers.as_ref()).flat_map(|named| &named.value.0);
+    for (name, _) in names.filter(|(name, _)| name.value.contains('_')) {
+        check
+            .warning(name.at, format!("no request has the header {}", shown(&name.value)))
+            .label("the listener drops names with an underscore")
+            .hint("write `underscores: forward` on the listener, or match a name with hyphens");
+    }
 }
 
 /// Parts that only a service's answers have.

@@ -1,7 +1,9 @@
 //! Listeners and the admin listener.
 
 use super::quantity::{duration, path, size};
-use crate::model::{Admin, AdminAddress, ClientAuth, Listener, ProxyProtocol, Role, TlsVersion};
+use crate::model::{
+    Admin, AdminAddress, ClientAuth, Listener, ProxyProtocol, Role, TlsVersion, Underscores,
+};
 use serde_json::{Value, json};
 
 pub(super) fn listener(l: &Listener) -> Value {
@@ -33,6 +35,10 @@ pub(super) fn listener(l: &Listener) -> Value {
             ProxyProtocol::V1V2 => "v1v2",
         },
         "trusted": l.trusted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "underscores": match l.underscores {
+            Underscores::Drop => "drop",
+            Underscores::Forward => "forward",
+        },
         "limits": {
             "maxConnections": limits.max_connections,
             "headerTimeout": duration(limits.header_timeout),

@@ -3,7 +3,8 @@
 use super::mask::unless_secret;
 use super::quantity::size;
 use crate::model::{
-    HeaderEdits, Match, PathMatch, RatePer, Rewrite, Route, RouteAction, RouteLimits, ValueMatch,
+    HeaderEdits, Match, PathMatch, PathParameters, RatePer, Rewrite, Route, RouteAction,
+    RouteLimits, ValueMatch,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub(super) fn route(r: &Route) -> Value {
         "request": edits(&r.request),
         "response": edits(&r.response),
         "rewrite": r.rewrite.as_ref().map(rewrite),
+        "pathParameters": match r.path_parameters {
+            PathParameters::Refuse => "refuse",
+            PathParameters::Forward => "forward",
+        },
         "limits": route_limits(&r.limits),
         "exposeVersion": r.expose_version,
     })

@@ -20,6 +20,8 @@ record! {
         "proxyProtocol" optional proxy_protocol: model::ProxyProtocol = "off",
         /// Addresses and networks of peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed. Whom a PROXY header names is believed about the others only if it is listed, too.
         "trusted" optional trusted: Vec<At<String>> = "[]",
+        /// What becomes of request headers with an underscore in their name, which CGI and its heirs take for a hyphen: `drop` or `forward`.
+        "underscores" optional underscores: model::Underscores = "drop",
         /// What one client may cost. A listener without any is safe on the open internet.
         "limits" optional limits: ListenerLimits,
     }
@@ -39,6 +41,11 @@ words!(ListenerProtocol, "protocol of a listener" {
 words!(model::ProxyProtocol, "proxy protocol" {
     "off" => model::ProxyProtocol::Off,
     "v1v2" => model::ProxyProtocol::V1V2,
+});
+
+words!(model::Underscores, "handling of underscores" {
+    "drop" => model::Underscores::Drop,
+    "forward" => model::Underscores::Forward,
 });
 
 record! {

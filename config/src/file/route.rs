@@ -32,6 +32,8 @@ record! {
         "response" optional response: HeaderEdits,
         /// Changes to the path that the service sees.
         "rewrite" optional rewrite: Rewrite,
+        /// What becomes of a path with parameters (`/a;x=1`), which some servers cut off: `refuse` answers 400 where the path, with or without them, belongs to a route that matches less than `/`.
+        "pathParameters" optional path_parameters: model::PathParameters = "refuse",
         /// What requests of this route may cost.
         "limits" optional limits: RouteLimits,
         /// Answers carry `x-serin-version`.
@@ -165,6 +167,11 @@ record! {
         "per" optional per: model::RatePer = "route",
     }
 }
+
+words!(model::PathParameters, "handling of path parameters" {
+    "refuse" => model::PathParameters::Refuse,
+    "forward" => model::PathParameters::Forward,
+});
 
 words!(model::RatePer, "way to count requests" {
     "route" => model::RatePer::Route,

@@ -14,6 +14,7 @@ pub struct Listener {
     pub proxy_protocol: ProxyProtocol,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and PROXY headers are believed.
     pub trusted: Vec<IpNet>,
+    pub underscores: Underscores,
     pub limits: ListenerLimits,
 }
 
@@ -48,6 +49,13 @@ pub enum ClientAuth {
 pub enum ProxyProtocol {
     Off,
     V1V2,
+}
+
+/// What becomes of request headers with an underscore in their name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Underscores {
+    Drop,
+    Forward,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,11 +14,11 @@ mod telemetry;
 pub use admin::{Admin, AdminAddress, Role, Secret, Token};
 pub use json_path::{JsonPath, JsonStep};
 pub use listener::{
-    Certificate, ClientAuth, Listener, ListenerLimits, ProxyProtocol, Tls, TlsVersion,
+    Certificate, ClientAuth, Listener, ListenerLimits, ProxyProtocol, Tls, TlsVersion, Underscores,
 };
 pub use route::{
-    HeaderEdits, Match, PathMatch, RateLimit, RatePer, Rewrite, Route, RouteAction, RouteLimits,
-    ValueMatch,
+    HeaderEdits, Match, PathMatch, PathParameters, RateLimit, RatePer, Rewrite, Route, RouteAction,
+    RouteLimits, ValueMatch,
 };
 pub use service::{
     Compare, CompareBody, Endpoint, EndpointHost, Failover, HealthCheck, HealthKind, LoadBalancing,

@@ -16,6 +16,7 @@ pub struct Route {
     pub request: HeaderEdits,
     pub response: HeaderEdits,
     pub rewrite: Option<Rewrite>,
+    pub path_parameters: PathParameters,
     pub limits: RouteLimits,
     /// Answers carry `x-serin-version`.
     pub expose_version: bool,
@@ -105,6 +106,13 @@ pub enum Rewrite {
     Prefix(String),
     /// Replaces the whole path.
     Path(String),
+}
+
+/// What becomes of a path whose segments carry parameters, `/a;x=1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathParameters {
+    Refuse,
+    Forward,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,6 +1,8 @@
 //! Tables of routes for the benches.
 
-use serin_config::model::{HeaderEdits, Match, PathMatch, Route, RouteAction, RouteLimits};
+use serin_config::model::{
+    HeaderEdits, Match, PathMatch, PathParameters, Route, RouteAction, RouteLimits,
+};
 use serin_core::ids::RouteName;
 use serin_proxy::route::{self, ClientRates, RouteTable};
 use std::collections::BTreeMap;
@@ -51,6 +53,7 @@ pub(crate) fn answering(n: usize, hostnames: Vec<String>, prefix: String) -> Rou
         response: HeaderEdits::default(),
         rewrite: None,
         limits: RouteLimits::default(),
+        path_parameters: PathParameters::Refuse,
         expose_version: false,
     }
 }

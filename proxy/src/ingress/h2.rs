@@ -2,15 +2,20 @@
 //!
 //! The loop is ours so that limits can follow the listener, requests count as in flight, and a
 //! connection that is idle, or told to go, ends with GOAWAY. It ends even when the client neither
-//! acknowledges that nor leaves a window for what is owed to it.
+//! acknowledges that nor leaves a window for what is owed to it. What a client was writing at that
+//! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
+//! back from the client.
 
-use super::stream::ClientStream;
+use super::headers;
+use super::stream::{ClientStream, LINGER};
 use super::visit::Visit;
 use super::worker::Worker;
+use bytes::Bytes;
+use h2::server::Connection;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, handshake};
-use pingora_core::protocols::{Digest, GetProxyDigest};
+use pingora_core::protocols::{Digest, GetProxyDigest, Stream};
 use serin_config::model::ListenerLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -65,18 +70,34 @@ impl Drop for OpenStream {
 }
 
 pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
-    stream.watch_frames();
+    let left = stream.watch_frames();
     let visit = stream.visit().clone();
-    let limits = visit.listener.limits.clone();
-    let counters = stream.visit().listener.counters.clone();
     let digest = Arc::new(Digest {
         ssl_digest: None,
         timing_digest: Vec::new(),
         proxy_digest: stream.get_proxy_digest(),
         socket_digest: None,
     });
-    let shaken = handshake(Box::new(stream), Some(options(&limits)));
-    let Ok(Ok(mut connection)) = timeout(limits.header_timeout, shaken).await else { return };
+    let limits = &visit.listener.limits;
+    let shaken = handshake(Box::new(stream), Some(options(limits)));
+    let shaken = timeout(limits.header_timeout, shaken).await;
+    if let Ok(Ok(connection)) = shaken {
+        requests(connection, &digest, &visit, worker).await;
+    }
+    if let Ok(transport) = left.await {
+        transport.linger(LINGER).await;
+    }
+}
+
+/// Takes requests off a connection until it ends.
+async fn requests(
+    mut connection: Connection<Stream, Bytes>,
+    digest: &Arc<Digest>,
+    visit: &Arc<Visit>,
+    worker: &Arc<Worker>,
+) {
+    let limits = &visit.listener.limits;
+    let refused = &visit.listener.counters.refused_heads;
     let streams = Arc::new(Streams::default());
     let mut shutdown = worker.shutdown.clone();
     // One wait for all of the connection's life: each that begins anew takes two locks.
@@ -107,17 +128,21 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
             }
         };
         match accepted {
-            Ok(Some(H2Accept::Session(session))) => {
-                spawn(session, &visit, &streams, worker);
-            }
-            Ok(Some(H2Accept::Rejected)) => {
-                counters.refused_heads.add();
-                malformed += 1;
-                if malformed >= MAX_MALFORMED {
-                    return;
+            Ok(Some(H2Accept::Session(mut session))) => {
+                if headers::is_sound(session.req_header()) {
+                    headers::forget_in(session.req_header_mut(), &visit.listener);
+                    spawn(session, visit, &streams, worker);
+                    continue;
                 }
+                session.shutdown_with_reason(h2::Reason::PROTOCOL_ERROR);
             }
+            Ok(Some(H2Accept::Rejected)) => {}
             Ok(None) | Err(_) => return,
+        }
+        refused.add();
+        malformed += 1;
+        if malformed >= MAX_MALFORMED {
+            return;
         }
     }
 }

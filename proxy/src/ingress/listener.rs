@@ -3,7 +3,7 @@
 use super::tls::TlsState;
 use crate::exhaustion::Descriptors;
 use ipnet::IpNet;
-use serin_config::model::{Listener, ListenerLimits, ProxyProtocol};
+use serin_config::model::{Listener, ListenerLimits, ProxyProtocol, Underscores};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -17,6 +17,8 @@ pub(crate) struct ListenerState {
     pub(crate) limits: ListenerLimits,
     pub(crate) proxy_protocol: ProxyProtocol,
     trusted: Vec<IpNet>,
+    /// Of headers' names: they do no harm here.
+    pub(super) underscores: bool,
     pub(crate) tls: Option<Arc<TlsState>>,
     pub(crate) counters: Arc<Counters>,
     /// One permit per connection that may be open.
@@ -41,6 +43,7 @@ impl ListenerState {
             limits: model.limits.clone(),
             proxy_protocol: model.proxy_protocol,
             trusted: model.trusted.clone(),
+            underscores: model.underscores == Underscores::Forward,
             tls,
             counters,
             slots: before.filter(same_most).map_or_else(fresh, |before| before.slots.clone()),
@@ -105,6 +108,10 @@ pub(crate) struct Counters {
     /// Requests whose head was turned away before a lane saw it, by status class.
     pub(crate) refused_heads: Count,
     pub(crate) slow_heads: Count,
+    /// Headers that went no further, by reason.
+    pub(crate) underscored: Count,
+    pub(crate) proxy_headers: Count,
+    pub(crate) shadow_marks: Count,
     pub(crate) floods: Count,
 }
 

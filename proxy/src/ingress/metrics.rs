@@ -20,6 +20,7 @@ struct Families {
     open: IntGaugeVec,
     connections: IntCounterVec,
     refused: IntCounterVec,
+    dropped: IntCounterVec,
     expiry: GaugeVec,
     log_dropped: IntCounter,
     lanes: IntCounterVec,
@@ -39,6 +40,13 @@ impl Families {
             )?,
             refused: IntCounterVec::new(
                 opts("serin_refused_heads_total", "Requests turned away before they were routed."),
+                &["listener", "reason"],
+            )?,
+            dropped: IntCounterVec::new(
+                opts(
+                    "serin_dropped_headers_total",
+                    "Headers of requests that no route and no backend got to see.",
+                ),
                 &["listener", "reason"],
             )?,
             expiry: GaugeVec::new(
@@ -69,6 +77,9 @@ impl Families {
             invalid_proxy_headers,
             refused_heads,
             slow_heads,
+            underscored,
+            proxy_headers,
+            shadow_marks,
             floods,
         } = &*listener.counters;
         let name = listener.name.as_str();
@@ -86,15 +97,20 @@ impl Families {
         let (slow, all) = (slow_heads.get(), refused_heads.get());
         self.refused.with_label_values(&[name, "tooSlow"]).inc_by(slow);
         self.refused.with_label_values(&[name, "invalid"]).inc_by(all.saturating_sub(slow));
+        for (reason, count) in
+            [("underscore", underscored), ("proxy", proxy_headers), ("shadowMark", shadow_marks)]
+        {
+            self.dropped.with_label_values(&[name, reason]).inc_by(count.get());
+        }
         for certificate in listener.tls.iter().flat_map(|tls| tls.certificates().expiries()) {
             let (subject, expires) = certificate;
             self.expiry.with_label_values(&[name, subject.as_str()]).set(expires as f64);
         }
     }
 
-    fn parts(&self) -> [&dyn Collector; 6] {
-        let Self { open, connections, refused, expiry, log_dropped, lanes } = self;
-        [open, connections, refused, expiry, log_dropped, lanes]
+    fn parts(&self) -> [&dyn Collector; 7] {
+        let Self { open, connections, refused, dropped, expiry, log_dropped, lanes } = self;
+        [open, connections, refused, dropped, expiry, log_dropped, lanes]
     }
 }
 

@@ -7,6 +7,7 @@ mod certificates;
 mod connection;
 mod frames;
 mod h2;
+mod headers;
 mod holders;
 mod link;
 mod listener;

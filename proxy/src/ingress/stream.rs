@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
 
 /// What is read at once, on the stack, so that a connection that waits holds no buffer.
 const READ: usize = 16 * 1024;
@@ -29,8 +30,11 @@ const AHEAD: usize = 64 * 1024;
 /// Small writes are gathered up to here.
 const GATHER: usize = 16 * 1024;
 
-/// How long a client that is turned away is listened to, so that it can read why.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a client whose connection ends is listened to, so that it can read what it was told.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a tunnel outlives its client's last byte while the backend says nothing.
+const HALF_OPEN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 enum Mode {
@@ -58,6 +62,8 @@ pub(crate) struct ClientStream {
     stall: Alarm,
     attempt: (u64, Instant),
     moved: Instant,
+    /// Who ends the connection when this is dropped, unless that is to happen here.
+    back: Option<oneshot::Sender<Transport>>,
 }
 
 impl ClientStream {
@@ -95,6 +101,7 @@ impl ClientStream {
             stall: Alarm::default(),
             attempt: (0, now),
             moved: now,
+            back: None,
         }
     }
 
@@ -106,9 +113,13 @@ impl ClientStream {
         &self.signals
     }
 
-    /// From here on every byte belongs to HTTP/2.
-    pub(super) fn watch_frames(&mut self) {
+    /// From here on every byte belongs to HTTP/2. The connection comes back when the stream is
+    /// dropped, to be ended by whoever waits for it.
+    pub(super) fn watch_frames(&mut self) -> oneshot::Receiver<Transport> {
         self.mode = Mode::Frames(Box::new(FrameWatch::new(Instant::now())));
+        let (back, left) = oneshot::channel();
+        self.back = Some(back);
+        left
     }
 
     /// The next request: `head` is what the lane shall read first.
@@ -218,17 +229,29 @@ impl ClientStream {
             self.moved = Instant::now();
             return Poll::Ready(Ok(()));
         }
-        if self.ended {
-            return Poll::Ready(Ok(()));
-        }
-        if let Poll::Ready(done) = Pin::new(&mut self.transport).poll_read(cx, buf) {
+        let before = buf.filled().len();
+        if !self.ended
+            && let Poll::Ready(done) = Pin::new(&mut self.transport).poll_read(cx, buf)
+        {
             self.moved = Instant::now();
-            return Poll::Ready(done);
+            self.ended = done.is_ok() && buf.filled().len() == before;
+            if !self.ended {
+                return Poll::Ready(done);
+            }
         }
         self.send_gathered(cx)?;
-        let due = self.signals.idle().map(|idle| self.moved + idle);
+        // To a lane the end of one side is the end of the tunnel, and the backend may still be
+        // answering what came before it.
+        let patience = self.signals.idle().map(|idle| match self.ended {
+            true => idle.min(HALF_OPEN),
+            false => idle,
+        });
+        let due = patience.map(|patience| self.moved + patience);
         if ready!(self.alarm.poll_due(due, cx)) {
-            return Poll::Ready(Err(self.fault(StreamFault::Idle)));
+            return Poll::Ready(match self.ended {
+                true => Ok(()),
+                false => Err(self.fault(StreamFault::Idle)),
+            });
         }
         Poll::Pending
     }
@@ -324,6 +347,11 @@ impl Drop for ClientStream {
         let unread =
             !self.input.is_empty() || matches!(&self.mode, Mode::Request(body) if !body.is_done());
         let transport = std::mem::replace(&mut self.transport, Transport::Gone);
+        if let Some(back) = self.back.take() {
+            // Nobody waits for it when all of its task is dropped.
+            let _ = back.send(transport);
+            return;
+        }
         if unread
             && !self.ended
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// What a client may still send to a connection that has ended.
-const MOST_LINGERED: usize = 256 * 1024;
+/// What a client may still send to a connection that has ended: as much as one of HTTP/2 may have
+/// under way, and its heads.
+const MOST_LINGERED: usize = 1280 * 1024;
 
 #[derive(Debug)]
 pub(super) enum Transport {

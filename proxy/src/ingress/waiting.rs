@@ -1,6 +1,7 @@
 //! A connection between requests: it waits for the next one, reads its head, and finds the lane for it.
 
 use super::body::Body;
+use super::headers;
 use super::link::Link;
 use super::replay;
 use super::worker::Worker;
@@ -112,13 +113,17 @@ fn judge(link: &mut Link, limits: &HeadLimits, worker: &Worker, now: Instant) ->
     FIELDS.with_borrow_mut(|fields| match head::parse(link.input.bytes(), limits, fields) {
         Verdict::Partial => None,
         Verdict::Refused(refusal) => Some(Next::Refused(refusal)),
-        Verdict::Whole(head) => Some(match worker.fast.take(link, &head, fields, now) {
-            Some(taken) => Next::Fast(taken),
-            None => {
-                let bytes = BytesMut::from(&link.input.bytes()[..head.length]);
-                link.input.advance(head.length);
-                Next::Full(replay::of(&head, &bytes, fields), Body::of(head.framing))
-            }
-        }),
+        Verdict::Whole(head) => {
+            let changed = headers::forget(link.input.bytes(), fields, &link.visit.listener);
+            Some(match worker.fast.take(link, &head, fields, now) {
+                Some(taken) => Next::Fast(taken),
+                None => {
+                    let bytes = BytesMut::from(&link.input.bytes()[..head.length]);
+                    link.input.advance(head.length);
+                    let fields = changed.then_some(fields.as_slice());
+                    Next::Full(replay::of(&head, &bytes, fields), Body::of(head.framing))
+                }
+            })
+        }
     })
 }

@@ -27,12 +27,17 @@ pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result
         client_ip: life.asked.client,
     };
     let found = life.world.as_ref().and_then(|world| {
-        let found = world.routes.find(&view)?;
-        Some((Arc::clone(found.route), found.prefix))
+        let found = world.routes.find(&view);
+        if world.routes.refuses_parameters(&view, found) {
+            return Some(Err(Reply::refused(400, "the path carries parameters")));
+        }
+        let found = found?;
+        Some(Ok((Arc::clone(found.route), found.prefix)))
     });
-    let Some((route, matched)) = found else {
+    let Some(found) = found else {
         return Err(Reply::text(404, "no route matches this request"));
     };
+    let (route, matched) = found?;
     life.matched = matched;
     life.route = Some(route);
     Ok(())

@@ -17,6 +17,8 @@ pub struct Route {
     pub request: Edits,
     pub response: Edits,
     pub rewrite: Option<Rewrite>,
+    /// Paths with parameters are as good as others.
+    pub forwards_parameters: bool,
     pub max_body: Option<u64>,
     pub rate: Option<RateLimiter>,
     /// Answers carry `x-serin-version`.
@@ -82,6 +84,7 @@ impl Route {
             request: Edits::new(&route.request)?,
             response: Edits::new(&route.response)?,
             rewrite: route.rewrite.as_ref().map(Rewrite::new),
+            forwards_parameters: route.path_parameters == model::PathParameters::Forward,
             max_body: route.limits.max_body,
             rate,
             expose_version: route.expose_version,

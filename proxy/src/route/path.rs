@@ -5,7 +5,8 @@
 //! here, as RFC 3986 (section 6.2.2) reads it: unreserved characters are decoded, escapes get
 //! upper-case digits, dot segments and empty segments are resolved. What cannot have one meaning
 //! for all readers is refused: encoded slashes, backslashes and NUL, a path that climbs above the
-//! root, and dot segments that carry parameters (`/..;/`).
+//! root, and dot segments that carry parameters (`/..;/`). Other parameters (`/a;x=1`) are part of
+//! the path here and are cut off elsewhere; [`without_parameters`] is what is read there.
 //!
 //! It never decodes twice, and it is idempotent.
 
@@ -151,5 +152,55 @@ fn resolve(decoded: &str) -> Result<String, Refused> {
 
 /// `..;x` is a parent to some application servers, and a name to everyone else.
 fn is_dotted_parameter(segment: &str) -> bool {
-    segment.starts_with(".;") || segment.starts_with("..;")
+    let dotless = segment.strip_prefix("..").or_else(|| segment.strip_prefix('.'));
+    dotless.is_some_and(|rest| parameters(rest) == Some(0))
+}
+
+/// Where the parameters of a segment begin: `;x=1`, or the same encoded.
+fn parameters(segment: &str) -> Option<usize> {
+    segment.find(';').into_iter().chain(segment.find("%3B")).min()
+}
+
+/// A path in normal form as those servers read it that cut parameters off its segments. `None` when
+/// it has none, and means the same to everyone.
+pub fn without_parameters(path: &str) -> Option<String> {
+    if !path.bytes().any(|byte| matches!(byte, b';' | b'%')) {
+        return None;
+    }
+    parameters(path)?;
+    let bare = |segment: &str| segment[..parameters(segment).unwrap_or(segment.len())].to_owned();
+    let bare: Vec<String> = path.split('/').map(bare).collect();
+    // Dot segments with parameters were refused before, so none can appear.
+    resolve(&bare.join("/")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_seen_in_every_segment_and_in_either_form() {
+        let cases = [
+            ("/admin;x=1", "/admin"),
+            ("/;/admin", "/admin"),
+            ("/;a/;b/admin;", "/admin"),
+            ("/admin%3Bx", "/admin"),
+            ("/a%3B;x/b;y/", "/a/b/"),
+            ("/;", "/"),
+        ];
+        for (path, bare) in cases {
+            assert_eq!(normalise(path).as_deref(), Ok(path));
+            assert_eq!(without_parameters(path).as_deref(), Some(bare), "{path}");
+        }
+        for path in ["/", "/admin", "/a%20b", "/a=1,b"] {
+            assert_eq!(without_parameters(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_dot_segment_with_parameters_is_refused_in_either_form() {
+        for path in ["/a/..;/b", "/.;x/b", "/a/..%3b/b", "/a/%2e%2e%3Bx/b", "/a/.%2e;"] {
+            assert_eq!(normalise(path), Err(Refused::DotParameters), "{path}");
+        }
+    }
 }

@@ -39,6 +39,13 @@ pub struct Found<'a> {
     pub prefix: usize,
 }
 
+impl Found<'_> {
+    /// Whether a backend that reads another path than Serin does gets around nothing by it.
+    fn takes_parameters(&self) -> bool {
+        self.prefix == 0 || self.route.forwards_parameters
+    }
+}
+
 impl RouteTable {
     /// `compiled` are the ready routes of `routes`, in the same order.
     pub fn new(routes: &[model::Route], compiled: Vec<Arc<Route>>) -> Result<Self, RouteError> {
@@ -72,6 +79,15 @@ impl RouteTable {
             .or_else(|| self.by_wildcard(&host, request))
             .or_else(|| self.any.find(request))?;
         Some(Found { route: &self.routes[route], prefix })
+    }
+
+    /// Whether the path of a request carries parameters and may not: it belongs to a route that
+    /// matches less than every path, whether they are cut off or not, and that route does not allow
+    /// them.
+    pub fn refuses_parameters(&self, request: &RequestView<'_>, found: Option<Found<'_>>) -> bool {
+        let Some(bare) = path::without_parameters(request.path) else { return false };
+        let bare = self.find(&RequestView { path: &bare, ..*request });
+        [found, bare].into_iter().flatten().any(|found| !found.takes_parameters())
     }
 
     pub fn routes(&self) -> &[Arc<Route>] {

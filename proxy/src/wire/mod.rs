@@ -9,4 +9,5 @@ pub(crate) mod fields;
 pub mod head;
 pub mod names;
 pub mod refusal;
+pub(crate) mod unwanted;
 pub mod view;

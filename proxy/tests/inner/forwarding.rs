@@ -3,7 +3,7 @@
 use super::support::*;
 use serin_config::model::{
     Config, HealthCheck, HealthKind, Listener, ListenerLimits, ProxyProtocol, Retries, RetryOn,
-    Route, RouteAction, Service,
+    Route, RouteAction, Service, Underscores,
 };
 use serin_proxy::{Options, Proxy};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -149,6 +149,7 @@ fn listening(service: Service) -> Arc<Config> {
         tls: None,
         proxy_protocol: ProxyProtocol::Off,
         trusted: Vec::new(),
+        underscores: Underscores::Drop,
         limits: ListenerLimits::default(),
     }];
     Arc::new(config)

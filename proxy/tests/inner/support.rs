@@ -137,6 +137,7 @@ pub(crate) fn route(name: &str, hostnames: &[&str], matches: Vec<Match>) -> Rout
         response: HeaderEdits::default(),
         rewrite: None,
         limits: RouteLimits::default(),
+        path_parameters: PathParameters::Refuse,
         expose_version: false,
     }
 }
