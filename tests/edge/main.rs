@@ -2,13 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod accesslog;
+mod answers;
 mod binary;
 mod bodies;
 mod bombs;
 mod deadlines;
 mod descriptors;
 mod differential;
+mod early;
 mod edge;
+mod forgotten;
 mod grpc;
 mod heads;
 mod http2;
@@ -19,6 +22,7 @@ mod lanes;
 mod malformed;
 #[path = "../fuzz/mutate.rs"]
 mod mutate;
+mod parameters;
 mod protocols;
 mod proxy_protocol;
 mod recorder;

@@ -3,7 +3,7 @@
 //! is no concern of theirs.
 
 use super::listener::ListenerState;
-use serin_config::model::{ClientAuth, Listener, Tls, TlsVersion};
+use serin_config::model::{ClientAuth, Listener, Tls, TlsVersion, Underscores};
 
 pub(super) fn tightens(
     (old, before): (&Listener, &ListenerState),
@@ -11,6 +11,7 @@ pub(super) fn tightens(
 ) -> bool {
     // Connections of before were made without what the PROXY protocol says, or with it.
     old.proxy_protocol != new.proxy_protocol
+        || (old.underscores, new.underscores) == (Underscores::Forward, Underscores::Drop)
         || !old.trusted.iter().all(|net| new.trusted.iter().any(|wider| wider.contains(net)))
         || match (&old.tls, &new.tls) {
             (_, None) => false,
