@@ -11,19 +11,44 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Enough for a head on its way out. As many may wait for their answers as there are requests.
+/// Enough for most heads, and for what is kept of a request or an answer that waits for its client.
+const TINY: usize = 1024;
+/// Enough for a long head on its way out.
 const HEAD: usize = 4 * 1024;
 /// Enough for a head and a small body, or a piece of one: 16 KiB are a record of TLS.
 const SMALL: usize = 20 * 1024;
 /// For bodies that go on and on.
 const LARGE: usize = 64 * 1024;
-const SIZES: [usize; 3] = [HEAD, SMALL, LARGE];
+const SIZES: [usize; 4] = [TINY, HEAD, SMALL, LARGE];
 /// Pieces of each size that a thread keeps.
-const KEPT: [usize; 3] = [512, 128, 128];
+const KEPT: [usize; 4] = [1024, 512, 128, 128];
 
 thread_local! {
-    static FREE: RefCell<[Vec<Vec<u8>>; 3]> =
-        const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+    static FREE: RefCell<[Free; 4]> =
+        const { RefCell::new([Free::NONE, Free::NONE, Free::NONE, Free::NONE]) };
+}
+
+/// Pieces of one size that wait to be used.
+struct Free {
+    pieces: Vec<Vec<u8>>,
+    /// The fewest that there were since the last sweep: so many nobody needed.
+    spare: usize,
+}
+
+impl Free {
+    const NONE: Self = Self { pieces: Vec::new(), spare: 0 };
+}
+
+/// Gives back what the thread has not needed since the last sweep.
+pub(crate) fn sweep() {
+    FREE.with_borrow_mut(|free| {
+        for size in free {
+            let needed = size.pieces.len() - size.spare;
+            size.pieces.truncate(needed);
+            size.pieces.shrink_to(2 * needed);
+            size.spare = needed;
+        }
+    });
 }
 
 /// What can be asked whether there is something to read.
@@ -156,6 +181,20 @@ impl Buffer {
         }
     }
 
+    /// Moves what is there to memory of its size, with so much room behind it: a peer is waited for.
+    pub(crate) fn fit(&mut self, room: usize) {
+        if self.memory.len() > 2 * (self.len() + room.max(TINY)) {
+            let wanted = self.len() + room;
+            let mut less = match room {
+                0 => vec![0; wanted],
+                _ => take(wanted),
+            };
+            less[..self.len()].copy_from_slice(self.bytes());
+            (self.from, self.to) = (0, self.len());
+            give(std::mem::replace(&mut self.memory, less));
+        }
+    }
+
     /// Reads once, at most `limit` bytes, behind those that are there. `Ok(0)` is the end. Memory is
     /// taken when there is something to read.
     pub(crate) fn poll_fill(
@@ -171,7 +210,7 @@ impl Buffer {
         };
         readable?;
         if self.room() == 0 {
-            self.reserve(SMALL);
+            self.reserve(limit.min(SMALL));
         }
         let end = self.memory.len().min(self.to.saturating_add(limit));
         let mut room = ReadBuf::new(&mut self.memory[self.to..end]);
@@ -204,7 +243,11 @@ fn take(least: usize) -> Vec<u8> {
     let Some(place) = SIZES.iter().position(|size| *size >= least) else {
         return vec![0; least.next_power_of_two()];
     };
-    let kept = FREE.with_borrow_mut(|free| free[place].pop());
+    let kept = FREE.with_borrow_mut(|free| {
+        let piece = free[place].pieces.pop();
+        free[place].spare = free[place].spare.min(free[place].pieces.len());
+        piece
+    });
     kept.unwrap_or_else(|| vec![0; SIZES[place]])
 }
 
@@ -213,9 +256,9 @@ fn give(memory: Vec<u8>) {
     // A thread that ends has nothing to keep.
     let _ = FREE.try_with(|free| {
         if let Ok(mut free) = free.try_borrow_mut()
-            && free[place].len() < KEPT[place]
+            && free[place].pieces.len() < KEPT[place]
         {
-            free[place].push(memory);
+            free[place].pieces.push(memory);
         }
     });
 }
@@ -244,6 +287,39 @@ mod tests {
         buffer.rest();
         assert_eq!(buffer.memory.len(), 0);
     }
+
+    #[test]
+    fn what_waits_takes_little_and_loses_nothing() {
+        let mut buffer = Buffer::default();
+        buffer.push(&[b'a'; 60_000]);
+        buffer.advance(59_000);
+        buffer.fit(0);
+        assert_eq!((buffer.bytes(), buffer.room()), (&[b'a'; 1000][..], 0));
+        buffer.push(b"end");
+        buffer.fit(1);
+        assert_eq!(buffer.bytes(), [&[b'a'; 1000], &b"end"[..]].concat());
+        assert!(buffer.memory.len() <= HEAD);
+    }
+
+    #[test]
+    fn memory_that_nobody_needs_is_given_back() {
+        let kept =
+            || FREE.with_borrow(|free| free.iter().map(|size| size.pieces.len()).sum::<usize>());
+        let filled = || {
+            let mut buffer = Buffer::default();
+            buffer.push(b"x");
+            buffer
+        };
+        drop((0..100).map(|_| filled()).collect::<Vec<_>>());
+        assert_eq!(kept(), 100);
+        sweep();
+        drop((0..10).map(|_| filled()).collect::<Vec<_>>());
+        sweep();
+        assert_eq!(kept(), 10);
+        sweep();
+        assert_eq!(kept(), 0);
+    }
+
     #[tokio::test]
     async fn a_connection_that_waits_holds_no_memory() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

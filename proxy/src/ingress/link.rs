@@ -5,7 +5,7 @@
 
 use super::transport::{self, Transport};
 use super::visit::Visit;
-use crate::buffer::{Buffer, has_nothing};
+use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::wheel::Deadline;
 use rustix::net::{Shutdown, shutdown};
 use std::io::{self, IoSlice};
@@ -64,6 +64,11 @@ impl Link {
         let read = ready!(self.input.poll_fill(Pin::new(&mut self.transport), usize::MAX, cx))?;
         self.ended |= read == 0;
         Poll::Ready(Ok(read))
+    }
+
+    /// Whether there may be something to read.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.poll_readable(cx)
     }
 
     /// Reads at most `limit` bytes of a body into `into`.

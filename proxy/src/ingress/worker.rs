@@ -5,6 +5,7 @@ use super::accept;
 use super::listener::ListenerState;
 use super::visit::Visit;
 use crate::accesslog::AccessLog;
+use crate::buffer;
 use crate::lane::{FastLane, FullLane, sweep};
 use crate::thread::ThreadId;
 use crate::wheel;
@@ -220,10 +221,11 @@ async fn look_again(mut tightened: watch::Receiver<()>) {
     }
 }
 
-/// Closes connections that nobody has needed for long. Ends with its thread.
+/// Closes connections that nobody has needed for long, and gives memory back. Ends with its thread.
 async fn tidy() {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         sweep(Instant::now());
+        buffer::sweep();
     }
 }

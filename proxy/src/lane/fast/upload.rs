@@ -19,6 +19,10 @@ use tokio::io::AsyncWrite;
 
 /// Read at once, at most.
 const PIECE: usize = 64 * 1024;
+/// What is kept of a body, to be sent again, while its client is waited for.
+const MAX_REPLAYED: usize = 16 * 1024;
+/// Room for what the client says after a body that is waited for.
+const AHEAD: usize = 512;
 /// What is longer gives its memory back early.
 const WORTH_FORGETTING: usize = 2 * 1024;
 
@@ -222,6 +226,7 @@ impl Upload {
                 Poll::Ready(Ok(count)) => self.pace.received(count),
                 Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
                 Poll::Pending => {
+                    self.wait_small(client);
                     let now = Instant::now();
                     *due = self.pace.waiting(now);
                     if due.is_some_and(|due| now >= due) {
@@ -230,6 +235,19 @@ impl Upload {
                     return Poll::Pending;
                 }
             }
+        }
+    }
+
+    /// As many may wait in the middle of their bodies as there are connections.
+    fn wait_small(&mut self, client: &mut Client<'_>) {
+        let kept = self.with_head.len() + self.framed.len();
+        if self.has_left() && self.sent > 0 && (!self.repeatable || kept > MAX_REPLAYED) {
+            self.forget(client);
+        }
+        self.framed.fit(0);
+        match client {
+            Client::Http1(link) => link.input.fit(AHEAD),
+            Client::Http2(_) => {}
         }
     }
 
@@ -242,6 +260,7 @@ impl Upload {
         let read = match (&mut self.rest, client) {
             (Rest::Length(left), Client::Http1(link)) => {
                 let limit = usize::try_from(*left).unwrap_or(usize::MAX);
+                ready!(link.poll_readable(cx)).map_err(|_| Fault::Gone)?;
                 if self.framed.room() == 0 {
                     self.framed.reserve(limit.min(PIECE));
                 }
