@@ -36,3 +36,4 @@ mod tls;
 mod tls_upstream;
 mod upstream;
 mod websocket;
+mod windows;

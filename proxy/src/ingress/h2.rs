@@ -6,6 +6,7 @@
 //! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
 //! back from the client.
 
+use super::account::{self, Account};
 use super::headers;
 use super::stream::{ClientStream, LINGER};
 use super::visit::Visit;
@@ -27,7 +28,7 @@ use tokio::time::timeout;
 /// one.
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 /// Of an answer that the client does not take.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
 /// Streams that a client opened and reset before they were looked at.
@@ -57,20 +58,41 @@ fn options(limits: &ListenerLimits) -> H2Options {
 struct Streams {
     open: AtomicUsize,
     ended: Notify,
+    account: Arc<Account>,
 }
 
-/// Counts a stream out, however it ends.
-pub(crate) struct OpenStream(Arc<Streams>);
+/// Counts a stream out, and its head with it, however it ends.
+pub(crate) struct OpenStream {
+    streams: Arc<Streams>,
+    head: usize,
+}
+
+impl OpenStream {
+    /// `None` when its head is too much beside those of the connection's other streams.
+    fn new(session: &HttpSession, streams: &Arc<Streams>) -> Option<Self> {
+        let request = session.req_header();
+        let head = account::cost_of(&request.headers, request.raw_path().len());
+        streams.account.note(|ledger| ledger.take_head(head)).then(|| {
+            streams.open.fetch_add(1, Relaxed);
+            Self { streams: Arc::clone(streams), head }
+        })
+    }
+
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.streams.account
+    }
+}
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
-        self.0.ended.notify_one();
+        self.account().note(|ledger| ledger.head_gone(self.head));
+        self.streams.open.fetch_sub(1, Relaxed);
+        self.streams.ended.notify_one();
     }
 }
 
 pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
-    let left = stream.watch_frames();
+    let (account, left) = stream.watch_frames();
     let visit = stream.visit().clone();
     let digest = Arc::new(Digest {
         ssl_digest: None,
@@ -82,7 +104,7 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let shaken = handshake(Box::new(stream), Some(options(limits)));
     let shaken = timeout(limits.header_timeout, shaken).await;
     if let Ok(Ok(connection)) = shaken {
-        requests(connection, &digest, &visit, worker).await;
+        requests(connection, account, &digest, &visit, worker).await;
     }
     if let Ok(transport) = left.await {
         transport.linger(LINGER).await;
@@ -92,13 +114,14 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
 /// Takes requests off a connection until it ends.
 async fn requests(
     mut connection: Connection<Stream, Bytes>,
+    account: Arc<Account>,
     digest: &Arc<Digest>,
     visit: &Arc<Visit>,
     worker: &Arc<Worker>,
 ) {
     let limits = &visit.listener.limits;
     let refused = &visit.listener.counters.refused_heads;
-    let streams = Arc::new(Streams::default());
+    let streams = Arc::new(Streams { account, ..Streams::default() });
     let mut shutdown = worker.shutdown.clone();
     // One wait for all of the connection's life: each that begins anew takes two locks.
     let mut told = std::pin::pin!(async {
@@ -131,7 +154,13 @@ async fn requests(
             Ok(Some(H2Accept::Session(mut session))) => {
                 if headers::is_sound(session.req_header()) {
                     headers::forget_in(session.req_header_mut(), &visit.listener);
-                    spawn(session, visit, &streams, worker);
+                    match OpenStream::new(&session, &streams) {
+                        Some(open) => spawn(session, visit, open, worker),
+                        None => {
+                            refused.add();
+                            session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
+                        }
+                    }
                     continue;
                 }
                 session.shutdown_with_reason(h2::Reason::PROTOCOL_ERROR);
@@ -148,24 +177,46 @@ async fn requests(
 }
 
 /// Each stream by the lane that fits its request.
-fn spawn(session: HttpSession, visit: &Arc<Visit>, streams: &Arc<Streams>, worker: &Arc<Worker>) {
-    streams.open.fetch_add(1, Relaxed);
-    let open = OpenStream(streams.clone());
+fn spawn(session: HttpSession, visit: &Arc<Visit>, open: OpenStream, worker: &Arc<Worker>) {
     if let Some(taken) = worker.fast.take_stream(&session, visit) {
         worker.lanes.fast();
         worker.fast.board(session, Arc::clone(visit), taken, open);
         return;
     }
     worker.lanes.full();
-    let worker = worker.clone();
     // How long the client may leave no window for its answer.
     let patience = visit.listener.limits.idle_timeout;
-    tokio::spawn(async move {
-        let _open = open;
+    tokio::spawn(by_full_lane(session, patience, open, Arc::clone(worker)));
+}
+
+async fn by_full_lane(
+    mut session: HttpSession,
+    patience: Duration,
+    open: OpenStream,
+    worker: Arc<Worker>,
+) {
+    let bodiless = session.req_header().method == http::Method::HEAD;
+    let _begun = if bodiless {
+        None
+    } else {
+        let begun = tokio::select! {
+            biased;
+            begun = timeout(patience, open.account().may_begin()) => begun.ok(),
+            _ = session.idle() => None,
+        };
+        let Some(begun) = begun else {
+            session.shutdown_with_reason(h2::Reason::CANCEL);
+            return;
+        };
+        Some(begun)
+    };
+    // On the heap: while it waits it holds little.
+    let served = Box::pin(async move {
         let mut session = ServerSession::new_http2(session);
         session.set_write_timeout(Some(patience));
         worker.proxy.process_new_http(session, &worker.shutdown).await;
     });
+    served.await;
 }
 
 /// Ready once no stream has been open for so long.

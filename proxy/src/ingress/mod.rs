@@ -2,6 +2,7 @@
 //! head goes before a lane sees it.
 
 mod accept;
+mod account;
 mod body;
 mod certificates;
 mod connection;
@@ -32,6 +33,7 @@ pub use listeners::ListenError;
 pub use socket::Inherited;
 pub use tls::TlsError;
 
+pub(crate) use account::Account;
 pub(crate) use h2::OpenStream;
 pub(crate) use link::{Link, poll_write, rest_of};
 pub(crate) use listeners::{Ingress, Prepared};

@@ -7,6 +7,7 @@
 
 mod digests;
 
+use super::account::Account;
 use super::body::{Body, Cut};
 use super::frames::{FrameWatch, POISON};
 use super::link::Link;
@@ -115,11 +116,13 @@ impl ClientStream {
 
     /// From here on every byte belongs to HTTP/2. The connection comes back when the stream is
     /// dropped, to be ended by whoever waits for it.
-    pub(super) fn watch_frames(&mut self) -> oneshot::Receiver<Transport> {
-        self.mode = Mode::Frames(Box::new(FrameWatch::new(Instant::now())));
+    pub(super) fn watch_frames(&mut self) -> (Arc<Account>, oneshot::Receiver<Transport>) {
+        let watch = FrameWatch::new(Instant::now());
+        let account = Arc::clone(watch.account());
+        self.mode = Mode::Frames(Box::new(watch));
         let (back, left) = oneshot::channel();
         self.back = Some(back);
-        left
+        (account, left)
     }
 
     /// The next request: `head` is what the lane shall read first.
@@ -302,12 +305,17 @@ impl ClientStream {
                 self.stall.clear();
                 self.moved = Instant::now();
                 if let Mode::Frames(watch) = &mut self.mode {
-                    watch.note_sent(n);
+                    watch.note_sent(&data[..n]);
                 }
                 Poll::Ready(Ok(n))
             }
             Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
-            Poll::Pending => self.poll_stalled(cx),
+            Poll::Pending => {
+                if let Mode::Frames(watch) = &self.mode {
+                    watch.account().note(|ledger| ledger.stalled(true));
+                }
+                self.poll_stalled(cx)
+            }
         }
     }
 

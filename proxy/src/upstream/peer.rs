@@ -13,6 +13,9 @@ use serin_config::model::{EndpointHost, Timeouts, UpstreamProtocol};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// What a backend may send of an answer whose client does not take it.
+const H2_STREAM_WINDOW: u32 = 64 * 1024;
+
 /// A peer without its address's connection: cloned for each attempt.
 #[derive(Clone)]
 pub(super) struct PeerTemplate(HttpPeer);
@@ -58,6 +61,7 @@ impl PeerTemplate {
         options.write_timeout = Some(settings.timeouts.idle);
         options.idle_timeout = Some(settings.timeouts.idle);
         options.max_h2_streams = 100;
+        options.h2_stream_window_size = Some(H2_STREAM_WINDOW);
         Self(peer)
     }
 }

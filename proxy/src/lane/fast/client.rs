@@ -10,6 +10,13 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+/// What is read at once for a stream of HTTP/2,
+const MAX_READ: usize = 64 * 1024;
+/// with its head,
+const FIRST: usize = 1024;
+/// and while its client has no room.
+const LOOK: usize = 64;
+
 pub(super) enum Client<'a> {
     Http1(&'a mut Link),
     Http2(&'a mut Stream),
@@ -60,6 +67,33 @@ impl Client<'_> {
         match self {
             Self::Http1(link) => link.watch(cx),
             Self::Http2(stream) => stream.watch(cx),
+        }
+    }
+
+    /// How much of an answer may be read for it. Less than it wants, and at least something to find
+    /// the end by: what it has no room for waits at the endpoint.
+    pub(super) fn room(&mut self, cx: &mut Context<'_>) -> io::Result<usize> {
+        match self {
+            Self::Http1(_) => Ok(usize::MAX),
+            Self::Http2(stream) => match stream.poll_room(MAX_READ, cx) {
+                Poll::Ready(room) => room,
+                Poll::Pending => Ok(LOOK),
+            },
+        }
+    }
+
+    pub(super) fn give_room_up(&mut self) {
+        match self {
+            Self::Http1(_) => {}
+            Self::Http2(stream) => stream.give_room_up(),
+        }
+    }
+
+    /// How much is read of an endpoint whose head is awaited. It may answer whoever takes nothing.
+    pub(super) fn first_read(&self) -> usize {
+        match self {
+            Self::Http1(_) => usize::MAX,
+            Self::Http2(_) => FIRST,
         }
     }
 

@@ -97,7 +97,7 @@ impl Parts<'_> {
             Err(broken) => Err(broken),
         };
         let next = match head {
-            Ok(head) => answer(self.life, flow, &head, &endpoint, keeps, self.sent).await,
+            Ok(head) => answer(self.life, flow, &head, (&endpoint, out), keeps, self.sent).await,
             Err(broken) => {
                 drop(flow);
                 self.broke(broken, reused)
@@ -175,7 +175,7 @@ async fn answer(
     life: &mut Life,
     mut flow: Flow<'_>,
     head: &ResponseHead,
-    endpoint: &Arc<Endpoint>,
+    (endpoint, out): (&Arc<Endpoint>, &mut Buffer),
     keeps: &impl Fn() -> bool,
     sent: &mut u64,
 ) -> Next {
@@ -185,6 +185,9 @@ async fn answer(
     if meaning::head_came(life, head.status, grpc, standing, flow.moved) {
         return Next::Again;
     }
+    // It is not sent again.
+    out.clear();
+    out.rest();
     copy::answer_came(life, head.status, &view, || flow.moved);
     let keeps = keeps() && flow.upload.is_read();
     let begun = match &mut flow.client {

@@ -8,7 +8,7 @@ use super::answer;
 use super::client::Client;
 use super::upload::{self, Upload, push_chunk};
 use super::upstream::Upstream;
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, Readable};
 use crate::ingress::{poll_write, rest_of};
 use crate::shadow::Tee;
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
@@ -166,8 +166,12 @@ impl<'a> Flow<'a> {
         if !self.upload.is_done() {
             slow = self.drive(cx);
         }
+        let limit = match awaiting_head {
+            true => self.client.first_read(),
+            false => self.limit(cx)?,
+        };
         let Upstream { stream, input, .. } = &mut self.upstream;
-        match input.poll_fill(Pin::new(stream), usize::MAX, cx) {
+        match input.poll_fill(Pin::new(stream), limit, cx) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Came::End)),
             Poll::Ready(Ok(_)) => {
                 self.moved = Instant::now();
@@ -177,6 +181,7 @@ impl<'a> Flow<'a> {
                 let silent = self.upstream.input.is_empty();
                 return Poll::Ready(Err(Broken::Reset { silent }));
             }
+            Poll::Pending if !awaiting_head => self.client.give_room_up(),
             Poll::Pending => {}
         }
         if self.upload.is_done() {
@@ -194,6 +199,15 @@ impl<'a> Flow<'a> {
             (None, _) => (self.moved + self.idle, Broken::Stalled),
         };
         self.late(due, otherwise, cx)
+    }
+
+    /// How much of the answer may be read now.
+    fn limit(&mut self, cx: &mut Context<'_>) -> Result<usize, upload::Fault> {
+        // Room that is set apart is no other stream's: only once there is something to read.
+        if self.client.is_http1() || self.upstream.stream.poll_readable(cx).is_pending() {
+            return Ok(usize::MAX);
+        }
+        self.client.room(cx).map_err(|_| upload::Fault::Gone)
     }
 
     /// Moves the request's body along, or looks out for the client's end. Gives the moment when the
@@ -308,10 +322,18 @@ impl<'a> Flow<'a> {
             self.upstream.input.advance(count);
             return self.flush().await;
         }
-        let mut written = 0;
+        let (mut count, mut written) = (count, 0);
         poll_fn(|cx| {
             let pieces = [self.down.bytes(), &self.upstream.input.bytes()[..count]];
             let done = self.client.poll_write_all(pieces, &mut written, cx);
+            if done.is_pending() {
+                let of_down = written.min(self.down.len());
+                self.down.advance(of_down);
+                self.upstream.input.advance(written - of_down);
+                count -= written - of_down;
+                written = 0;
+                self.wait_small();
+            }
             self.stalled(done, cx)
         })
         .await?;
@@ -329,11 +351,21 @@ impl<'a> Flow<'a> {
         let mut written = 0;
         poll_fn(|cx| {
             let done = self.client.poll_write_all([self.down.bytes(), &[]], &mut written, cx);
+            if done.is_pending() {
+                self.down.advance(std::mem::take(&mut written));
+                self.wait_small();
+            }
             self.stalled(done, cx)
         })
         .await?;
         self.down.clear();
         Ok(())
+    }
+
+    /// It may be long until the client takes the rest.
+    fn wait_small(&mut self) {
+        self.down.fit(0);
+        self.upstream.input.fit(0);
     }
 
     /// A client that does not read is waited for as long as a connection may idle. Its own body

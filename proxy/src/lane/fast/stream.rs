@@ -1,6 +1,6 @@
 //! A stream of HTTP/2, as the fast lane writes to it and reads from it.
 
-use crate::ingress::Visit;
+use crate::ingress::{Account, Visit};
 use crate::wheel::Deadline;
 use bytes::Bytes;
 use h2::SendStream;
@@ -19,12 +19,13 @@ pub(crate) struct Stream {
     /// How much of the answer's body is still to come, where that is known.
     left: Option<u64>,
     pub(super) visit: Arc<Visit>,
+    account: Arc<Account>,
     pub(super) deadline: Deadline,
 }
 
 impl Stream {
-    pub(super) fn new(session: HttpSession, visit: Arc<Visit>) -> Self {
-        Self { session, body: None, left: None, visit, deadline: Deadline::default() }
+    pub(super) fn new(session: HttpSession, visit: Arc<Visit>, account: Arc<Account>) -> Self {
+        Self { session, body: None, left: None, visit, account, deadline: Deadline::default() }
     }
 
     /// More of the request's body. `None` is its end.
@@ -62,15 +63,23 @@ impl Stream {
         }
     }
 
-    pub(super) fn poll_write(
+    /// How much of `wanted` can be written: as far as the client's windows reach, and what was
+    /// written on its connection before has left. It is set apart until it is written or given up.
+    pub(super) fn poll_room(
         &mut self,
-        bytes: &[u8],
+        wanted: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        body.reserve_capacity(bytes.len());
+        if self.account.poll_room(cx).is_pending() {
+            return match body.poll_reset(cx) {
+                Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        body.reserve_capacity(wanted);
         let mut room = body.capacity();
         while room == 0 {
             room = match ready!(body.poll_capacity(cx)) {
@@ -79,10 +88,29 @@ impl Stream {
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             };
         }
-        let count = room.min(bytes.len());
+        Poll::Ready(Ok(room.min(wanted)))
+    }
+
+    /// Room is for the connection's other streams again.
+    pub(super) fn give_room_up(&mut self) {
+        if let Some(body) = &mut self.body {
+            body.reserve_capacity(0);
+        }
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        bytes: &[u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(self.poll_room(bytes.len(), cx))?;
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
         self.left = self.left.map(|left| left.saturating_sub(count as u64));
         // The last of it says so itself: a frame less.
         let last = self.left == Some(0);
+        self.account.handed(body.stream_id().as_u32(), count);
         let sent = body.send_data(Bytes::copy_from_slice(&bytes[..count]), last);
         if last {
             self.body = None;

@@ -102,7 +102,7 @@ impl FastLane {
         taken: TakenStream,
         open: OpenStream,
     ) {
-        let stream = Stream::new(session, visit);
+        let stream = Stream::new(session, visit, Arc::clone(open.account()));
         let boarded = Boarded { stream, taken, _open: open };
         carriers::board(&BERTHS, boarded, |carrier| work(carrier, Arc::clone(self)));
     }

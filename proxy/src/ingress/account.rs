@@ -1,0 +1,378 @@
+//! What the streams of one HTTP/2 connection may make Serin hold: decoded heads, and answers that the
+//! client does not take.
+//!
+//! The HTTP/2 library bounds each stream by itself, and a client opens a hundred of them. Here they
+//! share one allowance. A head that does not fit is refused; an answer is read from its backend when
+//! the client has room for it and what was read before has left; a stream of the full lane, which
+//! reads ahead of its client by far more, begins when the client has shown that it reads.
+//!
+//! [`Ledger`] decides and is pure: time is an argument. It never holds a byte itself, and never ends
+//! a stream that has begun.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Of a connection, in what they take here.
+const MAX_HEADS: usize = 512 * 1024;
+/// What a field takes besides its name and value.
+const FIELD: usize = 112;
+/// Of all answers of a connection: handed to the HTTP/2 library, and not yet with the client.
+const MAX_UNSENT: usize = 64 * 1024;
+/// What one stream is likely to add to it.
+const PIECE: usize = 16 * 1024;
+/// Answers that a client leaves no window for, until no other stream of the full lane begins.
+const MAX_BLOCKED: usize = 8;
+/// Streams of the full lane that a connection begins with, and that it gets more each time.
+const FIRST_STREAMS: usize = 8;
+const GROWS_EACH: Duration = Duration::from_millis(20);
+const MAX_GROWN: usize = 1024;
+/// Streams whose windows are followed. More are never open at once, but a client may say so.
+const MAX_FOLLOWED: usize = 4096;
+/// Until a client says otherwise.
+const INITIAL_WINDOW: i64 = 65_535;
+
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    ledger: Mutex<Ledger>,
+    /// A stream that waits to begin may look again.
+    changed: Notify,
+}
+
+impl Account {
+    pub(super) fn note<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut ledger);
+        let changed = std::mem::take(&mut ledger.changed) && ledger.waiting > 0;
+        let woken = ledger.woken();
+        drop(ledger);
+        woken.into_iter().for_each(Waker::wake);
+        if changed {
+            self.changed.notify_waiters();
+        }
+        outcome
+    }
+
+    /// Room for more of an answer.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if ledger.unsent < MAX_UNSENT {
+            return Poll::Ready(());
+        }
+        ledger.writers.push_back(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// So much of a stream's answer was handed to the HTTP/2 library.
+    pub(crate) fn handed(&self, stream: u32, bytes: usize) {
+        self.note(|ledger| ledger.handed(stream, bytes));
+    }
+
+    /// Waits until one more stream of the full lane may begin.
+    pub(super) async fn may_begin(self: &Arc<Self>) -> Begun {
+        self.note(|ledger| ledger.waiting += 1);
+        let waiting = Waits(self);
+        loop {
+            // From here on a change is not missed.
+            let changed = self.changed.notified();
+            match self.note(|ledger| ledger.begin(Instant::now())) {
+                Verdict::Begins => {
+                    drop(waiting);
+                    return Begun(Arc::clone(self));
+                }
+                Verdict::Full => {
+                    let _more = tokio::time::timeout(GROWS_EACH, changed).await;
+                }
+                Verdict::Closed => changed.await,
+            }
+        }
+    }
+}
+
+struct Waits<'a>(&'a Account);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.note(|ledger| ledger.waiting -= 1);
+    }
+}
+
+/// Counts a stream of the full lane out, however it ends.
+pub(super) struct Begun(Arc<Account>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.note(Ledger::ended);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Begins,
+    /// As many are under way as the client has earned; it earns more with time.
+    Full,
+    /// The client takes nothing, or has stopped taking.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// What the client still takes on the connection, and on a stream that it has said nothing of.
+    connection: i64,
+    initial: i64,
+    streams: HashMap<u32, Stream>,
+    last: u32,
+    heads: usize,
+    unsent: usize,
+    writers: VecDeque<Waker>,
+    /// The client's socket takes nothing.
+    stalled: bool,
+    /// Of the full lane.
+    running: usize,
+    allowed: usize,
+    grown: Option<Instant>,
+    waiting: usize,
+    changed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    /// Granted beyond the initial window, less what was sent.
+    moved: i64,
+    answered: bool,
+    unsent: usize,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            connection: INITIAL_WINDOW,
+            initial: INITIAL_WINDOW,
+            streams: HashMap::new(),
+            last: 0,
+            heads: 0,
+            unsent: 0,
+            writers: VecDeque::new(),
+            stalled: false,
+            running: 0,
+            allowed: FIRST_STREAMS,
+            grown: None,
+            waiting: 0,
+            changed: false,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn opened(&mut self, stream: u32) {
+        // Trailers have the number of a stream that is known.
+        if stream > self.last && self.streams.len() < MAX_FOLLOWED {
+            self.last = stream;
+            self.streams.insert(stream, Stream::default());
+        }
+    }
+
+    pub(super) fn closed(&mut self, stream: u32) {
+        if let Some(gone) = self.streams.remove(&stream) {
+            self.unsent -= gone.unsent;
+            self.changed = true;
+        }
+    }
+
+    pub(super) fn answered(&mut self, stream: u32) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.answered = true;
+        }
+    }
+
+    pub(super) fn granted(&mut self, stream: u32, by: u32) {
+        if stream == 0 {
+            self.connection = self.connection.saturating_add(i64::from(by));
+        } else if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.moved = stream.moved.saturating_add(i64::from(by));
+        }
+        self.changed = true;
+    }
+
+    pub(super) fn initial(&mut self, window: u32) {
+        self.initial = i64::from(window);
+        self.changed = true;
+    }
+
+    #[cfg(test)]
+    pub(super) fn room(&self, stream: u32) -> Option<i64> {
+        self.streams.get(&stream).map(|stream| self.initial + stream.moved)
+    }
+
+    fn handed(&mut self, stream: u32, bytes: usize) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.unsent += bytes;
+            self.unsent += bytes;
+        }
+    }
+
+    /// A frame of an answer is on its way to the client.
+    pub(super) fn data_left(&mut self, stream: u32, bytes: usize) {
+        self.connection = self.connection.saturating_sub(bytes as i64);
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.moved = stream.moved.saturating_sub(bytes as i64);
+            let left = bytes.min(stream.unsent);
+            stream.unsent -= left;
+            self.unsent -= left;
+        }
+    }
+
+    pub(super) fn stalled(&mut self, stalled: bool) {
+        self.changed |= self.stalled && !stalled;
+        self.stalled = stalled;
+    }
+
+    /// Those that may hand on more of their answers. Each is likely to take a piece.
+    fn woken(&mut self) -> Vec<Waker> {
+        let room = MAX_UNSENT.saturating_sub(self.unsent).div_ceil(PIECE);
+        let count = if self.unsent == 0 { usize::MAX } else { room };
+        self.writers.drain(..count.min(self.writers.len())).collect()
+    }
+
+    /// Takes a head in, unless it is too much beside the others.
+    pub(super) fn take_head(&mut self, cost: usize) -> bool {
+        let fits = self.heads + cost <= MAX_HEADS;
+        if fits {
+            self.heads += cost;
+        }
+        fits
+    }
+
+    pub(super) fn head_gone(&mut self, cost: usize) {
+        self.heads -= cost;
+    }
+
+    pub(super) fn begin(&mut self, now: Instant) -> Verdict {
+        let (mut blocked, mut open) = (0, 0);
+        for stream in self.streams.values() {
+            if self.initial + stream.moved > 0 {
+                open += 1;
+            } else if stream.answered {
+                blocked += 1;
+            }
+        }
+        if self.stalled
+            || self.connection <= 0
+            || blocked >= MAX_BLOCKED
+            || self.running >= open + blocked
+        {
+            return Verdict::Closed;
+        }
+        if self.running >= self.allowed {
+            let since = *self.grown.get_or_insert(now);
+            if now.saturating_duration_since(since) < GROWS_EACH {
+                return Verdict::Full;
+            }
+            self.allowed = MAX_GROWN.min(self.allowed + FIRST_STREAMS);
+            self.grown = Some(now);
+        }
+        self.running += 1;
+        Verdict::Begins
+    }
+
+    fn ended(&mut self) {
+        self.running -= 1;
+        self.allowed = MAX_GROWN.min(self.allowed + 1);
+        self.changed = true;
+    }
+}
+
+/// What a decoded head takes.
+pub(super) fn cost_of(fields: &http::HeaderMap, target: usize) -> usize {
+    let fields = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    target + fields.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(streams: u32) -> Ledger {
+        let mut ledger = Ledger::default();
+        (0..streams).for_each(|n| ledger.opened(2 * n + 1));
+        ledger
+    }
+
+    fn begun(ledger: &mut Ledger, now: Instant) -> usize {
+        (0..1000).take_while(|_| ledger.begin(now) == Verdict::Begins).count()
+    }
+
+    #[test]
+    fn nothing_begins_for_a_client_that_takes_nothing() {
+        let (mut ledger, now) = (opened(100), Instant::now());
+        ledger.initial(0);
+        assert_eq!(ledger.begin(now), Verdict::Closed);
+        ledger.granted(3, 10);
+        ledger.granted(7, 10);
+        assert_eq!(begun(&mut ledger, now), 2);
+        assert_eq!(ledger.begin(now), Verdict::Closed);
+        ledger.initial(100);
+        assert_eq!(begun(&mut ledger, now), FIRST_STREAMS - 2);
+        assert_eq!(ledger.begin(now), Verdict::Full);
+    }
+
+    #[test]
+    fn a_client_that_stops_taking_gets_no_more_begun() {
+        let (mut ledger, now) = (opened(100), Instant::now());
+        assert_eq!(begun(&mut ledger, now), FIRST_STREAMS);
+        for n in 0..FIRST_STREAMS as u32 {
+            ledger.answered(2 * n + 1);
+            ledger.data_left(2 * n + 1, 8 * 1024);
+        }
+        assert_eq!(ledger.begin(now + GROWS_EACH), Verdict::Closed, "of the connection's window");
+        ledger.granted(0, 1 << 20);
+        (0..FIRST_STREAMS as u32).for_each(|n| ledger.data_left(2 * n + 1, 60_000));
+        assert_eq!(ledger.begin(now + GROWS_EACH), Verdict::Closed, "of its streams' windows");
+        ledger.granted(1, 1 << 20);
+        assert_eq!(ledger.begin(now + GROWS_EACH), Verdict::Begins);
+        ledger.stalled(true);
+        assert_eq!(ledger.begin(now + 2 * GROWS_EACH), Verdict::Closed, "of its socket");
+    }
+
+    #[test]
+    fn streams_that_live_long_and_are_read_all_begin() {
+        let (mut ledger, mut now) = (opened(100), Instant::now());
+        let mut all = 0;
+        for _ in 0..20 {
+            all += begun(&mut ledger, now);
+            now += GROWS_EACH;
+        }
+        assert_eq!(all, 100);
+    }
+
+    #[test]
+    fn what_a_stream_held_goes_with_it() {
+        let mut ledger = opened(3);
+        ledger.handed(1, 40_000);
+        ledger.handed(3, 30_000);
+        assert_eq!(ledger.unsent, 70_000);
+        ledger.data_left(1, 10_000);
+        ledger.closed(3);
+        assert_eq!(ledger.unsent, 30_000);
+        ledger.closed(1);
+        ledger.closed(1);
+        assert_eq!(ledger.unsent, 0);
+        assert!(ledger.take_head(MAX_HEADS) && !ledger.take_head(1));
+        ledger.head_gone(MAX_HEADS);
+        assert!(ledger.take_head(1));
+    }
+
+    #[test]
+    fn those_that_wait_for_room_are_woken_as_it_comes_and_none_is_forgotten() {
+        let mut ledger = opened(1);
+        ledger.handed(1, MAX_UNSENT);
+        (0..10).for_each(|_| ledger.writers.push_back(Waker::noop().clone()));
+        assert_eq!(ledger.woken().len(), 0);
+        ledger.data_left(1, PIECE);
+        assert_eq!(ledger.woken().len(), 1);
+        ledger.closed(1);
+        assert_eq!(ledger.woken().len(), 9);
+    }
+}

@@ -1,0 +1,155 @@
+//! Clients of HTTP/2 that leave no window for what they asked for, and those that read.
+
+use crate::binary::started;
+use crate::bombs::{MIB, resident};
+use crate::edge::{Edge, web};
+use crate::http2::{REQUEST, RST, begin, block, frame, read_frame};
+use crate::http2_ends::NO_WINDOW;
+use crate::tls::{Authority, config, connect, connect_to, prepared};
+use serin_testkit::{Origin, eventually_async};
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+const HEADERS: u8 = 1;
+const DATA: u8 = 0;
+const WINDOW_UPDATE: u8 = 8;
+
+fn asking(stream: u32, method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let fields =
+        [&[(":method", method), REQUEST[1], (":path", path)], &REQUEST[3..], more].concat();
+    frame(HEADERS, 5, stream, &block(&fields))
+}
+
+/// `lanes` decides who carries it.
+async fn reader(origin: &Origin, lanes: &str, settings: &[u8]) -> (Edge, TlsStream<TcpStream>) {
+    let (authority, folder) = prepared();
+    let config = config(web(origin.address()), "", "").with(&format!("lanes: {lanes}"));
+    let edge = Edge::start_in(folder, &config);
+    let mut stream = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
+    begin(&mut stream, settings).await;
+    (edge, stream)
+}
+
+async fn of_kind(stream: &mut TlsStream<TcpStream>, kind: u8) {
+    let (got, _) = read_frame(stream, &[kind, RST]).await.unwrap();
+    assert_eq!(got, kind);
+}
+
+#[tokio::test]
+async fn the_full_lane_asks_for_nothing_that_its_client_has_no_window_for() {
+    let origin = Origin::start("v1");
+    let (_edge, mut stream) = reader(&origin, "full", &NO_WINDOW).await;
+    for n in 0..20 {
+        stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100000", &[])).await.unwrap();
+    }
+    // Has no body, and comes after the others.
+    stream.write_all(&asking(41, "HEAD", "/bytes/100000", &[])).await.unwrap();
+    of_kind(&mut stream, HEADERS).await;
+    assert_eq!(origin.requests(), 1);
+    // One is granted, and one begins.
+    stream.write_all(&frame(WINDOW_UPDATE, 0, 3, &[0, 0, 0, 10])).await.unwrap();
+    of_kind(&mut stream, HEADERS).await;
+    assert_eq!(origin.requests(), 2);
+    // All are granted, and all begin.
+    let settings = [0, 4, 0, 0, 0, 100];
+    stream.write_all(&frame(4, 0, 0, &settings)).await.unwrap();
+    eventually_async("all have been asked for", async || origin.requests() >= 9).await;
+}
+
+#[tokio::test]
+async fn long_streams_of_the_full_lane_whose_client_reads_are_all_begun() {
+    let origin = Origin::start("v1");
+    let (_edge, mut stream) = reader(&origin, "full", &[]).await;
+    for n in 0..60 {
+        stream.write_all(&asking(2 * n + 1, "GET", "/hang", &[])).await.unwrap();
+    }
+    eventually_async("all are with the backend", async || origin.in_flight() == 60).await;
+}
+
+#[tokio::test]
+async fn an_answer_within_the_window_ends_without_a_further_one() {
+    let origin = Origin::start("v1");
+    let window = [0, 4, 0, 0, 0, 200];
+    for (lanes, path) in [("both", "/bytes/200"), ("both", "/trailers"), ("full", "/bytes/200")] {
+        let (_edge, mut stream) = reader(&origin, lanes, &window).await;
+        stream.write_all(&asking(1, "GET", path, &[])).await.unwrap();
+        eventually_async("the stream ends", async || {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.unwrap();
+            let [_, a, b, kind, flags, ..] = head;
+            let mut payload = vec![0; usize::from(a) << 8 | usize::from(b)];
+            stream.read_exact(&mut payload).await.unwrap();
+            assert_ne!(kind, RST, "{lanes} {path}");
+            kind <= HEADERS && flags & 1 == 1
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_passes_however_small_the_steps_of_its_window() {
+    let origin = Origin::start("v1");
+    let (_edge, mut stream) = reader(&origin, "both", &[0, 4, 0, 0, 0, 1]).await;
+    stream.write_all(&asking(1, "GET", "/bytes/3000", &[])).await.unwrap();
+    let mut got = 0;
+    while got < 3_000 {
+        let (kind, payload) = read_frame(&mut stream, &[DATA, RST]).await.unwrap();
+        assert_eq!(kind, DATA);
+        got += payload.len();
+        stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 100])).await.unwrap();
+    }
+    assert_eq!(got, 3_000);
+}
+
+/// A connection with no window and nearly as many requests as it may have for large answers.
+async fn greedy(
+    address: SocketAddr,
+    authority: &Authority,
+    more: &[(&str, &str)],
+) -> TlsStream<TcpStream> {
+    let config = authority.client(&["h2"]);
+    let mut stream = connect_to(address, config, "a.example").await.unwrap();
+    begin(&mut stream, &NO_WINDOW).await;
+    for n in 0..99 {
+        stream.write_all(&asking(2 * n + 1, "GET", "/bytes/524288", more)).await.unwrap();
+    }
+    stream
+}
+
+/// Half of what it takes to keep one buffer for each, which is what HTTP/2's library asks for.
+const MOST: u64 = 12 * MIB;
+
+#[tokio::test]
+async fn answers_that_no_client_takes_are_left_with_their_backends() {
+    let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
+    let kinds: [(&str, &str, &[(&str, &str)]); 3] =
+        [("http1", "http1", &[]), ("http2", "http2", &[]), ("gRPC", "http2", &grpc)];
+    for (what, protocol, more) in kinds {
+        let (authority, folder) = prepared();
+        let origin = Origin::start("v1");
+        let yaml =
+            format!("{{ endpoints: [\"http://{}\"], protocol: {protocol} }}", origin.address());
+        let service = serin_testkit::ServiceText::new("web").version_yaml("v1", &yaml);
+        let (serin, address) = started(&folder, &config(service, "", ""));
+        drop(greedy(address, &authority, more).await);
+        eventually_async("none is with the backend", async || origin.in_flight() == 0).await;
+        let before = resident(&serin);
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let mut stream = greedy(address, &authority, more).await;
+            // What comes last is answered last.
+            stream.write_all(&asking(301, "HEAD", "/bytes/1", more)).await.unwrap();
+            eventually_async("the last is answered", async || {
+                let (kind, _) = read_frame(&mut stream, &[HEADERS, RST]).await.unwrap();
+                kind == HEADERS
+            })
+            .await;
+            streams.push(stream);
+        }
+        let full = resident(&serin).saturating_sub(before);
+        println!("{what}: {} KiB more", full / 1024);
+        assert!(full < MOST, "{what}: {} KiB more", full / 1024);
+    }
+}
