@@ -145,7 +145,7 @@ fn the_service() {
         (shadow.methods.as_slice(), shadow.timeout, shadow.max_in_flight),
         (["GET".to_owned(), "HEAD".to_owned()].as_slice(), seconds(5), 256)
     );
-    assert_eq!(shadow.redact_headers, ["authorization", "cookie"]);
+    assert_eq!(shadow.redact_headers, ["authorization", "cookie", "proxy-authorization"]);
     assert_eq!(
         shadow.compare,
         Some(Compare {

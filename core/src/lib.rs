@@ -12,6 +12,7 @@ pub mod measure;
 pub mod outcome;
 pub mod plane;
 pub mod rollout;
+pub mod secret;
 pub mod shadow;
 pub mod simulate;
 pub mod slo;

@@ -12,7 +12,6 @@ pub mod metrics;
 pub mod plane;
 mod proxy;
 pub mod route;
-mod secret;
 pub mod service;
 pub mod session;
 pub mod shadow;

@@ -29,7 +29,11 @@ struct Answer<'a> {
 pub(crate) fn run(args: &Args) -> Exit {
     let options = Options { resolve: args.resolve, ..Options::default() };
     let (faults, more, summary) = match serin_config::load(&args.path, &options) {
-        Ok(loaded) => (loaded.warnings, 0, Some(loaded.config.summary())),
+        Ok(loaded) => {
+            let lines = loaded.config.copies().into_iter().map(|copies| format!("\n{copies}"));
+            let summary = loaded.config.summary() + &lines.collect::<String>();
+            (loaded.warnings, 0, Some(summary))
+        }
         Err(refused) => (refused.faults, refused.more, None),
     };
     match args.output {

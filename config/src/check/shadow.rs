@@ -4,7 +4,7 @@ use super::{Check, headers, listeners::above_zero, matches, services};
 use crate::file;
 use crate::model::{Compare, CompareBody, JsonPath, Route, RouteAction, Shadow};
 use crate::report::shown;
-use crate::source::At;
+use crate::source::{At, Place};
 use crate::suggest::every;
 use serin_core::ids::RouteName;
 use serin_core::weights::BasisPoints;
@@ -32,8 +32,12 @@ pub(super) fn check(
     }
     let redact = found.redact.as_ref();
     let redact_headers = match redact.and_then(|redact| redact.headers.as_ref()) {
-        Some(names) => headers::names(Some(names), check),
-        None => REDACTED.iter().map(|name| (*name).to_owned()).collect(),
+        Some(names) if names.value.is_empty() => {
+            everything_is_sent(names.at, found, check);
+            Vec::new()
+        }
+        Some(names) => with_known(headers::names(Some(names), check)),
+        None => with_known(Vec::new()),
     };
     Some(Shadow {
         methods: methods(found, check),
@@ -47,6 +51,20 @@ pub(super) fn check(
         compare: found.compare.as_ref().map(|compare| comparison(compare, check)),
         to: to?,
     })
+}
+
+/// What a file names comes on top.
+fn with_known(named: Vec<String>) -> Vec<String> {
+    let known = REDACTED.iter().map(|name| (*name).to_owned());
+    let more = named.into_iter().filter(|name| !REDACTED.contains(&name.as_str()));
+    known.chain(more).collect()
+}
+
+fn everything_is_sent(at: Place, found: &file::Shadow, check: &mut Check<'_>) {
+    let to = found.to.as_ref().map_or_else(String::new, |to| format!(" to {}", shown(&to.value)));
+    check
+        .warning(at, format!("copies carry Authorization, cookies and every other secret{to}"))
+        .hint("name headers to leave out beside those, or remove `headers`");
 }
 
 fn mirrors_stable(found: &file::Shadow, service: &file::Service, check: &mut Check<'_>) {

@@ -1,5 +1,7 @@
 //! What must not be seen: credentials in URLs, headers and cookies.
 
+use serin_core::secret::is_secret;
+
 pub(super) const MASK: &str = "***";
 
 /// A URL without its credentials and without the values of its query.
@@ -21,13 +23,9 @@ pub(super) fn url(text: &str) -> String {
     format!("{scheme}{host}{path}{query}")
 }
 
-/// Headers and cookies that carry credentials by custom.
+/// Headers, cookies and parameters that carry credentials by custom.
 pub(super) fn unless_secret<'a>(name: &str, value: &'a str) -> &'a str {
-    let name = name.to_ascii_lowercase();
-    let secret = ["auth", "cookie", "token", "secret", "key", "password", "session"]
-        .iter()
-        .any(|part| name.contains(part));
-    if secret { MASK } else { value }
+    if is_secret(name) { MASK } else { value }
 }
 
 #[cfg(test)]

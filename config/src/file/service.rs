@@ -207,7 +207,7 @@ record! {
 record! {
     /// What copies do not carry.
     Redact, "`redact`" {
-        /// Header names. `[]` sends them all.
+        /// Headers that are left out beside those whose names say that they are secret, which always are. `[]` alone sends everything.
         "headers" optional headers: Vec<At<String>> = "[\"authorization\", \"cookie\", \"proxy-authorization\"]",
         /// JSON paths in request bodies, `$.card.number`.
         "json" optional json: Vec<At<String>> = "[]",

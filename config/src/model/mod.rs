@@ -68,4 +68,21 @@ impl Config {
         });
         counted.join(", ")
     }
+
+    /// What is sent to shadows, a line for each: nobody is to find out later.
+    pub fn copies(&self) -> Vec<String> {
+        let line = |(name, service): (&ServiceName, &Service)| {
+            let shadow = service.shadow.as_ref()?;
+            let (methods, to) = (shadow.methods.join(", "), &shadow.to);
+            let without = match shadow.redact_headers.as_slice() {
+                [] => "with every header, Authorization and cookies too".to_owned(),
+                names => {
+                    let names = names.join(", ");
+                    format!("without {names} and whatever else is named like a secret")
+                }
+            };
+            Some(format!("copies of {methods} for {name} go to {to}, {without}"))
+        };
+        self.services.iter().filter_map(line).collect()
+    }
 }

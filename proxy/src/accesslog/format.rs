@@ -1,10 +1,10 @@
 //! A record as a line. Nothing that a client sends can end a line or a field.
 
 use super::record::{Field, Record};
-use crate::secret::without_secrets;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use serin_core::secret::without_secrets;
 use std::fmt::Write;
 
 pub(super) fn json(record: &Record, line: &mut String) {

@@ -1,7 +1,7 @@
 //! What is known of a request when it has ended, under the names that the access log and the spans
 //! give it.
 
-use crate::secret::without_secrets;
+use serin_core::secret::without_secrets;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};

@@ -9,6 +9,8 @@ use super::tee::Head;
 use crate::spans::Place;
 use crate::thread::{hex, random};
 use memchr::memchr;
+use serin_core::secret::{is_secret_field, without_secrets};
+use std::borrow::Cow;
 
 /// Copies carry these in another form, or not at all.
 const OURS: [&str; 13] = [
@@ -30,7 +32,11 @@ const OURS: [&str; 13] = [
 /// Names of fields that a copy does not carry as they came, by the letter that they begin with. A line
 /// is held against few of them, and first by where its colon would stand.
 #[derive(Debug)]
-pub(super) struct Omitted([Vec<String>; 32]);
+pub(super) struct Omitted {
+    named: [Vec<String>; 32],
+    /// And whatever else says that it is a secret, in the query too.
+    secrets: bool,
+}
 
 /// What was seen of the request while its head was written.
 pub(super) struct Seen {
@@ -40,11 +46,12 @@ pub(super) struct Seen {
 }
 
 impl Omitted {
+    /// Without any name nothing is taken for a secret.
     pub(super) fn new(redacted: &[String]) -> Self {
-        let mut all = Self(Default::default());
+        let mut all = Self { named: Default::default(), secrets: !redacted.is_empty() };
         let names = OURS.iter().map(|name| (*name).to_owned()).chain(redacted.iter().cloned());
         for name in names {
-            all.0[letter(name.as_bytes())].push(name);
+            all.named[letter(name.as_bytes())].push(name);
         }
         all
     }
@@ -54,8 +61,11 @@ impl Omitted {
         let named = |name: &&String| {
             line.get(name.len()) == Some(&b':') && is(&line[..name.len()], name.as_bytes())
         };
-        let name = self.0[letter(line)].iter().find(named)?;
-        Some(&line[..name.len()])
+        if let Some(name) = self.named[letter(line)].iter().find(named) {
+            return Some(&line[..name.len()]);
+        }
+        let name = self.secrets.then(|| memchr(b':', line)).flatten().map(|end| &line[..end])?;
+        is_secret_field(name).then_some(name)
     }
 }
 
@@ -72,7 +82,11 @@ fn is(name: &[u8], other: &[u8]) -> bool {
 pub(super) fn write(head: &Head<'_>, lines: &[u8], omitted: &Omitted, out: &mut Vec<u8>) -> Seen {
     out.clear();
     out.reserve(lines.len() + head.target.len() + head.host.len() + 256);
-    for part in [head.method, " ", head.target, " HTTP/1.1\r\nhost: ", head.host, "\r\n"] {
+    let target = match omitted.secrets {
+        true => without_secrets(head.target),
+        false => Cow::Borrowed(head.target),
+    };
+    for part in [head.method, " ", &*target, " HTTP/1.1\r\nhost: ", head.host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
     let mut seen = Seen { linked: None, length: None };
@@ -180,6 +194,21 @@ mod tests {
         let names = OURS.iter().map(|name| format!("{}: secret\r\n", name.to_uppercase()));
         let (head, _) = written(&names.collect::<String>(), false);
         assert!(!String::from_utf8_lossy(&head).contains("secret"));
+    }
+
+    #[test]
+    fn what_says_that_it_is_a_secret_stays_here() {
+        let head = Head { method: "GET", host: "a", target: "/p?a=1&api_key=2", sampled: false };
+        let lines = b"X-Api-Key: 3\r\nx-auth-token: 4\r\nX-Plain: 5\r\n";
+        let copy = |redacted: &[String]| {
+            let mut out = Vec::new();
+            write(&head, lines, &Omitted::new(redacted), &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let kept = "GET /p?a=1&api_key=REDACTED HTTP/1.1\r\nhost: a\r\nX-Plain: 5\r\n";
+        assert_eq!(copy(&["x-other".to_owned()]), format!("{kept}x-serin-shadow: 1\r\n\r\n"));
+        let all = copy(&[]);
+        assert!(all.contains("api_key=2") && all.contains("Key: 3") && all.contains("token: 4"));
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! and never where the configuration redacts or where the key alone says that they are secret.
 
 use super::{Found, HIDDEN, MOST_FOUND};
-use crate::secret::is_secret;
 use serde_json::{Map, Value};
 use serin_config::model::{JsonPath, JsonStep};
+use serin_core::secret::is_secret;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

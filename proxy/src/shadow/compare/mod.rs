@@ -109,7 +109,8 @@ impl Rules {
 
     fn header(&self, name: &str, value: Option<&[u8]>) -> String {
         let Some(value) = value else { return "absent".to_owned() };
-        let hidden = name == "set-cookie" || self.redacted_headers.iter().any(|h| h == name);
+        let hidden =
+            serin_core::secret::is_secret(name) || self.redacted_headers.iter().any(|h| h == name);
         if hidden { HIDDEN.to_owned() } else { json::cut(&String::from_utf8_lossy(value)) }
     }
 
