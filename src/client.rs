@@ -3,6 +3,8 @@
 //! It blocks, because a command does one thing after the other. It knows nothing about what it
 //! asks for; every answer that is no success becomes a [`Failure`] with the server's own words.
 
+mod tls;
+
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, HeaderName};
@@ -22,10 +24,12 @@ use tokio::net::{TcpStream, UnixStream};
 const PATIENCE: Duration = Duration::from_secs(40);
 const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 
-/// Where an instance listens: `127.0.0.1:9901`, `http://…` or `unix:/run/serin/admin.sock`.
+/// Where an instance listens: `127.0.0.1:9901`, `http://…`, `https://…` or `unix:/run/serin/admin.sock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp(String),
+    /// HTTPS.
+    Tls(String),
     Unix(PathBuf),
 }
 
@@ -36,15 +40,14 @@ impl FromStr for Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into()));
         }
-        if text.starts_with("https://") {
-            return Err(
-                "the admin API speaks plain HTTP; use a tunnel, and its address here".into()
-            );
-        }
-        let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+        let (of, host): (fn(String) -> Self, _) = match text.strip_prefix("https://") {
+            Some(host) => (Self::Tls, host),
+            None => (Self::Tcp, text.strip_prefix("http://").unwrap_or(text)),
+        };
+        let host = host.trim_end_matches('/');
         match host.rsplit_once(':') {
             Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(host.to_owned()))
+                Ok(of(host.to_owned()))
             }
             Some(_) | None => {
                 Err("write host:port, like 127.0.0.1:9901, or unix:/path/to/socket".into())
@@ -57,6 +60,7 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(host) => f.write_str(host),
+            Self::Tls(host) => write!(f, "https://{host}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -136,11 +140,17 @@ impl Answer {
 pub(crate) struct Client {
     address: Address,
     token: Option<String>,
+    /// The authorities to trust; without it, the system's.
+    ca_file: Option<PathBuf>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Client {
-    pub(crate) fn new(address: Address, token_file: Option<PathBuf>) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        address: Address,
+        token_file: Option<PathBuf>,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
         let token = match token_file {
             Some(path) => match std::fs::read_to_string(&path) {
                 Ok(text) => Some(text.trim().to_owned()),
@@ -153,7 +163,7 @@ impl Client {
             address: address.clone(),
             why: error.to_string(),
         })?;
-        Ok(Self { address, token, runtime })
+        Ok(Self { address, token, ca_file, runtime })
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Answer, Failure> {
@@ -191,7 +201,7 @@ impl Client {
         ask: Ask,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let host = match &self.address {
-            Address::Tcp(host) => host.as_str(),
+            Address::Tcp(host) | Address::Tls(host) => host.as_str(),
             Address::Unix(_) => "localhost",
         };
         let mut request = Request::builder().method(method).uri(path).header(HOST, host);
@@ -217,6 +227,10 @@ impl Client {
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Error> {
         match &self.address {
             Address::Tcp(host) => over(TcpStream::connect(host).await?, request).await,
+            Address::Tls(host) => {
+                let stream = TcpStream::connect(host).await?;
+                over(tls::connect(stream, host, self.ca_file.as_deref()).await?, request).await
+            }
             Address::Unix(path) => over(UnixStream::connect(path).await?, request).await,
         }
     }
@@ -284,7 +298,9 @@ mod tests {
         let unix: Result<Address, String> = Ok(Address::Unix("/run/s.sock".into()));
         assert_eq!("unix:/run/s.sock".parse(), unix);
         assert_eq!("unix:///run/s.sock".parse(), unix);
-        for wrong in ["localhost", "https://x:1", ":9901", "x:99999", ""] {
+        let tls: Result<Address, String> = Ok(Address::Tls("serin.internal:9901".into()));
+        assert_eq!("https://serin.internal:9901/".parse(), tls);
+        for wrong in ["localhost", "https://x", ":9901", "x:99999", ""] {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
     }

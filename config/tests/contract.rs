@@ -75,7 +75,7 @@ fn listeners_admin_and_state() {
                 key_file: tls.join("shop.key")
             }],
             min_version: TlsVersion::V1_2,
-            client_auth: ClientAuth::Optional { ca_file: tls.join("clients.pem") },
+            client_auth: ClientAuth::Required { ca_file: tls.join("clients.pem") },
         })
     );
     assert_eq!(https.proxy_protocol, ProxyProtocol::Off);

@@ -31,7 +31,9 @@ fn every_example_loads_without_a_warning() {
     assert!(examples.len() >= 5, "only {examples:?}");
     for path in examples {
         let loaded = serin_config::load(&path, &serin_config::Options::default());
-        let loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
+        let mut loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
+        // A repository keeps no modes: everybody can read its example of a token, and should.
+        loaded.warnings.retain(|warning| !warning.message.starts_with("everybody on this machine"));
         let warnings = serin_config::render_all(&loaded.warnings, serin_config::Style::Plain);
         assert_eq!(warnings, "", "{}", path.display());
     }

@@ -200,3 +200,31 @@ fn a_text_from_elsewhere_is_checked_without_environment_and_files() {
     let shape = "version: 1\nlisteners: ${X}\nadmin: { adress: x }\n";
     assert!(serin_config::check_text("request", shape).is_err(), "its shape is checked");
 }
+
+#[test]
+fn tokens_are_told_apart_and_files_that_everybody_reads_are_warned_of() {
+    let ground = Ground::new();
+    std::fs::create_dir_all(ground.path().join("a")).unwrap();
+    std::fs::create_dir_all(ground.path().join("b")).unwrap();
+    let token = |name: &str, value: &str| {
+        let path = ground.write(name, value.repeat(20));
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+        std::fs::set_permissions(path, private).unwrap();
+    };
+    for (name, value) in [("a/token", "x"), ("b/token", "y"), ("c", "z"), ("d", "w")] {
+        token(name, value);
+    }
+    let listed = "[{ role: viewer, tokenFile: a/token }, { role: viewer, tokenFile: b/token }, { role: operator, tokenFile: c }, { role: operator, name: ci, tokenFile: d }]";
+    let path = ground.write("serin.yaml", format!("version: 1\nadmin: {{ tokens: {listed} }}\n"));
+    let loaded = load(&path, &Options::default()).unwrap_or_else(|f| panic!("{f}"));
+    let names: Vec<_> = loaded.config.admin.tokens.iter().map(|t| t.name.as_str()).collect();
+    let whole = |name: &str| ground.path().join(name).display().to_string();
+    assert_eq!(names, [whole("a/token").as_str(), &whole("b/token"), "c", "ci"]);
+    assert_eq!(loaded.warnings, []);
+    ground.write("c", "v".repeat(20));
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(ground.path().join("c"), open).unwrap();
+    let loaded = load(&path, &Options::default()).unwrap_or_else(|f| panic!("{f}"));
+    let warned: Vec<_> = loaded.warnings.iter().map(serin_config::Fault::title).collect();
+    assert_eq!(warned, ["admin.tokens[2].tokenFile: everybody on this machine can read the token"]);
+}

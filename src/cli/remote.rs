@@ -9,12 +9,15 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Instance")]
 pub(crate) struct Remote {
-    /// Admin address: host:port or unix:/path
+    /// Admin address: host:port, https://host:port or unix:/path
     #[arg(long, env = "SERIN_ADMIN", default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
     admin: Address,
     /// File that holds the token; not needed for a loopback address without tokens
     #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Authorities to trust for https, in PEM; without it the system's, or those of SSL_CERT_FILE
+    #[arg(long, env = "SERIN_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Text for people, JSON for programs
     #[arg(short, long, value_enum, default_value = "text")]
     pub(crate) output: Format,
@@ -22,7 +25,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(self.admin.clone(), self.token_file.clone())
+        Client::new(self.admin.clone(), self.token_file.clone(), self.ca_file.clone())
     }
 
     pub(crate) fn is_json(&self) -> bool {

@@ -4,8 +4,8 @@
 use super::RunError;
 use super::handover::Takeover;
 use super::parts::{Occasion, Parts};
-use serin_config::model::{AdminAddress, Config};
-use serin_control::api::{Api, Hooks, NoCanary, Serve, bind, inherit};
+use serin_config::model::{Admin, AdminAddress, Config};
+use serin_control::api::{Api, Bound, Hooks, NoCanary, Serve, bind, bind_probes, inherit};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 pub(super) struct Door {
     pub(super) address: AdminAddress,
     pub(super) socket: OwnedFd,
+    /// Of `admin.probes`.
+    pub(super) probes: Option<OwnedFd>,
     pub(super) serve: watch::Sender<Serve>,
 }
 
@@ -26,16 +28,36 @@ pub(super) fn serve(
 ) -> Result<JoinHandle<()>, RunError> {
     let runtime = parts.control.runtime();
     let _within = runtime.enter();
-    let bound = match takeover.admin(&config.admin) {
+    let (socket, probes_socket) = takeover.admin(&config.admin);
+    let bound = match socket {
         Some(socket) => inherit(&config.admin, socket)?,
         None => runtime.block_on(bind(&config.admin))?,
     };
+    let probes = config.admin.probes.map(|at| runtime.block_on(bind_probes(at, probes_socket)));
+    let probes = probes.transpose()?;
     let api = Api::new(parts.control.handle(), &config.admin, bound.reach(), hooks(parts));
+    let api = api.map_err(RunError::AdminTls)?;
+    warn_of_open(&config.admin);
     tracing::info!(listener = "admin", address = %bound.address(), "listening");
     let (serve, served) = watch::channel(Serve::Accept);
     let (address, socket) = (config.admin.address.clone(), bound.socket()?);
-    parts.open_door(Door { address, socket, serve }, api.clone());
+    let probes_socket = probes.as_ref().map(Bound::socket).transpose()?;
+    parts.open_door(Door { address, socket, probes: probes_socket, serve }, api.clone());
+    if let Some(probes) = probes {
+        tracing::info!(listener = "probes", address = %probes.address(), "listening");
+        runtime.spawn(probes.serve_probes(api.clone(), served.clone()));
+    }
     Ok(runtime.spawn(bound.serve(api, served)))
+}
+
+/// Everybody who can run a program here is an operator then, a container on the host's network too.
+fn warn_of_open(admin: &Admin) {
+    if let (AdminAddress::Tcp(address), []) = (&admin.address, admin.tokens.as_slice()) {
+        tracing::warn!(
+            %address,
+            "the admin API needs no token: every program on this machine may change everything; a unix socket or admin.tokens keeps it to some"
+        );
+    }
 }
 
 fn hooks(parts: &Arc<Parts>) -> Hooks {

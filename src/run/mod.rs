@@ -39,6 +39,8 @@ pub(crate) enum RunError {
     Control(#[from] StartError),
     #[error(transparent)]
     Admin(#[from] BindError),
+    #[error("{0}")]
+    AdminTls(String),
     #[error("a metric was registered twice: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("cannot listen for signals: {0}")]

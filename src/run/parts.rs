@@ -14,6 +14,7 @@ use serin_config::{Fault, Faults, Loaded, Watch};
 use serin_control::Control;
 use serin_control::api::{Api, Serve, Upgraded, Verdict};
 use serin_proxy::Proxy;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
@@ -23,8 +24,9 @@ const LOGGED: usize = 10;
 
 pub(crate) struct Parts {
     path: PathBuf,
-    /// What it was started with, and only another start can change: admin.address and state.dir.
-    fixed: (AdminAddress, PathBuf),
+    /// What it was started with, and only another start can change: admin.address, admin.probes and
+    /// state.dir.
+    fixed: (AdminAddress, Option<SocketAddr>, PathBuf),
     pub(super) proxy: Proxy,
     pub(super) control: Control,
     pub(super) door: OnceLock<Door>,
@@ -56,7 +58,7 @@ impl Parts {
     ) -> Self {
         Self {
             path,
-            fixed: (config.admin.address.clone(), config.state_dir.clone()),
+            fixed: (config.admin.address.clone(), config.admin.probes, config.state_dir.clone()),
             proxy,
             control,
             door: OnceLock::new(),
@@ -181,9 +183,10 @@ impl Parts {
 
     /// What the files say about things that stay as they are until a restart.
     fn needing_a_restart(&self, config: &Config) -> Vec<Fault> {
-        let (address, dir) = &self.fixed;
+        let (address, probes, dir) = &self.fixed;
         let changed = [
             ("admin.address", *address != config.admin.address),
+            ("admin.probes", *probes != config.admin.probes),
             ("state.dir", *dir != config.state_dir),
         ];
         let named = changed.into_iter().filter(|(_, changed)| *changed);

@@ -67,7 +67,7 @@ impl Bench {
         let control = Control::start(Arc::new(config), plane, Options::default());
         let control = control.expect("control starts");
         let bound = bind(&admin).await.expect("an admin address");
-        let api = Api::new(control.handle(), &admin, bound.reach(), hooks);
+        let api = Api::new(control.handle(), &admin, bound.reach(), hooks).expect("an API");
         let address = bound.address().parse().expect("a TCP address");
         let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
         let served = tokio::spawn(bound.serve(api.clone(), stopped));
@@ -140,6 +140,7 @@ pub(crate) fn token((role, value): &(Role, &str)) -> Token {
     };
     Token {
         role: *role,
+        name: name.to_owned(),
         secret: Secret::new(format!("/run/secrets/{name}").into(), (*value).to_owned()),
     }
 }
@@ -164,6 +165,8 @@ fn config(state: &Path) -> Config {
             address: AdminAddress::Tcp("127.0.0.1:0".parse().unwrap()),
             tokens: Vec::new(),
             hosts: Vec::new(),
+            tls: None,
+            probes: None,
         },
         state_dir: state.to_owned(),
         services: [(service.name.clone(), service)].into(),

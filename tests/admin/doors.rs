@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, detail, hooks, token};
 use serin_config::model::{Admin, AdminAddress, Role};
-use serin_control::api::{Api, Serve, bind};
+use serin_control::api::{Api, Serve, bind, bind_probes, inherit};
 use std::os::unix::fs::PermissionsExt;
 
 const BOTH: [(Role, &str); 2] = [(Role::Viewer, "look-4f1c"), (Role::Operator, "touch-9b2e")];
@@ -43,6 +43,8 @@ async fn tokens_can_be_replaced_while_it_runs() {
         address: AdminAddress::Tcp(bench.address),
         tokens: vec![token(&(Role::Viewer, "fresh"))],
         hosts: Vec::new(),
+        tls: None,
+        probes: None,
     };
     bench.api.reconfigure(&admin);
     let with = async |token| bench.ask("GET", "/v1/dora", &[("authorization", token)], "").await;
@@ -147,6 +149,8 @@ async fn an_address_that_everybody_reaches_needs_a_token() {
         address: AdminAddress::Tcp("0.0.0.0:0".parse().unwrap()),
         tokens: Vec::new(),
         hosts: Vec::new(),
+        tls: None,
+        probes: None,
     };
     let refused = bind(&admin).await.expect_err("no token").to_string();
     assert!(refused.contains("admin.tokens is empty"), "{refused}");
@@ -158,14 +162,19 @@ async fn an_address_that_everybody_reaches_needs_a_token() {
 async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
     let folder = serin_testkit::temp_dir();
     let path = folder.path().join("admin.sock");
-    let admin =
-        Admin { address: AdminAddress::Unix(path.clone()), tokens: Vec::new(), hosts: Vec::new() };
+    let admin = Admin {
+        address: AdminAddress::Unix(path.clone()),
+        tokens: Vec::new(),
+        hosts: Vec::new(),
+        tls: None,
+        probes: None,
+    };
     let bench = Bench::open().await;
     let bound = bind(&admin).await.expect("a socket");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(bind(&admin).await.expect_err("taken").to_string().contains("another process answers"));
 
-    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks());
+    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks()).expect("an API");
     let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
     let served = tokio::spawn(bound.serve(api, stopped));
     let stream = tokio::net::UnixStream::connect(&path).await.expect("a connection");
@@ -185,10 +194,12 @@ async fn a_socket_on_the_network_stays_shut_when_a_reload_takes_its_tokens_away(
         address: AdminAddress::Tcp("0.0.0.0:0".parse().unwrap()),
         tokens: vec![token(&(Role::Operator, "touch"))],
         hosts: Vec::new(),
+        tls: None,
+        probes: None,
     };
     let bench = Bench::open().await;
     let bound = bind(&admin).await.expect("a socket");
-    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks());
+    let api = Api::new(bench.handle(), &admin, bound.reach(), hooks()).expect("an API");
     assert_eq!(api.refuses(&admin), None);
     (admin.address, admin.tokens) = (AdminAddress::Tcp(bench.address), Vec::new());
     let why = api.refuses(&admin).expect("it is refused");
@@ -220,6 +231,8 @@ async fn an_event_stream_ends_when_what_let_it_in_is_taken_away() {
         address: AdminAddress::Tcp(bench.address),
         tokens: tokens.iter().map(token).collect(),
         hosts: Vec::new(),
+        tls: None,
+        probes: None,
     };
     let bench = Bench::with_tokens(&BOTH).await;
     let (viewed, viewer) = events(&bench, "Bearer look-4f1c").await;
@@ -249,4 +262,46 @@ async fn refused_logins_are_counted() {
         let line = format!("serin_admin_logins_refused_total{counted}");
         assert!(metrics.contains(&line), "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn an_address_for_probes_answers_them_and_nothing_else() {
+    let bench = Bench::with_tokens(&BOTH).await;
+    let bound = bind_probes("127.0.0.1:0".parse().unwrap(), None).await.expect("an address");
+    let address: std::net::SocketAddr = bound.address().parse().unwrap();
+    let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);
+    let served = tokio::spawn(bound.serve_probes(bench.api.clone(), stopped));
+    let mut connection = serin_testkit::Connection::http1(address, &address.to_string()).await;
+    for (path, status) in
+        [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/services", 404), ("/", 404)]
+    {
+        assert_eq!(connection.get(path).await.status, status, "{path}");
+    }
+    drop(connection);
+    stop.send(Serve::Stop).expect("it still serves");
+    served.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_passed_unix_socket_that_everybody_may_open_needs_tokens() {
+    let folder = serin_testkit::temp_dir();
+    let path = folder.path().join("admin.sock");
+    let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode));
+    let mut admin = Admin {
+        address: AdminAddress::Unix(path.clone()),
+        tokens: Vec::new(),
+        hosts: Vec::new(),
+        tls: None,
+        probes: None,
+    };
+    let passed = || std::os::fd::OwnedFd::from(socket.try_clone().unwrap());
+    mode(0o666).unwrap();
+    let why = inherit(&admin, passed()).expect_err("it is open to all").to_string();
+    assert!(why.contains("may be opened by all") && why.contains("SocketMode=0660"), "{why}");
+    mode(0o660).unwrap();
+    assert!(inherit(&admin, passed()).is_ok(), "whom the group has is the operator's choice");
+    mode(0o666).unwrap();
+    admin.tokens = vec![token(&(Role::Operator, "touch"))];
+    assert!(inherit(&admin, passed()).is_ok());
 }

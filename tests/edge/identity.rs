@@ -93,17 +93,23 @@ fn a_connection_header_removes_nothing_of_ours() {
 }
 
 #[test]
-fn ids_are_made_when_missing_and_passed_when_there() {
+fn ids_are_made_when_missing_and_passed_when_a_trusted_peer_brings_them() {
     let made = seen("", "");
     assert_eq!(made.header("x-request-id").unwrap().len(), 32);
     assert!(made.header("traceparent").unwrap().starts_with("00-"));
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let passed =
-        seen("", &format!("X-Request-ID: mine-1\r\ntraceparent: {parent}\r\ntracestate: a=b\r\n"));
+    let brought = format!("X-Request-ID: mine-1\r\ntraceparent: {parent}\r\ntracestate: a=b\r\n");
+    let strange = seen("", &brought);
+    assert_eq!(strange.header("x-request-id").unwrap().len(), 32, "a stranger chooses no id");
+    assert_eq!(strange.header("traceparent"), Some(parent));
+    let passed = seen("\"127.0.0.0/8\"", &brought);
     assert_eq!(passed.header("x-request-id"), Some("mine-1"));
     assert_eq!(passed.header("traceparent"), Some(parent));
     assert_eq!(passed.header("tracestate"), Some("a=b"));
-    let odd = seen("", &format!("X-Request-ID: {}\r\ntraceparent: 00-0-0-0\r\n", "x".repeat(200)));
+    let odd = seen(
+        "\"127.0.0.0/8\"",
+        &format!("X-Request-ID: {}\r\ntraceparent: 00-0-0-0\r\n", "x".repeat(200)),
+    );
     assert_eq!(odd.header("x-request-id").unwrap().len(), 32);
     assert_eq!(odd.header("traceparent").unwrap().len(), parent.len());
 }

@@ -1,6 +1,6 @@
 //! Which version gets the requests, over real connections and several threads.
 
-use crate::edge::Edge;
+use crate::edge::{Edge, ROUTE};
 use serin_core::ids::{Epoch, RolloutId, ServiceName, VersionName};
 use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
@@ -82,6 +82,28 @@ fn a_user_with_a_cookie_stays_with_the_version() {
         versions.insert(version);
     }
     assert_eq!(versions.len(), 2);
+}
+
+#[test]
+fn a_cookie_is_secure_when_a_trusted_balancer_says_that_the_client_came_by_https() {
+    let (v1, v2) = (Origin::start("v1"), Origin::start("v2"));
+    let cookie = |trusted: &str| {
+        let service = ServiceText::new("web")
+            .version("v1", &[v1.address()])
+            .version("v2", &[v2.address()])
+            .with("session: { by: cookie, name: s, ttl: 1h }");
+        let listener = format!(
+            "{{ name: http, address: \"127.0.0.1:0\", protocol: HTTP, trusted: [{trusted}] }}"
+        );
+        let edge =
+            Edge::start(&ConfigText::new().listener(&listener).service(service).route(ROUTE));
+        edge.plane().publish(split(5_000, false));
+        let mut client = edge.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: HTTPS\r\n\r\n");
+        client.response().header("set-cookie").unwrap()
+    };
+    assert!(cookie("127.0.0.1").ends_with("; Secure"));
+    assert!(!cookie("").contains("Secure"), "a stranger's word is none");
 }
 
 #[test]

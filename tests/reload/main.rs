@@ -6,6 +6,7 @@ mod canary;
 mod certificates;
 mod churn;
 mod door;
+mod encrypted;
 mod leaving;
 mod load;
 mod restart;

@@ -46,7 +46,7 @@ fn an_idle_connection_ends_when_fewer_peers_are_trusted() {
     reload(&instance, &http(", trusted: [10.0.0.0/8]"));
     eventually("the older connection ends", || client.has_ended());
     eventually("and the newer one", || newer.has_ended());
-    assert_eq!(kept(&instance).has_ended(), false);
+    assert!(!kept(&instance).has_ended());
 }
 
 fn https(folder: &Path, client_auth: &str) -> ConfigText {

@@ -7,6 +7,7 @@ use crate::report::shown;
 use crate::source::At;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// No certificate chain and no secret is larger.
@@ -34,6 +35,15 @@ impl Check<'_> {
                 }
                 None
             }
+        }
+    }
+
+    /// Warns of a secret that everybody on this machine can read.
+    pub(super) fn private(&mut self, path: &At<String>, what: &str) {
+        let metadata = std::fs::metadata(self.resolve(path));
+        if metadata.is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0) {
+            self.warning(path.at, format!("everybody on this machine can read {what}"))
+                .hint(format!("`chmod 640 {}`, with a group that Serin is in", path.value));
         }
     }
 

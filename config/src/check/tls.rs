@@ -31,7 +31,7 @@ pub(super) fn check(tls: &file::Tls, check: &mut Check<'_>) -> Option<Tls> {
     })
 }
 
-fn certificate(found: &file::Certificate, check: &mut Check<'_>) -> Option<Certificate> {
+pub(super) fn certificate(found: &file::Certificate, check: &mut Check<'_>) -> Option<Certificate> {
     let chain = found.cert_file.as_ref().and_then(|path| chain(path, "the certificate", check));
     let key = found.key_file.as_ref().and_then(|path| key(path, check));
     let (cert_file, key_file) = (found.cert_file.as_ref()?, found.key_file.as_ref()?);
@@ -152,7 +152,15 @@ fn client_auth(found: Option<&At<file::ClientAuth>>, check: &mut Check<'_>) -> C
     }
     match (mode, ca) {
         (ClientAuthMode::Off, _) => ClientAuth::Off,
-        (ClientAuthMode::Optional, Some(ca)) => ClientAuth::Optional { ca_file: check.resolve(ca) },
+        (ClientAuthMode::Optional, Some(ca)) => {
+            check
+                .warning(found.at, "an optional certificate has no effect that a backend could see")
+                .label("clients without one are served just the same")
+                .hint(
+                    "write `mode: required`, on a listener of its own where some clients have none",
+                );
+            ClientAuth::Optional { ca_file: check.resolve(ca) }
+        }
         (ClientAuthMode::Required, Some(ca)) => ClientAuth::Required { ca_file: check.resolve(ca) },
         (ClientAuthMode::Optional | ClientAuthMode::Required, None) => {
             check

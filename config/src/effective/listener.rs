@@ -58,7 +58,7 @@ pub(super) fn admin(admin: &Admin) -> Value {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
         };
-        json!({ "role": role, "tokenFile": path(&token.secret.file) })
+        json!({ "role": role, "name": token.name, "tokenFile": path(&token.secret.file) })
     });
     json!({
         "address": match &admin.address {
@@ -67,5 +67,9 @@ pub(super) fn admin(admin: &Admin) -> Value {
         },
         "tokens": tokens.collect::<Vec<_>>(),
         "hosts": admin.hosts,
+        "tls": admin.tls.as_ref().map(|tls| json!({
+            "certFile": path(&tls.cert_file), "keyFile": path(&tls.key_file),
+        })),
+        "probes": admin.probes.map(|address| json!({ "address": address.to_string() })),
     })
 }

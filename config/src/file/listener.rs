@@ -129,6 +129,18 @@ record! {
         "tokens" optional tokens: Vec<At<Token>> = "[]",
         /// `Host` headers that are answered beside the address itself and the names of loopback.
         "hosts" optional hosts: Vec<At<String>> = "[]",
+        /// HTTPS instead of plain HTTP; read again when the files change.
+        "tls" optional tls: Certificate,
+        /// Another address for `/livez`, `/readyz` and `/metrics`, which answers whatever happens to the first.
+        "probes" optional probes: Probes,
+    }
+}
+
+record! {
+    /// An address for probes alone. It needs no token and changes nothing.
+    Probes, "`probes`" {
+        /// Address and port.
+        "address" required address: String,
     }
 }
 
@@ -139,6 +151,8 @@ record! {
         "role" required role: model::Role,
         /// The file that holds the token; what surrounds it in white space is left out.
         "tokenFile" required token_file: String,
+        /// Whom decisions and the log name for it. Left out, it is the file's name, or its whole path where two files have one name.
+        "name" optional name: String,
     }
 }
 

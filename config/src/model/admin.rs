@@ -1,5 +1,6 @@
 //! The admin listener, and who may do what there.
 
+use super::listener::Certificate;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +10,10 @@ pub struct Admin {
     pub tokens: Vec<Token>,
     /// Host headers that are answered, beside the address itself and loopback names.
     pub hosts: Vec<String>,
+    /// HTTPS, where the address is one of TCP.
+    pub tls: Option<Certificate>,
+    /// Where probes and metrics are answered as well.
+    pub probes: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub enum AdminAddress {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub role: Role,
+    /// Whom decisions name; no two tokens have one name.
+    pub name: String,
     pub secret: Secret,
 }
 

@@ -29,6 +29,10 @@ impl Ground {
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         std::fs::write(&path, content).expect("a file");
+        if name.starts_with("secrets/") {
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(&path, private).expect("a file of its own");
+        }
         path
     }
 

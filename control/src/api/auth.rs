@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) role: Role,
-    /// The token file's name, or how they came in. Never the token.
+    /// The token's name, or how they came in. Never the token.
     pub(crate) name: String,
     /// What they showed; `None` where no token is needed.
     pub(crate) shown: Option<blake3::Hash>,
@@ -59,14 +59,14 @@ pub(crate) enum Peer {
 }
 
 /// Which tokens open the door.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tokens {
     known: Vec<Known>,
     /// Without tokens only a socket that this machine alone reaches is open.
     reach: Reach,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Known {
     hash: blake3::Hash,
     role: Role,
@@ -78,10 +78,7 @@ impl Tokens {
         let known = admin.tokens.iter().map(|token| Known {
             hash: blake3::hash(token.secret.expose().trim().as_bytes()),
             role: token.role,
-            name: match token.secret.file.file_name() {
-                Some(name) => name.to_string_lossy().into_owned(),
-                None => "token".to_owned(),
-            },
+            name: token.name.clone(),
         });
         Self { known: known.collect(), reach }
     }
@@ -164,12 +161,15 @@ mod tests {
     fn admin(tokens: &[(Role, &str)]) -> Admin {
         let token = |(role, value): &(Role, &str)| Token {
             role: *role,
+            name: format!("{role:?}"),
             secret: Secret::new(format!("/run/secrets/{role:?}").into(), (*value).to_owned()),
         };
         Admin {
             address: AdminAddress::Tcp("127.0.0.1:1".parse().unwrap()),
             tokens: tokens.iter().map(token).collect(),
             hosts: Vec::new(),
+            tls: None,
+            probes: None,
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_gives_its_role_and_the_name_of_its_file() {
+    fn a_token_gives_its_role_and_its_name() {
         let two = [(Role::Viewer, "look"), (Role::Operator, "touch\n")];
         let tokens = Tokens::new(&admin(&two), Reach::Machine);
         let caller = tokens.caller(&with("Bearer touch"), peer()).unwrap();

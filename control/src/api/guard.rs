@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use std::net::IpAddr;
 
 /// The names under which this address is answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Hosts {
     allowed: Vec<String>,
 }

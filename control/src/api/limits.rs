@@ -23,6 +23,8 @@ pub(super) const BOUNDS: Bounds = Bounds {
 };
 /// From accept to the first byte: whoever connects has something to say.
 pub(crate) const FIRST_BYTE: Duration = Duration::from_secs(2);
+/// Of TLS, as a whole.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Of a request head, and the size of each connection's read buffer.
 pub(crate) const MAX_HEAD: usize = 32 * 1024;
 /// From the first byte of a head to its last, and between two requests.

@@ -32,13 +32,14 @@ mod seat;
 mod server;
 mod services;
 mod signals;
+mod tls;
 mod upgrade;
 mod weights;
 
 pub use config::{Fault, Hooks, Verdict};
 pub use reach::Reach;
 pub use reload::{Canary, NoCanary};
-pub use server::{BindError, Bound, Serve, bind, inherit};
+pub use server::{BindError, Bound, Serve, bind, bind_probes, inherit};
 pub use upgrade::Upgraded;
 
 use crate::Handle;
@@ -51,6 +52,7 @@ use serin_config::model::Admin;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
 /// The API's state; cheap to clone.
 #[derive(Debug, Clone)]
@@ -76,28 +78,36 @@ struct Inner {
 }
 
 /// Who gets in.
-#[derive(Debug)]
+#[derive(Clone)]
 struct Access {
     tokens: auth::Tokens,
     hosts: guard::Hosts,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("tokens", &self.tokens).finish_non_exhaustive()
+    }
 }
 
 impl Access {
-    fn new(admin: &Admin, reach: Reach) -> Arc<Self> {
+    fn new(admin: &Admin, reach: Reach) -> Result<Arc<Self>, String> {
         let hosts = guard::Hosts::new(&admin.hosts);
-        Arc::new(Self { tokens: auth::Tokens::new(admin, reach), hosts })
+        let tls = admin.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(Arc::new(Self { tokens: auth::Tokens::new(admin, reach), hosts, tls }))
     }
 }
 
 impl Api {
     /// `reach` is that of the socket on which it will be served.
-    pub fn new(handle: Handle, admin: &Admin, reach: Reach, hooks: Hooks) -> Self {
-        Self {
+    pub fn new(handle: Handle, admin: &Admin, reach: Reach, hooks: Hooks) -> Result<Self, String> {
+        Ok(Self {
             inner: Arc::new(Inner {
                 handle,
                 hooks,
                 reach,
-                access: watch::channel(Access::new(admin, reach)).0,
+                access: watch::channel(Access::new(admin, reach)?).0,
                 rates: limits::Rates::default(),
                 logins: logins::Logins::default(),
                 answers: idempotency::Store::default(),
@@ -105,7 +115,7 @@ impl Api {
                 checks: Arc::new(Semaphore::new(limits::MAX_CHECKS)),
                 stopping: watch::channel(false).0,
             }),
-        }
+        })
     }
 
     /// Why a reloaded configuration would open this API to everybody; nothing of it may be taken up
@@ -116,8 +126,21 @@ impl Api {
 
     /// Takes new tokens and hosts from a reloaded configuration. The socket stays.
     pub fn reconfigure(&self, admin: &Admin) {
-        let access = Access::new(admin, self.inner.reach);
-        self.inner.access.send_replace(access);
+        match Access::new(admin, self.inner.reach) {
+            Ok(access) => {
+                self.inner.access.send_replace(access);
+            }
+            // Tokens that were taken away may not stay for the sake of a certificate.
+            Err(why) => {
+                tracing::error!("{why}; the certificate from before is used on");
+                let before = self.access().tls.clone();
+                let plain = Admin { tls: None, ..admin.clone() };
+                if let Ok(access) = Access::new(&plain, self.inner.reach) {
+                    let access = Access { tls: before, ..Arc::unwrap_or_clone(access) };
+                    self.inner.access.send_replace(Arc::new(access));
+                }
+            }
+        }
     }
 
     fn access(&self) -> Arc<Access> {
@@ -146,6 +169,16 @@ impl Api {
         &self.inner.handle
     }
 
+    /// For an address that probes and scrapers have to themselves.
+    fn probes(&self) -> Router {
+        self.guarded(
+            Router::new()
+                .route("/livez", get(probes::livez))
+                .route("/readyz", get(probes::readyz))
+                .route("/metrics", get(probes::metrics)),
+        )
+    }
+
     fn router(&self) -> Router {
         let v1 = Router::new()
             .route("/services", get(services::list))
@@ -172,14 +205,20 @@ impl Api {
             .route("/upgrade", post(upgrade::upgrade))
             .route("/dora", get(dora::read))
             .route("/events", get(events::stream));
-        Router::new()
-            .nest("/v1", v1)
-            .route("/", get(page::read))
-            .route("/page/{file}", get(page::file))
-            .route("/livez", get(probes::livez))
-            .route("/readyz", get(probes::readyz))
-            .route("/metrics", get(probes::metrics))
-            .route("/openapi.json", get(openapi::read))
+        self.guarded(
+            Router::new()
+                .nest("/v1", v1)
+                .route("/", get(page::read))
+                .route("/page/{file}", get(page::file))
+                .route("/livez", get(probes::livez))
+                .route("/readyz", get(probes::readyz))
+                .route("/metrics", get(probes::metrics))
+                .route("/openapi.json", get(openapi::read)),
+        )
+    }
+
+    fn guarded(&self, resources: Router<Self>) -> Router {
+        resources
             .fallback(nothing_here)
             .method_not_allowed_fallback(wrong_method)
             .layer(axum::middleware::from_fn_with_state(self.clone(), admit::admit))

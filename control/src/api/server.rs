@@ -7,6 +7,7 @@
 use super::auth::Peer;
 use super::seat::{Seat, Seats};
 use super::{Api, Reach, limits};
+use axum::middleware::AddExtension;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serin_config::model::{Admin, AdminAddress};
@@ -21,8 +22,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 #[derive(Debug, Error)]
@@ -33,6 +36,12 @@ pub enum BindError {
     Open(SocketAddr),
     #[error("cannot listen on admin.address {address}: {source}")]
     Listen { address: String, source: std::io::Error },
+    #[error("cannot listen on admin.probes.address {address}: {source}")]
+    Probes { address: SocketAddr, source: std::io::Error },
+    #[error(
+        "the admin socket {0} that was passed may be opened by all, so everybody on this machine could change everything: give it SocketMode=0660 at most, or configure admin.tokens"
+    )]
+    Wide(PathBuf),
     #[error("another process answers on admin.address {0}")]
     Taken(PathBuf),
 }
@@ -41,6 +50,8 @@ pub enum BindError {
 #[derive(Debug)]
 pub struct Bound {
     listener: Listener,
+    /// Whatever `admin.tls` says.
+    plain: bool,
 }
 
 #[derive(Debug)]
@@ -75,17 +86,50 @@ pub fn inherit(admin: &Admin, socket: OwnedFd) -> Result<Bound, BindError> {
             let listener = std::os::unix::net::UnixListener::from(socket);
             listener.set_nonblocking(true).map_err(failed)?;
             let listener = UnixListener::from_std(listener).map_err(failed)?;
+            let opened = listener.local_addr().map_err(failed)?;
+            refuse_wide(admin, opened.as_pathname().unwrap_or(path))?;
             Listener::Unix { listener, path: path.clone() }
         }
     };
-    Ok(Bound { listener })
+    Ok(Bound { listener, plain: false })
+}
+
+fn refuse_wide(admin: &Admin, path: &Path) -> Result<(), BindError> {
+    match Reach::of_socket(path) {
+        Reach::Everybody if admin.tokens.is_empty() => Err(BindError::Wide(path.to_owned())),
+        Reach::Everybody | Reach::Machine | Reach::Network(_) => Ok(()),
+    }
 }
 
 fn refuse_open(admin: &Admin, address: SocketAddr) -> Result<(), BindError> {
     match Reach::of(address) {
         Reach::Network(address) if admin.tokens.is_empty() => Err(BindError::Open(address)),
-        Reach::Network(_) | Reach::Machine => Ok(()),
+        Reach::Network(_) | Reach::Everybody | Reach::Machine => Ok(()),
     }
+}
+
+/// With a queue that a burst of connections does not fill: whoever waits in it is served at once, and
+/// whoever finds it full tries again after a second.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    const QUEUE: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+/// Opens an address for probes and metrics, which need no token. `socket` is that of a process before.
+pub async fn bind_probes(address: SocketAddr, socket: Option<OwnedFd>) -> Result<Bound, BindError> {
+    let failed = |source| BindError::Probes { address, source };
+    let listener = match socket {
+        Some(socket) => {
+            let listener = std::net::TcpListener::from(socket);
+            listener.set_nonblocking(true).map_err(failed)?;
+            TcpListener::from_std(listener).map_err(failed)?
+        }
+        None => listen(address).map_err(failed)?,
+    };
+    Ok(Bound { listener: Listener::Tcp(listener), plain: true })
 }
 
 /// Opens the admin address. Refuses one that anybody could use.
@@ -93,14 +137,13 @@ pub async fn bind(admin: &Admin) -> Result<Bound, BindError> {
     let listener = match &admin.address {
         AdminAddress::Tcp(address) => {
             refuse_open(admin, *address)?;
-            let listener = TcpListener::bind(address)
-                .await
+            let listener = listen(*address)
                 .map_err(|source| BindError::Listen { address: address.to_string(), source })?;
             Listener::Tcp(listener)
         }
         AdminAddress::Unix(path) => bind_unix(path).await?,
     };
-    Ok(Bound { listener })
+    Ok(Bound { listener, plain: false })
 }
 
 /// The socket appears under its name only once nobody else can open it: it is made in a folder
@@ -153,7 +196,14 @@ impl Bound {
                 // Unknown is not safe.
                 Err(_) => Reach::Network(SocketAddr::from(([0, 0, 0, 0], 0))),
             },
-            Listener::Unix { .. } => Reach::Machine,
+            // Its own is moved to its place; one that was passed lies where it was opened.
+            Listener::Unix { listener, path } => match listener.local_addr() {
+                Ok(opened) => match opened.as_pathname().filter(|opened| opened.exists()) {
+                    Some(opened) => Reach::of_socket(opened),
+                    None => Reach::of_socket(path),
+                },
+                Err(_) => Reach::of_socket(path),
+            },
         }
     }
 
@@ -166,9 +216,19 @@ impl Bound {
     }
 
     /// Serves until it is told to stop, then lets what runs come to its end, for a few seconds.
-    pub async fn serve(self, api: Api, mut what: watch::Receiver<Serve>) {
-        let seats = Seats::new(api.handle().tallies());
+    pub async fn serve(self, api: Api, what: watch::Receiver<Serve>) {
         let router = api.router();
+        self.run(api, router, what).await;
+    }
+
+    /// The same for probes and metrics alone, in plain HTTP.
+    pub async fn serve_probes(self, api: Api, what: watch::Receiver<Serve>) {
+        let router = api.probes();
+        self.run(api, router, what).await;
+    }
+
+    async fn run(self, api: Api, router: axum::Router, mut what: watch::Receiver<Serve>) {
+        let seats = Seats::new(api.handle().tallies());
         let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
         loop {
             let now = *what.borrow_and_update();
@@ -190,7 +250,10 @@ impl Bound {
             match accepted {
                 Ok((stream, peer)) => {
                     let Some((seat, lost)) = seats.take(peer) else { continue };
-                    let served = connection(stream, peer, seat, router.clone(), api.clone());
+                    let tls = api.access().tls.clone().filter(|_| !self.plain);
+                    let service = axum::Extension(peer).layer(router.clone());
+                    let service = axum::Extension(seat).layer(service);
+                    let served = connection(stream, tls, service, api.stopping());
                     let open = open.clone();
                     tokio::spawn(async move {
                         tokio::select! {
@@ -245,9 +308,15 @@ impl Listener {
     }
 }
 
-async fn connection(stream: Stream, peer: Peer, seat: Arc<Seat>, router: axum::Router, api: Api) {
-    let service = axum::Extension(seat).layer(axum::Extension(peer).layer(router));
-    let stopping = api.stopping();
+type Guarded = AddExtension<AddExtension<axum::Router, Peer>, Arc<Seat>>;
+
+async fn connection(
+    stream: Stream,
+    tls: Option<TlsAcceptor>,
+    service: Guarded,
+    stopping: impl Future<Output = ()>,
+) {
+    let Some(stream) = encrypted(stream, tls).await else { return };
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEAD_TIME)
@@ -264,9 +333,21 @@ async fn connection(stream: Stream, peer: Peer, seat: Arc<Seat>, router: axum::R
     }
 }
 
+/// After the handshake, where there is one. Who comes without TLS gets no answer.
+async fn encrypted(stream: Stream, tls: Option<TlsAcceptor>) -> Option<Stream> {
+    match (stream, tls) {
+        (Stream::Tcp(stream), Some(tls)) => {
+            let shaken = tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await;
+            Some(Stream::Tls(Box::new(shaken.ok()?.ok()?)))
+        }
+        (stream @ (Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_)), _) => Some(stream),
+    }
+}
+
 #[derive(Debug)]
 enum Stream {
     Tcp(tokio::net::TcpStream),
+    Tls(Box<TlsStream<tokio::net::TcpStream>>),
     Unix(tokio::net::UnixStream),
 }
 
@@ -311,6 +392,7 @@ impl AsyncRead for Impatient {
     ) -> Poll<std::io::Result<()>> {
         let read = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if read.is_ready() {
@@ -332,6 +414,7 @@ impl AsyncWrite for Impatient {
     ) -> Poll<std::io::Result<usize>> {
         let written = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
             Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
         };
         self.watch(cx, written)
@@ -340,6 +423,7 @@ impl AsyncWrite for Impatient {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let flushed = match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
         };
         self.watch(cx, flushed)
@@ -348,6 +432,7 @@ impl AsyncWrite for Impatient {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -7,7 +7,7 @@ use super::lock::Lock;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub trait Storage: Send + std::fmt::Debug {
@@ -62,6 +62,11 @@ pub struct Folder {
 impl Folder {
     pub fn create(path: &Path) -> io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let (folder, mode) = (path.display(), format!("{mode:o}"));
+            tracing::warn!(%folder, mode, "state.dir is open to others, and keeps the key of the cookies: chmod 700");
+        }
         Ok(Self { path: path.to_owned(), open: HashMap::new(), renamed: false, lock: None })
     }
 

@@ -1,5 +1,6 @@
 //! Which version the request gets.
 
+use super::forwarded;
 use super::life::Life;
 use crate::clock;
 use crate::meter::Exchange;
@@ -21,7 +22,7 @@ pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
             let who = Who {
                 headers: fields,
                 client_ip: life.asked.client,
-                secure: life.is_secure(),
+                secure: life.visit.as_ref().is_some_and(|v| forwarded::is_secure(fields, v)),
                 wall: &clock::wall,
             };
             service.assign(thread, &who, random())

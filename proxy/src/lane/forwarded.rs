@@ -38,6 +38,12 @@ pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
     client
 }
 
+/// Whether the client itself came by HTTPS: to here, or to a trusted balancer that says so.
+pub(super) fn is_secure(fields: &dyn Fields, visit: &Visit) -> bool {
+    let said = || fields.first(PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
+    visit.tls.is_some() || visit.trusted && said()
+}
+
 /// An address, perhaps in brackets, perhaps with a port.
 fn address(hop: &str) -> Option<IpAddr> {
     if let Ok(ip) = hop.parse::<IpAddr>() {

@@ -1,4 +1,5 @@
-//! Who asks, and under which id: kept when the request brings one, made when it does not.
+//! Who asks, and under which id: kept when a trusted peer brings one, made otherwise. Whoever may choose
+//! ids can make two requests look like one in every log.
 
 use super::forwarded;
 use super::life::Life;
@@ -17,7 +18,8 @@ pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
         life.asked.client = forwarded::client(fields, visit);
     }
     life.asked.request_id.clear();
-    match request_id(fields) {
+    let trusted = life.visit.as_ref().is_some_and(|visit| visit.trusted);
+    match trusted.then(|| request_id(fields)).flatten() {
         Some(id) => life.asked.request_id.push_str(id),
         None => {
             let mut id = [0; 32];

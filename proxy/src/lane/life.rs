@@ -262,10 +262,6 @@ impl Life {
         self.ticket.as_ref().is_some_and(|ticket| ticket.side() == Side::New)
     }
 
-    pub(super) fn is_secure(&self) -> bool {
-        self.visit.as_ref().is_some_and(|visit| visit.tls.is_some())
-    }
-
     pub(super) fn scheme(&self) -> &'static str {
         self.visit.as_ref().map_or("http", |visit| visit.scheme())
     }

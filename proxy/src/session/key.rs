@@ -6,7 +6,7 @@
 use serin_config::model::Secret;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +15,16 @@ pub enum SessionError {
     Short { file: PathBuf },
     #[error("cannot keep a session key in {file}: {why}")]
     Keep { file: PathBuf, why: io::Error },
+    #[error(
+        "{file} belongs to user {owner}, who could change it and read every session: let it belong to the user whom Serin runs as, or remove it"
+    )]
+    Foreign { file: PathBuf, owner: u32 },
 }
 
 const LEAST: usize = 16;
 const MADE: usize = 32;
+/// Root could read anything anyway.
+const ROOT: u32 = 0;
 
 pub(super) fn given(secret: &Secret) -> Result<Vec<u8>, SessionError> {
     let key = secret.expose().trim().as_bytes();
@@ -40,7 +46,10 @@ pub(super) fn kept(state_dir: &Path) -> Result<Vec<u8>, SessionError> {
     if key.len() < LEAST {
         return Err(SessionError::Short { file });
     }
-    Ok(key)
+    match fs::metadata(&file).map_err(failed)?.uid() {
+        owner if owner == rustix::process::geteuid().as_raw() || owner == ROOT => Ok(key),
+        owner => Err(SessionError::Foreign { file, owner }),
+    }
 }
 
 /// Written beside its place and linked there whole, so that a crash leaves no half key, and of
@@ -49,7 +58,7 @@ fn make(file: &Path) -> io::Result<Vec<u8>> {
     let mut key = vec![0; MADE];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let beside = folder.join(format!(".session.key.{}", std::process::id()));
     let _ = fs::remove_file(&beside);
     let mut options = OpenOptions::new();
@@ -65,5 +74,24 @@ fn make(file: &Path) -> io::Result<Vec<u8>> {
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read(file),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_belongs_to_somebody_else_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = kept(folder.path()).expect("it is made");
+        assert_eq!(kept(folder.path()).expect("and read again"), key);
+        let file = folder.path().join("session.key");
+        if std::os::unix::fs::chown(&file, Some(54_321), None).is_err() {
+            eprintln!("skipped: only root can give a file away");
+            return;
+        }
+        let refused = kept(folder.path()).expect_err("it is somebody else's").to_string();
+        assert!(refused.contains("belongs to user 54321"), "{refused}");
     }
 }

@@ -86,6 +86,8 @@ pub(crate) fn config(services: Vec<Service>, routes: Vec<Route>) -> Config {
             address: AdminAddress::Tcp("127.0.0.1:0".parse().unwrap()),
             tokens: Vec::new(),
             hosts: Vec::new(),
+            tls: None,
+            probes: None,
         },
         state_dir: PathBuf::from("/nonexistent"),
         services: services.into_iter().map(|s| (s.name.clone(), s)).collect(),

@@ -74,7 +74,10 @@ fn introduce(successor: &Successor, parts: &Parts) -> Result<String, String> {
     }
     if let Some(door) = parts.door.get() {
         let address = written(&door.address);
-        channel.say_with(&Word::Admin { address }, &[door.socket.as_fd()]).map_err(text)?;
+        // A program that knows of one socket only takes the first.
+        let sockets = [Some(&door.socket), door.probes.as_ref()];
+        let beside: Vec<BorrowedFd<'_>> = sockets.into_iter().flatten().map(AsFd::as_fd).collect();
+        channel.say_with(&Word::Admin { address }, &beside).map_err(text)?;
     }
     channel.say(&Word::Everything).map_err(text)?;
     let word = successor.hear(TO_PREPARE)?;

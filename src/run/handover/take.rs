@@ -4,6 +4,7 @@ use super::channel::Channel;
 use super::{FORMAT, Word};
 use serin_config::model::Admin;
 use serin_proxy::Inherited;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,20 +26,23 @@ struct Inner {
     listeners: Mutex<Vec<Inherited>>,
     /// As the process before wrote its address; empty when whoever opened it knows no names.
     admin: Mutex<Option<(String, OwnedFd)>>,
+    /// Of `admin.probes`, wherever that listened.
+    probes: Mutex<Option<OwnedFd>>,
 }
 
 impl Takeover {
     /// What systemd or its like has opened.
     pub(crate) fn of_sockets(listeners: Vec<Inherited>, admin: Option<OwnedFd>) -> Self {
         let admin = Mutex::new(admin.map(|socket| (String::new(), socket)));
-        Self(Arc::new(Inner { from: None, listeners: Mutex::new(listeners), admin }))
+        let probes = Mutex::default();
+        Self(Arc::new(Inner { from: None, listeners: Mutex::new(listeners), admin, probes }))
     }
 
     /// From the process that started this one.
     pub(crate) fn from_predecessor() -> Result<Self, String> {
         let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         let channel = Channel::of(socket);
-        let (mut listeners, mut admin) = (Vec::new(), None);
+        let (mut listeners, mut admin, mut probes) = (Vec::new(), None, None);
         loop {
             let (word, beside) = hear(&channel)?;
             match word {
@@ -57,7 +61,9 @@ impl Takeover {
                     listeners.push(Inherited { listener: Some(name), address, sockets });
                 }
                 Word::Admin { address } => {
-                    admin = beside.into_iter().next().map(|socket| (address, socket));
+                    let mut sockets = beside.into_iter();
+                    admin = sockets.next().map(|socket| (address, socket));
+                    probes = sockets.next();
                 }
                 Word::Everything => break,
                 Word::Prepared { .. } | Word::Yours | Word::Serving | Word::Failed { .. } => {
@@ -66,7 +72,8 @@ impl Takeover {
             }
         }
         let (listeners, admin) = (Mutex::new(joined(listeners)), Mutex::new(admin));
-        Ok(Self(Arc::new(Inner { from: Some(channel), listeners, admin })))
+        let probes = Mutex::new(probes);
+        Ok(Self(Arc::new(Inner { from: Some(channel), listeners, admin, probes })))
     }
 
     /// Another process serves until this one does.
@@ -78,11 +85,16 @@ impl Takeover {
         std::mem::take(&mut *self.0.listeners.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The admin socket, when it is the one that the configuration wants.
-    pub(crate) fn admin(&self, admin: &Admin) -> Option<OwnedFd> {
+    /// The admin socket and that of probes, when they are those that the configuration wants.
+    pub(crate) fn admin(&self, admin: &Admin) -> (Option<OwnedFd>, Option<OwnedFd>) {
         let inherited = self.0.admin.lock().unwrap_or_else(PoisonError::into_inner).take();
         let wanted = super::give::written(&admin.address);
-        inherited.filter(|(address, _)| address.is_empty() || *address == wanted).map(|(_, s)| s)
+        let socket = inherited.filter(|(address, _)| address.is_empty() || *address == wanted);
+        let probes = self.0.probes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (
+            socket.map(|(_, socket)| socket),
+            probes.filter(|socket| is_bound_to(socket, admin.probes)),
+        )
     }
 
     /// Everything but the journal is ready. Returns when that is free.
@@ -107,6 +119,17 @@ impl Takeover {
             // Whoever waited finds the channel closed.
             let _ = channel.say(&Word::Failed { why });
         }
+    }
+}
+
+/// Port 0 is whatever the process before got for it.
+fn is_bound_to(socket: &OwnedFd, wanted: Option<SocketAddr>) -> bool {
+    let bound = socket.try_clone().and_then(|socket| TcpListener::from(socket).local_addr());
+    match (bound, wanted) {
+        (Ok(bound), Some(wanted)) => {
+            bound.ip() == wanted.ip() && (wanted.port() == 0 || bound.port() == wanted.port())
+        }
+        (Ok(_) | Err(_), _) => false,
     }
 }
 
