@@ -5,6 +5,7 @@
 //! with plain loads and stores on atomics, so recording costs no locked instruction and the
 //! tick can read at any time.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -153,25 +154,20 @@ fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The histogram as one thread writes it.
-#[derive(Debug)]
-pub struct Cells(Box<[AtomicU64]>);
-
-impl Default for Cells {
-    fn default() -> Self {
-        Self((0..BUCKETS).map(|_| AtomicU64::new(0)).collect())
-    }
-}
+/// The histogram as one thread writes it. One that was never written takes no room.
+#[derive(Debug, Default)]
+pub struct Cells(OnceLock<Box<[AtomicU64]>>);
 
 impl Cells {
     /// Only ever called by the one thread that owns these cells.
     pub fn record(&self, latency: Duration) {
-        let cell = &self.0[bucket_of(micros(latency))];
+        let cells = self.0.get_or_init(|| (0..BUCKETS).map(|_| AtomicU64::new(0)).collect());
+        let cell = &cells[bucket_of(micros(latency))];
         cell.store(cell.load(Relaxed) + 1, Relaxed);
     }
 
     pub fn add_to(&self, sum: &mut Histogram) {
-        for (total, cell) in sum.counts.iter_mut().zip(&self.0) {
+        for (total, cell) in sum.counts.iter_mut().zip(self.0.get().into_iter().flatten()) {
             *total += cell.load(Relaxed);
         }
     }

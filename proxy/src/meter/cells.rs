@@ -15,6 +15,7 @@ use serin_core::outcome::Outcome;
 use serin_core::plane::BadSample;
 use serin_core::shadow::ShadowResults;
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -70,12 +71,17 @@ struct TallyCells {
     first_bad: Count,
 }
 
-#[derive(Debug)]
-struct Statuses(Box<[Count]>);
+/// Takes no room before the first answer.
+#[derive(Debug, Default)]
+struct Statuses(OnceLock<Box<[Count]>>);
 
-impl Default for Statuses {
-    fn default() -> Self {
-        Self((0..STATUSES).map(|_| Count::default()).collect())
+impl Statuses {
+    fn add(&self, place: usize) {
+        self.0.get_or_init(|| (0..STATUSES).map(|_| Count::default()).collect())[place].add(1);
+    }
+
+    fn get(&self, place: usize) -> u64 {
+        self.0.get().map_or(0, |counts| counts[place].get())
     }
 }
 
@@ -172,7 +178,7 @@ impl VersionMeter {
     pub(super) fn answered(&self, thread: ThreadId, status: u16, received: u64, sent: u64) {
         let cells = self.cells(thread);
         let place = usize::from(status.wrapping_sub(100)).min(STATUSES - 1);
-        cells.statuses.0[place].add(1);
+        cells.statuses.add(place);
         cells.received.add(received);
         cells.sent.add(sent);
     }
@@ -285,7 +291,7 @@ impl VersionMeter {
 
     /// The statuses that clients got from this version. `None` stands for those outside 100 to 599.
     pub fn statuses(&self) -> Vec<(Option<u16>, u64)> {
-        let count = |place: usize| self.sum(|cells| cells.statuses.0[place].get());
+        let count = |place: usize| self.sum(|cells| cells.statuses.get(place));
         let status = |place: usize| (place < STATUSES - 1).then_some(place as u16 + 100);
         let all = (0..STATUSES).map(|place| (status(place), count(place)));
         all.filter(|(_, count)| *count > 0).collect()
