@@ -78,7 +78,7 @@ pub(crate) fn until(
     // A name that does not exist is a mistake at once; an instance that is not up yet is not.
     loop {
         if let Some(snapshot) = wait.ask(|| status::read(client, only))? {
-            wait.say(snapshot.services.iter().map(sentence).collect());
+            wait.say(snapshot.services.iter().map(|s| sentence(s)).collect());
             let ready = goal != Goal::Healthy || is_ready(client);
             if let Some(exit) = reached(&snapshot, goal).filter(|_| ready) {
                 if format == Format::Json {

@@ -9,6 +9,7 @@ use super::remote::{Remote, finish};
 use super::{Exit, span};
 use crate::client::{Client, Failure, segment};
 use serin_control::{RolloutState, ServiceView, Snapshot};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Show services, rollouts, weights, figures and budgets
@@ -83,7 +84,7 @@ pub(crate) fn text(snapshot: &Snapshot, width: usize, style: Style) -> Vec<Strin
 }
 
 /// The worst of them.
-fn exit_of(services: &[ServiceView]) -> Exit {
+fn exit_of(services: &[Arc<ServiceView>]) -> Exit {
     let exits = services.iter().map(|service| match &service.rollout {
         Some(rollout) => follow::exit_of(rollout.state),
         None => Exit::Done,

@@ -5,10 +5,11 @@ use super::recorder::Recorder;
 use super::windows::Kept;
 use crate::command::{Order, Outcome, Refusal};
 use crate::journal::{Memory, Shaped, TermsShape, Ticket};
-use crate::view::{RolloutRecord, Timestamp};
+use crate::view::{RolloutRecord, ServiceView, Timestamp};
 use serin_config::model::Service;
 use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::measure::ServiceCounts;
+use serin_core::plane::Readiness;
 use serin_core::rollout::{
     Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, is_news,
     split_of,
@@ -17,10 +18,13 @@ use serin_core::split::Split;
 use serin_core::time::{Mono, Now};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub(crate) type Reply = oneshot::Sender<Result<Outcome, Refusal>>;
 
+/// How old the drawing of an idle service may be.
+const REDRAWN: Duration = Duration::from_secs(30);
 /// Commands that wait until a raise is durable.
 pub(crate) const QUEUE: usize = 16;
 
@@ -47,6 +51,10 @@ pub(crate) struct Flight {
     pub(crate) harm: HarmWatch,
     /// The kind of waiting that was told last.
     pub(crate) told_waiting: Option<crate::view::WaitingFor>,
+    /// How the outside sees it, as it was drawn last; `None` when it is to be drawn anew.
+    pub(crate) view: Option<Arc<ServiceView>>,
+    pub(crate) drawn_at: Mono,
+    pub(crate) readiness: Vec<Readiness>,
 }
 
 /// A decision on its way to the disk. Nothing of it is in force.
@@ -153,6 +161,9 @@ impl Flight {
             not_before: None,
             harm: HarmWatch::default(),
             told_waiting: None,
+            view: None,
+            drawn_at: now.mono,
+            readiness: Vec::new(),
         }
     }
 
@@ -160,6 +171,18 @@ impl Flight {
         let terms = Arc::new(terms_of(service));
         self.terms_id = id_of(&terms);
         self.pilot.set_terms(terms);
+        self.view = None;
+    }
+
+    /// Nothing is under way that a failure could end: no rollout, and no decision on its way to the disk.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.pending.is_none() && self.pilot.position().active().is_none()
+    }
+
+    /// Whether what was drawn of it last is no longer so, for a service at rest. What only fades, like a
+    /// burn rate over hours, is drawn now and then.
+    pub(crate) fn has_other_figures(&self, now: Mono) -> bool {
+        self.ledger.is_moving() || now.since(self.drawn_at) >= REDRAWN
     }
 
     pub(crate) fn must_publish(&self, split: &Split, now: Mono) -> bool {

@@ -10,6 +10,7 @@ use crate::view::{
     BurnView, Comparison, ConfigView, Health, RolloutView, ServiceView, SloView, Snapshot,
     Timestamp, VersionRole, VersionView, WaitingFor,
 };
+use serin_config::model::Config;
 use serin_core::plane::Readiness;
 use serin_core::rollout::{Course, Objection};
 use serin_core::time::Now;
@@ -17,19 +18,27 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Rollouts under way that are drawn anew in one go.
+const DRAWN_AT_ONCE: usize = 100;
+
 impl Engine {
     /// Draws and shows the snapshot, and keeps the reasons of the latest decisions beside it.
     pub(crate) fn portray(&mut self, now: Now) {
         let lost = read(self.desk.shared()).lost;
         let failing = self.fault().is_some();
-        let views = self.flights.values().map(|flight| {
-            let readiness = self.plane.readiness(&flight.name);
-            self.service_view(flight, &readiness, failing, now)
+        let config = &self.config;
+        let views = self.flights.values_mut().map(|flight| {
+            if flight.view.is_none() {
+                flight.view = Some(Arc::new(service_view(config, flight, failing, now)));
+                flight.drawn_at = now.mono;
+            }
+            flight.view.clone()
         });
+        let services = views.flatten().collect();
         let snapshot = Snapshot {
             generation: self.generation,
             at: Timestamp(now.wall),
-            services: views.collect(),
+            services,
             freeze: self.freeze.clone(),
             config: ConfigView {
                 canary: self.inner.canary.load().as_deref().cloned(),
@@ -48,21 +57,29 @@ impl Engine {
             Some((flight.name.to_string(), Arc::clone(flight.latest.as_ref()?)))
         });
         self.inner.latest.store(Arc::new(latest.collect()));
+    }
+
+    /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn.
+    pub(crate) fn see_time_pass(&mut self) {
+        let under_way = self.flights.values_mut().filter(|flight| !flight.is_at_rest());
+        let mut under_way: Vec<&mut Flight> = under_way.collect();
+        under_way.sort_by_key(|flight| flight.drawn_at);
+        under_way.into_iter().take(DRAWN_AT_ONCE).for_each(|flight| flight.view = None);
+    }
+
+    /// After the services have changed.
+    pub(crate) fn show_recorders(&self) {
         let recorders = self.flights.values().map(|f| (f.name.to_string(), f.recorder.clone()));
         self.inner.recorders.store(Arc::new(recorders.collect()));
     }
+}
 
-    fn service_view(
-        &self,
-        flight: &Flight,
-        readiness: &[Readiness],
-        failing: bool,
-        now: Now,
-    ) -> ServiceView {
+fn service_view(config: &Config, flight: &Flight, failing: bool, now: Now) -> ServiceView {
+    {
         let position = flight.pilot.position();
-        let service = self.config.services.get(&flight.name);
+        let service = config.services.get(&flight.name);
         let versions = service.map(|s| s.versions.as_slice()).unwrap_or_default();
-        let version = |v| version_view(flight, v, readiness, now);
+        let version = |v| version_view(flight, v, &flight.readiness, now);
         let mut weights: BTreeMap<String, u16> =
             versions.iter().map(|version| (version.name.to_string(), 0)).collect();
         weights.extend(weights_of(&flight.published));

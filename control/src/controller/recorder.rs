@@ -39,7 +39,7 @@ impl Recorder {
         let ring = rings.0.iter().find(reaches).unwrap_or(&rings.0[RINGS.len() - 1]);
         let from = at.0.0 / 1000 - i64::try_from(period.as_secs()).unwrap_or(i64::MAX);
         let after = after.unwrap_or(from).max(from);
-        view(service, ring, at, |point| point.at > after)
+        view(service, ring, at, |moment| moment > after)
     }
 }
 
@@ -48,7 +48,13 @@ struct Rings([Ring; RINGS.len()]);
 
 impl Default for Rings {
     fn default() -> Self {
-        Self(RINGS.map(|(every, most)| Ring { every, most, points: VecDeque::new(), mark: None }))
+        Self(RINGS.map(|(every, most)| Ring {
+            every,
+            most,
+            moments: 0,
+            points: VecDeque::new(),
+            mark: None,
+        }))
     }
 }
 
@@ -57,6 +63,8 @@ struct Ring {
     /// Seconds a point.
     every: u64,
     most: usize,
+    /// How many there are; a point may stand for several.
+    moments: usize,
     points: VecDeque<Point>,
     /// Where the present point began.
     mark: Option<Mark>,
@@ -65,6 +73,8 @@ struct Ring {
 #[derive(Debug)]
 struct Point {
     at: i64,
+    /// So many moments that say the same follow each other: hours without a request are one point.
+    moments: u32,
     /// Of the versions that had weight or requests.
     samples: Box<[Sample]>,
 }
@@ -92,13 +102,58 @@ impl Ring {
         }
         let versions = ledger.counts().versions.iter().map(|counts| &counts.version);
         let samples = versions.filter_map(|v| sample(ledger, mark, v, split, now.mono)).collect();
-        // A wall clock that was set back must not make two points of one moment.
-        let at = self.points.back().map_or(i64::MIN, |last| last.at + 1).max(now.wall.0 / 1000);
-        if self.points.len() >= self.most {
-            self.points.pop_front();
-        }
-        self.points.push_back(Point { at, samples });
+        self.add(now.wall.0 / 1000, samples);
         self.mark = Some(ledger.mark(now.mono));
+    }
+
+    fn add(&mut self, at: i64, samples: Box<[Sample]>) {
+        // A wall clock that was set back must not make two points of one moment.
+        let at = self.points.back().map_or(at, |last| at.max(self.last_of(last) + 1));
+        if self.moments >= self.most {
+            self.forget_first();
+        }
+        self.moments += 1;
+        let every = i64::try_from(self.every).unwrap_or(i64::MAX);
+        let on_time = self.points.back().is_some_and(|last| self.last_of(last) + every == at);
+        match self.points.back_mut() {
+            Some(last) if on_time && last.says_as_little_as(&samples) => last.moments += 1,
+            _ => self.points.push_back(Point { at, moments: 1, samples }),
+        }
+    }
+
+    fn forget_first(&mut self) {
+        self.moments -= 1;
+        match self.points.front_mut() {
+            Some(first) if first.moments > 1 => {
+                first.moments -= 1;
+                first.at += i64::try_from(self.every).unwrap_or(i64::MAX);
+            }
+            Some(_) | None => drop(self.points.pop_front()),
+        }
+    }
+
+    /// The last moment that a point stands for.
+    fn last_of(&self, point: &Point) -> i64 {
+        point.at + i64::from(point.moments - 1) * i64::try_from(self.every).unwrap_or(i64::MAX)
+    }
+
+    /// Every moment with what is known of it.
+    fn moments(&self) -> impl Iterator<Item = (i64, &[Sample])> {
+        let every = i64::try_from(self.every).unwrap_or(i64::MAX);
+        self.points.iter().flat_map(move |point| {
+            let at = move |nth: u32| point.at + i64::from(nth) * every;
+            (0..point.moments).map(move |nth| (at(nth), &*point.samples))
+        })
+    }
+}
+
+impl Point {
+    /// The same weights, and no request here or there.
+    fn says_as_little_as(&self, samples: &[Sample]) -> bool {
+        let same = |(a, b): (&Sample, &Sample)| {
+            a.version == b.version && a.weight == b.weight && a.requests + b.requests == 0
+        };
+        self.samples.len() == samples.len() && self.samples.iter().zip(samples).all(same)
     }
 }
 
@@ -134,7 +189,7 @@ fn sample(
 }
 
 /// Columns of equal length: a version that took no part in a moment has nothing there.
-fn view(service: &str, ring: &Ring, at: Timestamp, wanted: impl Fn(&Point) -> bool) -> HistoryView {
+fn view(service: &str, ring: &Ring, at: Timestamp, wanted: impl Fn(i64) -> bool) -> HistoryView {
     let mut view = HistoryView {
         service: service.to_owned(),
         at,
@@ -142,17 +197,17 @@ fn view(service: &str, ring: &Ring, at: Timestamp, wanted: impl Fn(&Point) -> bo
         times: Vec::new(),
         versions: Vec::new(),
     };
-    for point in ring.points.iter().filter(|point| wanted(point)) {
-        for sample in &point.samples {
+    for (at, samples) in ring.moments().filter(|(at, _)| wanted(*at)) {
+        for sample in samples {
             let name = sample.version.as_str();
             if !view.versions.iter().any(|known| known.name == name) {
                 let fresh = VersionHistory { name: name.to_owned(), ..VersionHistory::default() };
                 view.versions.push(padded(fresh, view.times.len()));
             }
         }
-        view.times.push(point.at);
+        view.times.push(at);
         for column in &mut view.versions {
-            let found = point.samples.iter().find(|s| s.version.as_str() == column.name);
+            let found = samples.iter().find(|s| s.version.as_str() == column.name);
             push(column, found);
         }
     }
@@ -235,5 +290,25 @@ mod tests {
         let recorder = watched(30);
         assert_eq!(read(&recorder, 900, Some(27), 30).times, [28, 29, 30]);
         assert_eq!(read(&recorder, 10, Some(0), 30).times.len(), 10);
+    }
+
+    #[test]
+    fn moments_without_a_request_share_a_point_and_are_all_shown() {
+        let (recorder, mut ledger) = (Recorder::default(), Ledger::default());
+        for second in 0..=1_200_u64 {
+            let mut counts = VersionCounts::new(VersionName::new("v1").unwrap());
+            counts.judged.good = u64::from(second >= 600);
+            let now = Now { mono: Mono(second * 1000), wall: Wall(second as i64 * 1000) };
+            let counts = ServiceCounts { versions: vec![counts], ..ServiceCounts::default() };
+            ledger.observe(Some(&counts), None, now.mono);
+            recorder.record(&ledger, &split(), now);
+        }
+        let points = recorder.0.lock().unwrap().0[0].points.len();
+        assert_eq!(points, 3, "before, the one request, and after");
+        let history = read(&recorder, 900, None, 1_200);
+        assert_eq!(history.times, (301..=1_200).collect::<Vec<i64>>());
+        let requests = &history.versions[0].requests;
+        assert_eq!((requests[299], requests.iter().sum::<u32>()), (1, 1));
+        assert_eq!(read(&recorder, 900, Some(1_197), 1_200).times, [1_198, 1_199, 1_200]);
     }
 }

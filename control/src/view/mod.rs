@@ -28,6 +28,7 @@ pub use shadow::{
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Everything, at one moment.
@@ -38,15 +39,37 @@ pub struct Snapshot {
     pub generation: u64,
     pub at: Timestamp,
     /// In the order of their names.
-    pub services: Vec<ServiceView>,
+    #[schema(value_type = Vec<ServiceView>)]
+    #[serde(with = "shared")]
+    pub services: Vec<Arc<ServiceView>>,
     pub freeze: Option<FreezeView>,
     pub config: ConfigView,
     pub health: Health,
 }
 
+/// On the wire nobody sees that snapshots share what has not changed.
+mod shared {
+    use super::ServiceView;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(
+        services: &[Arc<ServiceView>],
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        out.collect_seq(services.iter().map(|service| &**service))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Arc<ServiceView>>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().map(Arc::new).collect())
+    }
+}
+
 impl Snapshot {
     pub fn service(&self, name: &str) -> Option<&ServiceView> {
-        self.services.iter().find(|s| s.name == name)
+        self.services.iter().find(|s| s.name == name).map(|s| &**s)
     }
 }
 

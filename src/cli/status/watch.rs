@@ -104,7 +104,7 @@ fn report(client: &Client, only: Option<&str>, first: Snapshot, format: Format) 
     let mut snapshot = Some(first);
     loop {
         if let Some(snapshot) = snapshot {
-            let now: Vec<String> = snapshot.services.iter().map(follow::sentence).collect();
+            let now: Vec<String> = snapshot.services.iter().map(|s| follow::sentence(s)).collect();
             match format {
                 Format::Json if now != said => output::json_line(&snapshot),
                 Format::Json => {}

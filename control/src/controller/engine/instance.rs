@@ -70,6 +70,8 @@ impl Engine {
         for name in &names {
             self.tick_service(name, false, now);
         }
+        self.put_lowered(now);
+        self.show_recorders();
         self.config_view = ConfigView {
             generation: self.config_view.generation + 1,
             hash: config.hash.clone(),
@@ -108,6 +110,7 @@ impl Engine {
                 flight.note(&before, &decision, &self.outside, now);
                 self.perform(name, decision, None, now);
             }
+            self.put_lowered(now);
             self.flights.remove(name);
         }
     }

@@ -55,8 +55,10 @@ pub(crate) struct Engine {
     second_at: Option<Mono>,
     ticked_at: Option<Mono>,
     checkpoint_at: Option<Mono>,
-    portrait_at: Option<Mono>,
+    pub(super) portrait_at: Option<Mono>,
     harm_kept: u64,
+    /// Decisions of this tick that lower a weight and wait for their records together.
+    pub(super) lowering: Vec<ServiceName>,
 }
 
 impl Engine {
@@ -71,10 +73,11 @@ impl Engine {
     ) -> Self {
         let memory = read(desk.shared()).clone();
         let flight = |service| Flight::resume(service, &memory, kept.as_ref(), now);
-        let flights: BTreeMap<ServiceName, Flight> =
+        let mut flights: BTreeMap<ServiceName, Flight> =
             config.services.values().map(|s| (s.name.clone(), flight(s))).collect();
-        for flight in flights.values() {
+        for flight in flights.values_mut() {
             plane.publish(Arc::clone(&flight.published));
+            flight.readiness = plane.readiness(&flight.name);
         }
         let config_view = ConfigView {
             generation: 1,
@@ -103,7 +106,9 @@ impl Engine {
             checkpoint_at: Some(now.mono),
             portrait_at: None,
             harm_kept: 0,
+            lowering: Vec::new(),
         };
+        engine.show_recorders();
         engine.portray(now);
         engine
     }
@@ -122,20 +127,34 @@ impl Engine {
         self.settle(now);
         let second = due(&mut self.second_at, SECOND, now.mono);
         let before = self.ticked_at.replace(now.mono);
-        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
-        for (place, name) in names.iter().enumerate() {
-            self.tick_service(name, has_its_second(place, before, now.mono), now);
+        for (name, second) in self.due(before, now.mono) {
+            self.tick_service(&name, second, now);
         }
+        self.put_lowered(now);
         self.watch_journal(second, now);
         self.keep_windows(second, now);
         if due(&mut self.portrait_at, PORTRAIT, now.mono) {
+            self.see_time_pass();
             self.portray(now);
         }
     }
 
+    /// Who is looked at in this tick, and whether at its latencies, too. A service at rest has its turn
+    /// once a second: a thousand of them cost next to nothing, and nothing of theirs can be taken back.
+    fn due(&self, before: Option<Mono>, now: Mono) -> Vec<(ServiceName, bool)> {
+        let flights = self.flights.iter().enumerate();
+        let due = flights.filter_map(|(place, (name, flight))| {
+            let second = has_its_second(place, before, now);
+            (second || !flight.is_at_rest()).then(|| (name.clone(), second))
+        });
+        due.collect()
+    }
+
     /// Puts in force what has become durable.
     pub(crate) fn settle(&mut self, now: Now) {
-        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        let waits = |flight: &Flight| flight.pending.is_some() || flight.not_durable.is_some();
+        let waiting = self.flights.iter().filter(|(_, flight)| waits(flight));
+        let names: Vec<ServiceName> = waiting.map(|(name, _)| name.clone()).collect();
         for name in &names {
             let resolved = |f: &Flight| f.pending.as_ref().and_then(|p| p.ticket.look());
             while let Some(result) = self.flights.get(name).and_then(resolved) {
@@ -149,11 +168,16 @@ impl Engine {
         self.freeze_not_durable.take_if(|n| n.is_written());
     }
 
-    fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {
+    pub(super) fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {
         let counts = self.plane.counts(name);
-        let latencies = if second { self.plane.latencies(name) } else { None };
         let readiness = self.plane.readiness(name);
         let Some(flight) = self.flights.get_mut(name) else { return };
+        let known = |counts| flight.is_at_rest() && flight.ledger.knows_latencies(counts);
+        let latencies = if second && !counts.as_ref().is_some_and(known) {
+            self.plane.latencies(name)
+        } else {
+            None
+        };
         flight.ledger.observe(counts.as_ref(), latencies.as_ref(), now.mono);
         if second {
             flight.recorder.record(&flight.ledger, &flight.published, now);
@@ -164,12 +188,16 @@ impl Engine {
             latencies: latencies.as_ref(),
             readiness: &readiness,
         };
+        if flight.readiness != readiness || second && flight.has_other_figures(now.mono) {
+            flight.view = None;
+        }
         let decision = flight.pilot.tick(observed, &self.outside, now);
         flight.watch_harm(Timestamp(now.wall));
         if second && let Some(record) = flight.count_late_harm(counts.as_ref()) {
             drop(self.desk.commit(vec![Record::Rollout(Box::new(record))], Duty::May));
         }
         flight.note(&before, &decision, &self.outside, now);
+        flight.readiness = readiness;
         self.perform(name, decision, None, now);
     }
 
@@ -204,6 +232,8 @@ impl Engine {
         drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::Must));
         self.fault = fault;
         self.generation += 1;
+        // What a rollout waits for may be the journal.
+        self.flights.values_mut().for_each(|flight| flight.view = None);
     }
 
     pub(crate) fn fault(&self) -> Option<&str> {

@@ -34,6 +34,11 @@ impl Engine {
             let _ = reply.send(Err(Refusal::Stale { expected, current: flight.revision }));
             return;
         }
+        if flight.is_at_rest() {
+            // It was looked at up to a second ago.
+            self.tick_service(name, false, now);
+        }
+        let Some(flight) = self.flights.get_mut(name) else { return };
         let outside = &self.outside;
         let decided = flight.pilot.command(&orders::to_core(&order), outside, now);
         let decided = decided.map_err(|refused| orders::refusal(name, refused));

@@ -13,7 +13,7 @@ use serin_core::ids::ServiceName;
 use serin_core::rollout::{Ask, Decision, Position};
 use serin_core::time::Now;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// After a failed write.
 const RETRY: Duration = Duration::from_millis(500);
@@ -63,6 +63,7 @@ impl Engine {
         // Whoever comes while the disk is behind need not wait to know that it is.
         let patience = if self.desk.is_behind() { Duration::ZERO } else { PATIENCE };
         let ticket = self.desk.commit(records, duty);
+        let by_hand = order.is_some();
         let reply = order.map(|(_, reply)| reply);
         let latest = flight.latest.clone();
         let pending = Pending { decision, revision, record, latest, ticket, reply };
@@ -72,11 +73,25 @@ impl Engine {
             let why = "something that lowers the weight came first".to_owned();
             let _ = reply.send(Err(Refusal::NotNow(why)));
         }
-        self.await_ticket(name, duty, patience, now);
+        match duty {
+            Duty::May => self.await_ticket(name, duty, Duration::ZERO, now),
+            Duty::Must if by_hand => self.await_ticket(name, duty, patience, now),
+            Duty::Must => self.lowering.push(name.clone()),
+        }
+    }
+
+    /// What this tick lowers waits for its records together: a fault of a thousand services costs no
+    /// more patience than a fault of one.
+    pub(super) fn put_lowered(&mut self, now: Now) {
+        let began = Instant::now();
+        for name in std::mem::take(&mut self.lowering) {
+            let patience = PATIENCE;
+            let _ = began;
+            self.await_ticket(&name, Duty::Must, patience, now);
+        }
     }
 
     fn await_ticket(&mut self, name: &ServiceName, duty: Duty, patience: Duration, now: Now) {
-        let patience = if duty == Duty::Must { patience } else { Duration::ZERO };
         let ticket = self.flights.get(name).and_then(|f| f.pending.as_ref()).map(|p| &p.ticket);
         match (ticket.and_then(|ticket| ticket.wait(patience)), duty) {
             (Some(result), Duty::May) => self.resolve(name, result, now),
@@ -128,11 +143,16 @@ impl Engine {
         flight.record = record;
         flight.pilot.commit(decision.next.clone());
         self.generation += 1;
+        if let Some(flight) = self.flights.get_mut(name) {
+            flight.view = None;
+        }
         self.announce(name, &decision, now);
         let asks = decision.asks.clone();
         self.ask(name, asks, now);
-        self.portray(now);
+        // Whoever asked is answered when everybody can see it; otherwise one drawing shows all that this tick changed.
+        self.portrait_at = None;
         if let Some(reply) = reply {
+            self.portray(now);
             let mut outcome = orders::outcome(name, revision, &decision);
             if let Some(fault) = fault {
                 outcome.durable = false;
@@ -186,6 +206,7 @@ impl Engine {
             return;
         }
         flight.told_waiting = waiting;
+        flight.view = None;
         self.generation += 1;
         let (Some(latest), Some(course)) = (&flight.latest, flight.pilot.position().active())
         else {
