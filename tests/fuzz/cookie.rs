@@ -15,6 +15,9 @@ fn cookie() {
         let read = codec.read(input, &[]);
         assert_eq!(read.is_some(), input == genuine.as_bytes());
     });
+    // One that a former release wrote.
+    let former = b"AREAAAAAAAAAgV4AAAAAAAAA0klrCQAAAAAAAAB2NDJ2DINkRBL-bcI3w6PNFSeP";
+    assert_eq!(codec.read(former, &[]).map(|(mark, _)| mark), Some(mark));
     // Every single character counts.
     for at in 0..genuine.len() {
         let mut forged = genuine.clone().into_bytes();

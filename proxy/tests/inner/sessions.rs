@@ -198,3 +198,30 @@ fn a_key_that_is_too_short_is_refused() {
     let built = World::build(Arc::new(config), None, &Environment::new(1, None));
     assert!(built.unwrap_err().to_string().contains("shorter than 16 bytes"));
 }
+
+#[test]
+fn a_cookie_does_not_tell_which_version_its_user_has() {
+    use base64::Engine;
+    let (plane, service) = a_shop();
+    plane.publish(split(rollout(1, 50)));
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..200 {
+        let first = visit(&service, None, START);
+        let cookie = kept(&first);
+        let (_, value) = cookie.split_once('=').unwrap();
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(value).unwrap();
+        let name = first.version.name.to_string();
+        let names = bytes.windows(name.len()).any(|window| window == name.as_bytes());
+        assert!(!names, "{name} stands in {cookie}");
+        seen.entry(name).or_insert_with(Vec::new).push(bytes);
+    }
+    assert_eq!(seen.len(), 2, "both versions were met");
+    let all: Vec<&Vec<u8>> = seen.values().flatten().collect();
+    assert!(all.iter().all(|bytes| bytes.len() == all[0].len()), "no length tells");
+    // No byte but the format's is the same for all users of one version.
+    for users in seen.values() {
+        let constant = |at: usize| users.iter().all(|bytes| bytes[at] == users[0][at]);
+        let told: Vec<usize> = (0..users[0].len()).filter(|at| constant(*at)).collect();
+        assert_eq!(told, [0]);
+    }
+}
