@@ -197,7 +197,12 @@ fn the_rollout() {
     );
     assert_eq!(
         plan.regression,
-        Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::from_millis(10) }
+        Regression {
+            errors: 1.5,
+            client_errors: 2.0,
+            latency: 0.2,
+            latency_floor: Duration::from_millis(10)
+        }
     );
     let guard = |name: &str, rule, over, lasting, action| Guard {
         name: name.to_owned(),

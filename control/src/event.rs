@@ -51,7 +51,8 @@ pub enum EventKind {
     RolledBack,
     Completed,
     Inconclusive,
-    /// A guard or burn rate whose action is to notify.
+    /// A rule whose action is to notify, one that holds for a reason, or a stable that fails an
+    /// objective.
     Warning,
     Frozen,
     Unfrozen,

@@ -32,5 +32,5 @@ pub use view::{
     TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView, WaitingFor, Why,
 };
 pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};
-pub use view::{CountView, FailuresView};
+pub use view::{CountView, FailuresView, MissedView};
 pub use view::{ShadowResultsView, ShadowView};

@@ -41,6 +41,8 @@ pub(crate) enum Exit {
     /// Paused, holding, inconclusive: somebody or something has to come.
     Waiting = 4,
     TimedOut = 5,
+    /// Stable fails an objective, and nothing graver is to be said.
+    Failing = 6,
 }
 
 /// A traffic-shifting edge proxy.

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 /// Show services, rollouts, weights, figures and budgets
 ///
-/// Exit codes: 0 healthy or done, 3 rolled back, 4 paused or holding, 5 timed out.
+/// Exit codes: 0 healthy or done, 3 rolled back, 4 paused or holding, 5 timed out, 6 stable fails
+/// an objective.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only this service
@@ -85,15 +86,16 @@ pub(crate) fn text(snapshot: &Snapshot, width: usize, style: Style) -> Vec<Strin
 
 /// The worst of them.
 fn exit_of(services: &[Arc<ServiceView>]) -> Exit {
-    let exits = services.iter().map(|service| match &service.rollout {
-        Some(rollout) => follow::exit_of(rollout.state),
-        None => Exit::Done,
+    let exits = services.iter().flat_map(|service| {
+        let rollout = service.rollout.as_ref().map(|rollout| follow::exit_of(rollout.state));
+        rollout.into_iter().chain(service.slo.missed.as_ref().map(|_| Exit::Failing))
     });
     exits
         .min_by_key(|exit| match exit {
             Exit::RolledBack => 0,
-            Exit::Waiting => 1,
-            Exit::Done | Exit::Error | Exit::InvalidConfiguration | Exit::TimedOut => 2,
+            Exit::Failing => 1,
+            Exit::Waiting => 2,
+            Exit::Done | Exit::Error | Exit::InvalidConfiguration | Exit::TimedOut => 3,
         })
         .unwrap_or(Exit::Done)
 }

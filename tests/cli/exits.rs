@@ -119,6 +119,24 @@ fn health_is_for_container_checks() {
 }
 
 #[test]
+fn a_stable_that_fails_its_objective_is_said_and_has_an_exit_code_of_its_own() {
+    let message = "stable v41 fails its objective: burning 800.0 times as fast as the availability budget allows (rule fast, its limit is 14.4)";
+    let mut failing = snapshot(Value::Null);
+    failing["services"][0]["slo"]["missed"] = json!({
+        "version": "v41", "rule": "fast", "promise": "availability", "rate": 800.0, "above": 14.4,
+        "severity": "P1", "message": message,
+    });
+    let (output, _) = serin(&["status"], &[(200, failing)]);
+    assert_eq!(output.status.code(), Some(6));
+    let said = stdout(&output).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("failing stable v41 fails its objective"), "{said}");
+    let check = json!({ "name": "objectives checkout", "ok": false, "detail": message });
+    let ready = json!({ "ready": true, "checks": [check] });
+    assert_eq!(code(&["health"], &[(200, ready.clone())]), 0, "no container is restarted for it");
+    assert_eq!(code(&["health", "--objectives"], &[(200, ready)]), 6);
+}
+
+#[test]
 fn a_token_is_read_from_its_file_and_never_printed() {
     let folder = serin_testkit::temp_dir();
     let file = folder.path().join("token");

@@ -58,6 +58,7 @@ fn config_of(stable: &Origin, candidate: &Origin, setup: Setup<'_>) -> ConfigTex
         .version("v2", &[candidate.address()])
         .with("outliers: { consecutiveFailures: 0 }")
         .with("retries: { attempts: 0 }")
+        .with("timeouts: { response: 10m }")
         .with(&format!("session: {{ {} }}", setup.session))
         .with(&format!("rollout: {{ to: v2, {} }}", setup.rollout));
     ConfigText::simple(service).with("accessLog: { format: off }").with(setup.more)

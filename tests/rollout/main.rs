@@ -4,6 +4,7 @@
 //! that is busy with something else fails no test.
 
 mod bench;
+mod failing;
 mod keeping;
 mod killed;
 mod outcomes;

@@ -135,12 +135,18 @@ fn an_outage_of_both_is_held_and_called_a_shared_cause() {
 fn a_healthy_candidate_completes() {
     // A machine that is busy elsewhere makes either of the two slower, never so much.
     let bench = Bench::open(
-        "steps: [ { weight: 10%, hold: 1s }, { weight: 50%, hold: 1s }, { weight: 100%, hold: 1s } ], evidence: { minRequests: 100 }, regression: { errors: 5, latency: 400% }",
+        "steps: [ { weight: 10%, hold: 1s }, { weight: 50%, hold: 1s }, { weight: 100%, hold: 1s } ], evidence: { minRequests: 100 }, regression: { errors: 5, latency: 400%, latencyFloor: 1s }",
     );
     let load = bench.load(1000);
     bench.start();
     let took = bench.until(LONG * 2, |b| b.state() == "complete");
     let took = took.unwrap_or_else(|| panic!("not complete: {:?}", bench.rollout()));
+    // At 100% stable had nothing; its column is not the candidate's, which is stable now.
+    let beside = bench.rollout().expect("a rollout").comparison;
+    assert!(
+        beside.candidate.requests > 0 && beside.stable.requests < beside.candidate.requests / 2,
+        "{beside:?}"
+    );
     let before = bench.stable.requests();
     let candidate = bench.candidate.requests();
     std::thread::sleep(SECOND / 2);
@@ -148,4 +154,19 @@ fn a_healthy_candidate_completes() {
     println!("complete after {took:?}: {seen:?}");
     assert_eq!((seen.failed, seen.broken), (0, 0));
     assert!(bench.candidate.requests() > candidate && bench.stable.requests() == before);
+}
+
+#[test]
+fn what_hangs_on_a_candidate_is_asked_of_stable_once_it_is_rolled_back() {
+    let (bench, load) = at_ten_percent("", 100);
+    bench.candidate.break_all(Fault::Hang);
+    // Every client meets it sooner or later, and answers are due in ten minutes.
+    bench.until(LONG, |b| b.candidate.in_flight() >= 8).expect("clients that wait");
+    let aborted = serin_control::Command::Abort { reason: "it hangs".into() };
+    bench.command(aborted).expect("an abort");
+    bench.until(LONG, |b| b.candidate.in_flight() == 0).expect("nobody waits for it any more");
+    let before = load.seen().good;
+    bench.until(LONG, |_| load.seen().good > before + 100).expect("all are served again");
+    let seen = load.finish();
+    assert_eq!((seen.failed, seen.broken), (0, 0), "{seen:?}");
 }

@@ -5,6 +5,7 @@ use crate::file;
 use crate::model::Timeouts;
 use crate::report::shown;
 use crate::source::{At, Place};
+use crate::suggest::{every, nearest};
 use serin_core::rollout::{Action, Compared, Guard, Rule};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -77,7 +78,7 @@ fn rule(
     } else if let Some(latency) = &found.latency {
         quantile(latency, timeouts, check)
     } else if let Some(signal) = &found.signal {
-        pushed(signal, found, check)
+        pushed(signal, found, service, check)
     } else if let Some(at) = found.shadow_mismatch {
         rollout::compared(at.at, "this guard", rollout.to.as_ref(), service, check);
         Some(Rule::ShadowMismatch { above: share(at, check) })
@@ -136,8 +137,14 @@ fn quantile(
     Some(Rule::Latency { quantile, above: above.0 })
 }
 
-fn pushed(signal: &At<String>, found: &At<file::Guard>, check: &mut Check<'_>) -> Option<Rule> {
+fn pushed(
+    signal: &At<String>,
+    found: &At<file::Guard>,
+    service: &file::Service,
+    check: &mut Check<'_>,
+) -> Option<Rule> {
     super::listeners::label(signal, "signal", check);
+    declared(signal, service, check);
     let Some(below) = found.below else {
         check
             .error(signal.at, "a signal without `below`")
@@ -152,6 +159,24 @@ fn pushed(signal: &At<String>, found: &At<file::Guard>, check: &mut Check<'_>) -
         below: below.value.0,
         of: found.of.map_or(Compared::Baseline, |of| of.value),
     })
+}
+
+/// A guard on a signal that nobody pushes would hold every rollout until it is given up.
+fn declared(signal: &At<String>, service: &file::Service, check: &mut Check<'_>) {
+    let Some(listed) = service.signals.as_ref().filter(|listed| !listed.value.is_empty()) else {
+        return;
+    };
+    let names: Vec<&str> = listed.value.iter().map(|at| at.value.as_str()).collect();
+    if names.contains(&signal.value.as_str()) {
+        return;
+    }
+    let hint = match nearest(&signal.value, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`signals` lists {}", every(&names)),
+    };
+    check
+        .error(signal.at, format!("the service lists no signal {}", shown(&signal.value)))
+        .hint(hint);
 }
 
 /// Warns of a guard that another one always beats.

@@ -221,8 +221,12 @@ fn evidence(found: Option<&At<file::Evidence>>, check: &mut Check<'_>) -> Demand
 }
 
 fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Regression {
-    let default =
-        Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::from_millis(10) };
+    let default = Regression {
+        errors: 1.5,
+        client_errors: 2.0,
+        latency: 0.2,
+        latency_floor: Duration::from_millis(10),
+    };
     let Some(found) = found else { return default };
     if let Some(at) = found.errors.filter(|at| at.value < 1.0 || at.value > 100.0) {
         let message = if at.value < 1.0 { "below 1" } else { "over 100" };
@@ -230,8 +234,15 @@ fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Re
             .error(at.at, format!("{message}, so not a ratio of worse to equal"))
             .hint("1 accepts no more errors than stable has; 1.5 accepts half as many again");
     }
+    let ratio = |value: f64| value == 0.0 || (1.0..=100.0).contains(&value);
+    if let Some(at) = found.client_errors.filter(|at| !ratio(at.value)) {
+        check
+            .error(at.at, "neither 0 nor a ratio from 1 to 100")
+            .hint("0 compares nothing; 2 accepts twice as many answers of 4xx as stable has");
+    }
     Regression {
         errors: found.errors.map_or(default.errors, |at| at.value),
+        client_errors: found.client_errors.map_or(default.client_errors, |at| at.value),
         latency: found.latency.map_or(default.latency, |at| at.value.0),
         latency_floor: found.latency_floor.map_or(default.latency_floor, |at| at.value),
     }

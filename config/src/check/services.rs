@@ -72,6 +72,7 @@ fn one(
         max_in_flight: check.number(service.max_in_flight.as_ref(), 0, 0, u32::MAX),
         shadow: service.shadow.as_ref().and_then(|found| shadow::check(found, service, check)),
         objectives,
+        signals: signals(service.signals.as_ref(), check),
         rollout: service
             .rollout
             .as_ref()
@@ -174,6 +175,12 @@ fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
         ca_file: tls.ca_file.as_ref().map(|ca| check.resolve(ca)),
         server_name: tls.server_name.as_ref().and_then(|name| super::hosts::hostname(name, check)),
     }
+}
+
+fn signals(found: Option<&At<Vec<At<String>>>>, check: &mut Check<'_>) -> Vec<String> {
+    let listed = found.map(|found| found.value.as_slice()).unwrap_or_default();
+    listed.iter().for_each(|name| super::listeners::label(name, "signal", check));
+    listed.iter().map(|name| name.value.clone()).collect()
 }
 
 fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<HealthCheck> {

@@ -41,6 +41,7 @@ fn notify_on(on: NotifyOn) -> &'static str {
         NotifyOn::CertificateExpiring => "certificateExpiring",
         NotifyOn::ReloadFailed => "reloadFailed",
         NotifyOn::BudgetLow => "budgetLow",
+        NotifyOn::Warning => "warning",
         NotifyOn::Frozen => "frozen",
     }
 }

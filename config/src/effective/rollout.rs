@@ -85,7 +85,7 @@ pub(super) fn plan(p: &Plan) -> Value {
             "giveUpAfter": duration(p.evidence.give_up_after),
         },
         "regression": {
-            "errors": p.regression.errors, "latency": percent(p.regression.latency),
+            "errors": p.regression.errors, "clientErrors": p.regression.client_errors, "latency": percent(p.regression.latency),
             "latencyFloor": duration(p.regression.latency_floor),
         },
         "guards": p.guards.iter().map(guard).collect::<Vec<_>>(),

@@ -48,6 +48,7 @@ pub(super) fn service(s: &Service) -> Value {
         "maxInFlight": s.max_in_flight,
         "shadow": s.shadow.as_ref().map(shadow),
         "slo": slo(&s.objectives),
+        "signals": s.signals,
         "rollout": s.rollout.as_ref().map(plan),
     })
 }

@@ -93,6 +93,8 @@ record! {
     Regression, "`regression`" {
         /// The odds ratio of errors that is still accepted; 1 accepts none beyond stable's.
         "errors" optional errors: f64 = "1.5",
+        /// The same for answers of 4xx, by the first of each user. Beyond it the step holds and is told of; nothing is rolled back. 0 compares nothing.
+        "clientErrors" optional client_errors: f64 = "2",
         /// By how much stable's latencies may shift.
         "latency" optional latency: Percent = "20%",
         /// A shift smaller than this is none, whatever share it is.

@@ -36,6 +36,8 @@ record! {
         "shadow" optional shadow: Shadow,
         /// What was promised, and what happens when it is not kept.
         "slo" optional slo: Slo,
+        /// Names of the signals that are pushed for it. Where they are listed, a guard on any other is an error and a push of any other is refused.
+        "signals" optional signals: Vec<At<String>> = "[]",
         /// How a new version comes in.
         "rollout" optional rollout: Rollout,
     }

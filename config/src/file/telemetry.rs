@@ -47,7 +47,7 @@ record! {
         "alertmanager" optional alertmanager: Alertmanager,
         /// Anything that takes CloudEvents as JSON.
         "webhook" optional webhook: Webhook,
-        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `frozen`.
+        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `warning` (a rule that notifies or holds, a stable that fails its objective), `frozen`.
         "on" required on: Vec<At<NotifyOn>>,
         /// Only these severities. Left out, all of them.
         "severity" optional severity: Vec<At<Severity>> = "[]",
@@ -101,5 +101,6 @@ words!(NotifyOn, "event" {
     "certificateExpiring" => NotifyOn::CertificateExpiring,
     "reloadFailed" => NotifyOn::ReloadFailed,
     "budgetLow" => NotifyOn::BudgetLow,
+    "warning" => NotifyOn::Warning,
     "frozen" => NotifyOn::Frozen,
 });

@@ -30,6 +30,8 @@ pub struct Service {
     pub max_in_flight: u32,
     pub shadow: Option<Shadow>,
     pub objectives: Objectives,
+    /// Where there are some, no other is pushed or read.
+    pub signals: Vec<String>,
     pub rollout: Option<Plan>,
 }
 

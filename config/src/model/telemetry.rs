@@ -72,5 +72,6 @@ pub enum NotifyOn {
     CertificateExpiring,
     ReloadFailed,
     BudgetLow,
+    Warning,
     Frozen,
 }

@@ -43,6 +43,12 @@ export function ServicePage({ service, snapshot, ask, able }: Props) {
         <Buttons service={service} ask={ask} able={able} />
       </div>
       <Verdict service={service} rollout={rollout} now={now} />
+      {service.slo.missed && <p class="verdict bad">{sentence(service.slo.missed.message)}</p>}
+      {rollout?.failures && (
+        <p class={`verdict ${rollout.failures.concentrated ? "warn" : "calm"}`}>
+          <b>Failures.</b> {sentence(rollout.failures.summary)}
+        </p>
+      )}
       <div class="grid">
         <section class="card wide" aria-labelledby="split-title">
           <h2 id="split-title">Traffic</h2>

@@ -73,6 +73,14 @@ export interface Slo {
   windowSeconds: number;
   budgetRemaining: number | null;
   burnRates: Burn[];
+  missed: Missed | null;
+}
+
+/** The objective that stable fails right now. */
+export interface Missed {
+  version: string;
+  severity: string;
+  message: string;
 }
 
 export interface Burn {
@@ -135,6 +143,13 @@ export interface Rollout {
   proof: { requests: number; requestsNeeded: number; value: number | null; valueNeeded: number | null };
   comparison: { candidate: Figures; stable: Figures };
   harm: Harm;
+  failures: Failures | null;
+}
+
+/** Where the candidate's latest failures came from. */
+export interface Failures {
+  concentrated: boolean;
+  summary: string;
 }
 
 export interface Guard {

@@ -83,6 +83,10 @@ fn readiness(api: &Api) -> Readiness {
             format!("none of the {} endpoints of stable {} is ready", stable.endpoints, stable.name)
         });
         checks.push(check(&format!("service {}", service.name), false, missing));
+        if let Some(missed) = &service.slo.missed {
+            let said = Some(missed.message.clone());
+            checks.push(check(&format!("objectives {}", service.name), false, said));
+        }
     }
     Readiness { ready: checks.iter().all(|check| check.ok || !check.required), checks }
 }

@@ -92,6 +92,11 @@ fn hold(objection: &Objection, to: &mut Explained) {
             to.stable_observed = Some(shares.stable);
             (rule.as_str(), Some(shares.candidate), None)
         }
+        Objection::ClientErrors { candidate, stable } => {
+            to.samples = candidate.of;
+            (to.stable_samples, to.stable_observed) = (stable.of, stable.share());
+            ("regression.clientErrors", candidate.share(), None)
+        }
         Objection::NoReading { guard, .. } => (guard.as_str(), None, None),
         Objection::SharedCause(shared) => {
             to.stable_observed = Some(shared.stable);

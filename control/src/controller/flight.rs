@@ -14,6 +14,7 @@ use serin_core::rollout::{
     Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, is_news,
     split_of,
 };
+use serin_core::slo::Severity;
 use serin_core::split::Split;
 use serin_core::time::{Mono, Now};
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub(crate) struct Flight {
     pub(crate) not_before: Option<Mono>,
     /// Whose harm was seen first when, since the weight last changed.
     pub(crate) harm: HarmWatch,
+    /// Since when stable has kept its objectives, once it was told that it fails one.
+    pub(crate) failing: Option<Failing>,
     /// The kind of waiting that was told last.
     pub(crate) told_waiting: Option<crate::view::WaitingFor>,
     /// How the outside sees it, as it was drawn last; `None` when it is to be drawn anew.
@@ -103,6 +106,17 @@ pub(crate) struct Asked {
     /// `None` while the answer is awaited.
     pub(crate) again: Option<Mono>,
 }
+
+/// Stable fails an objective, which was told.
+#[derive(Debug, Clone)]
+pub(crate) struct Failing {
+    pub(crate) version: VersionName,
+    /// When it was seen last.
+    pub(crate) seen: Mono,
+}
+
+/// It keeps its objectives again when it did so for this long: rates flicker about a limit.
+const KEPT_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct HarmWatch {
@@ -160,6 +174,7 @@ impl Flight {
             asked: Vec::new(),
             not_before: None,
             harm: HarmWatch::default(),
+            failing: None,
             told_waiting: None,
             view: None,
             drawn_at: now.mono,
@@ -252,6 +267,29 @@ impl Flight {
         record.harm.failed_requests = counts.failed_requests;
         record.harm.users = record.harm.users.max(counts.failed_users);
         Some(record.clone())
+    }
+
+    /// Objectives are watched whether or not there is a rollout. Gives what is to be told: that stable
+    /// fails one, or that it keeps them again.
+    pub(crate) fn watch_objectives(&mut self, now: Now) -> Option<(String, Option<Severity>)> {
+        let stable = self.pilot.position().stable.version.clone();
+        let missed = self.pilot.slo().missed(&stable, now.mono);
+        match (missed, &mut self.failing) {
+            (Some(_), Some(failing)) if failing.version == stable => {
+                failing.seen = now.mono;
+                None
+            }
+            (Some(missed), _) => {
+                self.failing = Some(Failing { version: stable.clone(), seen: now.mono });
+                let said = format!("stable {stable} fails its objective: {missed}");
+                Some((said, Some(missed.severity)))
+            }
+            (None, Some(failing)) if now.mono.since(failing.seen) >= KEPT_AGAIN => {
+                self.failing = None;
+                Some((format!("stable {stable} keeps its objectives again"), None))
+            }
+            (None, _) => None,
+        }
     }
 
     /// Failures since the weight last changed, for the time that it took to restore.

@@ -7,8 +7,8 @@ use super::records::{failures_of, harm_of};
 use super::telling::{state_of, waiting_for, weights_of};
 use crate::journal::read;
 use crate::view::{
-    BurnView, Comparison, ConfigView, Health, RolloutView, ServiceView, SloView, Snapshot,
-    Timestamp, VersionRole, VersionView, WaitingFor,
+    BurnView, Comparison, ConfigView, Health, MissedView, RolloutView, ServiceView, SloView,
+    Snapshot, Timestamp, VersionRole, VersionView, WaitingFor,
 };
 use serin_config::model::Config;
 use serin_core::plane::Readiness;
@@ -101,6 +101,7 @@ fn service_view(config: &Config, flight: &Flight, failing: bool, now: Now) -> Se
                 window_seconds: objectives.window.as_secs(),
                 budget_remaining: flight.pilot.slo().budget_left(),
                 burn_rates: burns(flight, now),
+                missed: missed(flight, now),
             },
             plan: flight.pilot.terms().plan.as_ref().map(planned::plan_view),
             rollout: position.course.as_ref().map(|c| rollout_view(flight, c, failing, now)),
@@ -147,6 +148,20 @@ fn version_view(
         troubles: ready.map(|r| r.troubles.clone()).unwrap_or_default(),
         quarantined: quarantined.map(|q| q.why.clone()),
     }
+}
+
+fn missed(flight: &Flight, now: Now) -> Option<MissedView> {
+    let stable = &flight.pilot.position().stable.version;
+    let found = flight.pilot.slo().missed(stable, now.mono)?;
+    Some(MissedView {
+        version: stable.to_string(),
+        message: format!("stable {stable} fails its objective: {found}"),
+        rule: found.rule,
+        promise: found.promise.as_str().to_owned(),
+        rate: found.rate,
+        above: found.threshold,
+        severity: found.severity.as_str().to_owned(),
+    })
 }
 
 fn burns(flight: &Flight, now: Now) -> Vec<BurnView> {
@@ -215,7 +230,10 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
             objections.iter().map(ToString::to_string).collect()
         },
         proof: planned::proof(flight),
-        comparison: comparison(flight, course, now),
+        comparison: match record.and_then(|record| record.comparison) {
+            Some(comparison) if over => comparison,
+            Some(_) | None => comparison(flight, course, now),
+        },
         harm: match record {
             Some(record) if over => record.harm,
             Some(_) | None => harm_of(flight, flight.pilot.evidence()),
@@ -252,6 +270,7 @@ fn needed(objection: &Objection) -> Option<u64> {
         | Objection::GuardStanding { .. }
         | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
+        | Objection::ClientErrors { .. }
         | Objection::FewClients { .. }
         | Objection::StableWorse { .. }
         | Objection::NoReading { .. }

@@ -7,7 +7,9 @@ use crate::journal::{
     DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
     Record, Shaped, TermsShape,
 };
-use crate::view::{BadRequest, FailuresView, HarmView, RolloutRecord, TimelineEntry, Timestamp};
+use crate::view::{
+    BadRequest, Comparison, FailuresView, HarmView, RolloutRecord, TimelineEntry, Timestamp,
+};
 use serin_core::plane::BadSample;
 use serin_core::rollout::{Course, Decision, Event as Happened, Evidence, Outside, Position};
 use serin_core::split::{Sessions, Split};
@@ -163,6 +165,7 @@ fn rollout_record(
     if !record.state.is_over() {
         record.reason = decision.verdict.to_string();
         record.harm = harm_of(flight, made.evidence);
+        record.comparison = Some(comparison(flight, course, made));
         record.failures = failures_of(made.evidence).or(record.failures);
     }
     record.state = state_of(course.phase);
@@ -200,6 +203,7 @@ fn begun(flight: &Flight, course: &Course, before: &Position) -> RolloutRecord {
         blamed: false,
         harmed_at: None,
         failures: None,
+        comparison: None,
         reached: 0,
         harm: HarmView::default(),
         timeline: Vec::new(),
@@ -215,6 +219,15 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
         users: evidence.harm.users,
         users_limit: caps.users,
         users_forgiven: evidence.harm.forgiven.users,
+    }
+}
+
+/// Against the version that was stable when the decision was made: after it, it may be the candidate.
+fn comparison(flight: &Flight, course: &Course, made: &Made<'_>) -> Comparison {
+    let figures = |version| flight.ledger.this_stage(version, made.now.mono);
+    Comparison {
+        candidate: figures(&course.candidate.version),
+        stable: figures(&made.position.stable.version),
     }
 }
 

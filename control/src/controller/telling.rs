@@ -132,6 +132,7 @@ pub(crate) fn waiting_for(objection: &Objection) -> Option<WaitingFor> {
         | Objection::GuardStanding { .. }
         | Objection::GuardDoubtful { .. }
         | Objection::Burning { .. }
+        | Objection::ClientErrors { .. }
         | Objection::FewClients { .. }
         | Objection::NoReading { .. }
         | Objection::Tripped

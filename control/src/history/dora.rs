@@ -74,6 +74,7 @@ mod tests {
             blamed: state == RolloutState::RolledBack,
             harmed_at: None,
             failures: None,
+            comparison: None,
             reached: 1000,
             harm: HarmView::default(),
             timeline: Vec::new(),

@@ -173,6 +173,7 @@ mod tests {
             blamed: false,
             harmed_at: None,
             failures: None,
+            comparison: None,
             reached: 0,
             harm: HarmView::default(),
             timeline: Vec::new(),

@@ -84,12 +84,12 @@ fn on(kind: EventKind) -> Option<NotifyOn> {
         EventKind::Completed => NotifyOn::Completed,
         EventKind::Inconclusive => NotifyOn::Inconclusive,
         EventKind::BudgetLow => NotifyOn::BudgetLow,
+        EventKind::Warning => NotifyOn::Warning,
         EventKind::Frozen => NotifyOn::Frozen,
         EventKind::ReloadFailed => NotifyOn::ReloadFailed,
         EventKind::CertificateExpiring => NotifyOn::CertificateExpiring,
         EventKind::Waiting
         | EventKind::WeightSet
-        | EventKind::Warning
         | EventKind::Unfrozen
         | EventKind::Reloaded
         | EventKind::JournalFailing

@@ -246,6 +246,25 @@ pub struct SloView {
     /// Of the whole budget; below 0 when overspent. `null` until something was counted.
     pub budget_remaining: Option<f64>,
     pub burn_rates: Vec<BurnView>,
+    /// The objective that stable fails right now, in a rollout or at rest; `null` while it keeps them.
+    #[serde(default)]
+    pub missed: Option<MissedView>,
+}
+
+/// An urgent burn rule (P1 or P2) that a version breaks by more than chance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MissedView {
+    pub version: String,
+    pub rule: String,
+    /// `availability` or `latency`.
+    pub promise: String,
+    /// How many times as fast as the budget allows, and what the rule allows.
+    pub rate: f64,
+    pub above: f64,
+    pub severity: String,
+    /// All of it as a sentence.
+    pub message: String,
 }
 
 /// One burn rule of one version. `null` rates: too little was seen of that window.

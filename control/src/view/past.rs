@@ -1,6 +1,6 @@
 //! What was decided, why, and what came of it.
 
-use super::{FailuresView, HarmView, RolloutState, Timestamp};
+use super::{Comparison, FailuresView, HarmView, RolloutState, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -71,6 +71,9 @@ pub struct RolloutRecord {
     /// Where its latest failures came from, at the last decision.
     #[serde(default)]
     pub failures: Option<FailuresView>,
+    /// Candidate beside stable over its last step, as it was when it ended.
+    #[serde(default)]
+    pub comparison: Option<Comparison>,
     pub timeline: Vec<TimelineEntry>,
 }
 

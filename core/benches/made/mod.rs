@@ -44,7 +44,12 @@ fn plan(to: VersionName) -> Plan {
             on_too_few: OnTooFew::Hold,
             give_up_after: Duration::from_secs(86_400),
         },
-        regression: Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::ZERO },
+        regression: Regression {
+            errors: 1.5,
+            client_errors: 2.0,
+            latency: 0.2,
+            latency_floor: Duration::ZERO,
+        },
         guards: vec![
             guard("errors", Rule::ErrorRate { above: 0.01 }),
             guard("slow", Rule::Latency { quantile: 0.95, above: second }),

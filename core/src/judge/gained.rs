@@ -26,6 +26,7 @@ pub(super) struct Read {
 pub(super) struct Counters {
     judged: Tally,
     rest: Tally,
+    client_errors: u64,
     shadow: Shadow,
 }
 
@@ -36,6 +37,8 @@ pub(super) struct Gain {
     pub(super) first: Part,
     /// Of the comparison or not.
     pub(super) own: Part,
+    /// Answered 4xx, the first of each user.
+    pub(super) client_errors: Part,
     pub(super) shadow: Shadow,
 }
 
@@ -55,6 +58,7 @@ pub(super) fn gain(read: &mut Option<Counters>, now: Option<&VersionCounts>) -> 
     let now = Counters {
         judged: now.judged,
         rest: now.rest,
+        client_errors: now.client_errors,
         shadow: Shadow {
             compared: now.shadow_compared,
             mismatched: now.shadow_mismatched,
@@ -65,10 +69,15 @@ pub(super) fn gain(read: &mut Option<Counters>, now: Option<&VersionCounts>) -> 
     let judged = gained(now.judged, before.judged);
     let own = judged.plus(gained(now.rest, before.rest));
     let of = judged.exposures();
+    let refused = match now.client_errors < before.client_errors {
+        true => now.client_errors,
+        false => now.client_errors - before.client_errors,
+    };
     Gain {
         all: Part { bad: judged.bad, of },
         first: Part { bad: judged.first_bad.min(of), of },
         own: Part { bad: own.bad, of: own.exposures() },
+        client_errors: Part { bad: refused.min(of), of },
         shadow: now.shadow.since(before.shadow),
     }
 }

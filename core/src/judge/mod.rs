@@ -6,6 +6,7 @@
 //! called worse stays below the plan's `falseAlarm`.
 
 mod bets;
+mod clients;
 mod coarse;
 mod compare;
 mod concentration;

@@ -33,6 +33,7 @@ impl Judge {
             data: Data::Fresh,
             step: exposure(self.course.step),
             errors: (errors.candidate.of > 0).then_some(errors),
+            client_errors: self.tests.client_errors.reading(self.proof()),
             latency: self.latency(),
             promotion: self.promotion(),
             guards: self.guards(at),

@@ -1,5 +1,6 @@
 //! One rollout's tests, fed by the tick.
 
+use super::clients::ClientErrors;
 use super::compare::Batch;
 use super::concentration::concentration;
 use super::errors::{Batching, ErrorsTest, Pending};
@@ -56,6 +57,8 @@ pub(super) struct Tests {
     /// The same with the two versions in each other's place: is stable worse than the candidate? Not
     /// stored: after a restart it begins anew, and is only ever less sure.
     pub(super) stable_errors: ErrorsTest,
+    /// Not stored either.
+    pub(super) client_errors: ClientErrors,
     pub(super) batching: Batching,
     /// By first failures and by all: both must be convinced.
     pub(super) promotion: [Promotion; 2],
@@ -156,6 +159,8 @@ impl Judge {
         if let Some(finished) = self.tests.batching.add(first, all, at) {
             self.tests.compare(finished);
         }
+        let refused = Batch { candidate: candidate.client_errors, stable: stable.client_errors };
+        self.tests.client_errors.add(refused, at);
         for tests in &mut self.tests.burns {
             tests[0].observe(candidate.own);
         }
@@ -241,6 +246,7 @@ impl Judge {
             self.course.weight = weight;
             let finished = self.tests.batching.finish(at);
             self.tests.compare(finished);
+            self.tests.client_errors.finish(at);
         }
         if self.course.stage.replace(stage) != Some(stage) {
             self.course.step = Batch::default();
@@ -292,6 +298,7 @@ impl Tests {
         Self {
             errors: ErrorsTest::new(margin, allowed),
             stable_errors: ErrorsTest::new(margin, allowed),
+            client_errors: ClientErrors::new(plan.regression.client_errors),
             batching: Batching::default(),
             promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
             slowness: SlownessTest::new(Margin::of(&plan.regression), &named(plan, objectives)),
@@ -315,6 +322,9 @@ impl Tests {
             self.errors = fresh.errors;
             self.stable_errors = fresh.stable_errors;
             self.promotion = fresh.promotion;
+        }
+        if self.client_errors.margin != fresh.client_errors.margin {
+            self.client_errors = fresh.client_errors;
         }
         if !self.slowness.asks(Margin::of(&plan.regression), &named(plan, objectives)) {
             self.slowness = fresh.slowness;

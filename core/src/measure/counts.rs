@@ -62,6 +62,8 @@ pub struct VersionCounts {
     /// Whether some thread's tripwire is holding this version's new requests back right now.
     pub tripped: bool,
     pub in_flight: u64,
+    /// Judged requests that were answered 4xx and are not bad for it: the first of each user.
+    pub client_errors: u64,
     /// Answers to shadow copies that were compared, and that differed.
     pub shadow_compared: u64,
     pub shadow_mismatched: u64,
@@ -77,6 +79,7 @@ impl VersionCounts {
             rest: Tally::default(),
             tripped: false,
             in_flight: 0,
+            client_errors: 0,
             shadow_compared: 0,
             shadow_mismatched: 0,
             shadow_failed: 0,

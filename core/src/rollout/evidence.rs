@@ -15,6 +15,8 @@ pub struct Evidence {
     pub step: Exposure,
     /// Is the candidate's error rate worse than stable's?
     pub errors: Option<ErrorTest>,
+    /// Does the candidate answer 4xx more often than stable? It holds and is told, no more.
+    pub client_errors: Option<ErrorTest>,
     /// Is the candidate slower than stable was?
     pub latency: Option<LatencyTest>,
     /// Is the candidate good enough to go on with?

@@ -27,6 +27,7 @@ pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
     burn_rules(turn, course, &mut breaches);
     breaches.extend(regression(turn).map(Breach::Rollback));
     spared::spare(turn, course, &mut breaches);
+    warn_of_client_errors(turn, course);
     let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
     match rollback {
         Some(at) => Some(breaches.swap_remove(at)),
@@ -254,6 +255,17 @@ pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
         RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
         | RollbackReason::Superseded { .. } => Severity::P3,
+    }
+}
+
+/// Told once a stage; the step holds as long as it lasts.
+fn warn_of_client_errors(turn: &mut Turn<'_>, course: &mut Course) {
+    const NAME: &str = "client errors";
+    let Some(test) = turn.evidence.client_errors.filter(|test| test.worse) else { return };
+    if act_once(course, NAME) {
+        let (candidate, stable) = (test.candidate, test.stable);
+        let why = Objection::ClientErrors { candidate, stable }.to_string();
+        warn(turn, "regression.clientErrors", why, Severity::P3);
     }
 }
 

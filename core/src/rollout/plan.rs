@@ -77,6 +77,8 @@ pub enum OnTooFew {
 pub struct Regression {
     /// The odds ratio that errors may reach.
     pub errors: f64,
+    /// The odds ratio that answers of 4xx may reach; below 1 they are not compared.
+    pub client_errors: f64,
     /// By how much the baseline's quantiles may shift: 0.2 for 20%.
     pub latency: f64,
     /// A shift smaller than this is none: between fractions of a millisecond no user chooses.

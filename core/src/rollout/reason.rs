@@ -57,6 +57,11 @@ pub enum Objection {
         rule: String,
         failures: Concentration,
     },
+    /// The candidate answers 4xx more often than stable.
+    ClientErrors {
+        candidate: Part,
+        stable: Part,
+    },
     /// A rule would send everybody back to a stable that is provably worse.
     StableWorse {
         rule: String,

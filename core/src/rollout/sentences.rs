@@ -64,6 +64,9 @@ impl fmt::Display for Objection {
                 };
                 write!(f, "{rule} holds: its failures are those of {whose}; {failures}")
             }
+            Self::ClientErrors { candidate, stable } => {
+                write!(f, "more answers of 4xx than stable: {candidate}, stable {stable}")
+            }
             Self::StableWorse { rule, shares } => {
                 write!(f, "{rule} is breached, and stable is worse: {shares}")
             }

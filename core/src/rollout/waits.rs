@@ -86,6 +86,10 @@ pub(super) fn samples(turn: &Turn<'_>, plan: &Plan) -> Samples {
 pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
     object_to_doubts(turn, plan);
     object_to_silence(turn, plan);
+    if let Some(test) = turn.evidence.client_errors.filter(|test| test.worse) {
+        let (candidate, stable) = (test.candidate, test.stable);
+        turn.object(Objection::ClientErrors { candidate, stable });
+    }
     let samples = samples(turn, plan);
     if samples.seen < samples.needed {
         turn.object(Objection::TooFewSamples(samples));

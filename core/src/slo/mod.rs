@@ -14,4 +14,4 @@ pub use objectives::{
     Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Permit,
     Severity,
 };
-pub use service::{Burn, Promise, ServiceSlo};
+pub use service::{Burn, Missed, Promise, ServiceSlo};

@@ -5,16 +5,19 @@
 
 use super::budget::Budget;
 use super::series::{Seen, Series};
-use super::{BurnRule, Objectives};
+use super::{BurnRule, Objectives, Severity};
 use crate::ids::VersionName;
 use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Tally, VersionLatencies};
 use crate::stored::{Reader, StoredError, Writer};
 use crate::time::Mono;
+use std::fmt;
 use std::time::Duration;
 
 /// Versions that are remembered; of more, the one that was absent for longest is forgotten.
 const VERSIONS: usize = 8;
 const TAG: u8 = 1;
+/// Standard deviations, and failures, by which a rule must be broken before it is told at rest.
+const CHANCE: f64 = 4.0;
 
 /// What the operator promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +70,28 @@ impl Burn {
     /// What a rule compares with its threshold: both windows must be above.
     pub fn lower(&self) -> Option<f64> {
         Some(self.long?.min(self.short?))
+    }
+}
+
+/// An urgent burn rule that a version breaks, whether or not it is in a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Missed {
+    pub rule: String,
+    pub promise: Promise,
+    /// Of its two windows the lower one.
+    pub rate: f64,
+    pub threshold: f64,
+    pub severity: Severity,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, promise, rate, threshold, .. } = self;
+        let promise = promise.as_str();
+        write!(
+            f,
+            "burning {rate:.1} times as fast as the {promise} budget allows (rule {rule}, its limit is {threshold})"
+        )
     }
 }
 
@@ -189,6 +214,33 @@ impl ServiceSlo {
             Some(latency) if latency.lower() > availability.lower() => latency,
             Some(_) | None => availability,
         }
+    }
+
+    /// The first urgent rule (P1 or P2) that `version` breaks by more than chance, over all that is
+    /// known of it. A slow drip is no alarm.
+    pub fn missed(&self, version: &VersionName, now: Mono) -> Option<Missed> {
+        let urgent = |rule: &&BurnRule| match rule.severity {
+            Severity::P1 | Severity::P2 => true,
+            Severity::P3 => false,
+        };
+        self.objectives.burn_rates.iter().filter(urgent).find_map(|rule| {
+            let burn = self.burn(rule, version, None, now);
+            let rate = burn.lower().filter(|rate| *rate > rule.above)?;
+            let objective = match burn.promise {
+                Promise::Availability => self.objectives.availability.objective,
+                Promise::Latency => self.objectives.latency.as_ref()?.objective,
+            };
+            let of = burn.samples as f64;
+            let bad = burn.long? * (1.0 - objective) * of;
+            let expected = rule.above * (1.0 - objective) * of;
+            (bad >= expected + CHANCE * expected.sqrt() + CHANCE).then(|| Missed {
+                rule: rule.name.clone(),
+                promise: burn.promise,
+                rate,
+                threshold: rule.above,
+                severity: rule.severity,
+            })
+        })
     }
 
     /// The share of the service's error budget that is left over the objectives' window: the

@@ -193,3 +193,20 @@ fn four_series_and_a_budget_fit_in_memory() {
     traffic.run(10, 10, 0);
     assert!(traffic.slo.bytes() < 33 * 1024, "{} bytes", traffic.slo.bytes());
 }
+
+#[test]
+fn an_urgent_rule_that_is_broken_at_rest_is_known_within_seconds_and_a_few_failures_are_none() {
+    let mut traffic = Traffic::new();
+    let missed = |t: &Traffic| t.slo.missed(&v("v1"), Mono(t.now));
+    traffic.run(20, 1, 0);
+    traffic.run(3, 0, 1);
+    assert_eq!(missed(&traffic), None, "three failures of twenty-three");
+    traffic.run(20, 0, 40);
+    let found = missed(&traffic).unwrap();
+    assert_eq!((found.rule.as_str(), found.severity), ("fast", Severity::P1));
+    traffic.run(900, 40, 0);
+    assert_eq!(missed(&traffic), None, "it is over");
+    // Twice as many errors as the objective allows are a drip.
+    traffic.run(7_200, 998, 2);
+    assert_eq!(missed(&traffic), None);
+}

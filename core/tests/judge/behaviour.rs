@@ -634,3 +634,24 @@ fn the_comparison_is_made_the_other_way_round_too() {
     }
     assert_eq!(world.evidence().stable_worse, None, "it is over");
 }
+
+#[test]
+fn more_answers_of_4xx_than_stable_are_noticed_and_as_many_are_not() {
+    let course = |candidate: f64, margin: f64| {
+        let mut plan = plan(0.001);
+        plan.regression.client_errors = margin;
+        let (mut world, mut rng) = world(&plan, 0.5);
+        for _ in 0..60 {
+            world.serve(&mut rng, 1_000, 0.0, 0.0);
+            world.counts.versions[STABLE].client_errors += rng.binomial(500, 0.03);
+            world.counts.versions[CANDIDATE].client_errors += rng.binomial(500, candidate);
+            world.pass(S);
+        }
+        let evidence = world.evidence();
+        assert!(!evidence.errors.unwrap().worse, "no failures");
+        evidence.client_errors.is_some_and(|test| test.worse)
+    };
+    assert!(!course(0.03, 2.0));
+    assert!(course(0.3, 2.0));
+    assert!(!course(0.3, 0.0), "nobody asked");
+}

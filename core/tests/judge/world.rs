@@ -33,7 +33,12 @@ pub(crate) fn plan(false_alarm: f64) -> Plan {
             on_too_few: OnTooFew::Hold,
             give_up_after: Duration::from_secs(86_400),
         },
-        regression: Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::ZERO },
+        regression: Regression {
+            errors: 1.5,
+            client_errors: 2.0,
+            latency: 0.2,
+            latency_floor: Duration::ZERO,
+        },
         guards: Vec::new(),
         harm: Harm::default(),
         rescue: false,

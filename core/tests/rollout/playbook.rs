@@ -532,3 +532,25 @@ fn nobody_is_sent_back_to_a_stable_that_is_provably_worse() {
     world.tick();
     assert_eq!(world.phase(), Phase::RolledBack, "a cap on harm is the last word");
 }
+
+#[test]
+fn more_answers_of_4xx_than_stable_hold_and_are_told_once() {
+    let mut world = World::started(plan());
+    world.tick();
+    world.evidence.client_errors = Some(ErrorTest {
+        value: 2_000.0,
+        needed: 1_000.0,
+        floor: 2_000.0,
+        candidate: Part { bad: 40, of: 400 },
+        stable: Part { bad: 36, of: 3_600 },
+        worse: true,
+    });
+    let waiting = world.run(MINUTE * 20);
+    assert_eq!(world.weight(), bp(1_000));
+    let says = "hold: more answers of 4xx than stable: 40 of 400, stable 36 of 3600";
+    assert_eq!(waiting.verdict.to_string(), says);
+    assert_eq!(world.events.iter().filter(|e| e.name() == "warned").count(), 1);
+    world.command(&promote()).unwrap();
+    world.tick();
+    assert_eq!(world.weight(), bp(5_000), "a person may go on");
+}

@@ -67,7 +67,12 @@ pub(crate) fn plan() -> Plan {
             on_too_few: OnTooFew::Hold,
             give_up_after: MINUTE * 60 * 24,
         },
-        regression: Regression { errors: 1.5, latency: 0.2, latency_floor: Duration::ZERO },
+        regression: Regression {
+            errors: 1.5,
+            client_errors: 2.0,
+            latency: 0.2,
+            latency_floor: Duration::ZERO,
+        },
         guards: vec![
             guard("errors", Rule::ErrorRate { above: 0.01 }, SECOND * 30, zero, Action::Rollback),
             guard("slow", slow, MINUTE, MINUTE * 5, Action::Rollback),

@@ -98,6 +98,21 @@ pub(super) fn failed(life: &mut Life, standing: Standing, ending: Ending) -> boo
     again
 }
 
+/// A rollback has taken the candidate back while this request still waited for it: stable is asked in
+/// its stead. Says nothing about the version, which may have answered yet. Only what may be sent
+/// twice is withdrawn.
+pub(super) fn withdraw(life: &mut Life, standing: Standing, now: Instant) -> bool {
+    if !standing.replayable || !life.asked.idempotent || life.stand_in {
+        return false;
+    }
+    let Some(service) = &life.service else { return false };
+    let stable = service.stable();
+    life.what = Some("withdrawn");
+    end_attempt(life, Ending::ClientAborted, now);
+    (life.stand_in, life.failed_on, life.next) = (true, None, Some(stable));
+    true
+}
+
 /// Another attempt on the same version, or one on the version that stands in.
 fn choose_next(
     life: &mut Life,

@@ -41,6 +41,7 @@ pub struct VersionMeter {
     /// Written by the thread that sends copies, and by no other.
     shadowed: [Count; 4],
     first_bad: FirstBad,
+    first_refused: FirstBad,
     samples: Samples,
     origins: OriginSample,
 }
@@ -57,6 +58,7 @@ struct ThreadCells {
     received: Count,
     sent: Count,
     latency_micros: Count,
+    client_errors: Count,
     statuses: Statuses,
     judged_latency: Cells,
     rest_latency: Cells,
@@ -107,6 +109,7 @@ impl VersionMeter {
             threads: (0..threads.max(1)).map(|_| ThreadCells::default()).collect(),
             shadowed: Default::default(),
             first_bad: FirstBad::default(),
+            first_refused: FirstBad::default(),
             samples: Samples::default(),
             origins: OriginSample::default(),
         }
@@ -154,6 +157,13 @@ impl VersionMeter {
         };
         if user.is_none_or(|user| self.first_bad.insert(epoch, user)) {
             tally.first_bad.add(1);
+        }
+    }
+
+    /// After a judged request that was answered 4xx: counts it if it is its user's first in this epoch.
+    pub(super) fn refused(&self, thread: ThreadId, epoch: Epoch, user: Option<u64>) {
+        if user.is_none_or(|user| self.first_refused.insert(epoch, user)) {
+            self.cells(thread).client_errors.add(1);
         }
     }
 
@@ -222,7 +232,10 @@ fn index_of(outcome: Outcome) -> usize {
 impl VersionMeter {
     pub fn counts(&self, version: VersionName, tripped: bool) -> VersionCounts {
         let shadow = self.shadow_results();
+        // Read first, so that there are never more of them than requests.
+        let client_errors = self.sum(|cells| cells.client_errors.get());
         VersionCounts {
+            client_errors,
             judged: self.tally(|cells| &cells.judged),
             rest: self.tally(|cells| &cells.rest),
             tripped,

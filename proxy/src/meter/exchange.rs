@@ -106,6 +106,14 @@ impl Exchange {
         self.candidacy.as_ref().is_some_and(Candidacy::rescues)
     }
 
+    /// Waits until its rollout has been taken back; for ever, where it is of none.
+    pub(crate) async fn withdrawn(&self) {
+        match &self.candidacy {
+            Some(candidacy) => candidacy.withdrawn().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Attempts that have ended.
     pub fn attempts(&self) -> u32 {
         self.attempts
@@ -139,6 +147,7 @@ impl Exchange {
         if self.attempts == 1 {
             self.age_without_head(ending, now);
             self.settle(outcome, &|| what_was_bad(ending), Some((about, now)));
+            self.note_refusal(ending);
         }
     }
 
@@ -200,6 +209,15 @@ impl Exchange {
                 }
             }
             Outcome::Good | Outcome::Excluded => {}
+        }
+    }
+
+    /// A 4xx that the operator does not call bad says nothing by itself, and much when one version
+    /// gives more of them.
+    fn note_refusal(&self, ending: Ending) {
+        let refused = matches!(ending, Ending::Answered { status: 400..=499, .. });
+        if refused && self.outcome == Some(Outcome::Good) && self.counting == Counting::Judged {
+            self.version.meter.refused(self.thread, self.epoch, self.user);
         }
     }
 

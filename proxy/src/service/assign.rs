@@ -96,6 +96,14 @@ impl Candidacy {
         self.publication.split.rollout.as_ref().is_some_and(|rollout| rollout.rescue)
     }
 
+    /// Waits until the rollout has been taken back.
+    pub(crate) async fn withdrawn(&self) {
+        match self.publication.harm() {
+            Some(harm) => harm.withdrawn().await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) fn settle(&mut self, outcome: Outcome, user: Option<u64>) {
         match outcome {
             Outcome::Good => {

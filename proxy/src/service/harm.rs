@@ -8,7 +8,7 @@
 use serin_core::ids::{Epoch, ServiceName};
 use serin_core::split::HarmCeiling;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The budget of one epoch.
@@ -24,6 +24,14 @@ pub struct Harm {
     known: Mutex<HashSet<u64>>,
     /// Whether anybody has been told that it holds requests back.
     told: AtomicBool,
+    withdrawn: Withdrawn,
+}
+
+/// Whether an epoch's candidate was rolled back: what waits for its answer need wait no longer.
+#[derive(Debug, Default)]
+struct Withdrawn {
+    is: AtomicBool,
+    tell: tokio::sync::Notify,
 }
 
 const MOST_USERS: usize = 65_536;
@@ -45,6 +53,24 @@ impl Harm {
             failed_users: AtomicU64::new(0),
             known: Mutex::default(),
             told: AtomicBool::new(false),
+            withdrawn: Withdrawn::default(),
+        }
+    }
+
+    /// The epoch's candidate has lost its traffic for good.
+    pub(super) fn withdraw(&self) {
+        self.withdrawn.is.store(true, SeqCst);
+        self.withdrawn.tell.notify_waiters();
+    }
+
+    /// Waits until it has.
+    pub(super) async fn withdrawn(&self) {
+        let told = self.withdrawn.tell.notified();
+        let mut told = std::pin::pin!(told);
+        // Registered before the look, so that nothing is missed in between.
+        told.as_mut().enable();
+        if !self.withdrawn.is.load(SeqCst) {
+            told.await;
         }
     }
 

@@ -6,7 +6,7 @@ use crate::upstream::{RetryBudget, VersionRuntime};
 use arc_swap::ArcSwap;
 use serin_core::assign::{Slots, Splitter};
 use serin_core::ids::{ServiceName, VersionName};
-use serin_core::split::Split;
+use serin_core::split::{Sessions, Split};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +61,11 @@ impl Shared {
         self.epoch.fetch_max(epoch, Relaxed);
         let mut harm = self.harm.lock().unwrap_or_else(PoisonError::into_inner);
         let publication = Publication::new(split, &mut harm);
+        let withdrawn = publication.withdraws().cloned();
         self.publication.store(Arc::new(publication));
+        if let Some(harm) = withdrawn {
+            harm.withdraw();
+        }
         true
     }
 
@@ -111,6 +115,16 @@ impl Publication {
             split,
             trip: Alone::default(),
             harm: last.clone(),
+        }
+    }
+
+    /// The rollout whose candidate this takes back, if it does: everybody leaves now. Sessions that
+    /// drain may finish where they are.
+    fn withdraws(&self) -> Option<&Arc<Harm>> {
+        let rollout = self.split.rollout.as_ref()?;
+        match rollout.sessions {
+            Sessions::Revoke => self.harm.as_ref().filter(|harm| harm.epoch == rollout.epoch),
+            Sessions::Honour | Sessions::Drain => None,
         }
     }
 

@@ -73,6 +73,7 @@ pub(crate) fn shop() -> Service {
         failover: Failover::None,
         slow_start: Duration::ZERO,
         max_in_flight: 0,
+        signals: Vec::new(),
         shadow: None,
         objectives: Objectives::default(),
         rollout: None,

@@ -51,6 +51,10 @@ const TROUBLES: usize = 5;
 
 pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<String> {
     let mut lines = vec![title(service, style)];
+    if let Some(missed) = &service.slo.missed {
+        let said = field("failing", &missed.message, width);
+        lines.extend(said.into_iter().map(|line| paint(style, Colour::Red, &line)));
+    }
     let mut say = |label: &str, text: &str| {
         lines.extend(field(label, text, width));
     };
@@ -76,6 +80,9 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
     say("budget", &budget(service));
     if let Some(burning) = burning(service) {
         say("burning", &burning);
+    }
+    if let Some(failures) = running.and_then(|rollout| rollout.failures.as_ref()) {
+        say("failures", &failures.summary);
     }
     if let Some(harm) = running.and_then(|rollout| harm(&rollout.harm)) {
         say("harm", &harm);

@@ -33,6 +33,7 @@ export function StateBadge({ state }: { state: State | null }) {
 export function needsSomebody(service: Service): boolean {
   const { rollout } = service;
   if (service.versions.some((v) => v.role === "stable" && v.ready === 0)) return true;
+  if (service.slo.missed) return true;
   if (!rollout) return false;
   return (
     rollout.state === "paused" ||

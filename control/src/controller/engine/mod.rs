@@ -9,6 +9,7 @@ mod order;
 mod perform;
 
 use super::flight::{Flight, NotDurable};
+use super::telling::weights_of;
 use super::windows;
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
@@ -198,7 +199,26 @@ impl Engine {
         }
         flight.note(&before, &decision, &self.outside, now);
         flight.readiness = readiness;
+        if second {
+            self.watch_objectives(name, now);
+        }
         self.perform(name, decision, None, now);
+    }
+
+    fn watch_objectives(&mut self, name: &ServiceName, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        let Some((message, severity)) = flight.watch_objectives(now) else { return };
+        flight.view = None;
+        let event = Event {
+            service: Some(name.to_string()),
+            severity: severity.map(|severity| severity.as_str().to_owned()),
+            weights: weights_of(&flight.published),
+            ..bare(EventKind::Warning, message, now)
+        };
+        tracing::warn!(service = %name, event = event.kind.as_str(), "{}", event.message);
+        self.outlet.tell(&event);
+        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
+        self.generation += 1;
     }
 
     fn watch_journal(&mut self, second: bool, now: Now) {

@@ -108,6 +108,14 @@ impl Engine {
         if signals.iter().any(|s| s.good > s.total) {
             return Err(Refusal::Invalid("a signal has more good ones than there are".to_owned()));
         }
+        let declared = self.config.services.get(name).map(|s| s.signals.as_slice());
+        let declared = declared.unwrap_or_default();
+        let strange = |s: &&Signal| !declared.is_empty() && !declared.contains(&s.name);
+        if let Some(strange) = signals.iter().find(strange) {
+            let (name, listed) = (&strange.name, declared.join(", "));
+            let why = format!("no signal {name} is listed; `signals` of the service has {listed}");
+            return Err(Refusal::Invalid(why));
+        }
         for Signal { version, name, good, total } in signals {
             flight.pilot.signal(&CoreSignal { version, name, good, total }, now);
         }

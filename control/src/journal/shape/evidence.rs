@@ -19,6 +19,8 @@ pub(crate) struct EvidenceShape {
     step: Exposure,
     #[serde(with = "Maybe::<ErrorTestShape>")]
     errors: Option<ErrorTest>,
+    #[serde(with = "Maybe::<ErrorTestShape>", default)]
+    client_errors: Option<ErrorTest>,
     #[serde(with = "Maybe::<LatencyTestShape>")]
     latency: Option<LatencyTest>,
     #[serde(with = "Maybe::<BetShape>")]

@@ -215,6 +215,8 @@ enum OnTooFewShape {
 #[serde(remote = "Regression", rename_all = "camelCase")]
 struct RegressionShape {
     errors: f64,
+    #[serde(default)]
+    client_errors: f64,
     latency: f64,
     #[serde(with = "exact", default)]
     latency_floor: Duration,

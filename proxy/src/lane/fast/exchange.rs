@@ -17,7 +17,7 @@ use crate::wire::view::View;
 use serin_config::model::Timeouts;
 use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) struct Parts<'a> {
     pub(super) life: &'a mut Life,
@@ -93,7 +93,7 @@ impl Parts<'_> {
         let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
         copy::written_head_leaves(self.life, out.bytes(), flow.moved);
         let head = match flow.send(out.bytes()).await {
-            Ok(()) => flow.head(self.asked_head).await,
+            Ok(()) => head_or_withdrawn(&mut flow, self.asked_head, self.life).await,
             Err(broken) => Err(broken),
         };
         let next = match head {
@@ -153,6 +153,12 @@ impl Parts<'_> {
                 }
                 Failure::Reset
             }
+            Broken::Withdrawn => {
+                if fail::withdraw(self.life, standing, Instant::now()) {
+                    return Next::Again;
+                }
+                Failure::Timeout
+            }
             Broken::Invalid => Failure::Invalid,
             Broken::Late | Broken::Stalled => Failure::Timeout,
         };
@@ -161,6 +167,35 @@ impl Parts<'_> {
         }
         Next::Over(Asked::Reply(verdict(self.life, failure)))
     }
+}
+
+/// A candidate that is about to answer may do so even after its rollback.
+const ABOUT_TO_ANSWER: Duration = Duration::from_millis(250);
+
+/// Waits for the head; of a candidate, no longer than a rollback takes to come.
+async fn head_or_withdrawn(
+    flow: &mut Flow<'_>,
+    asked_head: bool,
+    life: &Life,
+) -> Result<ResponseHead, Broken> {
+    let candidate = life.exchange.as_ref().filter(|e| e.is_candidate() && life.asked.idempotent);
+    let Some(exchange) = candidate.filter(|_| flow.upload.is_done() && !life.stand_in) else {
+        return flow.head(asked_head).await;
+    };
+    let began = flow.moved;
+    let withdrawn = async {
+        exchange.withdrawn().await;
+        tokio::time::sleep(ABOUT_TO_ANSWER.saturating_sub(began.elapsed())).await;
+    };
+    // On the heap: only requests of a rollout need it.
+    Box::pin(async {
+        tokio::select! {
+            biased;
+            head = flow.head(asked_head) => head,
+            () = withdrawn => Err(Broken::Withdrawn),
+        }
+    })
+    .await
 }
 
 /// The endpoint of the attempt under way.
@@ -230,9 +265,11 @@ async fn answer(
 fn cut(life: &mut Life, status: u16, broken: Broken) {
     let ending = match broken {
         Broken::Client(_) => Ending::ClientAborted,
-        Broken::Reset { .. } | Broken::Invalid | Broken::Late | Broken::Stalled => {
-            Ending::Truncated { status }
-        }
+        Broken::Reset { .. }
+        | Broken::Invalid
+        | Broken::Late
+        | Broken::Stalled
+        | Broken::Withdrawn => Ending::Truncated { status },
     };
     life.what = fail::what(ending);
     fail::end_attempt(life, ending, Instant::now());

@@ -38,6 +38,8 @@ pub(super) enum Broken {
     Invalid,
     Late,
     Stalled,
+    /// The candidate was rolled back while it was waited for.
+    Withdrawn,
 }
 
 impl From<upload::Fault> for Broken {
