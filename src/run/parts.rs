@@ -16,7 +16,7 @@ use serin_control::api::{Api, Serve, Upgraded, Verdict};
 use serin_proxy::Proxy;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use tokio::sync::watch;
 
 /// Of many faults so many get a line in the log; the API has all.
@@ -33,8 +33,10 @@ pub(crate) struct Parts {
     api: OnceLock<Api>,
     expiry: Expiry,
     watch: OnceLock<Watch>,
-    /// Held while files are read or a process takes over.
+    /// Held while files are read, or the journal changes hands.
     changing: Mutex<()>,
+    /// Held while a process that is to take over prepares, and takes over.
+    upgrading: Mutex<()>,
     pub(super) canaries: Mutex<Canaries>,
     handed_over: watch::Sender<bool>,
 }
@@ -66,6 +68,7 @@ impl Parts {
             expiry,
             watch: OnceLock::new(),
             changing: Mutex::default(),
+            upgrading: Mutex::default(),
             canaries: Mutex::default(),
             handed_over: watch::channel(false).0,
         }
@@ -95,7 +98,20 @@ impl Parts {
 
     /// Hands over to a new process of the same program. Blocks.
     pub(super) fn upgrade(&self) -> Result<Upgraded, String> {
-        let _alone = self.changing();
+        let _one = match self.upgrading.try_lock() {
+            Ok(one) => one,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err("a new process is being started already; wait for it".to_owned());
+            }
+        };
+        self.may_hand_over()?;
+        let program = Program::of_this_process();
+        let program = program.ok_or("this process does not know its own name")?;
+        handover::hand_over(self, &program)
+    }
+
+    pub(super) fn may_hand_over(&self) -> Result<(), String> {
         if self.proxy.is_going() {
             return Err("this process has handed over already, or is shutting down".to_owned());
         }
@@ -103,9 +119,7 @@ impl Parts {
             let why = "a configuration is on trial, and a new process would take it as a whole; end it first: serin reload --end";
             return Err(why.to_owned());
         }
-        let program = Program::of_this_process();
-        let program = program.ok_or("this process does not know its own name")?;
-        handover::hand_over(self, &program)
+        Ok(())
     }
 
     pub(super) fn changing(&self) -> MutexGuard<'_, ()> {

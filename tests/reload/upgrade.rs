@@ -114,6 +114,32 @@ fn tunnel(instance: &Instance) -> RawClient {
     tunnel
 }
 
+/// One that neither serves nor ends.
+#[test]
+fn a_successor_that_hangs_holds_up_neither_reloads_nor_the_next_word() {
+    let folder = temp_dir();
+    let path = bench::saying("old").write_to(folder.path());
+    let program = folder.path().join("serin");
+    std::fs::copy(bench::BINARY, &program).unwrap();
+    let mut serin = Serin::start(Command::new(&program).args(["run", "--config"]).arg(&path));
+    let (http, admin) = (serin.address("http"), serin.address("admin"));
+    let instance = Instance { serin, folder, http, admin };
+    let hanging = program.with_extension("new");
+    // It ends when the process that has started it does.
+    std::fs::write(&hanging, "#!/bin/sh\necho it hangs >&2\ncat >/dev/null\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hanging, mode).unwrap();
+    std::fs::rename(&hanging, &program).unwrap();
+    instance.serin.signal("USR2");
+    eventually("the successor was started", || instance.serin.log().contains("it hangs"));
+    instance.write(&bench::saying("new"));
+    eventually("a reload takes effect", || instance.answer() == "new");
+    assert!(!instance.serin.log().contains("hand-over failed"), "it still hangs");
+    let second = upgrade(&instance);
+    assert_eq!(second.code, Some(1));
+    assert!(second.stderr.contains("is being started already"), "{}", second.stderr);
+}
+
 /// A new program that cannot start, and a configuration that it cannot read.
 #[test]
 fn a_hand_over_that_fails_changes_nothing() {

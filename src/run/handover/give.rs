@@ -38,13 +38,20 @@ pub(crate) fn hand_over(parts: &Parts, program: &Program) -> Result<Upgraded, St
     if std::process::id() == 1 {
         return Err("process 1 of a container cannot hand over, because the container ends with it: replace the container".to_owned());
     }
+    let generation = parts.proxy.world().generation;
     let mut successor = Successor::start(program)?;
+    // While it prepares, which may take long, files are read again as ever.
     let taken = introduce(&successor, parts).and_then(|version| {
+        let alone = parts.changing();
+        parts.may_hand_over()?;
+        if parts.proxy.world().generation != generation {
+            return Err("the configuration was changed while it prepared; upgrade again".to_owned());
+        }
         take(&successor, parts)?;
-        Ok(version)
+        Ok((version, alone))
     });
     match taken {
-        Ok(version) => {
+        Ok((version, _alone)) => {
             parts.part();
             let pid = successor.child.id();
             tracing::info!(pid, version, "another process serves; finishing what is in flight");
