@@ -130,9 +130,8 @@ fn the_service() {
     );
     let on = vec![RetryOn::ConnectFailure, RetryOn::Reset, RetryOn::Status(503)];
     assert_eq!(service.retries, Retries { attempts: 1, on, budget: 0.2 });
-    let SessionBy::Cookie { name, ttl, key: Some(key) } = &service.session else {
-        panic!("a cookie")
-    };
+    let SessionBy::Cookie { name, ttl, keys } = &service.session else { panic!("a cookie") };
+    let [key] = keys.as_slice() else { panic!("one key") };
     assert_eq!((name.as_str(), *ttl), ("serin_checkout", minutes(60)));
     assert_eq!(key.expose(), "fedcba9876543210fedcba9876543210");
     assert_eq!(

@@ -37,7 +37,7 @@ async fn planted() -> Bench {
             service.session = SessionBy::Cookie {
                 name: "sticky".to_owned(),
                 ttl: Duration::from_secs(60),
-                key: Some(secret()),
+                keys: vec![secret()],
             };
         }
     })

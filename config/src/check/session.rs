@@ -32,7 +32,7 @@ pub(super) fn check(
         SessionKind::Cookie => SessionBy::Cookie {
             name: cookie_name(service, found.name.as_ref(), check),
             ttl: above_zero(found.ttl.as_ref(), Duration::from_secs(3600), check),
-            key: found.key_file.as_ref().and_then(|path| key(path, check)),
+            keys: keys(found, check),
         },
     }
 }
@@ -42,6 +42,7 @@ fn foreign(by: SessionKind, found: &file::Session, check: &mut Check<'_>) {
     let cookie_only = [
         ("ttl", found.ttl.as_ref().map(|at| at.at)),
         ("keyFile", found.key_file.as_ref().map(|at| at.at)),
+        ("keyFiles", found.key_files.as_ref().map(|at| at.at)),
     ];
     if by != SessionKind::Cookie {
         for (key, at) in cookie_only {
@@ -69,6 +70,18 @@ fn cookie_name(service: &str, found: Option<&At<String>>, check: &mut Check<'_>)
         }
         None => format!("serin_{service}"),
     }
+}
+
+fn keys(found: &file::Session, check: &mut Check<'_>) -> Vec<crate::model::Secret> {
+    if let (Some(one), Some(several)) = (&found.key_file, &found.key_files) {
+        check
+            .error(several.at, "`keyFiles` beside `keyFile`")
+            .also(one.at, "the one key")
+            .hint("list every key in `keyFiles`, the one that signs first");
+    }
+    let several = found.key_files.as_ref().map(|at| at.value.as_slice()).unwrap_or_default();
+    let paths = found.key_file.iter().chain(several);
+    paths.filter_map(|path| key(path, check)).collect()
 }
 
 fn key(path: &At<String>, check: &mut Check<'_>) -> Option<crate::model::Secret> {

@@ -92,10 +92,18 @@ fn health_check(check: &HealthCheck) -> Value {
 fn session(session: &SessionBy) -> Value {
     match session {
         SessionBy::None => json!({ "by": "none" }),
-        SessionBy::Cookie { name, ttl, key } => json!({
-            "by": "cookie", "name": name, "ttl": duration(*ttl),
-            "keyFile": key.as_ref().map(|key| path(&key.file)),
-        }),
+        SessionBy::Cookie { name, ttl, keys } => {
+            let files: Vec<String> = keys.iter().map(|key| path(&key.file)).collect();
+            let (one, several) = match files.as_slice() {
+                [] => (None, None),
+                [one] => (Some(one), None),
+                [_, _, ..] => (None, Some(&files)),
+            };
+            json!({
+                "by": "cookie", "name": name, "ttl": duration(*ttl),
+                "keyFile": one, "keyFiles": several,
+            })
+        }
         SessionBy::Header { name } => json!({ "by": "header", "name": name }),
         SessionBy::ClientIp => json!({ "by": "clientIp" }),
     }

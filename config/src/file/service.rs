@@ -162,6 +162,8 @@ record! {
         "ttl" optional ttl: Duration = "1h",
         /// The key that signs cookies. Without it a key is made and kept in the state folder.
         "keyFile" optional key_file: String,
+        /// Instead of `keyFile`: the first signs, and cookies that one of the others has signed stay valid. To change a key, put the new one first and take the old one away after `ttl`.
+        "keyFiles" optional key_files: Vec<At<String>>,
     }
 }
 

@@ -175,8 +175,9 @@ pub enum SessionBy {
     Cookie {
         name: String,
         ttl: Duration,
-        /// Without one a key is made and kept in the state folder.
-        key: Option<Secret>,
+        /// The first signs; the others verify, too. Without any a key is made and kept in the state
+        /// folder.
+        keys: Vec<Secret>,
     },
     Header {
         name: String,

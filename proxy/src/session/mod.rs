@@ -36,6 +36,8 @@ pub struct CookieSessions {
     name: String,
     ttl_seconds: u64,
     codec: Codec,
+    /// Of keys that sign no more.
+    older: Vec<Codec>,
 }
 
 /// What is known of a request's user.
@@ -66,15 +68,15 @@ impl Sessions {
             model::SessionBy::None => Self::None,
             model::SessionBy::Header { name } => Self::Header(name.to_ascii_lowercase()),
             model::SessionBy::ClientIp => Self::ClientIp,
-            model::SessionBy::Cookie { name, ttl, key } => {
-                let key = match key {
-                    Some(secret) => key::given(secret)?,
-                    None => key::kept(state_dir)?,
-                };
+            model::SessionBy::Cookie { name, ttl, keys } => {
+                let codec = |key: Vec<u8>| Codec::new(&key, &service.name);
+                let mut given = keys.iter().map(key::given);
+                let key = given.next().unwrap_or_else(|| key::kept(state_dir))?;
                 Self::Cookie(CookieSessions {
                     name: name.clone(),
                     ttl_seconds: ttl.as_secs(),
-                    codec: Codec::new(&key, &service.name),
+                    codec: codec(key),
+                    older: given.map(|key| key.map(codec)).collect::<Result<_, _>>()?,
                 })
             }
         })
@@ -141,7 +143,10 @@ impl CookieSessions {
             if name != self.name.as_bytes() {
                 return false;
             }
-            let Some((mark, version)) = self.codec.read(value, versions) else { return false };
+            let mut codecs = std::iter::once(&self.codec).chain(&self.older);
+            let Some((mark, version)) = codecs.find_map(|codec| codec.read(value, versions)) else {
+                return false;
+            };
             known = self.judge(&mark, version, seconds(who));
             true
         });

@@ -21,7 +21,7 @@ fn by_cookie(key: &str) -> model::Service {
     let secret = Secret::new(PathBuf::from("key"), key.to_owned());
     let ttl = Duration::from_secs(3_600);
     model::Service {
-        session: SessionBy::Cookie { name: "serin_shop".to_owned(), ttl, key: Some(secret) },
+        session: SessionBy::Cookie { name: "serin_shop".to_owned(), ttl, keys: vec![secret] },
         ..shop()
     }
 }
@@ -178,7 +178,7 @@ fn without_a_key_one_is_made_for_the_owner_alone_and_holds_across_restarts() {
     let start = || {
         let mut shop = by_cookie("");
         let ttl = Duration::from_secs(3_600);
-        shop.session = SessionBy::Cookie { name: "serin_shop".to_owned(), ttl, key: None };
+        shop.session = SessionBy::Cookie { name: "serin_shop".to_owned(), ttl, keys: Vec::new() };
         let mut config = config(vec![shop], Vec::new());
         config.state_dir = folder.path().join("state");
         let world = World::build(Arc::new(config), None, &Environment::new(1, None)).unwrap();
@@ -224,4 +224,24 @@ fn a_cookie_does_not_tell_which_version_its_user_has() {
         let told: Vec<usize> = (0..users[0].len()).filter(|at| constant(*at)).collect();
         assert_eq!(told, [0]);
     }
+}
+
+#[test]
+fn cookies_that_an_older_key_has_signed_stay_valid_and_the_newest_signs() {
+    let keyed = |keys: &[&str]| {
+        let secret = |key: &&str| Secret::new(PathBuf::from("key"), (*key).to_owned());
+        let keys = keys.iter().map(secret).collect();
+        let ttl = Duration::from_secs(3_600);
+        let name = "serin_shop".to_owned();
+        model::Service { session: SessionBy::Cookie { name, ttl, keys }, ..shop() }
+    };
+    let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+    let at_first = plane_of(keyed(&[old])).1;
+    let rotated = plane_of(keyed(&[new, old])).1;
+    let afterwards = plane_of(keyed(&[new])).1;
+    let cookie = kept(&visit(&at_first, None, START));
+    assert_eq!(visit(&rotated, Some(&cookie), START).because, Because::Session);
+    assert_ne!(visit(&afterwards, Some(&cookie), START).because, Because::Session);
+    let renewed = kept(&visit(&rotated, None, START));
+    assert_eq!(visit(&afterwards, Some(&renewed), START).because, Because::Session);
 }
