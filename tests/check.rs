@@ -145,3 +145,33 @@ fn a_mistyped_command_is_an_error_and_no_invalid_configuration() {
     assert_eq!(version.status.code(), Some(0));
     assert!(text(&version.stdout).starts_with("serin "));
 }
+
+#[test]
+fn probing_says_which_endpoint_is_wrong_and_how() {
+    let origin = serin_testkit::Origin::start("v1");
+    let good = origin.address();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    let nobody = nobody.expect("an address");
+    let service = |more: &str| {
+        let endpoints = format!("[\"http://{good}\"{more}]");
+        serin_testkit::ServiceText::new("web")
+            .version_yaml("v1", &format!("{{ endpoints: {endpoints} }}"))
+            .with("healthCheck: { path: /readyz }")
+    };
+    let checked = |more: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        serin_testkit::ConfigText::simple(service(more)).write_to(folder.path());
+        let found = check(folder.path(), &["--probe"]);
+        assert!(!folder.path().join("state").exists(), "nothing is written");
+        (found.status.code(), text(&found.stdout))
+    };
+    let (code, said) = checked("");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("web v1 {good}: ok")), "{said}");
+    let (code, said) =
+        checked(&format!(", \"http://{nobody}\", \"https://localhost:{}\"", good.port()));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("web v1 {nobody}: it cannot be reached")), "{said}");
+    assert!(said.contains("it does not speak TLS"), "{said}");
+    assert!(said.contains(&format!("web v1 {good}: ok")), "{said}");
+}

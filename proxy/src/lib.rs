@@ -10,6 +10,7 @@ mod lane;
 pub mod meter;
 pub mod metrics;
 pub mod plane;
+mod probing;
 mod proxy;
 pub mod route;
 pub mod service;
@@ -24,4 +25,5 @@ pub mod wire;
 pub mod world;
 
 pub use ingress::{Inherited, ListenError};
+pub use probing::{Probed, probe_endpoints};
 pub use proxy::{Options, Proxy, ProxyError, ServedCertificate};

@@ -16,6 +16,9 @@ pub(crate) struct Args {
     /// Look up the host names of endpoints too
     #[arg(long)]
     resolve: bool,
+    /// Connect to every endpoint, as requests and health checks would, and say what is wrong with it
+    #[arg(long)]
+    probe: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,23 +27,47 @@ struct Answer<'a> {
     faults: &'a [Fault],
     /// Found beyond those listed.
     more: usize,
+    /// Only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoints: Option<Vec<Tried>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tried {
+    service: String,
+    version: String,
+    endpoint: String,
+    fault: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Exit {
     let options = Options { resolve: args.resolve, ..Options::default() };
-    let (faults, more, summary) = match serin_config::load(&args.path, &options) {
-        Ok(loaded) => {
-            let lines = loaded.config.copies().into_iter().map(|copies| format!("\n{copies}"));
-            let summary = loaded.config.summary() + &lines.collect::<String>();
-            (loaded.warnings, 0, Some(summary))
-        }
+    let (faults, more, config) = match serin_config::load(&args.path, &options) {
+        Ok(loaded) => (loaded.warnings, 0, Some(loaded.config)),
         Err(refused) => (refused.faults, refused.more, None),
     };
+    let summary = config.as_ref().map(|config| {
+        let lines = config.copies().into_iter().map(|copies| format!("\n{copies}"));
+        config.summary() + &lines.collect::<String>()
+    });
+    let endpoints = match config.as_ref().filter(|_| args.probe).map(tried).transpose() {
+        Ok(endpoints) => endpoints,
+        Err(error) => {
+            output::note(&format!("error: cannot try endpoints: {error}"));
+            return Exit::Error;
+        }
+    };
+    let unfit = endpoints.iter().flatten().any(|tried| tried.fault.is_some());
     match args.output {
-        Format::Json => output::json(&Answer { ok: summary.is_some(), faults: &faults, more }),
+        Format::Json => {
+            output::json(&Answer { ok: summary.is_some(), faults: &faults, more, endpoints });
+        }
         Format::Text => {
             if !faults.is_empty() {
                 output::note(&render_all(&faults, output::style_of(&std::io::stderr())));
+            }
+            for tried in endpoints.iter().flatten() {
+                output::line(&line(tried));
             }
             match &summary {
                 Some(summary) => output::line(&format!("ok: {summary}")),
@@ -48,7 +75,28 @@ pub(crate) fn run(args: &Args) -> Exit {
             }
         }
     }
-    if summary.is_some() { Exit::Done } else { Exit::InvalidConfiguration }
+    match summary {
+        Some(_) if unfit => Exit::Error,
+        Some(_) => Exit::Done,
+        None => Exit::InvalidConfiguration,
+    }
+}
+
+fn tried(config: &serin_config::model::Config) -> std::io::Result<Vec<Tried>> {
+    let probed = serin_proxy::probe_endpoints(config)?;
+    let tried = probed.into_iter().map(|found| Tried {
+        service: found.service,
+        version: found.version,
+        endpoint: found.endpoint,
+        fault: found.fault,
+    });
+    Ok(tried.collect())
+}
+
+fn line(tried: &Tried) -> String {
+    let Tried { service, version, endpoint, fault } = tried;
+    let found = fault.as_deref().unwrap_or("ok");
+    format!("{service} {version} {endpoint}: {found}")
 }
 
 /// The last line, which is the one a terminal still shows after a long list.

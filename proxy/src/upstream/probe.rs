@@ -48,6 +48,15 @@ impl std::fmt::Debug for Prober {
     }
 }
 
+/// What is wrong with an endpoint, found out by itself.
+pub(crate) async fn probe(endpoint: &Endpoint, kind: &HealthKind) -> Option<String> {
+    match Prober::default().probe(endpoint, kind).await {
+        Ok(()) => None,
+        Err(Unfit::Endpoint(why)) => Some(why),
+        Err(Unfit::Unknown) => Some("this process cannot open another connection".to_owned()),
+    }
+}
+
 impl Prober {
     pub(super) async fn probe(&self, endpoint: &Endpoint, kind: &HealthKind) -> Passed {
         let mut peer = endpoint.peer.peer();

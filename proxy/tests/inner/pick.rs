@@ -74,10 +74,10 @@ fn fail(version: &VersionRuntime, port: u16, times: u32, at: Mono) {
 
 #[test]
 fn round_robin_is_even_also_behind_an_endpoint_that_is_missing() {
-    let version = with_endpoints(4, |_| {});
+    let version = with_endpoints(4, |s| s.outliers.consecutive_failures = 2);
     let even = shares(&version, 4_000, now(), drop);
     assert!(even.values().all(|share| *share == 1_000), "{even:?}");
-    fail(&version, 1_001, 3, now());
+    fail(&version, 1_001, 2, now());
     let without = shares(&version, 3_000, now(), drop);
     assert_eq!(without.len(), 3);
     assert!(without.values().all(|share| *share == 1_000), "{without:?}");

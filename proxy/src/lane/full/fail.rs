@@ -14,6 +14,9 @@ use pingora_core::{Error, ErrorSource, ErrorType};
 use pingora_proxy::{FailToProxy, Session};
 use serin_core::outcome::{Ending, Failure};
 
+/// A connection was made, and given back: see [`crate::exhaustion`].
+pub(super) const EXHAUSTED: ErrorType = ErrorType::Custom("exhausted");
+
 pub(super) fn standing(session: &Session, life: &Life) -> Standing {
     Standing {
         replayable: life.asked.upgrade.is_none() && !session.as_ref().retry_buffer_truncated(),
@@ -103,6 +106,7 @@ fn ending_of(session: &mut Session, life: &mut Life, e: &Error) -> Ending {
         },
         (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, None) => {
             match (e.etype(), status) {
+                (etype, _) if *etype == EXHAUSTED => failed(Failure::Exhausted),
                 (_, Some(101)) => upgraded(life),
                 (ErrorType::ReadTimedout, None) if !session.is_body_done() => {
                     life.verdict = Some(Reply::refused(408, "the request body came too slowly"));

@@ -19,6 +19,7 @@ pub(super) use websocket::CloseCode;
 use super::life::Life;
 use super::{assign, attempt, end, route};
 use crate::accesslog::AccessLog;
+use crate::exhaustion::{Descriptors, Lack};
 use crate::plane::Plane;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -76,12 +77,16 @@ impl ProxyHttp for FullLane {
     async fn connected_to_upstream(
         &self,
         _session: &mut Session,
-        _reused: bool,
+        reused: bool,
         _peer: &HttpPeer,
-        _fd: std::os::fd::RawFd,
+        fd: std::os::fd::RawFd,
         _digest: Option<&Digest>,
         life: &mut Life,
     ) -> Result<()> {
+        if !reused && !Descriptors::of_this_process().may_be_an_endpoints(fd) {
+            Lack::Descriptors.tell();
+            return Error::e_explain(fail::EXHAUSTED, "descriptors are kept for this process");
+        }
         attempt::connected(life);
         Ok(())
     }
