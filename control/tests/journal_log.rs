@@ -20,7 +20,7 @@ fn body(json: &str) -> String {
     let added = json.strip_prefix("{\"format\":2,\"bytes\":\"").expect("the format and the length");
     let (length, rest) = added.split_at(8);
     assert_eq!(length.parse(), Ok(json.len()));
-    format!("{{{}", rest.strip_prefix("\",").unwrap())
+    format!("{{{}", rest.strip_prefix("\",").expect("the end of the length"))
 }
 
 /// Lines of very different lengths: some fit a sector, some span several.
