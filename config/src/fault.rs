@@ -82,6 +82,11 @@ impl Fault {
         Self { severity, path, ..Self::of_file(file, message, None) }
     }
 
+    /// Something wrong with a key, found by whoever tried to use what the files say.
+    pub fn error(file: String, path: String, message: String) -> Self {
+        Self { path, ..Self::of_file(file, message, None) }
+    }
+
     /// The title line: path and message.
     pub fn title(&self) -> String {
         match self.path.as_str() {
@@ -175,6 +180,11 @@ impl Faults {
         let mut faults = Self::of_file(path, message);
         faults.faults.iter_mut().for_each(|fault| key.clone_into(&mut fault.path));
         faults
+    }
+
+    /// Several of them.
+    pub fn of_files(path: &std::path::Path, faults: Vec<Fault>) -> Self {
+        Self { faults, more: 0, files: vec![path.to_owned()] }
     }
 
     pub fn errors(&self) -> impl Iterator<Item = &Fault> {

@@ -1,5 +1,6 @@
 //! What may be asked of control, and how it answers.
 
+use crate::controller::ConsequenceView;
 use crate::view::RolloutState;
 use serde::{Deserialize, Serialize};
 use serin_core::ids::{ServiceName, VersionName};
@@ -64,6 +65,8 @@ pub struct StartRollout {
     pub release: Option<String>,
     /// When the change was committed: the beginning of its lead time.
     pub committed_at: Option<Wall>,
+    /// Takes the place of a rollout under way, whatever `onBusy` says.
+    pub supersede: bool,
 }
 
 /// A command with its circumstances.
@@ -131,6 +134,8 @@ pub enum Refusal {
     Frozen(String),
     /// The record could not be made durable, so nothing was done.
     NotDurable(String),
+    /// A configuration that contradicts the journal: where, and what to do.
+    Contradicts(Vec<ConsequenceView>),
     /// Too many commands are waiting.
     Busy,
     /// Control is shutting down.
@@ -149,6 +154,11 @@ impl fmt::Display for Refusal {
                 "the service is at revision {current}, not {expected}; read it again and decide anew"
             ),
             Self::NotNow(why) | Self::Invalid(why) | Self::Frozen(why) => f.write_str(why),
+            Self::Contradicts(all) => {
+                let all: Vec<String> =
+                    all.iter().map(|c| format!("{}: {}", c.path, c.message)).collect();
+                f.write_str(&all.join("; "))
+            }
             Self::KeyReused => f.write_str("this idempotency key was used with another command"),
             Self::NotDurable(why) => {
                 write!(f, "nothing was done, because it could not be recorded: {why}")

@@ -1,10 +1,14 @@
 //! Starting and stopping.
 
-use crate::controller::{self, Clock, Engine, INBOX, Kept, Message, Outlet};
+use crate::command::Refusal;
+use crate::controller::{
+    self, Clock, ConsequenceView, Engine, INBOX, Kept, Message, Outlet, contradictions,
+    settle_before_start,
+};
 use crate::event::Event;
 use crate::gates::Gates;
 use crate::handle::{Handle, Inner};
-use crate::journal::{Desk, Folder, JournalError, Lock, LockError, Storage, Writer};
+use crate::journal::{Desk, Folder, JournalError, Lock, LockError, Storage, Writer, read};
 use crate::metrics::Tallies;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
@@ -12,6 +16,7 @@ use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
+use serin_core::time::Now;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +55,8 @@ pub struct Options {
     pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
     /// How long a stop waits for a disk that does not answer; 10 s when not given.
     pub stop_wait: Option<Duration>,
+    /// Services whose configuration is believed where it contradicts the journal.
+    pub adopt: Vec<ServiceName>,
     /// Instead of the configuration's `state.dir`.
     pub storage: Option<Box<dyn Storage>>,
 }
@@ -70,6 +77,13 @@ pub enum StartError {
     Journal(#[from] JournalError),
     #[error("a metric was registered twice: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error(
+        "the configuration contradicts the journal, and nothing was started: {}\nput the configuration right, or start with --adopt-stable SERVICE to give every request to the file's `stable`",
+        Refusal::Contradicts(.0.clone())
+    )]
+    Contradicts(Vec<ConsequenceView>),
+    #[error("{0}")]
+    Adopting(String),
     #[error("no thread could be started: {0}")]
     Thread(std::io::Error),
 }
@@ -81,7 +95,7 @@ impl Control {
         plane: Arc<dyn DataPlane>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let Options { lock_wait, lock, collectors, stop_wait, storage } = options;
+        let Options { lock_wait, lock, collectors, stop_wait, adopt, storage } = options;
         let (storage, lock) = match storage {
             Some(storage) => (storage, None),
             None => match lock {
@@ -103,6 +117,8 @@ impl Control {
         let tallies = Arc::new(Tallies::new(collectors)?);
         let (inbox, messages) = sync_channel(INBOX);
         let desk = desk(writer, &inbox)?;
+        let now = clock.now();
+        may_start(&config, &desk, &adopt, now)?;
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
@@ -113,7 +129,6 @@ impl Control {
         ));
         let outlet = Outside::new(&config, &tallies, runtime.handle(), &inbox);
         let inner = Arc::clone(&handle.inner);
-        let now = clock.now();
         let engine = Engine::start(config, plane, desk, kept, inner, Box::new(outlet), now);
         let stop_wait = stop_wait.unwrap_or(STOP_WAIT);
         let controller = std::thread::Builder::new()
@@ -220,6 +235,22 @@ fn folder(dir: &Path) -> Result<Folder, StartError> {
 pub fn lock(dir: &Path, wait: Duration) -> Result<Lock, StartError> {
     folder(dir)?;
     Ok(Lock::take(dir, wait)?)
+}
+
+/// A start refuses a configuration by which somebody would be served by what nobody has judged. What
+/// only costs a candidate its share is taken, because then it is better to serve.
+pub(crate) fn may_start(
+    config: &Config,
+    desk: &Desk,
+    adopt: &[ServiceName],
+    now: Now,
+) -> Result<(), StartError> {
+    let refused = contradictions(config, &read(desk.shared()), adopt);
+    if !refused.is_empty() {
+        return Err(StartError::Contradicts(refused));
+    }
+    settle_before_start(config, desk, adopt, now)
+        .map_err(|fault| StartError::Adopting(format!("stable could not be adopted: {fault}")))
 }
 
 /// Windows that cannot be read cost certainty, not safety: they begin anew.

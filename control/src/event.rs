@@ -49,6 +49,8 @@ pub enum EventKind {
     Resumed,
     WeightSet,
     RolledBack,
+    /// Another candidate took the place of one under way.
+    Superseded,
     Completed,
     Inconclusive,
     /// A rule whose action is to notify, one that holds for a reason, or a stable that fails an
@@ -75,6 +77,7 @@ impl EventKind {
             Self::Resumed => "resumed",
             Self::WeightSet => "weightSet",
             Self::RolledBack => "rolledBack",
+            Self::Superseded => "superseded",
             Self::Completed => "completed",
             Self::Inconclusive => "inconclusive",
             Self::Warning => "warning",

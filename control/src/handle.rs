@@ -1,7 +1,9 @@
 //! The one door to control, for everyone outside.
 
 use crate::command::{Actor, Order, Outcome, Refusal, Signal};
-use crate::controller::{Latest, Message, Recorder, bare, recorded, wall_now};
+use crate::controller::{
+    ConsequenceView, Latest, Message, Recorder, ServiceIntent, Wanted, bare, recorded, wall_now,
+};
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;
 use crate::journal::{Memory, Shared, read};
@@ -172,19 +174,33 @@ impl Handle {
     }
 
     /// Puts a checked configuration in force, once the data plane has it.
-    pub async fn reconfigure(&self, config: Arc<Config>) -> Result<(), Refusal> {
-        let (done, answer) = oneshot::channel();
-        self.inner.send(Message::Reconfigure { config, done })?;
-        answer.await.unwrap_or(Err(Refusal::Stopped))
-    }
-
-    /// The same, for a thread that may block.
-    pub fn reconfigure_blocking(&self, config: Arc<Config>) -> Result<(), Refusal> {
+    ///
+    /// It is refused as a whole, and changes nothing, where it contradicts the journal; of the services
+    /// in `adopt` the configuration is believed. Blocks.
+    pub fn reconfigure_blocking(
+        &self,
+        config: Arc<Config>,
+        adopt: Vec<ServiceName>,
+    ) -> Result<Vec<ConsequenceView>, Refusal> {
         let (done, answer) = oneshot::channel();
         let inbox = self.inner.door.as_ref().ok_or(Refusal::Stopped)?;
         // However busy control is: a configuration is in force on both sides, or on none.
-        let message = Message::Reconfigure { config, done };
+        let message = Message::Reconfigure { config, adopt, done };
         inbox.send(message).map_err(|_| Refusal::Stopped)?;
+        answer.blocking_recv().unwrap_or(Err(Refusal::Stopped))
+    }
+
+    /// What [`Handle::reconfigure_blocking`] would do to each service, now. Changes nothing; blocks.
+    pub fn foretell_blocking(
+        &self,
+        intents: &BTreeMap<String, ServiceIntent>,
+        adopt: Vec<ServiceName>,
+    ) -> Result<Vec<ConsequenceView>, Refusal> {
+        let understood = intents.iter().map(|(name, intent)| Wanted::new(name, intent));
+        let wanted: Vec<Wanted> =
+            understood.collect::<Result<_, _>>().map_err(|e| Refusal::Invalid(e.to_string()))?;
+        let (done, answer) = oneshot::channel();
+        self.inner.send(Message::Foretell { wanted, adopt, done })?;
         answer.blocking_recv().unwrap_or(Err(Refusal::Stopped))
     }
 

@@ -22,6 +22,9 @@ mod view;
 
 pub use command::{Actor, Command, Order, Outcome, Refusal, Signal, StartRollout};
 pub use control::{Control, Options, StartError, lock};
+pub use controller::{
+    ConsequenceView, OnBusyIntent, RolloutIntent, ServiceIntent, VersionIntent, intents,
+};
 pub use event::{Event, EventKind, Subscription};
 pub use handle::Handle;
 pub use stepped::Stepped;

@@ -5,8 +5,8 @@
 //! are made on the caller's thread, nobody is notified and no gate is asked.
 
 use crate::command::{Order, Outcome, Refusal};
-use crate::control::{LIVE_EVENTS, StartError, kept};
-use crate::controller::{Engine, Outlet};
+use crate::control::{LIVE_EVENTS, StartError, kept, may_start};
+use crate::controller::{ConsequenceView, Engine, Outlet, Wanted};
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
 use crate::journal::{Desk, Storage, Writer};
@@ -51,6 +51,7 @@ impl Stepped {
         let mut writer = Writer::open(storage, events.clone())?;
         let kept = kept(&mut writer);
         let desk = Desk::inline(writer);
+        may_start(&config, &desk, &[], now)?;
         let tallies = Arc::new(Tallies::new(Vec::new())?);
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
@@ -94,8 +95,17 @@ impl Stepped {
         self.engine.desk.compact_from(size);
     }
 
-    pub fn reconfigure(&mut self, config: Arc<Config>, now: Now) {
-        self.engine.reconfigure(config, now);
+    pub fn reconfigure(
+        &mut self,
+        config: Arc<Config>,
+        now: Now,
+    ) -> Result<Vec<ConsequenceView>, Refusal> {
+        self.engine.reconfigure(config, &[], now)
+    }
+
+    /// What [`Stepped::reconfigure`] would do.
+    pub fn foretell(&self, config: &Config) -> Vec<ConsequenceView> {
+        self.engine.foretell(&Wanted::of_config(config), &[])
     }
 
     /// For looking only: its commands have nobody to go to.

@@ -62,7 +62,13 @@ fn another_process_may_write_meanwhile_and_its_decisions_are_found_again() {
     freeze(&first, "by the first").unwrap();
     assert!(open().is_err(), "the first has the journal");
     first.hand_over();
-    let start = StartRollout { to: None, reason: "x".into(), release: None, committed_at: None };
+    let start = StartRollout {
+        to: None,
+        reason: "x".into(),
+        release: None,
+        committed_at: None,
+        supersede: false,
+    };
     let refused = tell(&first, Command::Start(start)).unwrap_err();
     assert!(matches!(refused, Refusal::Stopped), "{refused}");
     let second = open().unwrap();

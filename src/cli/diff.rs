@@ -6,16 +6,21 @@
 use super::remote::{Remote, finish};
 use super::words::plain;
 use super::{Exit, output};
-use crate::client::Failure;
+use crate::client::{Ask, Failure};
+use hyper::Method;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use serin_config::model::Config;
 use serin_config::{Options, render_all};
+use serin_control::intents;
 use std::path::PathBuf;
 
 /// Show what a configuration would change in the running instance
 ///
+/// Also says what it would do to each rollout and its users, as a reload would now.
+///
 /// Exit codes: 0 compared (with --exit-code: 0 only when equal, otherwise 1), 2 the
-/// configuration is invalid.
+/// configuration is invalid, or a reload would refuse it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file, or a folder whose *.yaml files are read together
@@ -51,21 +56,49 @@ pub(crate) fn run(args: &Args) -> Exit {
             return Exit::InvalidConfiguration;
         }
     };
-    finish(compare(args, &serin_config::effective(&loaded.config)))
+    finish(compare(args, &loaded.config))
 }
 
-fn compare(args: &Args, wanted: &Value) -> Result<Exit, Failure> {
-    let running: Value = args.remote.client()?.get("/v1/config")?.read()?;
+fn compare(args: &Args, config: &Config) -> Result<Exit, Failure> {
+    let client = args.remote.client()?;
+    let running: Value = client.get("/v1/config")?.read()?;
     let mut changes = Vec::new();
-    walk(String::new(), Some(&running["config"]), Some(wanted), &mut changes);
+    let wanted = serin_config::effective(config);
+    walk(String::new(), Some(&running["config"]), Some(&wanted), &mut changes);
+    let ask = Ask::body(json!({ "services": intents(config) }));
+    let foretold: Value = client.ask(Method::POST, "/v1/config/check", ask)?.read()?;
+    let refused = foretold["ok"] == Value::Bool(false);
     if args.remote.is_json() {
-        output::json(&changes);
+        let consequences = &foretold["consequences"];
+        output::json(&json!({ "changes": changes, "consequences": consequences }));
     } else if changes.is_empty() {
         output::line("no difference");
     } else {
         changes.iter().for_each(|change| output::line(&text(change)));
     }
+    if !args.remote.is_json() {
+        consequences(&foretold).iter().for_each(|line| output::line(line));
+    }
+    if refused {
+        return Ok(Exit::InvalidConfiguration);
+    }
     Ok(if args.exit_code && !changes.is_empty() { Exit::Error } else { Exit::Done })
+}
+
+/// What happens to rollouts and their users, one line each; nothing of services that rest.
+pub(super) fn consequences(answer: &Value) -> Vec<String> {
+    let all = answer["consequences"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let word = |of: &Value, key: &str| plain(of[key].as_str().unwrap_or_default());
+    let told = all.iter().filter(|of| of["kind"] != "rests").map(|of| {
+        let (path, message) = (word(of, "path"), word(of, "message"));
+        match of["kind"] == "refused" {
+            true => format!("! {path}: refused: {message}"),
+            false => format!("> {path}: {message}"),
+        }
+    });
+    let noted = all.iter().filter(|of| of["note"].is_string());
+    let noted = noted.map(|of| format!("! services.{}: {}", word(of, "service"), word(of, "note")));
+    told.chain(noted).collect()
 }
 
 /// Objects are compared by key and lists of named things by name, so that a new route at the top

@@ -28,7 +28,7 @@ const UNREACHABLE_AT_MOST: Duration = Duration::from_secs(60);
 /// What a pipeline makes of a rollout's state.
 pub(crate) fn exit_of(state: RolloutState) -> Exit {
     match state {
-        RolloutState::RolledBack => Exit::RolledBack,
+        RolloutState::RolledBack | RolloutState::Superseded => Exit::RolledBack,
         RolloutState::Paused | RolloutState::Inconclusive | RolloutState::Holding => Exit::Waiting,
         RolloutState::Pending
         | RolloutState::Dark
@@ -125,7 +125,12 @@ pub(crate) fn rollout(
     let path = format!("/v1/services/{}", segment(service));
     loop {
         let view = wait.ask(|| client.get(&path)?.read::<ServiceView>())?;
+        let queued = view.as_ref().and_then(|view| view.queued.clone());
         match view.and_then(|view| view.rollout) {
+            Some(before) if queued.is_some() && number(&before.id) < number(id) => {
+                let queued = words::plain(&queued.unwrap_or_default());
+                wait.say(vec![format!("{service}: {queued} is queued behind {}", before.id)]);
+            }
             Some(rollout) if rollout.id == id => {
                 wait.say(vec![format!("{service}: {}", progress(&rollout))]);
                 if rollout.state.is_over() || needs_somebody(&rollout) {
@@ -146,6 +151,11 @@ pub(crate) fn rollout(
             return Ok(exit);
         }
     }
+}
+
+/// Rollouts of a service are counted.
+fn number(id: &str) -> Option<u64> {
+    id.rsplit_once('-')?.1.parse().ok()
 }
 
 fn replaced(client: &Client, id: &str, format: Format) -> Result<Exit, Failure> {

@@ -22,6 +22,10 @@ pub(crate) struct Args {
     /// How long, like 10m [default: 10m]
     #[arg(long = "for", value_name = "TIME", requires = "canary")]
     lasts: Option<String>,
+    /// Give every request of this service to the `stable` of its file, also where the journal says that
+    /// another version is stable; may be repeated
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["canary", "end"])]
+    adopt_stable: Vec<String>,
     /// End a canary and go back to what is in force
     #[arg(long, conflicts_with = "canary")]
     end: bool,
@@ -36,7 +40,8 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn reload(args: &Args) -> Result<Exit, Failure> {
     let (method, ask) = match (args.end, &args.canary) {
         (true, _) => (Method::DELETE, Ask::default()),
-        (false, None) => (Method::POST, Ask::default()),
+        (false, None) if args.adopt_stable.is_empty() => (Method::POST, Ask::default()),
+        (false, None) => (Method::POST, Ask::body(json!({ "adoptStable": args.adopt_stable }))),
         (false, Some(share)) => {
             let mut body = json!({ "canary": share });
             if let Some(lasts) = &args.lasts {
@@ -53,6 +58,7 @@ fn reload(args: &Args) -> Result<Exit, Failure> {
     for warning in config["warnings"].as_array().into_iter().flatten() {
         output::note(&format!("warning: {}", plain(warning["message"].as_str().unwrap_or("?"))));
     }
+    super::diff::consequences(&config).iter().for_each(|line| output::line(line));
     output::line(&text(&config));
     Ok(Exit::Done)
 }

@@ -44,6 +44,10 @@ struct Start {
     /// Refuse unless the configuration gives that version this release
     #[arg(long)]
     release: Option<String>,
+    /// Take the place of a rollout under way: its share goes to stable; without it, the configuration's
+    /// rollout.onBusy says what happens
+    #[arg(long)]
+    supersede: bool,
     /// When the change was committed, in RFC 3339; lead time counts from there
     #[arg(long, value_name = "TIME")]
     committed_at: Option<String>,
@@ -80,6 +84,8 @@ struct How {
 #[derive(Debug, Deserialize)]
 struct Done {
     id: Option<String>,
+    /// Instead of `id`: one that is to come.
+    rollout: Option<String>,
     message: String,
 }
 
@@ -107,6 +113,9 @@ fn begin(start: &Start) -> Result<Exit, Failure> {
             body.insert(key.to_owned(), json!(value));
         }
     }
+    if start.supersede {
+        body.insert("supersede".to_owned(), json!(true));
+    }
     let path = format!("/v1/services/{}/rollout", segment(&start.service));
     send(&start.service, &path, Value::Object(body), &start.how)
 }
@@ -130,7 +139,7 @@ fn send(service: &str, path: &str, body: Value, how: &How) -> Result<Exit, Failu
         (_, false) => output::line(&done.message),
         (true, true) => {}
     }
-    match done.id.filter(|_| how.wait) {
+    match done.id.or(done.rollout).filter(|_| how.wait) {
         Some(id) => follow::rollout(&client, service, &id, how.timeout, how.remote.output),
         None => Ok(Exit::Done),
     }

@@ -4,6 +4,7 @@ use super::Exit;
 use super::output;
 use crate::run::{Run, Takeover, systemd};
 use serin_config::{Fault, Options, render_all};
+use serin_core::ids::ServiceName;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,10 @@ pub(crate) struct Args {
     /// How long a process that has handed over may finish what it has, in seconds
     #[arg(long, default_value_t = 3600)]
     upgrade_grace: u64,
+    /// Give every request of this service to the `stable` of its file, also where the journal says that
+    /// another version is stable; may be repeated
+    #[arg(long, value_name = "SERVICE")]
+    adopt_stable: Vec<ServiceName>,
     /// Standard input is the process before, which hands over
     #[arg(long, hide = true)]
     take_over: bool,
@@ -62,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         upgrade_grace: Duration::from_secs(args.upgrade_grace),
         watch: !args.no_watch,
         takeover: takeover.clone(),
+        adopt: args.adopt_stable.clone(),
     };
     match crate::run::run(run) {
         Ok(()) => Exit::Done,

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn exit_of(report: &Report) -> Exit {
     match report.position.course.as_ref().map(|course| course.phase) {
         None | Some(Phase::Complete | Phase::Running | Phase::Dark) => Exit::Done,
-        Some(Phase::RolledBack) => Exit::RolledBack,
+        Some(Phase::RolledBack | Phase::Superseded) => Exit::RolledBack,
         Some(Phase::Pending | Phase::Holding | Phase::Paused | Phase::Inconclusive) => {
             Exit::Waiting
         }

@@ -109,6 +109,7 @@ pub(crate) fn is_stuck(state: RolloutState) -> bool {
         | RolloutState::Running
         | RolloutState::Holding
         | RolloutState::RolledBack
+        | RolloutState::Superseded
         | RolloutState::Complete => false,
     }
 }

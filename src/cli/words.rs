@@ -80,6 +80,7 @@ pub(crate) fn state(state: RolloutState) -> &'static str {
         RolloutState::Paused => "paused",
         RolloutState::Inconclusive => "inconclusive",
         RolloutState::RolledBack => "rolled back",
+        RolloutState::Superseded => "superseded",
         RolloutState::Complete => "complete",
     }
 }

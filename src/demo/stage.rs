@@ -54,6 +54,7 @@ impl Stage {
             upgrade_grace: Duration::ZERO,
             watch: true,
             takeover: Takeover::default(),
+            adopt: Vec::new(),
         })
         .map_err(|e| e.to_string())?;
         let clients = Clients::start(http)?;

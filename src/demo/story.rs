@@ -64,6 +64,7 @@ async fn start(stage: &Stage, reason: &str) -> Result<(), String> {
             reason: reason.to_owned(),
             release: None,
             committed_at: None,
+            supersede: false,
         });
         let order = Order::new(command, Actor("demo".to_owned()));
         match stage.handle().command(&service()?, order).await {

@@ -5,7 +5,10 @@ use super::RunError;
 use super::handover::Takeover;
 use super::parts::{Occasion, Parts};
 use serin_config::model::{Admin, AdminAddress, Config};
-use serin_control::api::{Api, Bound, Hooks, NoCanary, Serve, bind, bind_probes, inherit};
+use serin_control::api::{
+    Api, Bound, Hooks, Loaded, NoCanary, Serve, Taken, bind, bind_probes, inherit,
+};
+use serin_control::intents;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -67,8 +70,9 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
     let (canary, end) = (weak(), weak());
     let going = || NoCanary::Unfit("it is shutting down".to_owned());
     Hooks {
-        reload: Arc::new(move || {
-            reload.upgrade().map_or_else(|| Ok(Vec::new()), |p| p.reload(Occasion::Asked))
+        reload: Arc::new(move |adopt| match reload.upgrade() {
+            Some(parts) => parts.reload(Occasion::Asked, &adopt),
+            None => Ok(Taken::default()),
         }),
         canary: Arc::new(move |asked| match canary.upgrade() {
             Some(parts) => parts.begin_canary(asked),
@@ -76,9 +80,15 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
         }),
         end_canary: Arc::new(move || end.upgrade().is_some_and(|parts| parts.end_canary())),
         check: Arc::new(move |text| match (text, check.upgrade()) {
-            (Some(text), _) => serin_config::check_text("request", text),
-            (None, Some(parts)) => parts.load().map(|l| l.warnings),
-            (None, None) => Ok(Vec::new()),
+            (Some(text), _) => {
+                let warnings = serin_config::check_text("request", text)?;
+                Ok(Loaded { intents: None, warnings })
+            }
+            (None, Some(parts)) => {
+                let loaded = parts.load()?;
+                Ok(Loaded { intents: Some(intents(&loaded.config)), warnings: loaded.warnings })
+            }
+            (None, None) => Ok(Loaded { intents: None, warnings: Vec::new() }),
         }),
         not_ready: Arc::new(move || match ready.upgrade() {
             Some(parts) => parts.proxy.not_ready(),

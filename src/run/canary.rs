@@ -61,6 +61,7 @@ impl Parts {
                 "{what} cannot be tried by a share of requests; reload without a canary, or change it by itself first"
             ));
         }
+        self.may_take(&config).map_err(NoCanary::Invalid)?;
         self.supersede("another canary begins");
         let tried = self.proxy.try_out(&config, asked.share);
         tried.map_err(|e| NoCanary::Unfit(e.to_string()))?;
@@ -189,8 +190,8 @@ impl Parts {
         }) else {
             return;
         };
-        match self.put_in_force(&config) {
-            Ok(()) => self.control.handle().reload_told(text),
+        match self.put_in_force(&config, &[]) {
+            Ok(_) => self.control.handle().reload_told(text),
             Err(refused) => {
                 let first = refused.errors().next().map(Fault::line).unwrap_or_default();
                 self.revert(&format!("it could not be put in force: {first}"));

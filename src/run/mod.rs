@@ -17,6 +17,7 @@ pub(crate) use parts::Parts;
 use serin_config::{Faults, Loaded};
 use serin_control::api::{BindError, Serve, Verdict};
 use serin_control::{Control, Handle, Options as ControlOptions, StartError};
+use serin_core::ids::ServiceName;
 use serin_proxy::{Options, Proxy, ProxyError};
 use signals::{Over, Signals};
 use std::num::NonZeroU16;
@@ -60,6 +61,8 @@ pub(crate) struct Run {
     /// Whether files that change are taken up by themselves.
     pub(crate) watch: bool,
     pub(crate) takeover: Takeover,
+    /// Services whose `stable` is believed where it contradicts the journal.
+    pub(crate) adopt: Vec<ServiceName>,
 }
 
 /// Serves until a signal says that it is over.
@@ -89,7 +92,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(run: Run) -> Result<Self, RunError> {
         let config = Arc::new(run.loaded.config);
-        let takeover = run.takeover;
+        let (takeover, adopt) = (run.takeover, run.adopt);
         // Before any address is opened: two processes on one would each get a part of the clients. One
         // that takes over gets the lock last, and its addresses from the process before.
         let mut lock = match takeover.is_a_hand_over() {
@@ -101,6 +104,7 @@ impl Running {
             let options = ControlOptions {
                 lock_wait: HANDOVER,
                 lock: lock.take(),
+                adopt,
                 ..ControlOptions::default()
             };
             Control::start(config.clone(), plane, options).map_err(RunError::from)
@@ -136,7 +140,8 @@ impl Running {
     /// Reads the configuration again and puts it in force.
     pub(crate) async fn reload(&self) -> Verdict {
         let parts = Arc::clone(&self.parts);
-        let reloaded = tokio::task::spawn_blocking(move || parts.reload(Occasion::Asked)).await;
+        let reloaded =
+            tokio::task::spawn_blocking(move || parts.reload(Occasion::Asked, &[])).await;
         reloaded.unwrap_or_else(|e| Err(Faults::of_file(self.parts.path(), e.to_string())))
     }
 

@@ -11,8 +11,9 @@ use super::handover::{self, Program};
 use crate::expiry::Expiry;
 use serin_config::model::{AdminAddress, Config};
 use serin_config::{Fault, Faults, Loaded, Watch};
-use serin_control::Control;
-use serin_control::api::{Api, Serve, Upgraded, Verdict};
+use serin_control::api::{Api, Serve, Taken, Upgraded, Verdict};
+use serin_control::{ConsequenceView, Control, Refusal, intents};
+use serin_core::ids::ServiceName;
 use serin_proxy::Proxy;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -136,7 +137,7 @@ impl Parts {
         let reload = move || {
             if let Some(parts) = parts.upgrade() {
                 // What was refused is told by `reload` itself.
-                let _ = parts.reload(Occasion::Changed);
+                let _ = parts.reload(Occasion::Changed, &[]);
             }
         };
         match Watch::start(files, reload) {
@@ -152,14 +153,14 @@ impl Parts {
     }
 
     /// Blocks: not for a thread that serves others.
-    pub(super) fn reload(&self, occasion: Occasion) -> Verdict {
+    pub(super) fn reload(&self, occasion: Occasion, adopt: &[ServiceName]) -> Verdict {
         let _alone = self.changing();
         if self.proxy.is_going() {
             // The files are another process's business now, or nobody's.
-            return Ok(Vec::new());
+            return Ok(Taken::default());
         }
         let taken = self.read()?;
-        let taken = self.take(taken, occasion);
+        let taken = self.take(taken, occasion, adopt);
         if let Err(refused) = &taken {
             self.tell_refused(refused);
         }
@@ -213,36 +214,88 @@ impl Parts {
         named.map(warning).collect()
     }
 
-    fn take(&self, loaded: Loaded, occasion: Occasion) -> Verdict {
+    fn take(&self, loaded: Loaded, occasion: Occasion, adopt: &[ServiceName]) -> Verdict {
+        let nothing = |warnings| Taken { warnings, consequences: Vec::new() };
         let handle = self.control.handle();
         let hash = &loaded.config.hash;
         if occasion == Occasion::Changed && handle.config().hash == *hash {
             self.supersede("the files say again what is in force");
             self.forget_canary();
             handle.reload_unneeded();
-            return Ok(loaded.warnings);
+            return Ok(nothing(loaded.warnings));
         }
         if occasion == Occasion::Changed && self.is_canary(hash) {
-            return Ok(loaded.warnings);
+            return Ok(nothing(loaded.warnings));
         }
         if !self.is_canary(hash) {
             self.supersede("the files have changed again");
         }
-        self.put_in_force(&Arc::new(loaded.config))?;
-        Ok(loaded.warnings)
+        let consequences = self.put_in_force(&Arc::new(loaded.config), adopt)?;
+        let noted = consequences.iter().filter_map(|c| self.noted(c));
+        let warnings = loaded.warnings.into_iter().chain(noted).collect();
+        Ok(Taken { warnings, consequences })
     }
 
-    pub(super) fn put_in_force(&self, config: &Arc<Config>) -> Result<(), Faults> {
+    /// What the files say and the journal knows better.
+    fn noted(&self, consequence: &ConsequenceView) -> Option<Fault> {
+        let note = consequence.note.clone()?;
+        let path = format!("services.{}.stable", consequence.service);
+        Some(Fault::warning(self.path.display().to_string(), path, note))
+    }
+
+    /// What the journal contradicts, each with its place and what to do.
+    pub(super) fn contradicted(&self, refusal: Refusal) -> Faults {
+        let file = self.path.display().to_string();
+        let fault = |c: ConsequenceView| Fault::error(file.clone(), c.path, c.message);
+        match refusal {
+            Refusal::Contradicts(all) => {
+                Faults::of_files(&self.path, all.into_iter().map(fault).collect())
+            }
+            other => Faults::of_file(&self.path, other.to_string()),
+        }
+    }
+
+    /// Whether a configuration contradicts the journal, asked before anything is taken.
+    pub(super) fn may_take(&self, config: &Config) -> Result<(), Faults> {
+        let foretold = self.control.handle().foretell_blocking(&intents(config), Vec::new());
+        let refused: Vec<ConsequenceView> = foretold
+            .map_err(|refusal| self.contradicted(refusal))?
+            .into_iter()
+            .filter(ConsequenceView::is_refused)
+            .collect();
+        match refused.is_empty() {
+            true => Ok(()),
+            false => Err(self.contradicted(Refusal::Contradicts(refused))),
+        }
+    }
+
+    pub(super) fn put_in_force(
+        &self,
+        config: &Arc<Config>,
+        adopt: &[ServiceName],
+    ) -> Result<Vec<ConsequenceView>, Faults> {
         let handle = self.control.handle();
-        let whole = |message: String| Faults::of_file(&self.path, message);
-        let steer = || handle.reconfigure_blocking(config.clone());
-        self.proxy.apply_steered(config.clone(), steer).map_err(|e| whole(e.to_string()))?;
+        // What control said; the data plane only knows that it said something.
+        let mut steered = Ok(Vec::new());
+        let steer = || match handle.reconfigure_blocking(config.clone(), adopt.to_vec()) {
+            Ok(consequences) => {
+                steered = Ok(consequences);
+                Ok(())
+            }
+            Err(refusal) => {
+                steered = Err(refusal.clone());
+                Err(refusal)
+            }
+        };
+        let applied = self.proxy.apply_steered(config.clone(), steer);
+        let consequences = steered.map_err(|refusal| self.contradicted(refusal))?;
+        applied.map_err(|e| Faults::of_file(&self.path, e.to_string()))?;
         if let Some(api) = self.api.get() {
             api.reconfigure(&config.admin);
         }
         self.forget_canary();
         self.tell_expiring();
-        Ok(())
+        Ok(consequences)
     }
 
     fn follow(&self, files: &[PathBuf]) {

@@ -40,7 +40,7 @@ impl Signals {
                 _ = handed_over.wait_for(|done| *done) => return Over::HandedOver,
                 Some(()) = self.hang_up.recv() => aside(parts, |parts| {
                     // What was refused is told by the reload itself.
-                    let _ = parts.reload(Occasion::Asked);
+                    let _ = parts.reload(Occasion::Asked, &[]);
                 }),
                 Some(()) = self.upgrade.recv() => aside(parts, |parts| {
                     let _ = parts.upgrade();

@@ -149,7 +149,8 @@ async fn one_key_is_good_for_each_thing_that_is_asked() {
 async fn a_repetition_that_only_the_journal_knows_says_that_it_is_one() {
     let bench = Bench::open().await;
     let reason = String::new();
-    let start = StartRollout { to: None, reason, release: None, committed_at: None };
+    let start =
+        StartRollout { to: None, reason, release: None, committed_at: None, supersede: false };
     let order = Order {
         idempotency_key: Some(format!("loopback {ROLLOUT} build-7")),
         ..Order::new(Command::Start(start), Actor("loopback".to_owned()))

@@ -9,6 +9,7 @@ mod door;
 mod encrypted;
 mod leaving;
 mod load;
+mod owners;
 mod restart;
 mod rolling;
 mod rollouts;

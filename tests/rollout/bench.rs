@@ -110,7 +110,13 @@ impl Bench {
     pub(crate) fn start(&self) {
         let begin = || {
             let reason = "a live run".to_owned();
-            let start = StartRollout { to: None, reason, release: None, committed_at: None };
+            let start = StartRollout {
+                to: None,
+                reason,
+                release: None,
+                committed_at: None,
+                supersede: false,
+            };
             self.command(Command::Start(start)).is_ok()
         };
         eventually("the rollout starts", begin);

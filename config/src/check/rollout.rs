@@ -7,8 +7,8 @@ use crate::report::shown;
 use crate::source::At;
 use serin_core::ids::VersionName;
 use serin_core::rollout::{
-    Dark, Demand, Gate, GateKind, Harm, OnRollback, OnTooFew, Plan, Regression, Start, Step,
-    Strategy,
+    Dark, Demand, Gate, GateKind, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Start,
+    Step, Strategy,
 };
 use serin_core::split::Scope;
 use serin_core::weights::{BasisPoints, WHOLE};
@@ -38,6 +38,7 @@ pub(super) fn check(
         to: to.unwrap_or_else(services::placeholder::<VersionName>),
         strategy,
         start: found.start.map_or(Start::Manual, |at| at.value),
+        on_busy: found.on_busy.map_or(OnBusy::Queue, |at| at.value),
         evidence: evidence(found.evidence.as_ref(), check),
         regression: regression(found.regression.as_ref(), check),
         guards,

@@ -36,6 +36,7 @@ fn notify_on(on: NotifyOn) -> &'static str {
         NotifyOn::Paused => "paused",
         NotifyOn::Resumed => "resumed",
         NotifyOn::RolledBack => "rolledBack",
+        NotifyOn::Superseded => "superseded",
         NotifyOn::Completed => "completed",
         NotifyOn::Inconclusive => "inconclusive",
         NotifyOn::CertificateExpiring => "certificateExpiring",

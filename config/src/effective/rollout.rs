@@ -5,7 +5,7 @@ use super::quantity::{decimal, duration, over, percent};
 use serde_json::{Value, json};
 use serin_core::outcome::{ASKED_FOR_BY_CLIENTS, BadStatuses, GRPC_LAST};
 use serin_core::rollout::{
-    Action, Compared, Gate, GateKind, Guard, OnRollback, OnTooFew, Plan, Rule, Start, Step,
+    Action, Compared, Gate, GateKind, Guard, OnBusy, OnRollback, OnTooFew, Plan, Rule, Start, Step,
     Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
 use serin_core::slo::{BurnAction, BurnRule, Objectives};
@@ -72,6 +72,11 @@ pub(super) fn plan(p: &Plan) -> Value {
         "start": match p.start {
             Start::Manual => "manual",
             Start::OnChange => "onChange",
+        },
+        "onBusy": match p.on_busy {
+            OnBusy::Queue => "queue",
+            OnBusy::Supersede => "supersede",
+            OnBusy::Refuse => "refuse",
         },
         "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
         "evidence": {

@@ -2,7 +2,7 @@
 
 use super::{AboveShare, AboveTime, Named, Percent, Share, record, words};
 use crate::source::At;
-use serin_core::rollout::{Action, Compared, OnRollback, OnTooFew, Start, Strategy};
+use serin_core::rollout::{Action, Compared, OnBusy, OnRollback, OnTooFew, Start, Strategy};
 use serin_core::split::Scope;
 use serin_core::weights::BasisPoints;
 use std::time::Duration;
@@ -16,6 +16,8 @@ record! {
         "strategy" optional strategy: Strategy = "canary",
         /// `manual`, or `onChange`: a new version and release starts by itself.
         "start" optional start: Start = "manual",
+        /// What becomes of another `to` while a rollout is under way: `queue` starts it when that has ended, `supersede` gives the share of the one under way to stable and starts at once, `refuse` refuses it.
+        "onBusy" optional on_busy: OnBusy = "queue",
         /// Weights of the candidate and how long each is held. A canary's default is 1%, 5%, 25%, 50% and 100%; one whose last step stops below 100% has 100% (30m) as a further step. The other strategies make their own, and take at most one step, for its `hold`.
         "steps" optional steps: Vec<At<Step>>,
         /// How sure one must be.
@@ -44,6 +46,12 @@ words!(Strategy, "strategy" {
     "blueGreen" => Strategy::BlueGreen,
     "rolling" => Strategy::Rolling,
     "bigBang" => Strategy::BigBang,
+});
+
+words!(OnBusy, "way to treat another candidate" {
+    "queue" => OnBusy::Queue,
+    "supersede" => OnBusy::Supersede,
+    "refuse" => OnBusy::Refuse,
 });
 
 words!(Start, "way to start" {

@@ -47,7 +47,7 @@ record! {
         "alertmanager" optional alertmanager: Alertmanager,
         /// Anything that takes CloudEvents as JSON.
         "webhook" optional webhook: Webhook,
-        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `warning` (a rule that notifies or holds, a stable that fails its objective), `frozen`.
+        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack`, `superseded`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `warning` (a rule that notifies or holds, a stable that fails its objective), `frozen`.
         "on" required on: Vec<At<NotifyOn>>,
         /// Only these severities. Left out, all of them.
         "severity" optional severity: Vec<At<Severity>> = "[]",
@@ -96,6 +96,7 @@ words!(NotifyOn, "event" {
     "paused" => NotifyOn::Paused,
     "resumed" => NotifyOn::Resumed,
     "rolledBack" => NotifyOn::RolledBack,
+    "superseded" => NotifyOn::Superseded,
     "completed" => NotifyOn::Completed,
     "inconclusive" => NotifyOn::Inconclusive,
     "certificateExpiring" => NotifyOn::CertificateExpiring,

@@ -67,6 +67,7 @@ pub enum NotifyOn {
     Paused,
     Resumed,
     RolledBack,
+    Superseded,
     Completed,
     Inconclusive,
     CertificateExpiring,

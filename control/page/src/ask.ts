@@ -34,7 +34,7 @@ export function choices(service: Service): Choice[] {
 }
 
 export function over(rollout: Rollout): boolean {
-  return rollout.state === "rolledBack" || rollout.state === "complete";
+  return ["rolledBack", "superseded", "complete"].includes(rollout.state);
 }
 
 function underWay(service: Service, rollout: Rollout): Choice[] {

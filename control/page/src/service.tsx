@@ -104,12 +104,15 @@ function Verdict({ service, rollout, now }: { service: Service; rollout: Rollout
   const lead =
     rollout.state === "rolledBack"
       ? `${rollout.to} was rolled back${ended}.`
+      : rollout.state === "superseded"
+        ? `${rollout.to} was superseded${ended}.`
       : rollout.state === "complete"
         ? `${rollout.to} became stable${ended}.`
         : `${rollout.from || service.stable} → ${rollout.to}${rollout.step > 0 ? `, step ${rollout.step} of ${rollout.steps}` : ""}.`;
   return (
     <p class={`verdict ${tone}`}>
       <b>{lead}</b> {sentence(rollout.reason)}
+      {service.queued && ` Queued: ${service.queued} starts when it has ended.`}
     </p>
   );
 }

@@ -38,6 +38,7 @@ export interface Service {
   versions: Version[];
   slo: Slo;
   plan: Plan | null;
+  queued: string | null;
   rollout: Rollout | null;
 }
 
@@ -115,6 +116,7 @@ export type State =
   | "paused"
   | "inconclusive"
   | "rolledBack"
+  | "superseded"
   | "complete";
 
 export interface Rollout {

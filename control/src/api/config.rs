@@ -6,7 +6,8 @@
 use super::etag::Tag;
 use super::extract::Raw;
 use super::problem::{Kind, Problem};
-use super::{Answered, Api, limits, reload, rollouts};
+use super::{Answered, Api, limits, reload, rollout, rollouts};
+use crate::controller::{ConsequenceView, ServiceIntent};
 use crate::view::{CanaryView, ConfigView, ReloadView};
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -14,28 +15,47 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serin_config::Faults;
+use serin_core::ids::ServiceName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
-/// Warnings, or everything that is wrong.
-pub type Verdict = Result<Vec<serin_config::Fault>, Faults>;
+/// What was taken, or everything that is wrong.
+pub type Verdict = Result<Taken, Faults>;
 
-type Reload = dyn Fn() -> Verdict + Send + Sync;
+/// A configuration that is in force.
+#[derive(Debug, Default)]
+pub struct Taken {
+    pub warnings: Vec<serin_config::Fault>,
+    /// What became of each service's rollout. Empty when the files said what was in force.
+    pub consequences: Vec<ConsequenceView>,
+}
+
+/// A configuration that could be in force.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `None` for a text of somebody else's, of which not everything is looked at.
+    pub intents: Option<BTreeMap<String, ServiceIntent>>,
+    pub warnings: Vec<serin_config::Fault>,
+}
+
+type Reload = dyn Fn(Vec<ServiceName>) -> Verdict + Send + Sync;
 type Upgrade = dyn Fn() -> Result<super::Upgraded, String> + Send + Sync;
-type CheckText = dyn Fn(Option<&str>) -> Verdict + Send + Sync;
+type CheckText = dyn Fn(Option<&str>) -> Result<Loaded, Faults> + Send + Sync;
 
 /// What the API asks of the program around it. They may block; they are called off the API's
 /// threads.
 #[derive(Clone)]
 pub struct Hooks {
-    /// Reads the configuration anew and puts it in force, or leaves everything as it is.
+    /// Reads the configuration anew and puts it in force, or leaves everything as it is. Of the given
+    /// services it is believed where it contradicts the journal.
     pub reload: Arc<Reload>,
     /// Lets a share of requests try what the files say now.
     pub canary: Arc<reload::Begin>,
     /// Ends that, and goes back to what is in force.
     pub end_canary: Arc<reload::End>,
-    /// Checks the given text, or what lies on disk; changes nothing. Answers with warnings.
+    /// Checks the given text, or what lies on disk; changes nothing.
     pub check: Arc<CheckText>,
     /// Why the data plane cannot take traffic; `None` when it can.
     pub not_ready: Arc<dyn Fn() -> Option<String> + Send + Sync>,
@@ -82,6 +102,9 @@ pub(crate) struct Config {
     /// What is odd about the files that were just read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Fault>,
+    /// What became of each service's rollout, when the files were just put in force.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    consequences: Vec<ConsequenceView>,
     /// Everything resolved, with defaults, in the words of the files. Secrets are masked.
     #[schema(value_type = Object)]
     config: serde_json::Value,
@@ -95,12 +118,22 @@ pub(crate) struct Check {
     /// One configuration file's text. Neither the environment nor any file is read for it: `${VAR}`
     /// has its default or is not looked at, and of files only the names are.
     yaml: Option<String>,
+    /// Instead of a text: what it says of each service, as far as it can move weights. Only the
+    /// consequences are looked at.
+    services: Option<BTreeMap<String, ServiceIntent>>,
+    /// Services whose `stable` is believed where it contradicts the journal.
+    #[serde(default, rename = "adoptStable")]
+    adopt: Vec<String>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Checked {
+    /// It would be put in force.
     ok: bool,
     faults: Vec<Fault>,
+    /// What it would do to each service's rollout and users, if it were put in force now. Not of a
+    /// `yaml`, of which not everything is looked at.
+    consequences: Vec<ConsequenceView>,
     /// Found beyond those listed.
     more: usize,
 }
@@ -145,10 +178,10 @@ impl From<serin_config::Fault> for Fault {
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
-    body(&api, Vec::new())
+    body(&api, Taken::default())
 }
 
-pub(super) fn body(api: &Api, warnings: Vec<serin_config::Fault>) -> Response {
+pub(super) fn body(api: &Api, taken: Taken) -> Response {
     let view = api.handle().snapshot().config.clone();
     let config = serin_config::effective(&api.handle().config());
     let tag = tag(&view);
@@ -158,7 +191,8 @@ pub(super) fn body(api: &Api, warnings: Vec<serin_config::Fault>) -> Response {
         loaded_at: view.loaded_at,
         failed: view.failed,
         canary: api.handle().canary(),
-        warnings: listed(warnings),
+        warnings: listed(taken.warnings),
+        consequences: taken.consequences,
         config,
     };
     ([tag.header()], Json(body)).into_response()
@@ -180,18 +214,42 @@ pub(crate) async fn check(
     body: Raw,
 ) -> Answered {
     let what: Check = body.json_or_default()?;
-    let check = Arc::clone(&api.inner.hooks.check);
+    let adopt = names(&what.adopt)?;
+    let (check, handle) = (Arc::clone(&api.inner.hooks.check), api.handle().clone());
     let checked = rollouts::read_journal(move || {
         // Held until the work is done, also when the client has left.
         let _turn = turn;
-        check(what.yaml.as_deref())
+        let loaded = match what.services {
+            Some(intents) => Ok(Loaded { intents: Some(intents), warnings: Vec::new() }),
+            None => check(what.yaml.as_deref()),
+        };
+        loaded.map(|loaded| {
+            let foretold = loaded.intents.map(|of| handle.foretell_blocking(&of, adopt));
+            (foretold.unwrap_or(Ok(Vec::new())), loaded.warnings)
+        })
     });
-    let checked = checked.await?;
-    let answer = match checked {
-        Ok(warnings) => Checked { ok: true, faults: listed(warnings), more: 0 },
-        Err(refused) => Checked { ok: false, more: refused.more, faults: listed(refused.faults) },
+    let answer = match checked.await? {
+        Ok((foretold, warnings)) => {
+            let consequences =
+                foretold.map_err(|refusal| rollout::refused(&api.handle().snapshot(), refusal))?;
+            let ok = !consequences.iter().any(ConsequenceView::is_refused);
+            Checked { ok, faults: listed(warnings), more: 0, consequences }
+        }
+        Err(refused) => Checked {
+            ok: false,
+            more: refused.more,
+            faults: listed(refused.faults),
+            consequences: Vec::new(),
+        },
     };
     Ok(Json(answer).into_response())
+}
+
+pub(super) fn names(of: &[String]) -> Result<Vec<ServiceName>, Problem> {
+    let name = |name: &String| {
+        ServiceName::new(name).map_err(|e| Problem::unprocessable(format!("adoptStable: {e}")))
+    };
+    of.iter().map(name).collect()
 }
 
 fn listed(faults: Vec<serin_config::Fault>) -> Vec<Fault> {

@@ -3,7 +3,7 @@
 //! How a canary is judged and when it ends is decided by whoever started Serin, through
 //! [`Hooks`](super::Hooks); here a request becomes one question, and the answer JSON.
 
-use super::config::{Config, body, invalid, tag};
+use super::config::{Config, Taken, body, invalid, names, tag};
 use super::etag;
 use super::extract::Raw;
 use super::problem::Problem;
@@ -46,6 +46,9 @@ pub(crate) struct Reload {
     /// Like `10m`: so long, until everybody is; 10m when nothing is said.
     #[serde(rename = "for")]
     lasts: Option<String>,
+    /// Services whose `stable` is believed where it contradicts the journal: it gets every request.
+    #[serde(default, rename = "adoptStable")]
+    adopt: Vec<String>,
 }
 
 const LASTS: Duration = Duration::from_secs(600);
@@ -55,7 +58,8 @@ const LASTS: Duration = Duration::from_secs(600);
 /// Answers when they are in force. Invalid files change nothing, and are answered with every
 /// fault. With `canary`, it answers when they serve their share; they are reverted by themselves
 /// when that share fails more than the rest, and taken as a whole when their time is over. A reload
-/// without `canary` takes what the files say now as a whole, and ends a canary. If-Match is honoured.
+/// without `canary` takes what the files say now as a whole, and ends a canary. Files that contradict
+/// the journal about a version that serves requests are refused. If-Match is honoured.
 #[utoipa::path(
     post, path = "/v1/config/reload", operation_id = "reloadConfig", tag = "config", request_body = Reload,
     responses((status = 200, body = Config, headers(("etag" = String))))
@@ -64,15 +68,16 @@ pub(crate) async fn reload(State(api): State<Api>, headers: HeaderMap, raw: Raw)
     let asked: Reload = raw.json_or_default()?;
     etag::check(&headers, &tag(&api.handle().snapshot().config))?;
     let Some(canary) = canary(&asked)? else {
+        let adopt = names(&asked.adopt)?;
         let reload = Arc::clone(&api.inner.hooks.reload);
-        return match rollouts::read_journal(move || reload()).await? {
-            Ok(warnings) => Ok(body(&api, warnings)),
+        return match rollouts::read_journal(move || reload(adopt)).await? {
+            Ok(taken) => Ok(body(&api, taken)),
             Err(refused) => Err(invalid(refused)),
         };
     };
     let begin = Arc::clone(&api.inner.hooks.canary);
     match rollouts::read_journal(move || begin(canary)).await? {
-        Ok(warnings) => Ok(body(&api, warnings)),
+        Ok(warnings) => Ok(body(&api, Taken { warnings, ..Taken::default() })),
         Err(NoCanary::Invalid(refused)) => Err(invalid(refused)),
         Err(NoCanary::Unfit(why)) => Err(Problem::conflict(why)),
     }
@@ -89,13 +94,16 @@ pub(crate) async fn end(State(api): State<Api>, headers: HeaderMap) -> Answered 
     etag::check(&headers, &tag(&api.handle().snapshot().config))?;
     let end = Arc::clone(&api.inner.hooks.end_canary);
     match rollouts::read_journal(move || end()).await? {
-        true => Ok(body(&api, Vec::new())),
+        true => Ok(body(&api, Taken::default())),
         false => Err(Problem::conflict("no configuration is on trial: one serves every request")),
     }
 }
 
 fn canary(asked: &Reload) -> Result<Option<Canary>, Problem> {
     let wrong = |key: &str, why: String| Problem::unprocessable(format!("{key}: {why}"));
+    if asked.canary.is_some() && !asked.adopt.is_empty() {
+        return Err(wrong("adoptStable", "a canary moves no stable; reload without it".into()));
+    }
     let Some(share) = &asked.canary else {
         return match &asked.lasts {
             None => Ok(None),

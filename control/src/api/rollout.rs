@@ -33,6 +33,9 @@ pub(crate) struct Start {
     /// When the change was committed: the beginning of its lead time.
     #[schema(value_type = Option<Timestamp>)]
     committed_at: Option<String>,
+    /// Takes the place of a rollout under way, whatever `onBusy` says: its share goes to stable.
+    #[serde(default)]
+    supersede: bool,
 }
 
 /// Why.
@@ -85,12 +88,17 @@ pub(crate) async fn read(State(api): State<Api>, name: Name) -> Answered {
 
 /// Start a rollout
 ///
+/// While another one is under way it is queued, takes its place or is refused, as `onBusy` and
+/// `supersede` say; 202 names the rollout that is to come.
 /// If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
     post, path = "/v1/services/{service}/rollout", operation_id = "startRollout", tag = "rollout",
     params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")),
     request_body = Start,
-    responses((status = 201, body = Done, headers(("etag" = String), ("location" = String))))
+    responses(
+        (status = 201, body = Done, headers(("etag" = String), ("location" = String))),
+        (status = 202, body = Outcome, headers(("etag" = String)))
+    )
 )]
 pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
     services::known(&api, &name.0)?;
@@ -105,7 +113,13 @@ pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Ra
         None => None,
     };
     let reason = reason(start.reason)?;
-    let command = StartRollout { to, reason, release: start.release, committed_at };
+    let command = StartRollout {
+        to,
+        reason,
+        release: start.release,
+        committed_at,
+        supersede: start.supersede,
+    };
     let outcome = carry_out(&api, &name.0, &who, Command::Start(command)).await?;
     Ok(answer(&api, StatusCode::CREATED, outcome))
 }
@@ -271,9 +285,10 @@ fn done(api: &Api, status: StatusCode, outcome: Outcome) -> Response {
     let tag = Tag::of_revision(outcome.revision).header();
     let snapshot = api.handle().snapshot();
     let rollout = snapshot.service(&outcome.service).and_then(|s| s.rollout.clone());
-    let Some(rollout) = rollout else {
-        // It has ended and was replaced in the meantime; what was done is still worth saying.
-        return (status, [tag], Json(outcome)).into_response();
+    let of_it = |rollout: &RolloutView| outcome.rollout.as_ref().is_none_or(|id| *id == rollout.id);
+    let Some(rollout) = rollout.filter(of_it) else {
+        // It waits for another one to end, or was replaced in the meantime.
+        return (StatusCode::ACCEPTED, [tag], Json(outcome)).into_response();
     };
     let location = (status == StatusCode::CREATED)
         .then(|| HeaderValue::from_str(&format!("/v1/rollouts/{}", rollout.id)).ok())
@@ -309,7 +324,9 @@ pub(crate) fn refused(snapshot: &Snapshot, refusal: Refusal) -> Problem {
             })
         }
         Refusal::Stale { .. } => etag::changed(&words),
-        Refusal::NotNow(_) | Refusal::Frozen(_) => Problem::conflict(words),
+        Refusal::NotNow(_) | Refusal::Frozen(_) | Refusal::Contradicts(_) => {
+            Problem::conflict(words)
+        }
         Refusal::Invalid(_) => Problem::unprocessable(words),
         Refusal::KeyReused => idempotency::reused(),
         Refusal::NotDurable(_) | Refusal::Busy | Refusal::Stopped => {

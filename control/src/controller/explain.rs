@@ -17,6 +17,7 @@ pub(crate) fn explain(decision: &Decision, evidence: &Evidence) -> Explained {
         Verdict::Hold(objection) | Verdict::Inconclusive(objection) => {
             hold(objection, &mut explained);
         }
+        Verdict::Supersede(_) => explained.rule = "onBusy".to_owned(),
         Verdict::Advance(grounds) | Verdict::Complete(grounds) => {
             explained.rule = "promotion".to_owned();
             explained.observed = grounds.bet.map(|(value, _)| value);
@@ -60,7 +61,7 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.observed = Some(samples.seen as f64);
             to.threshold = Some(samples.needed as f64);
         }
-        RollbackReason::Aborted { .. } | RollbackReason::Superseded { .. } => {}
+        RollbackReason::Aborted { .. } | RollbackReason::Unlisted { .. } => {}
     }
 }
 

@@ -11,7 +11,7 @@ use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::measure::ServiceCounts;
 use serin_core::plane::Readiness;
 use serin_core::rollout::{
-    Clock, Decision, Evidence, GateRef, Identity, Outside, Pilot, Position, Terms, is_news,
+    Clock, Decision, Evidence, GateRef, Identity, Listed, Outside, Pilot, Position, Terms, is_news,
     split_of,
 };
 use serin_core::slo::Severity;
@@ -34,6 +34,10 @@ pub(crate) struct Flight {
     pub(crate) name: ServiceName,
     pub(crate) pilot: Pilot,
     pub(crate) terms_id: String,
+    /// What its versions are in the configuration in force.
+    pub(crate) listed: Vec<Listed>,
+    /// That is not in the journal yet.
+    pub(crate) unrecorded: bool,
     pub(crate) revision: u64,
     pub(crate) published: Arc<Split>,
     pub(crate) published_at: Mono,
@@ -160,6 +164,8 @@ impl Flight {
         Self {
             name: service.name.clone(),
             terms_id: id_of(&terms),
+            listed: listed_of(service),
+            unrecorded: true,
             pilot,
             revision,
             published,
@@ -185,6 +191,8 @@ impl Flight {
     pub(crate) fn set_service(&mut self, service: &Service) {
         let terms = Arc::new(terms_of(service));
         self.terms_id = id_of(&terms);
+        self.listed = listed_of(service);
+        self.unrecorded = true;
         self.pilot.set_terms(terms);
         self.view = None;
     }
@@ -300,6 +308,17 @@ impl Flight {
         }
         self.harm.failed = failed;
     }
+}
+
+pub(crate) fn listed_of(service: &Service) -> Vec<Listed> {
+    let listed = |v: &serin_config::model::Version| Listed {
+        identity: Identity { version: v.name.clone(), release: v.release.clone() },
+        endpoints: v.endpoints.iter().map(ToString::to_string).collect(),
+    };
+    // By name, as whoever reads the journal finds them.
+    let mut all: Vec<Listed> = service.versions.iter().map(listed).collect();
+    all.sort_by(|a, b| a.identity.cmp(&b.identity));
+    all
 }
 
 pub(crate) fn terms_of(service: &Service) -> Terms {

@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod figures;
 mod flight;
+mod intents;
 mod orders;
 mod planned;
 mod portrait;
@@ -16,8 +17,13 @@ mod records;
 mod telling;
 mod windows;
 
+pub(crate) use engine::owners::{contradictions, settle_before_start};
 pub(crate) use engine::{Engine, Outlet, bare};
 pub(crate) use flight::{Latest, Reply};
+pub(crate) use intents::Wanted;
+pub use intents::{
+    ConsequenceView, OnBusyIntent, RolloutIntent, ServiceIntent, VersionIntent, intents,
+};
 pub(crate) use recorder::Recorder;
 pub(crate) use records::{recorded, text_of};
 pub(crate) use windows::Kept;
@@ -40,6 +46,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(20);
 pub(crate) const INBOX: usize = 1024;
 
 type Done = oneshot::Sender<Result<(), Refusal>>;
+type Foretold = oneshot::Sender<Result<Vec<ConsequenceView>, Refusal>>;
 
 pub(crate) enum Message {
     Order {
@@ -59,7 +66,13 @@ pub(crate) enum Message {
     },
     Reconfigure {
         config: Arc<Config>,
-        done: Done,
+        adopt: Vec<ServiceName>,
+        done: Foretold,
+    },
+    Foretell {
+        wanted: Vec<Wanted>,
+        adopt: Vec<ServiceName>,
+        done: Foretold,
     },
     ReloadFailed(String),
     ReloadUnneeded,
@@ -167,9 +180,11 @@ fn perform(engine: &mut Engine, message: Message, now: Now) {
         Message::Freeze { freeze, actor, done } => {
             let _ = done.send(engine.freeze(freeze, actor, now));
         }
-        Message::Reconfigure { config, done } => {
-            engine.reconfigure(config, now);
-            let _ = done.send(Ok(()));
+        Message::Reconfigure { config, adopt, done } => {
+            let _ = done.send(engine.reconfigure(config, &adopt, now));
+        }
+        Message::Foretell { wanted, adopt, done } => {
+            let _ = done.send(Ok(engine.foretell(&wanted, &adopt)));
         }
         Message::ReloadFailed(fault) => engine.reload_failed(fault, now),
         Message::ReloadUnneeded => engine.reload_unneeded(now),

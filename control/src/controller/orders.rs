@@ -2,8 +2,11 @@
 
 use super::telling::state_of;
 use crate::command::{Command, Order, Outcome, Refusal};
-use serin_core::ids::ServiceName;
-use serin_core::rollout::{Command as Asked, Decision, Refusal as CoreRefusal, StartCommand};
+use crate::view::RolloutState;
+use serin_core::ids::{RolloutId, ServiceName};
+use serin_core::rollout::{
+    Command as Asked, Decision, Event, Refusal as CoreRefusal, StartCommand,
+};
 
 pub(crate) fn to_core(order: &Order) -> Asked {
     let actor = order.actor.0.clone();
@@ -13,6 +16,7 @@ pub(crate) fn to_core(order: &Order) -> Asked {
             release: start.release.clone(),
             reason: start.reason.clone(),
             committed_at: start.committed_at,
+            supersede: start.supersede,
             actor,
         }),
         Command::Retry { reason } => Asked::Retry(StartCommand {
@@ -20,6 +24,7 @@ pub(crate) fn to_core(order: &Order) -> Asked {
             release: None,
             reason: reason.clone(),
             committed_at: None,
+            supersede: false,
             actor,
         }),
         Command::Promote { .. } => Asked::Promote { actor },
@@ -56,13 +61,41 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
 
 pub(crate) fn outcome(service: &ServiceName, revision: u64, decision: &Decision) -> Outcome {
     let course = decision.next.course.as_ref();
+    // What was asked for comes next; the rollout in the position is the one before it.
+    let comes = decision.events.iter().any(|event| match event {
+        Event::Queued { .. } | Event::Superseded { .. } => true,
+        Event::Started { .. }
+        | Event::Dark { .. }
+        | Event::Advanced { .. }
+        | Event::SteppedBack { .. }
+        | Event::SetByHand { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::Promoted { .. }
+        | Event::GateAnswered { .. }
+        | Event::Warned { .. }
+        | Event::RolledBack { .. }
+        | Event::Unqueued { .. }
+        | Event::Drained
+        | Event::Completed { .. }
+        | Event::Inconclusive { .. }
+        | Event::PlanChanged { .. }
+        | Event::StableChanged { .. }
+        | Event::ClockJumped { .. }
+        | Event::BudgetLow { .. }
+        | Event::Retried { .. } => false,
+    });
+    let next = comes.then(|| RolloutId::new(service, decision.next.epoch.next()).to_string());
     let events: Vec<String> = decision.events.iter().map(ToString::to_string).collect();
     let message = if events.is_empty() { decision.verdict.to_string() } else { events.join("; ") };
     Outcome {
         service: service.to_string(),
         revision,
-        rollout: course.map(|course| course.id.to_string()),
-        state: course.map(|course| state_of(course.phase)),
+        state: match &next {
+            Some(_) => Some(RolloutState::Pending),
+            None => course.map(|course| state_of(course.phase)),
+        },
+        rollout: next.or_else(|| course.map(|course| course.id.to_string())),
         message,
         durable: true,
         repeated: false,

@@ -104,6 +104,7 @@ fn service_view(config: &Config, flight: &Flight, failing: bool, now: Now) -> Se
                 missed: missed(flight, now),
             },
             plan: flight.pilot.terms().plan.as_ref().map(planned::plan_view),
+            queued: position.queued.as_ref().map(|queued| queued.identity.to_string()),
             rollout: position.course.as_ref().map(|c| rollout_view(flight, c, failing, now)),
         }
     }

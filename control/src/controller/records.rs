@@ -32,10 +32,12 @@ pub(crate) fn duty(published: &Split, decision: &Decision) -> Duty {
             Sessions::Honour => false,
         })
     };
-    let stops = decision
-        .events
-        .iter()
-        .any(|e| matches!(e, Happened::Paused { .. } | Happened::RolledBack { .. }));
+    let stops = decision.events.iter().any(|e| {
+        matches!(
+            e,
+            Happened::Paused { .. } | Happened::RolledBack { .. } | Happened::Superseded { .. }
+        )
+    });
     let sends_away = leaves(next) && next.rollout != published.rollout;
     if !raises && (lowers || stops || sends_away) { Duty::Must } else { Duty::May }
 }
@@ -64,6 +66,7 @@ pub(crate) fn records(
         service: flight.name.to_string(),
         revision: flight.revision + 1,
         position: Box::new(Shaped(decision.next.clone())),
+        listed: None,
     }];
     let course = decision.next.course.as_ref();
     let rollout = course.map(|c| c.id.to_string());

@@ -18,6 +18,7 @@ pub(crate) fn state_of(phase: Phase) -> RolloutState {
         Phase::Paused => RolloutState::Paused,
         Phase::Inconclusive => RolloutState::Inconclusive,
         Phase::RolledBack => RolloutState::RolledBack,
+        Phase::Superseded => RolloutState::Superseded,
         Phase::Complete => RolloutState::Complete,
     }
 }
@@ -59,11 +60,14 @@ fn kind_of(happened: &Happened) -> EventKind {
             EventKind::Resumed
         }
         Happened::GateAnswered { .. }
+        | Happened::Queued { .. }
+        | Happened::Unqueued { .. }
         | Happened::Drained
         | Happened::PlanChanged { .. }
         | Happened::StableChanged { .. } => EventKind::Waiting,
         Happened::Warned { .. } | Happened::ClockJumped { .. } => EventKind::Warning,
         Happened::RolledBack { .. } => EventKind::RolledBack,
+        Happened::Superseded { .. } => EventKind::Superseded,
         Happened::Completed { .. } => EventKind::Completed,
         Happened::Inconclusive { .. } => EventKind::Inconclusive,
         Happened::BudgetLow { .. } => EventKind::BudgetLow,
@@ -85,6 +89,9 @@ fn severity_of(happened: &Happened) -> Option<Severity> {
         | Happened::Resumed { .. }
         | Happened::Promoted { .. }
         | Happened::GateAnswered { .. }
+        | Happened::Superseded { .. }
+        | Happened::Queued { .. }
+        | Happened::Unqueued { .. }
         | Happened::Drained
         | Happened::Completed { .. }
         | Happened::PlanChanged { .. }
@@ -102,6 +109,8 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::Resumed { by }
         | Happened::Promoted { by }
         | Happened::GateAnswered { by, .. }
+        | Happened::Superseded { by, .. }
+        | Happened::Queued { by, .. }
         | Happened::Retried { by, .. }
         | Happened::RolledBack { why: RollbackReason::Aborted { by, .. }, .. } => Some(by),
         Happened::Dark { .. }
@@ -109,6 +118,7 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::SteppedBack { .. }
         | Happened::Warned { .. }
         | Happened::RolledBack { .. }
+        | Happened::Unqueued { .. }
         | Happened::Drained
         | Happened::Completed { .. }
         | Happened::Inconclusive { .. }

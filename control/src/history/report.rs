@@ -23,6 +23,7 @@ fn head(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
         RolloutState::Complete => "completed",
         RolloutState::RolledBack if r.blamed => "was rolled back",
         RolloutState::RolledBack => "was ended without blame",
+        RolloutState::Superseded => "was superseded",
         RolloutState::Inconclusive => "is inconclusive",
         RolloutState::Pending
         | RolloutState::Dark

@@ -1,11 +1,11 @@
 //! What the journal's lines add up to. Bounded: old evidence, events and keys are forgotten, and a
 //! compaction writes only what is remembered.
 
-use super::record::{DecisionRecord, KeyRecord, Line, Record};
+use super::record::{DecisionRecord, KeyRecord, Line, Listing, Record};
 use super::shape::{Shaped, TermsShape};
 use crate::event::Event;
 use crate::view::{FreezeView, RolloutRecord};
-use serin_core::rollout::{Position, Terms};
+use serin_core::rollout::{Listed, Position, Terms};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ const KEYS: usize = 1_000;
 pub(crate) struct Memory {
     /// By service, with its revision.
     pub(crate) positions: BTreeMap<String, (u64, Position)>,
+    /// By service: what its versions were in the configuration that was last in force.
+    pub(crate) listings: BTreeMap<String, Vec<Listed>>,
     pub(crate) freeze: Option<FreezeView>,
     /// The oldest first.
     pub(crate) rollouts: VecDeque<RolloutRecord>,
@@ -39,7 +41,10 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
-            Record::Position { service, revision, position } => {
+            Record::Position { service, revision, position, listed } => {
+                if let Some(listed) = listed {
+                    self.listings.insert(service.clone(), listed.versions());
+                }
                 self.positions.insert(service.clone(), (*revision, position.0.clone()));
             }
             Record::Terms { id, terms } => {
@@ -101,7 +106,8 @@ impl Memory {
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
         let positions = self.positions.iter().map(|(service, (revision, position))| {
             let position = Box::new(Shaped(position.clone()));
-            Record::Position { service: service.clone(), revision: *revision, position }
+            let listed = self.listings.get(service).map(|listed| Listing::new(listed));
+            Record::Position { service: service.clone(), revision: *revision, position, listed }
         });
         let freeze = std::iter::once(Record::Freeze { freeze: self.freeze.clone() });
         let rollouts = self.rollouts.iter().map(|r| Record::Rollout(Box::new(r.clone())));
@@ -184,7 +190,11 @@ mod tests {
         let version = VersionName::new("v1").unwrap();
         let stable = Identity { version, release: "v1".to_owned() };
         let position = Box::new(Shaped(Position::at_rest(stable)));
-        Record::Position { service: "shop".to_owned(), revision: 9, position }
+        let version = VersionName::new("v1").unwrap();
+        let identity = Identity { version, release: "r1".to_owned() };
+        let listed = [Listed { identity, endpoints: vec!["127.0.0.1:1".to_owned()] }];
+        let listed = Some(Listing::new(&listed));
+        Record::Position { service: "shop".to_owned(), revision: 9, position, listed }
     }
 
     #[test]
@@ -200,6 +210,7 @@ mod tests {
             line.records.iter().for_each(|record| again.apply(record));
         }
         assert_eq!(again.positions, memory.positions);
+        assert_eq!((again.listings.len(), again.listings), (1, memory.listings));
         assert_eq!((again.events, again.last_event), (memory.events, 20));
         assert_eq!(again.rollouts, memory.rollouts);
     }

@@ -18,7 +18,7 @@ pub(crate) use desk::{Desk, Ticket};
 pub use lock::{Lock, LockError};
 pub use log::{Log, LogError, Reserve, replace};
 pub(crate) use memory::Memory;
-pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Record};
+pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Listing, Record};
 pub(crate) use shape::{
     EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped, TermsShape,
 };

@@ -5,6 +5,8 @@ use crate::command::Outcome;
 use crate::event::Event;
 use crate::view::{BadRequest, FailuresView, FreezeView, RolloutRecord, Timestamp};
 use serde::{Deserialize, Serialize};
+use serin_core::ids::VersionName;
+use serin_core::rollout::{Identity, Listed};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub(crate) enum Record {
         service: String,
         revision: u64,
         position: Box<Shaped<PositionShape>>,
+        /// What its versions are in the configuration in force; absent while they are as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listed: Option<Listing>,
     },
     /// What the configuration said, named by its hash; written once, before the first decision
     /// that refers to it.
@@ -35,6 +40,39 @@ pub(crate) enum Record {
         freeze: Option<FreezeView>,
     },
     Key(Box<KeyRecord>),
+}
+
+/// The versions of a service. A name says little: release and endpoints say what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Listing(Vec<VersionRecord>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionRecord {
+    version: String,
+    release: String,
+    endpoints: Vec<String>,
+}
+
+impl Listing {
+    pub(crate) fn new(listed: &[Listed]) -> Self {
+        let version = |listed: &Listed| VersionRecord {
+            version: listed.identity.version.to_string(),
+            release: listed.identity.release.clone(),
+            endpoints: listed.endpoints.clone(),
+        };
+        Self(listed.iter().map(version).collect())
+    }
+
+    /// A name that is none belongs to no version that could be listed.
+    pub(crate) fn versions(&self) -> Vec<Listed> {
+        let listed = |record: &VersionRecord| {
+            let version = VersionName::new(&record.version).ok()?;
+            let identity = Identity { version, release: record.release.clone() };
+            Some(Listed { identity, endpoints: record.endpoints.clone() })
+        };
+        self.0.iter().filter_map(listed).collect()
+    }
 }
 
 /// A decision with everything that it was made from.

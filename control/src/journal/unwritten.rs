@@ -95,7 +95,8 @@ mod tests {
         let version = VersionName::new("v1").unwrap();
         let stable = Identity { version, release: "v1".to_owned() };
         let position = Box::new(Shaped(Position::at_rest(stable)));
-        Record::Position { service: format!("s{service}"), revision, position }
+        let listed = None;
+        Record::Position { service: format!("s{service}"), revision, position, listed }
     }
 
     #[test]

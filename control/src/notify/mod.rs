@@ -81,6 +81,7 @@ fn on(kind: EventKind) -> Option<NotifyOn> {
         EventKind::Paused => NotifyOn::Paused,
         EventKind::Resumed => NotifyOn::Resumed,
         EventKind::RolledBack => NotifyOn::RolledBack,
+        EventKind::Superseded => NotifyOn::Superseded,
         EventKind::Completed => NotifyOn::Completed,
         EventKind::Inconclusive => NotifyOn::Inconclusive,
         EventKind::BudgetLow => NotifyOn::BudgetLow,

@@ -181,6 +181,9 @@ pub struct ServiceView {
     /// What the configuration plans; `null` when it plans nothing.
     #[serde(default)]
     pub plan: Option<PlanView>,
+    /// The version that starts when the rollout under way has ended.
+    #[serde(default)]
+    pub queued: Option<String>,
     /// The rollout that runs, or the last one until another starts.
     pub rollout: Option<RolloutView>,
 }

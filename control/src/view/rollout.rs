@@ -16,11 +16,13 @@ pub enum RolloutState {
     Paused,
     Inconclusive,
     RolledBack,
+    /// Another candidate took its place.
+    Superseded,
     Complete,
 }
 
 impl RolloutState {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Dark,
         Self::Running,
@@ -28,6 +30,7 @@ impl RolloutState {
         Self::Paused,
         Self::Inconclusive,
         Self::RolledBack,
+        Self::Superseded,
         Self::Complete,
     ];
 
@@ -40,6 +43,7 @@ impl RolloutState {
             Self::Paused => "paused",
             Self::Inconclusive => "inconclusive",
             Self::RolledBack => "rolledBack",
+            Self::Superseded => "superseded",
             Self::Complete => "complete",
         }
     }
@@ -47,7 +51,7 @@ impl RolloutState {
     /// Nothing more happens to such a rollout by itself or by command, except `retry`.
     pub fn is_over(self) -> bool {
         match self {
-            Self::RolledBack | Self::Complete => true,
+            Self::RolledBack | Self::Superseded | Self::Complete => true,
             Self::Pending
             | Self::Dark
             | Self::Running

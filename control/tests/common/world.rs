@@ -222,7 +222,13 @@ impl World {
 
 pub fn begin() -> Command {
     let reason = "a test".to_owned();
-    Command::Start(StartRollout { to: None, reason, release: None, committed_at: None })
+    Command::Start(StartRollout {
+        to: None,
+        reason,
+        release: None,
+        committed_at: None,
+        supersede: false,
+    })
 }
 
 pub fn start(

@@ -6,8 +6,8 @@ use serin_core::measure::{
     Histogram, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
 };
 use serin_core::rollout::{
-    Action, Compared, Demand, Guard, Harm, OnRollback, OnTooFew, Plan, Regression, Rule, Stage,
-    Start, Step, Strategy,
+    Action, Compared, Demand, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Rule,
+    Stage, Start, Step, Strategy,
 };
 use serin_core::slo::{LatencyObjective, Objectives, ServiceSlo};
 use serin_core::split::Scope;
@@ -37,6 +37,7 @@ fn plan(to: VersionName) -> Plan {
         release: "2".to_owned(),
         strategy: Strategy::Canary,
         start: Start::Manual,
+        on_busy: OnBusy::Queue,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
             false_alarm: 0.001,

@@ -10,7 +10,7 @@ use super::reason::{Idle, Objection, RollbackReason};
 use super::refusal::Refusal;
 use super::turn::Turn;
 use super::words::Given;
-use super::{paused, rest, rollback, watching};
+use super::{paused, queue, rest, rollback, watching};
 use crate::ids::VersionName;
 use crate::weights::{BasisPoints, Weights};
 use std::time::Duration;
@@ -57,6 +57,7 @@ fn abort(turn: &mut Turn<'_>, by: By<'_>) -> Result<Verdict, Refusal> {
     let mut course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
     let why = RollbackReason::Aborted { by: by.actor.into(), reason: by.reason.into() };
     let verdict = rollback::perform(turn, &mut course, why);
+    queue::drop_with_abort(turn);
     turn.next.course = Some(course);
     Ok(verdict)
 }
@@ -105,6 +106,7 @@ fn begin_at(
     let (actor, reason) = (by.actor.to_owned(), by.reason.to_owned());
     let started = Started { at: turn.now.wall, by: actor, reason, committed_at: None };
     turn.next.manual = None;
+    turn.next.queued = None;
     rest::begin(turn, plan, started);
     let course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
     move_to(turn, plan, course, weight, by)

@@ -4,7 +4,7 @@
 
 use super::decision::{Decision, Event, Verdict};
 use super::evidence::Evidence;
-use super::plan::Plan;
+use super::plan::{OnBusy, Plan};
 use super::position::{
     Answer, Course, GateAnswer, GateRef, GateRefKind, Identity, Pause, Phase, Position, Stage,
     Started,
@@ -13,7 +13,7 @@ use super::reason::{Objection, RollbackReason};
 use super::refusal::Refusal;
 use super::terms::{Outside, Terms};
 use super::turn::Turn;
-use super::{by_hand, decide, guards, paused, rest, rollback, waits};
+use super::{by_hand, decide, guards, paused, queue, rest, rollback, supersede, waits};
 use crate::ids::VersionName;
 use crate::time::{Now, Wall};
 use crate::weights::{BasisPoints, Weights};
@@ -66,6 +66,8 @@ pub struct Start {
     pub release: Option<String>,
     pub reason: String,
     pub committed_at: Option<Wall>,
+    /// Takes the place of a rollout under way, whatever `onBusy` says.
+    pub supersede: bool,
     pub actor: String,
 }
 
@@ -112,7 +114,9 @@ fn on_course(
         Command::Resume { actor } => resume(turn, course, actor),
         Command::Abort { actor, reason } => {
             let why = RollbackReason::Aborted { by: actor.clone(), reason: reason.clone() };
-            Ok(rollback::perform(turn, course, why))
+            let verdict = rollback::perform(turn, course, why);
+            queue::drop_with_abort(turn);
+            Ok(verdict)
         }
         Command::Approve { before, actor } => approve(turn, course, *before, actor),
         Command::GateAnswered { gate, answer, actor } => {
@@ -130,7 +134,7 @@ fn start(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
     if let Some(held) = turn.next.quarantine.iter().find(|held| held.identity == wanted) {
         return Err(Refusal::Quarantined { identity: wanted, why: held.why.clone() });
     }
-    Ok(begin(turn, plan, asked))
+    begin(turn, plan, asked)
 }
 
 fn retry(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
@@ -143,10 +147,10 @@ fn retry(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
     }
     turn.next.quarantine.retain(|held| held.identity != wanted);
     turn.events.push(Event::Retried { identity: wanted, by: asked.actor.clone() });
-    Ok(begin(turn, plan, asked))
+    begin(turn, plan, asked)
 }
 
-/// The plan, if what is asked for is what it says and nothing else is under way.
+/// The plan, if what is asked for is what it says.
 fn startable<'a>(turn: &Turn<'a>, asked: &Start) -> Result<&'a Plan, Refusal> {
     let plan = turn.plan().ok_or(Refusal::NoPlan)?;
     if let Some(to) = asked.to.as_ref().filter(|to| **to != plan.to) {
@@ -155,10 +159,6 @@ fn startable<'a>(turn: &Turn<'a>, asked: &Start) -> Result<&'a Plan, Refusal> {
     if let Some(release) = asked.release.as_ref().filter(|release| **release != plan.release) {
         let listed = plan.release.clone();
         return Err(Refusal::NotThatRelease { asked: release.clone(), listed });
-    }
-    if let Some(course) = turn.next.active() {
-        let candidate = course.candidate.clone();
-        return Err(Refusal::UnderWay { phase: course.phase, candidate });
     }
     if turn.next.stable.version == plan.to {
         return Err(Refusal::AlreadyStable(turn.next.stable.clone()));
@@ -169,16 +169,51 @@ fn startable<'a>(turn: &Turn<'a>, asked: &Start) -> Result<&'a Plan, Refusal> {
     Ok(plan)
 }
 
-fn begin(turn: &mut Turn<'_>, plan: &Plan, asked: &Start) -> Verdict {
+fn begin(turn: &mut Turn<'_>, plan: &Plan, asked: &Start) -> Result<Verdict, Refusal> {
     let started = Started {
         at: turn.now.wall,
         by: asked.actor.clone(),
         reason: asked.reason.clone(),
         committed_at: asked.committed_at,
     };
+    if let Some(mut course) = turn.next.course.take_if(|course| !course.phase.is_over()) {
+        let verdict = behind(turn, &mut course, plan, asked, started);
+        turn.next.course = Some(course);
+        return verdict;
+    }
+    turn.next.queued = None;
     rest::begin(turn, plan, started);
     turn.object(Objection::Accepted);
-    turn.hold()
+    Ok(turn.hold())
+}
+
+/// Another rollout is under way.
+fn behind(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    plan: &Plan,
+    asked: &Start,
+    started: Started,
+) -> Result<Verdict, Refusal> {
+    let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
+    let (phase, candidate) = (course.phase, course.candidate.clone());
+    if candidate == wanted {
+        return Err(Refusal::UnderWay { phase, candidate });
+    }
+    let on_busy = if asked.supersede { OnBusy::Supersede } else { plan.on_busy };
+    match (on_busy, &turn.outside.freeze) {
+        (OnBusy::Refuse, _) => Err(Refusal::UnderWay { phase, candidate }),
+        (OnBusy::Supersede, Some(freeze)) => {
+            let (by, reason) = (freeze.by.clone(), freeze.reason.clone());
+            Err(Refusal::Objected(vec![Objection::Frozen { by, reason }]))
+        }
+        (OnBusy::Supersede, None) => Ok(supersede::perform(turn, course, wanted, started)),
+        (OnBusy::Queue, _) => {
+            queue::add(turn, wanted, started);
+            turn.object(Objection::Accepted);
+            Ok(turn.hold())
+        }
+    }
 }
 
 fn promote(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdict, Refusal> {
@@ -217,7 +252,11 @@ fn pause(
 ) -> Result<Verdict, Refusal> {
     match course.phase {
         Phase::Pending | Phase::Dark | Phase::Running | Phase::Holding => {}
-        phase @ (Phase::Paused | Phase::Inconclusive | Phase::RolledBack | Phase::Complete) => {
+        phase @ (Phase::Paused
+        | Phase::Inconclusive
+        | Phase::RolledBack
+        | Phase::Superseded
+        | Phase::Complete) => {
             return Err(Refusal::Phase { phase, command: "pause" });
         }
     }
@@ -237,6 +276,7 @@ fn resume(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdi
         | Phase::Running
         | Phase::Holding
         | Phase::RolledBack
+        | Phase::Superseded
         | Phase::Complete) => return Err(Refusal::Phase { phase, command: "resume" }),
     }
     go_on(course);

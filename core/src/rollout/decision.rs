@@ -36,6 +36,8 @@ pub enum Verdict {
     Rollback(RollbackReason),
     Complete(Grounds),
     Inconclusive(Objection),
+    /// By this candidate, whose rollout the next decision starts.
+    Supersede(Identity),
 }
 
 impl Verdict {
@@ -47,6 +49,7 @@ impl Verdict {
             Self::Rollback(_) => "rollback",
             Self::Complete(_) => "complete",
             Self::Inconclusive(_) => "inconclusive",
+            Self::Supersede(_) => "supersede",
         }
     }
 }
@@ -59,6 +62,7 @@ impl fmt::Display for Verdict {
             Self::Rollback(why) => write!(f, "roll back: {why}"),
             Self::Complete(grounds) => write!(f, "complete at {grounds}"),
             Self::Inconclusive(why) => write!(f, "inconclusive: {why}"),
+            Self::Supersede(next) => write!(f, "make way for {next}"),
         }
     }
 }
@@ -124,6 +128,21 @@ pub enum Event {
         from: BasisPoints,
         severity: Severity,
     },
+    /// Another candidate takes its place.
+    Superseded {
+        next: Identity,
+        from: BasisPoints,
+        by: String,
+    },
+    /// It starts when the rollout under way has ended.
+    Queued {
+        candidate: Identity,
+        by: String,
+    },
+    Unqueued {
+        candidate: Identity,
+        why: String,
+    },
     /// Open sessions had their ten minutes.
     Drained,
     Completed {
@@ -168,6 +187,9 @@ impl Event {
             Self::GateAnswered { .. } => "gateAnswered",
             Self::Warned { .. } => "warned",
             Self::RolledBack { .. } => "rolledBack",
+            Self::Superseded { .. } => "superseded",
+            Self::Queued { .. } => "queued",
+            Self::Unqueued { .. } => "unqueued",
             Self::Drained => "drained",
             Self::Completed { .. } => "completed",
             Self::Inconclusive { .. } => "inconclusive",
@@ -199,6 +221,16 @@ impl fmt::Display for Event {
             }
             Self::Warned { rule, why, .. } => write!(f, "{rule}: {why}"),
             Self::RolledBack { why, from, .. } => write!(f, "rolled back from {from}: {why}"),
+            Self::Superseded { next, from, by } => {
+                write!(f, "superseded at {from} by {next}, as {by} asked")
+            }
+            Self::Queued { candidate, by } => write!(
+                f,
+                "{candidate} is queued by {by}; it starts when the rollout under way has ended"
+            ),
+            Self::Unqueued { candidate, why } => {
+                write!(f, "{candidate} is no longer queued: {why}")
+            }
             Self::Drained => f.write_str("open sessions had their time; all leave now"),
             Self::Completed { stable } => write!(f, "complete: {stable} is stable"),
             Self::Inconclusive { why } => write!(f, "inconclusive: {why}"),

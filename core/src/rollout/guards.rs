@@ -254,7 +254,7 @@ pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
         RollbackReason::Slower { .. } => Severity::P2,
         RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
-        | RollbackReason::Superseded { .. } => Severity::P3,
+        | RollbackReason::Unlisted { .. } => Severity::P3,
     }
 }
 

@@ -5,9 +5,11 @@
 //! here measures, waits, stores or publishes. [`Pilot`] puts judge and decision together, for
 //! the controller and the simulator alike.
 
+mod adopt;
 mod by_hand;
 mod command;
 mod complete;
+mod consequence;
 mod dark;
 mod decide;
 mod decision;
@@ -20,12 +22,14 @@ mod pilot;
 mod plan;
 mod position;
 mod publish;
+mod queue;
 mod reason;
 mod refusal;
 mod rest;
 mod rollback;
 mod sentences;
 mod spared;
+mod supersede;
 mod terms;
 mod turn;
 mod waits;
@@ -34,7 +38,9 @@ pub mod windows;
 mod words;
 
 pub use crate::measure::Part;
+pub use adopt::{adopt_stable, set_aside};
 pub use command::{Command, Start as StartCommand, command};
+pub use consequence::{Conflict, Consequence, Intent, Listed, Next, foretell};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
@@ -43,12 +49,12 @@ pub use evidence::{
 };
 pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{
-    Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnRollback, OnTooFew, Plan,
-    Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
+    Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnBusy, OnRollback, OnTooFew,
+    Plan, Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
 pub use position::{
     Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Stage, Standing, Started,
+    Position, Quarantined, Queued, Stage, Standing, Started,
 };
 pub use publish::{is_news, split_of};
 pub use reason::{Grounds, Idle, Objection, RollbackReason};

@@ -8,7 +8,8 @@ use super::command::{Command, command};
 use super::decide::decide;
 use super::decision::Decision;
 use super::evidence::{Data, Evidence, Ready};
-use super::position::{Clock, Course, Position};
+use super::plan::Plan;
+use super::position::{Clock, Course, Identity, Position};
 use super::refusal::Refusal;
 use super::terms::{Outside, Terms};
 use crate::ids::{Epoch, VersionName};
@@ -102,12 +103,13 @@ impl Pilot {
         if !memory.slo.is_empty() {
             self.slo = ServiceSlo::decode(objectives, &memory.slo, downtime, now)?;
         }
-        let active = self.position.active().map(|course| course.epoch);
-        if let (Some((epoch, bytes)), Some(plan)) = (&memory.judge, &self.terms.plan)
-            && active == Some(*epoch)
+        let active = self.position.active();
+        if let (Some((epoch, bytes)), Some(course)) = (&memory.judge, active)
+            && course.epoch == *epoch
+            && let Some(plan) = plan_for(&self.terms, course)
         {
             let stable = &self.position.stable.version;
-            let judge = Judge::decode(plan, objectives, stable, bytes, downtime, now)?;
+            let judge = Judge::decode(&plan, objectives, stable, bytes, downtime, now)?;
             self.judge = Some((*epoch, judge));
         }
         Ok(())
@@ -123,7 +125,8 @@ impl Pilot {
     /// After a reload. The next decision notices what has changed.
     pub fn set_terms(&mut self, terms: Arc<Terms>) {
         self.slo.set_objectives(&terms.objectives);
-        if let (Some((_, judge)), Some(plan)) = (&mut self.judge, &terms.plan) {
+        let plan = self.position.active().and_then(|course| plan_for(&terms, course));
+        if let (Some((_, judge)), Some(plan)) = (&mut self.judge, &plan) {
             judge.set_plan(plan, &terms.objectives);
         }
         self.terms = terms;
@@ -193,7 +196,10 @@ impl Pilot {
                 judge.observe(Seen { counts, latencies, stage, weight }, now);
                 judge.evidence(&self.slo, observed.readiness, now)
             }
-            (Some(_) | None, _) => at_rest(&self.slo, &self.terms, observed.readiness),
+            (Some(_) | None, _) => {
+                let stable = &self.position.stable.version;
+                at_rest(&self.slo, &self.terms, stable, observed.readiness)
+            }
         };
         let known = |course: &Course| counts.of(&course.candidate.version).is_some();
         if course.is_some_and(|course| !known(course)) {
@@ -210,16 +216,28 @@ impl Pilot {
         if self.judge.as_ref().is_some_and(|(epoch, _)| *epoch == course.epoch) {
             return;
         }
-        self.judge = self.terms.plan.as_ref().map(|plan| {
+        self.judge = plan_for(&self.terms, course).map(|plan| {
             let stable = &self.position.stable.version;
             let usual = self.slo.done(stable, A_DAY, now).unwrap_or_default();
-            (course.epoch, Judge::new(plan, &self.terms.objectives, stable).after(usual))
+            (course.epoch, Judge::new(&plan, &self.terms.objectives, stable).after(usual))
         });
     }
 }
 
+/// The plan by which a rollout is judged: the file's, for its own candidate. The file may name the
+/// next one already.
+fn plan_for(terms: &Terms, course: &Course) -> Option<Plan> {
+    let Identity { version, release } = course.candidate.clone();
+    terms.plan.clone().map(|plan| Plan { to: version, release, ..plan })
+}
+
 /// No rollout is under way: what its start would have to know.
-fn at_rest(slo: &ServiceSlo, terms: &Terms, readiness: &[Readiness]) -> Evidence {
+fn at_rest(
+    slo: &ServiceSlo,
+    terms: &Terms,
+    stable: &VersionName,
+    readiness: &[Readiness],
+) -> Evidence {
     let of = |version: &VersionName| {
         let found = readiness.iter().find(|r| r.version == *version)?;
         Some(Ready { ready: found.ready, total: found.total })
@@ -228,7 +246,7 @@ fn at_rest(slo: &ServiceSlo, terms: &Terms, readiness: &[Readiness]) -> Evidence
         data: Data::Fresh,
         budget_left: slo.budget_left(),
         candidate_ready: terms.plan.as_ref().and_then(|plan| of(&plan.to)),
-        stable_ready: of(&terms.stable),
+        stable_ready: of(stable),
         ..Evidence::default()
     }
 }

@@ -12,6 +12,7 @@ pub struct Plan {
     pub release: String,
     pub strategy: Strategy,
     pub start: Start,
+    pub on_busy: OnBusy,
     /// Never empty; the last weight is the whole. `blueGreen` and `bigBang` have one step, `rolling`
     /// has one per endpoint of the candidate.
     pub steps: Vec<Step>,
@@ -41,6 +42,17 @@ pub enum Start {
     Manual,
     /// A version and release that this service has not seen starts by itself.
     OnChange,
+}
+
+/// What becomes of a new candidate while another one's rollout is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnBusy {
+    /// It waits until the other one's rollout has ended.
+    #[default]
+    Queue,
+    /// The other one's share goes back to stable, and the new one starts from its first step.
+    Supersede,
+    Refuse,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +146,21 @@ pub enum Action {
     Rollback,
     Pause,
     Notify,
+}
+
+impl Plan {
+    /// Whether copies of requests have a say: they go to one version only, the one in `to`.
+    pub fn asks_copies(&self) -> bool {
+        let gate = |gate: &Gate| match gate.kind {
+            GateKind::Shadow { .. } => true,
+            GateKind::Approval | GateKind::Webhook { .. } => false,
+        };
+        let guard = |guard: &Guard| match guard.rule {
+            Rule::ShadowMismatch { .. } | Rule::ShadowErrors { .. } => true,
+            Rule::ErrorRate { .. } | Rule::Latency { .. } | Rule::Signal { .. } => false,
+        };
+        self.dark.is_some() || self.gates.iter().any(gate) || self.guards.iter().any(guard)
+    }
 }
 
 /// A hard cap on damage, whatever the statistics say.

@@ -39,6 +39,8 @@ pub struct Position {
     pub quarantine: Vec<Quarantined>,
     /// Weights set by hand while no rollout is under way.
     pub manual: Option<Manual>,
+    /// What starts when the rollout under way has ended.
+    pub queued: Option<Queued>,
     /// Releases that were stable or had a rollout, the latest last: `onChange` starts each once.
     pub seen: Vec<Identity>,
     /// Not stored: a restart begins with `Clock::default()`.
@@ -95,11 +97,13 @@ pub enum Phase {
     /// `giveUpAfter` has passed without an answer; the weight stays and a person decides.
     Inconclusive,
     RolledBack,
+    /// Another candidate took its place; nothing was held against it.
+    Superseded,
     Complete,
 }
 
 impl Phase {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Dark,
         Self::Running,
@@ -107,6 +111,7 @@ impl Phase {
         Self::Paused,
         Self::Inconclusive,
         Self::RolledBack,
+        Self::Superseded,
         Self::Complete,
     ];
 
@@ -119,6 +124,7 @@ impl Phase {
             Self::Paused => "paused",
             Self::Inconclusive => "inconclusive",
             Self::RolledBack => "rolledBack",
+            Self::Superseded => "superseded",
             Self::Complete => "complete",
         }
     }
@@ -129,7 +135,7 @@ impl Phase {
 
     /// Nothing more will happen to this rollout.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::RolledBack | Self::Complete)
+        matches!(self, Self::RolledBack | Self::Superseded | Self::Complete)
     }
 }
 
@@ -230,6 +236,13 @@ pub struct Quarantined {
     pub why: String,
 }
 
+/// A candidate that waits for another one's rollout to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    pub identity: Identity,
+    pub started: Started,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manual {
     pub weights: Weights,
@@ -257,6 +270,7 @@ impl Position {
             course: None,
             quarantine: Vec::new(),
             manual: None,
+            queued: None,
             clock: Clock::default(),
         }
     }

@@ -60,7 +60,7 @@ fn is_below(new: Option<u64>, old: Option<u64>) -> bool {
 fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InForce> {
     let sessions = match course.phase {
         Phase::Pending | Phase::Dark | Phase::Complete => return None,
-        Phase::RolledBack => sessions_after_rollback(terms, course),
+        Phase::RolledBack | Phase::Superseded => sessions_after_rollback(terms, course),
         Phase::Running | Phase::Holding | Phase::Paused | Phase::Inconclusive => Sessions::Honour,
     };
     let over = course.phase.is_over();

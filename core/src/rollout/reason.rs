@@ -191,8 +191,8 @@ pub enum RollbackReason {
         by: String,
         reason: String,
     },
-    /// The file no longer wants this candidate.
-    Superseded {
+    /// The file that Serin was started with has no place for this candidate.
+    Unlisted {
         wanted: Option<Identity>,
     },
 }
@@ -209,7 +209,7 @@ impl RollbackReason {
             Self::HarmUsers { .. } => "harm.users",
             Self::TooFew(_) => "tooFew",
             Self::Aborted { .. } => "aborted",
-            Self::Superseded { .. } => "superseded",
+            Self::Unlisted { .. } => "unlisted",
         };
         fixed.to_owned()
     }
@@ -227,7 +227,7 @@ impl RollbackReason {
             ("harm.users", users.is_some()),
             ("tooFew", plan.evidence.on_too_few == OnTooFew::Rollback),
             ("aborted", true),
-            ("superseded", true),
+            ("unlisted", true),
         ];
         let fixed = fixed.into_iter().filter(|(_, can)| *can).map(|(label, _)| label.to_owned());
         let guards = guards.map(|guard| guard.name.clone());
@@ -243,7 +243,7 @@ impl RollbackReason {
             | Self::Slower { .. }
             | Self::HarmRequests { .. }
             | Self::HarmUsers { .. } => true,
-            Self::TooFew(_) | Self::Aborted { .. } | Self::Superseded { .. } => false,
+            Self::TooFew(_) | Self::Aborted { .. } | Self::Unlisted { .. } => false,
         }
     }
 }

@@ -58,7 +58,10 @@ impl fmt::Display for Refusal {
             }
             Self::AlreadyStable(identity) => write!(f, "{identity} is stable already"),
             Self::UnderWay { phase, candidate } => {
-                write!(f, "a rollout of {candidate} is {phase}; abort it first")
+                write!(
+                    f,
+                    "a rollout of {candidate} is {phase}; abort it first, or start with `--supersede`"
+                )
             }
             Self::NoRollout => f.write_str("no rollout is under way"),
             Self::Phase { phase, command } => {

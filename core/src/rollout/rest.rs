@@ -1,12 +1,14 @@
 //! No rollout is under way: sessions of the last one drain, and a release that `onChange`
 //! has not seen begins its own.
 
-use super::by_hand;
+use super::consequence::{Intent, Next};
 use super::decision::{Event, Verdict};
 use super::plan::{OnRollback, Plan, Start};
 use super::position::{Course, Identity, Phase, Position, Stage, Started};
 use super::reason::{Idle, Objection};
+use super::terms::Outside;
 use super::turn::Turn;
+use super::{by_hand, queue};
 use crate::assign::salt_of;
 use crate::ids::{Epoch, RolloutId};
 use crate::split::Scope;
@@ -21,42 +23,68 @@ const BY_ITSELF: &str = "serin";
 pub(super) fn decide(turn: &mut Turn<'_>) -> Verdict {
     drain(turn);
     by_hand::forget_unlisted(turn);
-    let idle = match turn.plan() {
-        None => Objection::Idle(Idle::NoPlan),
-        Some(plan) => match why_not_start(turn, plan) {
-            Some(objection) => objection,
-            None => {
-                let started = Started {
-                    at: turn.now.wall,
-                    by: BY_ITSELF.into(),
-                    reason: "a new release was configured".into(),
-                    committed_at: None,
-                };
-                begin(turn, plan, started);
-                Objection::JustStarted
-            }
-        },
+    queue::drop_unwanted(turn);
+    let intent = Intent::of(turn.terms);
+    let idle = match (turn.plan(), why_not_start(intent, &turn.next, turn.outside)) {
+        (None, _) => Objection::Idle(Idle::NoPlan),
+        (Some(_), Some(objection)) => objection,
+        (Some(plan), None) => {
+            let queued = turn.next.queued.take().map(|queued| queued.started);
+            let started = queued.unwrap_or_else(|| by_itself(turn.now.wall));
+            begin(turn, plan, started);
+            Objection::JustStarted
+        }
     };
     turn.object(idle);
     turn.hold()
 }
 
-fn why_not_start(turn: &Turn<'_>, plan: &Plan) -> Option<Objection> {
-    let wanted = turn.terms.wanted()?;
+/// Why nothing begins at rest; `None` when what the plan brings in, queued or new, does.
+pub(super) fn why_not_start(
+    intent: Intent<'_>,
+    position: &Position,
+    outside: &Outside,
+) -> Option<Objection> {
     let idle = |idle| Some(Objection::Idle(idle));
-    if wanted.version == turn.next.stable.version {
+    let Some(next) = intent.next else { return idle(Idle::NoPlan) };
+    if *next.version == position.stable.version {
         return idle(Idle::UpToDate);
     }
-    if let Some(held) = turn.next.quarantine.iter().find(|q| q.identity == wanted) {
-        return Some(Objection::Quarantined { identity: wanted, why: held.why.clone() });
+    if let Some(held) = position.quarantine.iter().find(|held| next.is(&held.identity)) {
+        return Some(Objection::Quarantined { identity: next.identity(), why: held.why.clone() });
     }
-    if turn.next.manual.is_some() {
+    if position.manual.is_some() {
         return idle(Idle::ByHand);
     }
-    match plan.start {
+    if is_queued(next, position) {
+        let freeze = outside.freeze.as_ref()?;
+        return Some(Objection::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
+    }
+    match next.start {
         Start::Manual => idle(Idle::Manual),
-        Start::OnChange if turn.next.seen.contains(&wanted) => idle(Idle::Seen),
+        Start::OnChange if position.seen.iter().any(|seen| next.is(seen)) => idle(Idle::Seen),
         Start::OnChange => None,
+    }
+}
+
+/// Whether it would start if nothing were under way.
+pub(super) fn would_start(next: Next<'_>, position: &Position) -> bool {
+    let new = next.start == Start::OnChange && !position.seen.iter().any(|seen| next.is(seen));
+    *next.version != position.stable.version
+        && !position.quarantine.iter().any(|held| next.is(&held.identity))
+        && (new || is_queued(next, position))
+}
+
+fn is_queued(next: Next<'_>, position: &Position) -> bool {
+    position.queued.as_ref().is_some_and(|queued| next.is(&queued.identity))
+}
+
+pub(super) fn by_itself(at: Wall) -> Started {
+    Started {
+        at,
+        by: BY_ITSELF.into(),
+        reason: "a new release was configured".into(),
+        committed_at: None,
     }
 }
 
@@ -115,7 +143,8 @@ fn drain(turn: &mut Turn<'_>) {
     let drains = turn.plan().is_some_and(|plan| plan.on_rollback == OnRollback::Drain);
     let elapsed = turn.elapsed;
     let Some(course) = &mut turn.next.course else { return };
-    if course.phase != Phase::RolledBack || course.drained >= super::DRAIN_AT_MOST {
+    let leaves = matches!(course.phase, Phase::RolledBack | Phase::Superseded);
+    if !leaves || course.drained >= super::DRAIN_AT_MOST {
         return;
     }
     course.drained += elapsed;

@@ -23,7 +23,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, course: &mut Course, why: RollbackRea
         | RollbackReason::HarmRequests { .. }
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)
-        | RollbackReason::Superseded { .. } => "serin".to_owned(),
+        | RollbackReason::Unlisted { .. } => "serin".to_owned(),
     };
     course.phase = Phase::RolledBack;
     course.weight = BasisPoints::ZERO;

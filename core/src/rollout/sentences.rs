@@ -286,10 +286,10 @@ impl fmt::Display for RollbackReason {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
             }
             Self::Aborted { by, reason } => write!(f, "aborted by {by}{}", Given(reason)),
-            Self::Superseded { wanted: Some(wanted) } => {
+            Self::Unlisted { wanted: Some(wanted) } => {
                 write!(f, "the plan now brings in {wanted}")
             }
-            Self::Superseded { wanted: None } => f.write_str("the plan was taken away"),
+            Self::Unlisted { wanted: None } => f.write_str("the plan was taken away"),
         }
     }
 }

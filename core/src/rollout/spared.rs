@@ -76,7 +76,7 @@ fn is_of_few_clients(turn: &Turn<'_>, why: &RollbackReason) -> bool {
         | RollbackReason::HarmRequests { .. }
         | RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
-        | RollbackReason::Superseded { .. } => false,
+        | RollbackReason::Unlisted { .. } => false,
     }
 }
 
@@ -95,7 +95,7 @@ fn is_onto_worse(turn: &Turn<'_>, why: &RollbackReason) -> bool {
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
-        | RollbackReason::Superseded { .. } => false,
+        | RollbackReason::Unlisted { .. } => false,
     }
 }
 

@@ -10,8 +10,7 @@ use crate::time::Wall;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Terms {
     pub service: ServiceName,
-    /// The file's stable: believed only until the position knows better, and again when the
-    /// position's stable is no longer listed.
+    /// The file's stable: believed only while there is no position.
     pub stable: VersionName,
     /// Every listed version with its release; never empty.
     pub versions: Vec<Identity>,

@@ -255,7 +255,9 @@ impl Stage {
                 self.tell_events(decision.events);
                 self.wait(why);
             }
-            Verdict::Rollback(_) | Verdict::Inconclusive(_) => self.tell_events(decision.events),
+            Verdict::Rollback(_) | Verdict::Inconclusive(_) | Verdict::Supersede(_) => {
+                self.tell_events(decision.events);
+            }
         }
         self.waiting = decision.objections;
     }

@@ -7,8 +7,8 @@ use serin_core::measure::{
     Histogram, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
 };
 use serin_core::rollout::{
-    Demand, Evidence, Guard, Harm, OnRollback, OnTooFew, Plan, Regression, Signal, Stage, Start,
-    Step, Strategy,
+    Demand, Evidence, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Signal, Stage,
+    Start, Step, Strategy,
 };
 use serin_core::slo::{Objectives, ServiceSlo};
 use serin_core::split::Scope;
@@ -26,6 +26,7 @@ pub(crate) fn plan(false_alarm: f64) -> Plan {
         release: "v2".to_owned(),
         strategy: Strategy::Canary,
         start: Start::Manual,
+        on_busy: OnBusy::Queue,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
             false_alarm,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod commands;
+mod owners;
 mod playbook;
 mod properties;
 mod world;

@@ -418,12 +418,13 @@ fn a_new_release_starts_by_itself_once() {
 }
 
 #[test]
-fn a_plan_that_now_wants_another_release_takes_the_old_one_back() {
+fn a_start_with_another_release_of_the_candidate_takes_the_old_one_back() {
     let mut world = World::started(plan());
     world.tick();
+    world.terms.versions[1].release = "2026.11.21".into();
     world.terms.plan.as_mut().unwrap().release = "2026.11.21".into();
     world.tick();
-    assert_eq!(world.course().ended.as_ref().unwrap().label, "superseded");
+    assert_eq!(world.course().ended.as_ref().unwrap().label, "unlisted");
     assert_eq!(world.position.quarantine, []);
 }
 

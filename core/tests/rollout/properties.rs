@@ -289,7 +289,7 @@ impl Checked {
                     prop_assert_eq!(to_candidate, BasisPoints::WHOLE);
                 }
             }
-            Phase::RolledBack | Phase::Pending | Phase::Dark
+            Phase::RolledBack | Phase::Superseded | Phase::Pending | Phase::Dark
                 if decision.next.stable.version != course.candidate.version
                     && decision.next.manual.is_none() =>
             {
@@ -297,7 +297,7 @@ impl Checked {
                 let sessions = decision.split.rollout.as_ref().map(|r| r.sessions);
                 prop_assert_ne!(sessions, Some(Sessions::Honour));
             }
-            Phase::RolledBack | Phase::Pending | Phase::Dark => {}
+            Phase::RolledBack | Phase::Superseded | Phase::Pending | Phase::Dark => {}
             Phase::Running | Phase::Holding | Phase::Paused | Phase::Inconclusive => {
                 prop_assert_eq!(to_candidate, course.weight);
             }
@@ -312,7 +312,10 @@ impl Checked {
             Verdict::Hold(why) | Verdict::Inconclusive(why) => {
                 prop_assert_eq!(Some(why), decision.objections.first());
             }
-            Verdict::Advance(_) | Verdict::Rollback(_) | Verdict::Complete(_) => {
+            Verdict::Advance(_)
+            | Verdict::Rollback(_)
+            | Verdict::Complete(_)
+            | Verdict::Supersede(_) => {
                 prop_assert!(decision.objections.is_empty());
             }
         }

@@ -56,6 +56,7 @@ pub(crate) fn plan() -> Plan {
         release: candidate().release,
         strategy: Strategy::Canary,
         start: Start::Manual,
+        on_busy: OnBusy::Queue,
         steps: vec![
             step(1_000, 15, Scope::NewSessions),
             step(5_000, 30, Scope::All),
@@ -164,6 +165,7 @@ pub(crate) fn start() -> Command {
         release: None,
         reason: "ship it".into(),
         committed_at: None,
+        supersede: false,
         actor: "ci".into(),
     })
 }

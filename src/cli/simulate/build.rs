@@ -260,6 +260,7 @@ fn of_moment(
         release: None,
         reason: reason.clone(),
         committed_at: None,
+        supersede: false,
         actor: actor(),
     };
     let weight = |text: &Spanned<String>| {

@@ -73,6 +73,9 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
     {
         say("because", &rollout.reason);
     }
+    if let Some(queued) = &service.queued {
+        say("queued", &format!("{queued}, which starts when this rollout has ended"));
+    }
     lines.extend(table(service, running));
     let mut say = |label: &str, text: &str| {
         lines.extend(field(label, text, width));
@@ -131,6 +134,7 @@ fn colour(state: RolloutState) -> Colour {
         RolloutState::Pending
         | RolloutState::Dark
         | RolloutState::Running
+        | RolloutState::Superseded
         | RolloutState::Complete => Colour::Green,
     }
 }

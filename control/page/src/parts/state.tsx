@@ -13,6 +13,7 @@ const SIGNS: Record<State, { tone: Tone; sign: string }> = {
   paused: { tone: "warn", sign: "M5.5 3.5v9M10.5 3.5v9" },
   inconclusive: { tone: "warn", sign: "M5.8 6a2.3 2.3 0 1 1 3 2.2c-.6.3-.8.7-.8 1.3M8 12.3v.2" },
   rolledBack: { tone: "bad", sign: "M4 7h5.5a3 3 0 0 1 0 6H7M4 7l3-3M4 7l3 3" },
+  superseded: { tone: "calm", sign: "M3 8h8M8 4.5 11.5 8 8 11.5M13.5 3.5v9" },
   complete: { tone: "good", sign: "m3.5 8.5 3 3 6-7" },
 };
 

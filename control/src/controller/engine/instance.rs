@@ -3,14 +3,13 @@
 use super::{Engine, PATIENCE, bare, count_rollbacks, freeze_of};
 use crate::command::Refusal;
 use crate::controller::flight::{Flight, NotDurable};
+use crate::controller::intents::{ConsequenceView, Wanted};
 use crate::event::{Event, EventKind};
 use crate::journal::{Duty, Record, read};
 use crate::view::{ConfigView, FreezeView, ReloadView, Timestamp};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
-use serin_core::rollout::Command as Asked;
 use serin_core::time::Now;
-use serin_core::weights::Weights;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,8 +52,25 @@ impl Engine {
 
     /// Takes up another configuration, before the data plane serves its first request by it. What it
     /// means for rollouts under way is decided at once, not with the next tick.
-    pub(crate) fn reconfigure(&mut self, config: Arc<Config>, now: Now) {
-        self.end_removed(&config, now);
+    /// A configuration that contradicts the journal is refused, and changes nothing, unless somebody
+    /// adopts what it says of a service.
+    pub(crate) fn reconfigure(
+        &mut self,
+        config: Arc<Config>,
+        adopt: &[ServiceName],
+        now: Now,
+    ) -> Result<Vec<ConsequenceView>, Refusal> {
+        let foretold = self.foretell(&Wanted::of_config(&config), adopt);
+        if foretold.iter().any(ConsequenceView::is_refused) {
+            let refused = foretold.into_iter().filter(ConsequenceView::is_refused);
+            return Err(Refusal::Contradicts(refused.collect()));
+        }
+        for adopted in foretold.iter().filter(|c| c.kind == "adopts") {
+            if let Some(service) = config.services.get(adopted.service.as_str()) {
+                self.adopt(service, "serin reload --adopt-stable", now)?;
+            }
+        }
+        self.flights.retain(|name, _| config.services.contains_key(name));
         let memory = read(self.desk.shared()).clone();
         for service in config.services.values() {
             match self.flights.get_mut(&service.name) {
@@ -86,33 +102,10 @@ impl Engine {
         self.config = config;
         let message = format!("configuration {} is in force", short(&self.config_view.hash));
         self.happened(bare(EventKind::Reloaded, message, now));
+        self.record_listings();
         self.generation += 1;
         self.portray(now);
-    }
-
-    /// A service that the configuration no longer has ends its rollout: should it come back, it
-    /// begins at rest.
-    fn end_removed(&mut self, config: &Config, now: Now) {
-        let gone = |name: &&ServiceName| !config.services.contains_key(*name);
-        let removed: Vec<ServiceName> = self.flights.keys().filter(gone).cloned().collect();
-        for name in &removed {
-            let Some(flight) = self.flights.get_mut(name) else { continue };
-            let reason = "the configuration no longer has the service".to_owned();
-            let stable = flight.pilot.position().stable.version.clone();
-            // Ends a rollout, and what was set by hand.
-            let end = Asked::SetWeights {
-                weights: Weights::all_to(stable),
-                actor: "reload".to_owned(),
-                reason,
-            };
-            if let Ok(decision) = flight.pilot.command(&end, &self.outside, now) {
-                let before = flight.pilot.position().clone();
-                flight.note(&before, &decision, &self.outside, now);
-                self.perform(name, decision, None, now);
-            }
-            self.put_lowered(now);
-            self.flights.remove(name);
-        }
+        Ok(foretold)
     }
 
     /// One fault is told once, however often the file is read with it.

@@ -6,6 +6,7 @@
 
 mod instance;
 mod order;
+pub(crate) mod owners;
 mod perform;
 
 use super::flight::{Flight, NotDurable};
@@ -110,6 +111,7 @@ impl Engine {
             lowering: Vec::new(),
         };
         engine.show_recorders();
+        engine.record_listings();
         engine.portray(now);
         engine
     }
@@ -133,6 +135,9 @@ impl Engine {
         }
         self.put_lowered(now);
         self.watch_journal(second, now);
+        if second {
+            self.record_listings();
+        }
         self.keep_windows(second, now);
         if due(&mut self.portrait_at, PORTRAIT, now.mono) {
             self.see_time_pass();

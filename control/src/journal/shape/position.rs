@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serin_core::ids::{Epoch, RolloutId, VersionName};
 use serin_core::rollout::{
     Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Stage, Standing, Started, Step,
+    Position, Quarantined, Queued, Stage, Standing, Started, Step,
 };
 use serin_core::split::Scope;
 use serin_core::time::{Now, Wall};
@@ -27,6 +27,8 @@ pub(crate) struct PositionShape {
     quarantine: Vec<Quarantined>,
     #[serde(with = "Maybe::<ManualShape>")]
     manual: Option<Manual>,
+    #[serde(default, with = "Maybe::<QueuedShape>")]
+    queued: Option<Queued>,
     #[serde(with = "List::<IdentityShape>")]
     seen: Vec<Identity>,
     /// Only in evidence: a decision can be made again only with the clock it was made with. A
@@ -223,6 +225,15 @@ struct QuarantinedShape {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "Queued", rename_all = "camelCase")]
+struct QueuedShape {
+    #[serde(with = "IdentityShape")]
+    identity: Identity,
+    #[serde(with = "StartedShape")]
+    started: Started,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "Manual", rename_all = "camelCase")]
 struct ManualShape {
     #[serde(with = "WeightsShape")]
@@ -265,4 +276,5 @@ shape! {
     EndedShape => Ended,
     QuarantinedShape => Quarantined,
     ManualShape => Manual,
+    QueuedShape => Queued,
 }

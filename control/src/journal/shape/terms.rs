@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::rollout::{
-    Action, Compared, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity, OnRollback,
-    OnTooFew, Outside, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay, Window,
-    WindowEffect, WindowSpan,
+    Action, Compared, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity, OnBusy,
+    OnRollback, OnTooFew, Outside, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay,
+    Window, WindowEffect, WindowSpan,
 };
 use serin_core::slo::{
     Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
@@ -155,6 +155,8 @@ struct PlanShape {
     strategy: Strategy,
     #[serde(with = "StartShape")]
     start: Start,
+    #[serde(default, with = "OnBusyShape")]
+    on_busy: OnBusy,
     #[serde(with = "List::<StepShape>")]
     steps: Vec<Step>,
     #[serde(with = "DemandShape")]
@@ -190,6 +192,14 @@ enum StrategyShape {
 enum StartShape {
     Manual,
     OnChange,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnBusy", rename_all = "camelCase")]
+enum OnBusyShape {
+    Queue,
+    Supersede,
+    Refuse,
 }
 
 #[derive(Serialize, Deserialize)]
