@@ -245,10 +245,11 @@ impl ClientStream {
         self.send_gathered(cx)?;
         // To a lane the end of one side is the end of the tunnel, and the backend may still be
         // answering what came before it.
-        let patience = self.signals.idle().map(|idle| match self.ended {
-            true => idle.min(HALF_OPEN),
+        let idle = self.signals.idle();
+        let patience = match self.ended {
+            true => Some(idle.map_or(HALF_OPEN, |idle| idle.min(HALF_OPEN))),
             false => idle,
-        });
+        };
         let due = patience.map(|patience| self.moved + patience);
         if ready!(self.alarm.poll_due(due, cx)) {
             return Poll::Ready(match self.ended {
