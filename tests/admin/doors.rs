@@ -273,7 +273,7 @@ async fn an_address_for_probes_answers_them_and_nothing_else() {
     let served = tokio::spawn(bound.serve_probes(bench.api.clone(), stopped));
     let mut connection = serin_testkit::Connection::http1(address, &address.to_string()).await;
     for (path, status) in
-        [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/services", 404), ("/", 404)]
+        [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/v1/services", 401), ("/", 404)]
     {
         assert_eq!(connection.get(path).await.status, status, "{path}");
     }
