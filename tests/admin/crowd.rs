@@ -70,9 +70,8 @@ async fn clients_that_never_take_their_answers_keep_nobody_out() {
     let bench = Bench::open().await;
     let mut held = Vec::new();
     let many = "GET /page/page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(60);
-    for n in 0..280u32 {
-        let last = 10 + u8::try_from(n % 40).unwrap();
-        let stream = connect_from(last, bench.address).await;
+    for _ in 0..120 {
+        let stream = connect_from(10, bench.address).await;
         // It may be closed for somebody else at any time.
         let _ = stream.try_write(many.as_bytes());
         held.push(stream);
