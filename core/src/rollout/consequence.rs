@@ -209,12 +209,17 @@ pub fn foretell(
         };
     };
     let meant = of_plan(intent, position, outside);
-    if let Consequence::Refused(_) = meant {
-        return meant;
-    }
-    let conflict =
+    let changed =
         released(position, known, intent).or_else(|| moved(position, &meant, known, listed));
-    conflict.map_or(meant, Consequence::Refused)
+    match (meant, changed) {
+        // A start takes a file that only lowers: what raises must not hide behind it.
+        (Consequence::Refused(first), Some(raises)) if !first.raises() => {
+            Consequence::Refused(raises)
+        }
+        (refused @ Consequence::Refused(_), _) => refused,
+        (_, Some(changed)) => Consequence::Refused(changed),
+        (meant, None) => meant,
+    }
 }
 
 /// What a plan means for a position, whatever was in force before.

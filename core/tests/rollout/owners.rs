@@ -262,3 +262,17 @@ fn a_candidate_that_is_judged_by_copies_lets_no_other_be_named() {
     world.terms.plan.as_mut().unwrap().guards = plan().guards;
     assert!(matches!(conflict(&world), Conflict::CopiesElsewhere { .. }));
 }
+
+#[test]
+fn what_would_raise_is_not_hidden_by_what_only_lowers() {
+    let mut world = World::started(plan());
+    world.tick();
+    world.terms.plan = None;
+    let mut file = listed(&world.terms.versions);
+    file[0].endpoints.extend(endpoints(&candidate()));
+    let told = foretold_with(&world, &file);
+    assert!(
+        matches!(&told, Consequence::Refused(conflict) if conflict.raises()),
+        "a start would take it: {told}"
+    );
+}
