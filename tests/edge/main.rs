@@ -3,6 +3,7 @@
 
 mod accesslog;
 mod answers;
+mod behind_tls;
 mod binary;
 mod bodies;
 mod bombs;
@@ -34,6 +35,7 @@ mod spans;
 mod split;
 mod tls;
 mod tls_upstream;
+mod unfinished;
 mod upstream;
 mod websocket;
 mod windows;

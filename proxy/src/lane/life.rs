@@ -54,6 +54,10 @@ pub(crate) struct Life {
     pub(super) status: u16,
     pub(super) what: Option<&'static str>,
     pub(super) body_received: u64,
+    /// All of the request's body was read.
+    pub(super) body_ended: bool,
+    /// The answer was whole before the request was: its connection carries nothing more.
+    pub(super) answered_first: bool,
     /// Only when the request is sampled.
     pub(super) trace: Option<Box<Trace>>,
     /// Makes its copy, if there is one.
@@ -101,6 +105,8 @@ pub(super) struct Attempt {
     pub(super) body_began: bool,
     /// The final head that came.
     pub(super) status: Option<u16>,
+    /// It came over HTTP/1. Only the full lane asks.
+    pub(super) http1: bool,
     pub(super) grpc: Option<u32>,
     pub(super) close_code: Option<CloseCode>,
     /// What it was is known and counted.
@@ -116,6 +122,7 @@ impl Attempt {
             sent: false,
             body_began: false,
             status: None,
+            http1: false,
             grpc: None,
             close_code: None,
             ended: false,
@@ -205,6 +212,8 @@ impl Life {
             status: 0,
             what: None,
             body_received: 0,
+            body_ended: false,
+            answered_first: false,
             trace: None,
             tee: Tee::default(),
             fields: Vec::new(),
@@ -243,6 +252,8 @@ impl Life {
             status,
             what,
             body_received,
+            body_ended,
+            answered_first,
             trace,
             tee,
             fields: _,
@@ -254,6 +265,7 @@ impl Life {
         (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
         (*what, *trace, *tee) = (None, None, Tee::default());
         (*matched, *attempts, *stale, *stand_in, *status, *body_received) = (0, 0, 0, false, 0, 0);
+        (*body_ended, *answered_first) = (false, false);
         asked.forget();
     }
 

@@ -1,6 +1,7 @@
 //! The version's answer: what it says about the version, whether the client gets to see it, and in
 //! which shape.
 
+use super::body::{answer_ended, is_bodiless, is_early};
 use super::fail::standing;
 use super::websocket::CloseCode;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
@@ -40,6 +41,13 @@ pub(super) fn head_came(
         return Err(e);
     }
     copy::answer_came(life, status.as_u16(), &response.headers, Instant::now);
+    let http1 = response.version != Version::HTTP_2;
+    if let Some(attempt) = &mut life.attempt {
+        attempt.http1 = http1;
+    }
+    if !changes && is_bodiless(session, response) {
+        answer_ended(session, life);
+    }
     let Some(attempt) = &mut life.attempt else { return Ok(()) };
     if let Some(signals) = &life.signals {
         signals.response_came(attempt.on.timeouts.idle);
@@ -114,6 +122,10 @@ pub(super) fn shape(
         if response.remove_header(&header::TRANSFER_ENCODING).is_some() {
             session.set_keepalive(None);
         }
+    }
+    if is_early(life) && !session.is_http2() {
+        // Its connection ends with the answer, should that end first, and the client is told so now.
+        session.set_keepalive(None);
     }
     if life.asked.upgrade.is_some() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         // Whatever the client sent in hope of a tunnel must not be read as a request.

@@ -1,18 +1,66 @@
 //! The request's body on its way: counted, never kept.
+//!
+//! Two of pingora's habits are answered here, both of which would make one client's bytes a part of
+//! another's request. An empty last piece is written as the end of a chunked body, and then the end is
+//! written once more: such a piece is taken out. And a connection to the backend is kept when the
+//! answer had ended before the body had: what is left of that body goes nowhere, and its end breaks
+//! the exchange off, whose answer the client has.
 
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use bytes::Bytes;
 use pingora_core::{Error, ErrorType, Result};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use std::time::Instant;
 
+/// Marks an error that only means: the answer ended first, and its connection must not be kept.
+pub(super) const ANSWERED_FIRST: ErrorType = ErrorType::Custom("answered first");
+
 pub(super) fn pass(
     session: &Session,
-    body: Option<&Bytes>,
+    body: &mut Option<Bytes>,
     end: bool,
     life: &mut Life,
 ) -> Result<()> {
+    watch(session, body.as_ref(), end, life)?;
+    life.body_ended |= end;
+    if session.was_upgraded() {
+        return Ok(());
+    }
+    if life.answered_first {
+        if end {
+            return Err(Error::new(ANSWERED_FIRST));
+        }
+        *body = Some(Bytes::new());
+    }
+    if end && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+    Ok(())
+}
+
+/// The answer has ended. From here on nothing of the request may reach its backend, unless each
+/// request has a stream of its own there.
+pub(super) fn answer_ended(session: &Session, life: &mut Life) {
+    life.answered_first = is_early(life) && !session.was_upgraded();
+}
+
+/// An answer came over HTTP/1 before the request has ended.
+pub(super) fn is_early(life: &Life) -> bool {
+    !life.body_ended && life.attempt.as_ref().is_some_and(|attempt| attempt.http1)
+}
+
+/// Whether an answer is its head alone.
+pub(super) fn is_bodiless(session: &Session, response: &ResponseHeader) -> bool {
+    let length = response.headers.get(http::header::CONTENT_LENGTH);
+    let chunked = response.headers.contains_key(http::header::TRANSFER_ENCODING);
+    session.req_header().method == http::Method::HEAD
+        || matches!(response.status.as_u16(), 204 | 304)
+        || !chunked && length.is_some_and(|length| length.as_bytes() == b"0")
+}
+
+fn watch(session: &Session, body: Option<&Bytes>, end: bool, life: &mut Life) -> Result<()> {
     if let Some(attempt) = &mut life.attempt {
         attempt.body_began = true;
     }

@@ -4,6 +4,7 @@
 //! everything: a client that left marks nobody.
 
 use super::answer::AGAIN;
+use super::body::ANSWERED_FIRST;
 use super::reply::send;
 use crate::ingress::StreamFault;
 use crate::lane::fail::{Standing, failed, upgraded, was_stale};
@@ -42,6 +43,10 @@ pub(super) fn broke_off(
     reused: bool,
 ) -> Box<Error> {
     if *e.etype() == AGAIN {
+        return e;
+    }
+    if *e.etype() == ANSWERED_FIRST {
+        e.set_retry(false);
         return e;
     }
     let ending = ending_of(session, life, &e);

@@ -107,7 +107,7 @@ impl ProxyHttp for FullLane {
         end: bool,
         life: &mut Life,
     ) -> Result<()> {
-        body::pass(session, body.as_ref(), end, life)
+        body::pass(session, body, end, life)
     }
 
     async fn upstream_response_filter(
@@ -121,12 +121,15 @@ impl ProxyHttp for FullLane {
 
     fn upstream_response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         life: &mut Life,
     ) -> Result<Option<Duration>> {
         answer::body_came(body.as_ref(), life);
+        if end {
+            body::answer_ended(session, life);
+        }
         Ok(None)
     }
 
@@ -182,6 +185,8 @@ impl ProxyHttp for FullLane {
     }
 
     async fn logging(&self, session: &mut Session, e: Option<&Error>, life: &mut Life) {
+        // The client has the whole answer, and has said all it had to say.
+        let e = e.filter(|e| *e.etype() != body::ANSWERED_FIRST);
         let request = session.req_header();
         let over = end::Over {
             method: request.method.as_str(),
