@@ -201,3 +201,57 @@ fn a_client_that_has_said_everything_still_hears_the_answer() {
     assert_eq!(client.response().status, 200);
     assert_eq!(client.ended().0, End::Closed);
 }
+
+#[test]
+fn an_answer_instead_of_leave_to_send_is_the_answer_and_ends_both_connections() {
+    let refusal = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno";
+    let origin = RawOrigin::always(Script::new().read_until("\r\n\r\n").write(refusal).repeat());
+    let edge = Edge::start(&ConfigText::simple(web(origin.address())).with("lanes: both"));
+    let mut client = edge.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let answer = client.response();
+    assert_eq!((answer.status, answer.text().as_str()), (401, "no"));
+    assert_eq!(answer.header("connection").as_deref(), Some("close"));
+    client.half_close().ended();
+    eventually("no other request will follow its head", || origin.records()[0].ended);
+}
+
+#[test]
+fn a_client_that_waits_for_leave_to_send_is_not_slow() {
+    let origin = RawOrigin::always(Script::never_answering());
+    let service = web(origin.address()).with("timeouts: { response: 1s, idle: 60s }");
+    let edge = Edge::start(&limited("headerTimeout: 300ms", service).with("lanes: both"));
+    let mut client = edge.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.response().status, 504);
+    assert_eq!(edge.counts("v1").judged.bad, 1);
+}
+
+#[test]
+fn a_client_that_was_given_leave_to_send_and_does_not_is_slow() {
+    let leave = "HTTP/1.1 100 Continue\r\n\r\n";
+    let origin = RawOrigin::always(Script::new().read_until("\r\n\r\n").write(leave));
+    let edge =
+        Edge::start(&limited("headerTimeout: 300ms", web(origin.address())).with("lanes: both"));
+    let mut client = edge.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    client.read_past(leave.as_bytes());
+    assert_eq!(client.response().status, 408);
+    eventually("no mark against the version", || edge.counts("v1").judged.excluded == 1);
+}
+
+/// It may begin without leave, and its backend may have none to give.
+#[test]
+fn a_client_that_does_not_wait_for_leave_is_served() {
+    let origin = RawOrigin::always(Script::answering(OK));
+    let edge = Edge::to(origin.address());
+    let mut client = edge.client();
+    for _ in 0..3 {
+        client.send(
+            "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+        );
+        client.send("hello");
+        assert_eq!(client.response().status, 200);
+    }
+    assert_eq!(origin.accepted(), 1, "both sides were complete each time");
+}

@@ -4,7 +4,7 @@ use crate::edge::{Edge, ROUTE, web};
 use crate::tls::{config, connect, prepared};
 use serin_testkit::{ConfigText, Connection, Origin, RawOrigin, Response, Script};
 
-fn carried(edge: &Edge) -> (f64, f64) {
+pub(crate) fn carried(edge: &Edge) -> (f64, f64) {
     let by = |lane| edge.metric("serin_lane_requests_total", ("lane", lane));
     (by("fast"), by("full"))
 }
@@ -24,17 +24,19 @@ fn plain_exchanges_go_by_the_fast_lane_and_rare_ones_by_the_full_one() {
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-    ] {
-        assert_eq!(ask(&edge, request).status, 200, "{request:?}");
-    }
-    assert_eq!(carried(&edge), (3.0, 0.0));
-    for request in [
         "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
     ] {
         assert_eq!(ask(&edge, request).status, 200, "{request:?}");
     }
-    assert_eq!(carried(&edge), (3.0, 2.0));
+    assert_eq!(carried(&edge), (5.0, 0.0));
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: own\r\n\r\n",
+    ] {
+        assert_eq!(ask(&edge, request).status, 200, "{request:?}");
+    }
+    assert_eq!(carried(&edge), (5.0, 2.0));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod edge;
 mod forgotten;
 mod grpc;
 mod heads;
+mod http10;
 mod http2;
 mod http2_ends;
 mod http2_upstream;

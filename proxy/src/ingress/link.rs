@@ -7,12 +7,13 @@ use super::transport::{self, Transport};
 use super::visit::Visit;
 use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::wheel::Deadline;
+use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Link {
     pub(crate) rested: Instant,
     /// What is written next is the last of it, and all of it is there: the end may go with it.
     pub(crate) is_last: bool,
+    /// The request in hand is of HTTP/1.0, which knows neither chunks nor interim answers.
+    pub(crate) is_http10: bool,
 }
 
 /// Writes once, of two pieces as much as is taken.
@@ -56,7 +59,8 @@ impl Link {
             input.push(early);
         }
         let (deadline, rested) = (Deadline::default(), Instant::now());
-        Self { transport, input, ended: false, visit, deadline, rested, is_last: false }
+        let (is_last, is_http10) = (false, false);
+        Self { transport, input, ended: false, visit, deadline, rested, is_last, is_http10 }
     }
 
     /// Reads what has come into `input`. `Ok(0)` is the end.
@@ -125,6 +129,14 @@ impl Link {
         if let Transport::Plain(socket) = &self.transport {
             // A client that is gone already has ended it.
             let _ = shutdown(socket, Shutdown::Write);
+        }
+    }
+
+    /// Closing it will be no proper end: for a client to whom that would be the end of a whole body.
+    pub(crate) fn end_by_reset(&self) {
+        if let Transport::Plain(socket) = &self.transport {
+            // TLS has an end of its own, which is not said. A socket that is gone needs none.
+            let _ = set_socket_linger(socket, Some(Duration::ZERO));
         }
     }
 

@@ -84,6 +84,8 @@ pub(super) struct Asked {
     pub(super) idempotent: bool,
     pub(super) grpc: bool,
     pub(super) upgrade: Option<Upgrade>,
+    /// The client waits for leave to send its body, in a version of HTTP that knows that.
+    pub(super) expects: bool,
     pub(super) request_id: String,
     pub(super) traceparent: String,
 }
@@ -143,6 +145,7 @@ impl Asked {
             idempotent,
             grpc,
             upgrade,
+            expects,
             request_id,
             traceparent,
         } = self;
@@ -150,6 +153,7 @@ impl Asked {
             text.clear();
         }
         (*has_query, *idempotent, *grpc, *upgrade) = (false, false, false, None);
+        *expects = false;
     }
 
     pub(super) fn query(&self) -> Option<&str> {
@@ -192,6 +196,7 @@ impl Life {
                 idempotent: false,
                 grpc: false,
                 upgrade: None,
+                expects: false,
                 request_id: String::new(),
                 traceparent: String::new(),
             },

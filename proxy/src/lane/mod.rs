@@ -25,5 +25,5 @@ mod reply;
 mod route;
 mod trace;
 
-pub(crate) use fast::{After, Carrying, FastLane, Taken, sweep};
+pub(crate) use fast::{After, Carrying, FastLane, Taken};
 pub(crate) use full::FullLane;

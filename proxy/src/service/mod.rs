@@ -21,7 +21,7 @@ use crate::session::{SessionError, Sessions};
 use crate::shadow::{Mirror, Shadows};
 use crate::upstream::{
     Attempted, RetryBudget, RetryPermit, RetryPolicy, Standing, Upstreams, VersionError,
-    VersionRuntime,
+    VersionRuntime, has_choice,
 };
 use arc_swap::ArcSwap;
 use publication::{Prepared, Shared};
@@ -46,10 +46,32 @@ pub struct Service {
     prepared: ArcSwap<Prepared>,
     shared: Arc<Shared>,
     shadow: Option<Arc<Mirror>>,
-    lean: bool,
+    lean: Lean,
     /// Its health checks fail for so many endpoints that they decide nothing.
     overruled: AtomicBool,
     sources: Mutex<Option<KnownSources>>,
+}
+
+/// Whether all that a service's requests need is HTTP/1.1 to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lean {
+    Yes,
+    No,
+    /// Some endpoints choose between it and HTTP/2.
+    AsChosen,
+}
+
+impl Lean {
+    fn of(versions: &[model::Version]) -> Self {
+        let has = |protocol| versions.iter().any(|version| version.protocol == protocol);
+        if has(model::UpstreamProtocol::Http2) {
+            Self::No
+        } else if versions.iter().any(has_choice) {
+            Self::AsChosen
+        } else {
+            Self::Yes
+        }
+    }
 }
 
 /// Of so many failures of an epoch.
@@ -113,15 +135,19 @@ impl Service {
             prepared: ArcSwap::from_pointee(prepared),
             shared,
             shadow: shadow.map(Arc::new),
-            lean: config.versions.iter().all(is_plain),
+            lean: Lean::of(&config.versions),
             overruled: AtomicBool::new(previous.is_some_and(Self::overrules_checks)),
             sources: Mutex::default(),
         })
     }
 
-    /// Whether all that its requests need is HTTP/1.1 in clear: no TLS or HTTP/2 to an endpoint.
+    /// Whether all that its requests need is HTTP/1.1, as far as that is known.
     pub fn is_lean(&self) -> bool {
-        self.lean
+        match self.lean {
+            Lean::Yes => true,
+            Lean::No => false,
+            Lean::AsChosen => self.versions.iter().all(|version| version.speaks_http1()),
+        }
     }
 
     pub fn version(&self, name: &VersionName) -> Option<&Arc<VersionRuntime>> {
@@ -198,11 +224,6 @@ impl Service {
         let prepared = Prepared::new(publication, &self.versions, &self.config.stable);
         self.prepared.store(Arc::new(prepared));
     }
-}
-
-fn is_plain(version: &model::Version) -> bool {
-    version.protocol != model::UpstreamProtocol::Http2
-        && version.endpoints.iter().all(|endpoint| !endpoint.tls)
 }
 
 /// When an attempt has failed.

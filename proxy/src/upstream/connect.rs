@@ -16,6 +16,14 @@ pub(crate) fn failure_of_io(error: &io::Error) -> Failure {
     Failure::Exhausted
 }
 
+/// Of a handshake that failed.
+pub(super) fn failure_of_tls(error: &io::Error) -> Failure {
+    if Lack::of(error).is_some() {
+        return failure_of_io(error);
+    }
+    Failure::Tls(fault_in(&error.to_string()))
+}
+
 /// Of a connection that pingora did not make.
 pub(crate) fn failure_of(error: &Error) -> Failure {
     if let Some(io) = error.root_cause().downcast_ref::<io::Error>()

@@ -1,5 +1,6 @@
 //! One address of a version, and what is known of it.
 
+use super::conn::ServerTls;
 use super::health::Observed;
 use super::outlier::Done;
 use super::peer::PeerTemplate;
@@ -20,6 +21,8 @@ pub struct Endpoint {
     pub configured: model::Endpoint,
     pub address: SocketAddr,
     pub(super) peer: PeerTemplate,
+    /// Who it has to be, where it is spoken to over TLS.
+    pub(super) tls: Option<ServerTls>,
     /// One for all configurations that have the endpoint.
     load: Arc<Load>,
     /// Somebody checks its health. Without checks it is always healthy.
@@ -75,6 +78,7 @@ impl Endpoint {
         configured: model::Endpoint,
         address: SocketAddr,
         peer: PeerTemplate,
+        tls: Option<ServerTls>,
         checked: bool,
         healthy: bool,
     ) -> Self {
@@ -82,6 +86,7 @@ impl Endpoint {
             configured,
             address,
             peer,
+            tls,
             load: Arc::default(),
             checked,
             healthy: AtomicBool::new(healthy),

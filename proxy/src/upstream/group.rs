@@ -5,6 +5,7 @@
 
 use super::endpoint::Endpoint;
 use super::outlier::{self, Mark, Why};
+use super::spoken::LastSpoken;
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
 use serin_core::outcome::{Ending, Failure};
@@ -51,6 +52,7 @@ pub struct Group {
     /// Configured endpoints that have no address yet.
     unresolved: AtomicUsize,
     pub(super) cursor: AtomicUsize,
+    pub(super) spoken: LastSpoken,
     ejecting: Mutex<()>,
     ejections: AtomicU64,
     /// Health checks decide nothing for now: they fail for too many at once.
@@ -64,6 +66,7 @@ impl Group {
             members: ArcSwap::default(),
             unresolved: AtomicUsize::new(0),
             cursor: AtomicUsize::new(0),
+            spoken: LastSpoken::default(),
             ejecting: Mutex::new(()),
             ejections: AtomicU64::new(0),
             overruled: AtomicBool::new(false),

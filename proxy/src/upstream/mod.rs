@@ -6,6 +6,7 @@
 //! change what `pick` sees; a request never waits for any of them, and takes no lock.
 
 mod by_endpoint;
+pub(crate) mod conn;
 mod connect;
 mod endpoint;
 mod group;
@@ -19,6 +20,7 @@ mod probe;
 mod resolve;
 mod retry;
 mod slow_start;
+mod spoken;
 mod tls;
 mod version;
 
@@ -32,5 +34,7 @@ pub use pick::Lease;
 pub(crate) use probe::probe;
 pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
+pub(crate) use spoken::Spoken;
 pub(crate) use tls::read_authorities;
+pub(crate) use version::has_choice;
 pub use version::{VersionError, VersionRuntime};

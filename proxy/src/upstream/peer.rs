@@ -5,6 +5,7 @@
 //! and what the endpoint belongs to, so everything that makes two connections different goes into
 //! `group_key`. And an empty server name switches verification off, so a TLS peer always has one.
 
+use super::conn::{ServerTls, TlsClients};
 use super::pick::Lease;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::CaType;
@@ -33,8 +34,25 @@ pub(super) struct PeerSettings {
     pub(super) timeouts: Timeouts,
     pub(super) server_name: Option<String>,
     pub(super) ca: Option<Arc<CaType>>,
+    /// The same for connections of our own.
+    pub(super) tls: Arc<TlsClients>,
     /// Differs between any two services, versions and settings.
     pub(super) group_key: u64,
+}
+
+impl PeerSettings {
+    /// What the certificate of an endpoint on this host has to be for.
+    fn server_name(&self, host: &EndpointHost) -> String {
+        let named = match host {
+            EndpointHost::Ip(ip) => ip.to_string(),
+            EndpointHost::Name(name) => name.clone(),
+        };
+        self.server_name.clone().unwrap_or(named)
+    }
+
+    pub(super) fn server_tls(&self, host: &EndpointHost) -> Option<ServerTls> {
+        ServerTls::new(&self.server_name(host), &self.tls)
+    }
 }
 
 impl PeerTemplate {
@@ -44,11 +62,7 @@ impl PeerTemplate {
         address: SocketAddr,
         tls: bool,
     ) -> Self {
-        let named = match host {
-            EndpointHost::Ip(ip) => ip.to_string(),
-            EndpointHost::Name(name) => name.clone(),
-        };
-        let name = settings.server_name.clone().unwrap_or(named);
+        let name = settings.server_name(host);
         let mut peer = HttpPeer::new(address, tls, if tls { name } else { String::new() });
         peer.group_key = settings.group_key;
         let options = &mut peer.options;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub(super) struct Ca {
     pub(super) certificates: Arc<CaType>,
+    pub(super) roots: Arc<rustls::RootCertStore>,
     /// Changes when the file's certificates do.
     pub(super) fingerprint: u64,
 }
@@ -42,5 +43,6 @@ pub(super) fn read_ca(file: &Path) -> Result<Ca, VersionError> {
         all.extend_from_slice(certificate);
     }
     let wrapped = certificates.iter().map(|der| WrappedX509::new(der.to_vec(), parse_x509));
-    Ok(Ca { certificates: wrapped.collect(), fingerprint: key_of(&all) })
+    let certificates = wrapped.collect();
+    Ok(Ca { certificates, roots: Arc::new(roots), fingerprint: key_of(&all) })
 }

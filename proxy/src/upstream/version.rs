@@ -1,10 +1,12 @@
 //! One version of a service, as requests use it.
 
+use super::conn::TlsClients;
 use super::endpoint::Endpoint;
 use super::group::{Group, Policy, Unavailable};
 use super::keeper::{Keeper, Upstreams};
 use super::peer::PeerSettings;
 use super::pick::Lease;
+use super::spoken::Spoken;
 use super::tls;
 use crate::meter::VersionMeter;
 use serin_config::model;
@@ -28,8 +30,16 @@ pub struct VersionRuntime {
     pub meter: Arc<VersionMeter>,
     /// Which statuses speak against the version.
     pub bad: BadStatuses,
+    /// Endpoints of its choose their protocol.
+    chooses: bool,
     keeper: Arc<Keeper>,
     made_from: MadeFrom,
+}
+
+/// Whether endpoints of it choose between HTTP/1.1 and HTTP/2, which needs TLS.
+pub(crate) fn has_choice(version: &model::Version) -> bool {
+    version.protocol == model::UpstreamProtocol::Auto
+        && version.endpoints.iter().any(|endpoint| endpoint.tls)
 }
 
 /// What the group depends on. Equal means that it can stay.
@@ -72,11 +82,13 @@ impl VersionRuntime {
         let keeper = match previous.filter(|previous| previous.made_from == made_from) {
             Some(unchanged) => Arc::clone(&unchanged.keeper),
             None => {
+                let roots = ca.as_ref().map(|ca| Arc::clone(&ca.roots));
                 let settings = PeerSettings {
                     protocol: version.protocol,
                     timeouts: service.timeouts,
                     server_name: version.tls.server_name.clone(),
                     ca: ca.map(|ca| ca.certificates),
+                    tls: Arc::new(TlsClients::new(roots, version.protocol)),
                     group_key: group_key(service, version, made_from.ca),
                 };
                 keeper(&made_from, settings, previous, upstreams)
@@ -90,6 +102,7 @@ impl VersionRuntime {
             timeouts: service.timeouts,
             meter,
             bad: service.objectives.availability.bad.clone(),
+            chooses: has_choice(version),
             keeper,
             made_from,
         })
@@ -103,6 +116,22 @@ impl VersionRuntime {
         now: Mono,
     ) -> Result<Lease, Unavailable> {
         self.group().pick(random, exclude, now)
+    }
+
+    /// Which protocol an endpoint chose, where it has the choice.
+    pub(crate) fn note_spoken(&self, spoken: Spoken) {
+        if self.chooses {
+            self.group().spoken.note(spoken);
+        }
+    }
+
+    /// No endpoint is asked for HTTP/2, or the last that could choose it did not.
+    pub(crate) fn speaks_http1(&self) -> bool {
+        match self.protocol {
+            model::UpstreamProtocol::Http1 => true,
+            model::UpstreamProtocol::Http2 => false,
+            model::UpstreamProtocol::Auto => !self.chooses || self.group().spoken.is(Spoken::Http1),
+        }
     }
 
     pub fn group(&self) -> &Arc<Group> {

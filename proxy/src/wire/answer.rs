@@ -31,6 +31,14 @@ impl Body {
         }
     }
 
+    /// Whether it is known where it ends.
+    pub(crate) fn is_sized(self) -> bool {
+        match self {
+            Self::None | Self::Length(_) => true,
+            Self::Chunked | Self::UntilEnd => false,
+        }
+    }
+
     /// Whether it is known to be no more than so many bytes.
     pub(crate) fn is_within(self, count: usize) -> bool {
         match self {

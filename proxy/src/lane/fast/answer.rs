@@ -15,27 +15,37 @@ use http::{HeaderValue, StatusCode};
 use pingora_core::protocols::http::date::get_cached_date;
 use pingora_http::ResponseHeader;
 
-/// A backend's answer over HTTP/1. `keeps` says whether the client's connection goes on.
+/// What matters of a client of HTTP/1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Towards {
+    /// Its connection goes on.
+    pub(super) keeps: bool,
+    /// It can read chunks, which HTTP/1.0 cannot.
+    pub(super) chunks: bool,
+}
+
+/// A backend's answer over HTTP/1.
 pub(super) fn write(
     head: &ResponseHead,
     view: &View<'_>,
     life: &mut Life,
-    keeps: bool,
+    towards: Towards,
     to: &mut Buffer,
 ) {
     if head.line.is_empty() {
         status_line(head.status, head.reason.of(view.bytes), to);
     }
-    let shape = Shape::of(head, view, life);
+    let mut shape = Shape::of(head, view, life);
+    shape.drop_coding |= !towards.chunks;
     view.copy_after(head.line, &mut |kind, name| shape.passes(kind, name), to);
     shape.added(&mut |name, value| line(name, value, to));
-    if head.body == Body::UntilEnd {
+    if head.body == Body::UntilEnd && towards.chunks {
         line(b"transfer-encoding", b"chunked", to);
     }
     if !view.fields.iter().any(|field| field.kind == Kind::Date) {
         line(b"date", get_cached_date().as_bytes(), to);
     }
-    connection(keeps, to);
+    connection(towards.keeps, to);
 }
 
 /// A backend's answer over HTTP/2, which has no room for what concerns the connection. `None` when

@@ -6,6 +6,7 @@ use super::upload::Fault;
 use crate::buffer::Buffer;
 use crate::ingress::{Link, rest_of};
 use crate::wheel::Deadline;
+use serin_config::model::ListenerLimits;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -56,9 +57,14 @@ impl Client<'_> {
 
     /// How long it may take nothing of what is meant for it.
     pub(super) fn patience(&self) -> Duration {
+        self.limits().idle_timeout
+    }
+
+    /// What its listener allows.
+    pub(super) fn limits(&self) -> &ListenerLimits {
         match self {
-            Self::Http1(link) => link.visit.listener.limits.idle_timeout,
-            Self::Http2(stream) => stream.visit.listener.limits.idle_timeout,
+            Self::Http1(link) => &link.visit.listener.limits,
+            Self::Http2(stream) => &stream.visit.listener.limits,
         }
     }
 
@@ -97,9 +103,13 @@ impl Client<'_> {
         }
     }
 
-    /// What is sent to it is framed by chunks where no length is named.
-    pub(super) fn is_http1(&self) -> bool {
-        matches!(self, Self::Http1(_))
+    /// What is sent to it is framed by chunks where no length is named, and interim answers are for
+    /// it, too: HTTP/1.1. HTTP/2 frames by itself, and its library has no way to send interim answers.
+    pub(super) fn takes_chunks(&self) -> bool {
+        match self {
+            Self::Http1(link) => !link.is_http10,
+            Self::Http2(_) => false,
+        }
     }
 
     /// Writes the rest of two pieces. Ready when all of it is on its way.

@@ -1,10 +1,9 @@
 //! One request, from one endpoint to the next until one answers, or it is known that none will.
 
-use super::answer;
+use super::answer::{self, Towards};
 use super::client::Client;
 use super::flow::{Broken, Flow};
 use super::upload::{Fault, Upload};
-use super::upstream::{self, Upstream};
 use crate::buffer::Buffer;
 use crate::lane::answer as meaning;
 use crate::lane::fail::{self, Standing};
@@ -12,6 +11,7 @@ use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::{attempt, copy};
 use crate::upstream::Endpoint;
+use crate::upstream::conn::{self, Conn};
 use crate::wire::answer::ResponseHead;
 use crate::wire::view::View;
 use serin_config::model::Timeouts;
@@ -117,12 +117,17 @@ impl Parts<'_> {
         endpoint: &Arc<Endpoint>,
         (timeouts, now): (Timeouts, Instant),
         standing: Standing,
-    ) -> Result<Upstream, Next> {
-        let upstream = match upstream::lend(endpoint, now) {
+    ) -> Result<Conn, Next> {
+        let upstream = match conn::lend(endpoint, now) {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
-            None => match Box::pin(upstream::connect(endpoint.address, timeouts.connect)).await {
-                Ok(upstream) => upstream,
+            None => match Box::pin(conn::connect(endpoint, timeouts.connect)).await {
+                Ok((upstream, spoken)) => {
+                    if let (Some(spoken), Some(attempt)) = (spoken, &self.life.attempt) {
+                        attempt.on.note_spoken(spoken);
+                    }
+                    upstream
+                }
                 Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);
                 }
@@ -224,11 +229,13 @@ async fn answer(
     out.clear();
     out.rest();
     copy::answer_came(life, head.status, &view, || flow.moved);
-    let keeps = keeps() && flow.upload.is_read();
+    let chunks = flow.client.takes_chunks();
+    // Who cannot read chunks takes the connection's end for that of a body without a length.
+    let keeps = keeps() && flow.upload.is_read() && (chunks || head.body.is_sized());
     let begun = match &mut flow.client {
         Client::Http1(link) => {
             link.is_last = !keeps && head.body.is_within(view.bytes.len() - head.length);
-            answer::write(head, &view, life, keeps, flow.down);
+            answer::write(head, &view, life, Towards { keeps, chunks }, flow.down);
             Ok(())
         }
         Client::Http2(stream) => match answer::head_of(head, &view, life) {
@@ -255,8 +262,9 @@ async fn answer(
         return Next::Over(Asked::Cut);
     }
     let whole = flow.upload.is_done() && !flow.upload.refused;
-    if whole && head.keeps && flow.upstream.input.is_empty() {
-        upstream::put_back(endpoint, flow.upstream, flow.moved + flow.idle);
+    // What has not left is a request that has not ended: the rest of it would be read as the next.
+    if whole && head.keeps && flow.upstream.input.is_empty() && !flow.upstream.is_behind() {
+        conn::put_back(endpoint, flow.upstream, flow.moved + flow.idle);
     }
     Next::Over(Asked::Passed { keeps: keeps && whole })
 }

@@ -7,17 +7,16 @@
 use super::answer;
 use super::client::Client;
 use super::upload::{self, Upload, push_chunk};
-use super::upstream::Upstream;
-use crate::buffer::{Buffer, Readable};
-use crate::ingress::{poll_write, rest_of};
+use crate::buffer::Buffer;
+use crate::ingress::rest_of;
 use crate::shadow::Tee;
+use crate::upstream::conn::Conn;
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::Field;
 use crate::wire::view::View;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -50,7 +49,7 @@ impl From<upload::Fault> for Broken {
 
 pub(super) struct Flow<'a> {
     pub(super) client: Client<'a>,
-    pub(super) upstream: Upstream,
+    pub(super) upstream: Conn,
     pub(super) upload: &'a mut Upload,
     /// Towards the client.
     pub(super) down: &'a mut Buffer,
@@ -75,7 +74,7 @@ enum Came {
 impl<'a> Flow<'a> {
     pub(super) fn new(
         client: Client<'a>,
-        upstream: Upstream,
+        upstream: Conn,
         upload: &'a mut Upload,
         down: &'a mut Buffer,
         fields: &'a mut Vec<Field>,
@@ -92,7 +91,7 @@ impl<'a> Flow<'a> {
         poll_fn(|cx| {
             while sent < head.len() {
                 let both = rest_of([head, self.upload.pending(&self.client)], sent);
-                match poll_write(Pin::new(&mut self.upstream.stream), both, cx) {
+                match self.upstream.poll_write(both, cx) {
                     Poll::Ready(Ok(count @ 1..)) => sent += count,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         return Poll::Ready(Err(Broken::Reset { silent: true }));
@@ -131,8 +130,10 @@ impl<'a> Flow<'a> {
                     Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
                     Read::Whole(head) if head.status < 200 => {
                         let view = View::of(bytes, self.fields);
-                        // HTTP/2's library has no way to send one.
-                        if self.client.is_http1() {
+                        if head.status == 100 {
+                            self.upload.may_come(self.client.limits());
+                        }
+                        if self.client.takes_chunks() {
                             answer::write_interim(&head, &view, self.down);
                         }
                         self.upstream.input.advance(head.length);
@@ -172,8 +173,7 @@ impl<'a> Flow<'a> {
             true => self.client.first_read(),
             false => self.limit(cx)?,
         };
-        let Upstream { stream, input, .. } = &mut self.upstream;
-        match input.poll_fill(Pin::new(stream), limit, cx) {
+        match self.upstream.poll_fill(limit, cx) {
             Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Came::End)),
             Poll::Ready(Ok(_)) => {
                 self.moved = Instant::now();
@@ -196,7 +196,10 @@ impl<'a> Flow<'a> {
         let (due, otherwise) = match (slow, awaiting_head) {
             // The client is being waited for.
             (Some(due), _) => (due, Broken::Client(upload::Fault::TooSlow)),
-            (None, true) if self.upload.is_done() => (self.asked + self.response, Broken::Late),
+            // The endpoint is to answer, or to say that the body may come.
+            (None, true) if self.upload.is_done() || self.upload.waits => {
+                (self.asked + self.response, Broken::Late)
+            }
             // The endpoint takes the body, or does not.
             (None, _) => (self.moved + self.idle, Broken::Stalled),
         };
@@ -206,7 +209,8 @@ impl<'a> Flow<'a> {
     /// How much of the answer may be read now.
     fn limit(&mut self, cx: &mut Context<'_>) -> Result<usize, upload::Fault> {
         // Room that is set apart is no other stream's: only once there is something to read.
-        if self.client.is_http1() || self.upstream.stream.poll_readable(cx).is_pending() {
+        let http1 = matches!(self.client, Client::Http1(_));
+        if http1 || self.upstream.poll_readable(cx).is_pending() {
             return Ok(usize::MAX);
         }
         self.client.room(cx).map_err(|_| upload::Fault::Gone)
@@ -215,6 +219,9 @@ impl<'a> Flow<'a> {
     /// Moves the request's body along, or looks out for the client's end. Gives the moment when the
     /// client is too slow, if it is the one that is waited for.
     fn drive(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>, upload::Fault> {
+        if let Poll::Ready(Err(_)) = self.upstream.poll_flush(cx) {
+            self.upload.refused = true;
+        }
         if self.upload.is_done() {
             self.client.watch(cx).map_err(|_| upload::Fault::Gone)?;
             return Ok(None);
@@ -262,7 +269,7 @@ impl<'a> Flow<'a> {
 
     /// A client of HTTP/1 gets it in chunks, so that it can tell the end from an accident.
     async fn until_end(&mut self, sent: &mut u64) -> Result<(), Broken> {
-        let framed = self.client.is_http1();
+        let framed = self.client.takes_chunks();
         loop {
             let here = self.upstream.input.len();
             self.tee.answer_piece(self.upstream.input.bytes());
@@ -292,7 +299,7 @@ impl<'a> Flow<'a> {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
                         self.tee.answer_piece(&input.bytes()[..count]);
-                        match self.client.is_http1() {
+                        match self.client.takes_chunks() {
                             true => push_chunk(self.down, &input.bytes()[..count]),
                             false => self.down.push(&input.bytes()[..count]),
                         }
@@ -301,7 +308,7 @@ impl<'a> Flow<'a> {
                     }
                     Piece::End(count) => {
                         input.advance(count);
-                        if self.client.is_http1() {
+                        if self.client.takes_chunks() {
                             self.down.push(b"0\r\n\r\n");
                         }
                         return self.flush().await;
@@ -381,7 +388,7 @@ impl<'a> Flow<'a> {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::Client(upload::Fault::Gone))),
             Poll::Pending => {
-                if !self.upload.is_done() {
+                if !self.upload.is_done() || self.upstream.is_behind() {
                     self.drive(cx)?;
                 }
                 let patience = self.client.patience();

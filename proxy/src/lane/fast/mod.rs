@@ -1,4 +1,5 @@
-//! The fast lane: plain HTTP/1.1 exchanges, on the connection's own thread, from bytes to bytes.
+//! The fast lane: exchanges over HTTP/1.1 with the endpoint, on the connection's own thread, from
+//! bytes to bytes.
 //!
 //! It takes a request only when it can do everything that its route asks for; all others go to the
 //! full lane before anything was decided. What is decided is decided by the same steps as there.
@@ -17,7 +18,6 @@ mod rooms;
 mod stream;
 mod streams;
 mod upload;
-mod upstream;
 
 use super::end::{self, Over};
 use super::life::Life;
@@ -41,7 +41,6 @@ use std::time::Instant;
 use upload::Upload;
 
 pub(crate) use rooms::Carrying;
-pub(crate) use upstream::sweep;
 
 /// One per thread.
 pub(crate) struct FastLane {
@@ -96,7 +95,7 @@ impl FastLane {
         fields: &[Field],
         now: Instant,
     ) -> Option<Taken> {
-        if !head.minor_one || head.upgrade || head.expects_continue {
+        if head.upgrade {
             return None;
         }
         let entered = self.plane.enter();
@@ -135,6 +134,10 @@ impl FastLane {
         let most = life.route.as_ref().and_then(|route| route.max_body);
         let mut upload = Upload::begin(&head, link, most);
         upload.repeatable = life.asked.idempotent;
+        if head.expects_continue {
+            upload.expect();
+        }
+        link.is_http10 = !head.minor_one;
         let mut down = Buffer::default();
         let asked_head = head.method.of(link.input.bytes()) == b"HEAD";
         let mut keeps = head.keep_alive;
@@ -170,6 +173,9 @@ impl FastLane {
         link.rested = Instant::now();
         self.end(link, &head, &mut life, &upload, sent, cut);
         upload.finish(link);
+        if cut && link.is_http10 {
+            link.end_by_reset();
+        }
         let after = match (keeps, cut) {
             (true, _) => After::Kept,
             (false, true) => After::Cut,
@@ -200,7 +206,7 @@ impl FastLane {
         }
         let over = Over {
             method: text(head.method.of(bytes)).unwrap_or_default(),
-            protocol: "HTTP/1.1",
+            protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
             fields: &View::of(bytes, &fields),
             written: (life.status != 0).then_some(life.status),
             broken,
@@ -223,6 +229,7 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
     life.asked.target.push_str(target);
     life.asked.host.push_str(text(head.host.of(view.bytes))?);
     life.asked.idempotent = asked::is_idempotent(method);
+    life.asked.expects = head.expects_continue;
     if target == "*" || asked::is_grpc(view) {
         return None;
     }

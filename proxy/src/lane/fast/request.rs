@@ -116,6 +116,10 @@ fn head(
             (to.len() > before).then_some(before + TRACEPARENT.len() + 2)
         }
     };
+    if !life.asked.expects {
+        // In HTTP/1.0 it means nothing, and a backend of HTTP/1.1 would take it at its word.
+        replaced.note("expect");
+    }
     let listed = hop::Listed::of(fields);
     let ruled = edits.is_some() || !listed.is_plain();
     let mut passes = |kind: Kind, name: &[u8]| match kind {
@@ -192,7 +196,7 @@ fn request_line(method: &[u8], life: &Life, to: &mut Buffer) {
 /// Names of which Serin's own line takes the place.
 #[derive(Default)]
 struct Replaced {
-    names: [&'static str; 6],
+    names: [&'static str; 8],
     count: usize,
 }
 

@@ -70,6 +70,7 @@ impl FastLane {
         let target = std::str::from_utf8(request.raw_path()).ok()?;
         life.asked.target.push_str(target);
         life.asked.idempotent = asked::is_idempotent(method);
+        life.asked.expects = fields.contains_key(header::EXPECT);
         life.asked.host.push_str(full::host(request).ok()?);
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;

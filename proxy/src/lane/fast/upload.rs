@@ -6,16 +6,14 @@
 
 use super::client::Client;
 use super::request::Translated;
-use super::upstream::Upstream;
 use crate::buffer::Buffer;
 use crate::ingress::{BodyPace, Link};
+use crate::upstream::conn::Conn;
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::{Framing, Head, Span};
 use serin_config::model::ListenerLimits;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
-use tokio::io::AsyncWrite;
 
 /// Read at once, at most.
 const PIECE: usize = 64 * 1024;
@@ -52,6 +50,8 @@ pub(super) struct Upload {
     pub(super) refused: bool,
     /// The request may be sent again after it was sent.
     pub(super) repeatable: bool,
+    /// The client waits for leave to send it, and for nothing else.
+    pub(super) waits: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +90,7 @@ impl Upload {
             pace: BodyPace::begin(limits),
             refused: false,
             repeatable: true,
+            waits: false,
         }
     }
 
@@ -127,6 +128,18 @@ impl Upload {
             }
         }
         upload
+    }
+
+    /// A client that expects to be told when it may begin, and has not begun, is not slow.
+    pub(super) fn expect(&mut self) {
+        self.waits = !self.is_read() && self.received == 0 && self.raw.is_empty();
+    }
+
+    /// It was told, and is waited for from now on.
+    pub(super) fn may_come(&mut self, limits: &ListenerLimits) {
+        if std::mem::take(&mut self.waits) {
+            self.pace = BodyPace::begin(limits);
+        }
     }
 
     fn note(&mut self, count: usize) {
@@ -199,7 +212,7 @@ impl Upload {
     pub(super) fn poll(
         &mut self,
         client: &mut Client<'_>,
-        upstream: &mut Upstream,
+        upstream: &mut Conn,
         due: &mut Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Fault>> {
@@ -209,7 +222,7 @@ impl Upload {
             }
             if !self.has_left() {
                 let pending = self.pending(client);
-                match ready!(Pin::new(&mut upstream.stream).poll_write(cx, pending)) {
+                match ready!(upstream.poll_write([pending, &[]], cx)) {
                     Ok(count @ 1..) => self.left(count, client),
                     // It may have answered before it closed: that is for the reader to find out.
                     Ok(0) | Err(_) => self.refused = true,
@@ -223,10 +236,16 @@ impl Upload {
                 continue;
             }
             match self.poll_read(client, cx) {
-                Poll::Ready(Ok(count)) => self.pace.received(count),
+                Poll::Ready(Ok(count)) => {
+                    self.waits = false;
+                    self.pace.received(count);
+                }
                 Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
                 Poll::Pending => {
                     self.wait_small(client);
+                    if self.waits {
+                        return Poll::Pending;
+                    }
                     let now = Instant::now();
                     *due = self.pace.waiting(now);
                     if due.is_some_and(|due| now >= due) {

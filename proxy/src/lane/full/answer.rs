@@ -7,6 +7,7 @@ use super::websocket::CloseCode;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
 use crate::lane::life::{Life, Upgrade};
 use crate::lane::{copy, hop};
+use crate::upstream::Spoken;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use pingora_core::{Error, ErrorType, OrErr, Result};
@@ -44,6 +45,10 @@ pub(super) fn head_came(
     let http1 = response.version != Version::HTTP_2;
     if let Some(attempt) = &mut life.attempt {
         attempt.http1 = http1;
+        // Who asks for an upgrade gets HTTP/1 without a choice.
+        if life.asked.upgrade.is_none() {
+            attempt.on.note_spoken(if http1 { Spoken::Http1 } else { Spoken::Http2 });
+        }
     }
     if !changes && is_bodiless(session, response) {
         answer_ended(session, life);

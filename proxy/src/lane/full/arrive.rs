@@ -66,9 +66,8 @@ fn meet(session: &Session, life: &mut Life) {
 
 /// Whether a request of HTTP/2 is within its limits and asks for nothing that only this lane does.
 pub(crate) fn is_plain(request: &RequestHeader, life: &Life) -> bool {
-    let rare = matches!(request.method, Method::TRACE | Method::CONNECT)
-        || request.headers.contains_key(header::EXPECT);
-    !rare && within_limits(request, life).is_ok()
+    !matches!(request.method, Method::TRACE | Method::CONNECT)
+        && within_limits(request, life).is_ok()
 }
 
 /// HTTP/1 was held to these before; for HTTP/2 this is the place.

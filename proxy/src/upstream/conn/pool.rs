@@ -1,0 +1,75 @@
+//! Connections of this thread that wait for their next request.
+//!
+//! No lock and no task: a connection that was lent is put back by whoever had it, and one pass a
+//! second closes those that have waited too long. One that has something to read while nobody asked
+//! was closed by its endpoint, and is not lent again. An endpoint belongs to one version under one set
+//! of TLS settings, so connections that were made under different ones are never mixed.
+
+use super::{Conn, Io};
+use crate::upstream::{ByEndpoint, Endpoint, key};
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Connections of one thread that wait, over all endpoints.
+const POOL_MAX_IDLE: usize = 1024;
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::new(Pool::default());
+}
+
+#[derive(Default)]
+struct Pool {
+    waiting: ByEndpoint<Vec<Waiting>>,
+    count: usize,
+}
+
+struct Waiting {
+    /// Keeps the endpoint's address from being another's.
+    _endpoint: Arc<Endpoint>,
+    io: Io,
+    until: Instant,
+}
+
+impl Waiting {
+    fn is_usable(&mut self, now: Instant) -> bool {
+        now < self.until && self.io.is_quiet()
+    }
+}
+
+/// A waiting connection to this endpoint.
+pub(crate) fn lend(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Conn> {
+    POOL.with_borrow_mut(|pool| {
+        let waiting = pool.waiting.get_mut(&key(endpoint))?;
+        while let Some(mut next) = waiting.pop() {
+            pool.count -= 1;
+            if next.is_usable(now) {
+                return Some(Conn::new(next.io, true));
+            }
+        }
+        None
+    })
+}
+
+/// Keeps a connection whose last request was sent, and whose last answer was read, to its end.
+pub(crate) fn put_back(endpoint: &Arc<Endpoint>, conn: Conn, until: Instant) {
+    POOL.with_borrow_mut(|pool| {
+        if pool.count >= POOL_MAX_IDLE {
+            return;
+        }
+        pool.count += 1;
+        let waiting = Waiting { _endpoint: Arc::clone(endpoint), io: conn.io, until };
+        pool.waiting.entry(key(endpoint)).or_default().push(waiting);
+    });
+}
+
+/// Closes what has waited too long, and what was closed from the other side.
+pub(crate) fn sweep(now: Instant) {
+    POOL.with_borrow_mut(|pool| {
+        pool.waiting.retain(|_, waiting| {
+            waiting.retain_mut(|one| one.is_usable(now));
+            !waiting.is_empty()
+        });
+        pool.count = pool.waiting.values().map(Vec::len).sum();
+    });
+}
