@@ -25,7 +25,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Sessions {
     None,
-    Cookie(CookieSessions),
+    Cookie(Box<CookieSessions>),
     /// In lower case.
     Header(String),
     ClientIp,
@@ -72,12 +72,12 @@ impl Sessions {
                 let codec = |key: Vec<u8>| Codec::new(&key, &service.name);
                 let mut given = keys.iter().map(key::given);
                 let key = given.next().unwrap_or_else(|| key::kept(state_dir))?;
-                Self::Cookie(CookieSessions {
+                Self::Cookie(Box::new(CookieSessions {
                     name: name.clone(),
                     ttl_seconds: ttl.as_secs(),
                     codec: codec(key),
                     older: given.map(|key| key.map(codec)).collect::<Result<_, _>>()?,
-                })
+                }))
             }
         })
     }
