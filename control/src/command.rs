@@ -18,6 +18,9 @@ pub enum Command {
     /// Goes to the next step now, past holds, approvals and missing evidence; never past a guard.
     Promote {
         reason: String,
+        /// Refused unless the rollout is on this step, from 1; 0 is before the first. A repeated
+        /// promotion of one step is then no promotion of the next one.
+        from_step: Option<u32>,
     },
     Pause {
         reason: String,
@@ -46,7 +49,7 @@ impl Command {
     pub fn reason(&self) -> &str {
         match self {
             Self::Start(start) => &start.reason,
-            Self::Promote { reason }
+            Self::Promote { reason, .. }
             | Self::Pause { reason }
             | Self::Resume { reason }
             | Self::Abort { reason }

@@ -16,10 +16,12 @@ use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
-use serin_core::time::Now;
+use serin_core::time::{Now, Wall};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
+
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 pub struct Stepped {
     engine: Engine,
@@ -78,6 +80,9 @@ impl Stepped {
     ) -> Result<Outcome, Refusal> {
         let (reply, mut answer) = oneshot::channel();
         self.engine.order(service, order, reply, now);
+        // Decisions are told apart by their moments.
+        self.engine
+            .follow(service, Now { mono: now.mono.plus(A_MOMENT), wall: Wall(now.wall.0 + 1) });
         answer.try_recv().unwrap_or(Err(Refusal::Stopped))
     }
 

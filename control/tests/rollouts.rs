@@ -158,12 +158,12 @@ fn a_key_is_carried_out_once_across_restarts_and_only_for_the_same_command() {
     };
     let first = world.order(keyed(begin())).unwrap();
     let again = world.order(keyed(begin())).unwrap();
-    assert!(again.repeated && again.revision == first.revision);
+    assert!(again.repeated && again.rollout == first.rollout);
     let disk = world.disk.after_kill();
     world.restart_with(disk, SECOND);
     assert!(world.order(keyed(begin())).unwrap().repeated);
     assert_eq!(
-        world.order(keyed(Command::Promote { reason: String::new() })),
+        world.order(keyed(Command::Promote { reason: String::new(), from_step: None })),
         Err(Refusal::KeyReused)
     );
 }
@@ -175,7 +175,10 @@ fn an_order_for_another_revision_is_refused() {
     world.start().unwrap();
     let stale = Order {
         if_revision: Some(seen),
-        ..Order::new(Command::Promote { reason: String::new() }, Actor("ci".into()))
+        ..Order::new(
+            Command::Promote { reason: String::new(), from_step: None },
+            Actor("ci".into()),
+        )
     };
     assert!(matches!(world.order(stale), Err(Refusal::Stale { expected, .. }) if expected == seen));
 }
@@ -204,4 +207,45 @@ fn events_have_rising_ids_across_restarts_and_replay_from_any() {
         }
     }
     assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1) && ids[0] == 2, "{ids:?}");
+}
+
+fn promote(from_step: Option<u32>) -> Command {
+    Command::Promote { reason: String::new(), from_step }
+}
+
+#[test]
+fn an_answer_comes_with_the_weight_in_force_and_one_step_is_promoted_once() {
+    let steps = "steps: [ { weight: 10%, hold: 10m }, { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ]";
+    let sim = Sim::new(traffic(100.0), vec![healthy("v1"), healthy("v2")]);
+    let mut world = World::new(config(steps), sim);
+    let started = world.start().unwrap();
+    assert!(started.message.contains("0% → 10%"), "{}", started.message);
+    assert_eq!(world.weight(), 1_000);
+    world.run(Duration::from_secs(1));
+
+    let promoted = world.command(promote(Some(1))).unwrap();
+    assert!(promoted.message.contains("promoted by test; 10% → 50%"), "{}", promoted.message);
+    assert_eq!((world.weight(), world.view().revision), (5_000, promoted.revision));
+    let again = world.command(promote(Some(1)));
+    assert_eq!(again, Err(Refusal::NotNow("the rollout is already at step 2".into())));
+    let early = world.command(promote(Some(3)));
+    assert_eq!(early, Err(Refusal::NotNow("the rollout is still at step 2".into())));
+    assert_eq!(world.weight(), 5_000);
+
+    let aborted = world.command(Command::Abort { reason: "enough".into() }).unwrap();
+    assert!(aborted.message.contains("50% → 0%"), "{}", aborted.message);
+}
+
+#[test]
+fn a_command_that_has_to_wait_says_what_for() {
+    let gated =
+        "steps: [ { weight: 10%, hold: 10m } ], gates: [ { before: \"10%\", approval: true } ]";
+    let sim = Sim::new(traffic(100.0), vec![healthy("v1"), healthy("v2")]);
+    let mut world = World::new(config(gated), sim);
+    let started = world.start().unwrap();
+    assert_eq!(world.weight(), 0);
+    assert!(started.message.contains("approval"), "{}", started.message);
+    let promoted = world.command(promote(None)).unwrap();
+    assert!(promoted.message.contains("0% → 10%"), "{}", promoted.message);
+    assert_eq!(world.weight(), 1_000);
 }

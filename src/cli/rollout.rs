@@ -24,7 +24,7 @@ enum Word {
     /// Begin to move a service to another version
     Start(Start),
     /// Go to the next step now, past holds, approvals and missing evidence
-    Promote(Told),
+    Promote(Promote),
     /// Stay at the present weight; guards still roll back
     Pause(Told),
     /// Go on after a pause
@@ -63,6 +63,17 @@ struct Told {
 }
 
 #[derive(Debug, clap::Args)]
+struct Promote {
+    service: String,
+    /// Refuse unless the rollout is on this step, as `serin status` counts them: a second promotion
+    /// of one step is then none of the next
+    #[arg(long, value_name = "N")]
+    from_step: Option<u16>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
 struct How {
     /// For the journal, the report and the notifications
     #[arg(long)]
@@ -92,11 +103,14 @@ struct Done {
 pub(crate) fn run(args: &Args) -> Exit {
     finish(match &args.word {
         Word::Start(start) => begin(start),
-        Word::Promote(told) => tell(told, "promote"),
-        Word::Pause(told) => tell(told, "pause"),
-        Word::Resume(told) => tell(told, "resume"),
-        Word::Abort(told) => tell(told, "abort"),
-        Word::Retry(told) => tell(told, "retry"),
+        Word::Promote(promote) => {
+            let from = promote.from_step.map(|step| ("fromStep", json!(step)));
+            tell(&promote.service, "promote", from, &promote.how)
+        }
+        Word::Pause(told) => tell(&told.service, "pause", None, &told.how),
+        Word::Resume(told) => tell(&told.service, "resume", None, &told.how),
+        Word::Abort(told) => tell(&told.service, "abort", None, &told.how),
+        Word::Retry(told) => tell(&told.service, "retry", None, &told.how),
     })
 }
 
@@ -120,13 +134,16 @@ fn begin(start: &Start) -> Result<Exit, Failure> {
     send(&start.service, &path, Value::Object(body), &start.how)
 }
 
-fn tell(told: &Told, word: &str) -> Result<Exit, Failure> {
-    let body = match &told.how.reason {
-        Some(reason) => json!({ "reason": reason }),
-        None => json!({}),
-    };
-    let path = format!("/v1/services/{}/rollout/{word}", segment(&told.service));
-    send(&told.service, &path, body, &told.how)
+fn tell(
+    service: &str,
+    word: &str,
+    more: Option<(&str, Value)>,
+    how: &How,
+) -> Result<Exit, Failure> {
+    let reason = how.reason.as_ref().map(|reason| ("reason", json!(reason)));
+    let body = reason.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value)).collect();
+    let path = format!("/v1/services/{}/rollout/{word}", segment(service));
+    send(service, &path, Value::Object(body), how)
 }
 
 fn send(service: &str, path: &str, body: Value, how: &How) -> Result<Exit, Failure> {

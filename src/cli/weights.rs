@@ -50,7 +50,9 @@ fn set(args: &Args) -> Result<Exit, Failure> {
         let points = points.as_u64().and_then(|points| u16::try_from(points).ok());
         format!("{version} {}", words::weight(points.unwrap_or(0)))
     });
-    output::line(&format!("{}: {}", args.service, parts.collect::<Vec<_>>().join(", ")));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    let message = now["message"].as_str().map(|said| format!(" ({})", words::plain(said)));
+    output::line(&format!("{}: {parts}{}", args.service, message.unwrap_or_default()));
     Ok(Exit::Done)
 }
 

@@ -95,11 +95,14 @@ async fn promote_goes_on_without_waiting() {
     let bench = Bench::open().await;
     started(&bench).await;
     at_first_step(&bench).await;
-    told(&bench, "promote").await;
-    eventually_async("the second step", async || {
-        bench.get(SERVICE).await.json()["weights"]["v42"] == 5000
-    })
-    .await;
+    let promote = format!("{ROLLOUT}/promote");
+    let promoted = bench.post(&promote, r#"{"reason":"because","fromStep":1}"#).await;
+    assert_eq!(promoted.status, 200, "{}", promoted.text());
+    let message = promoted.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.ends_with("; 10% → 50%"), "{message}");
+    assert_eq!(bench.get(SERVICE).await.json()["weights"]["v42"], 5000, "in force by now");
+    let again = bench.post(&promote, r#"{"reason":"because","fromStep":1}"#).await;
+    assert!(detail(&again, 409).contains("already at step 2"), "{}", again.text());
 }
 
 #[tokio::test]

@@ -86,7 +86,9 @@ fn blue_green_goes_there_behind_its_gate_and_back_in_one_step_each() {
     let waits = |b: &Bench| b.rollout().is_some_and(|r| r.waiting_for.is_some());
     bench.until(LONG, waits).expect("the gate");
     assert_eq!((bench.weight(), bench.candidate.requests()), (0, 0), "nothing before its gate");
-    bench.command(Command::Promote { reason: String::new() }).expect("an approval");
+    bench
+        .command(Command::Promote { reason: String::new(), from_step: None })
+        .expect("an approval");
     bench.until(LONG, |b| b.candidate.requests() >= 100).expect("the switch");
     let stable = bench.stable.requests();
     bench.until(LONG, |b| b.candidate.requests() >= 300).expect("traffic");

@@ -47,6 +47,18 @@ pub(crate) struct Reason {
     reason: Option<String>,
 }
 
+/// Why, and from where.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Promote {
+    /// For the journal, the report and the notifications.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+    /// Refused with 409 unless the rollout is on this step, from 1; 0 is before the first.
+    #[schema(maximum = 65_535)]
+    from_step: Option<u16>,
+}
+
 /// The rollout after a command, with what was done.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -126,15 +138,20 @@ pub(crate) async fn start(State(api): State<Api>, name: Name, who: Who, body: Ra
 
 /// Go to the next step now
 ///
-/// Past holds, approvals and missing evidence; never past a guard. If-Match and Idempotency-Key
-/// are honoured.
+/// Past holds, approvals and missing evidence; never past a guard. Answers when the step is in
+/// force, or with what is still waited for. If-Match and Idempotency-Key are honoured.
 #[utoipa::path(
     post, path = "/v1/services/{service}/rollout/promote", operation_id = "promoteRollout", tag = "rollout",
-    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Promote,
     responses((status = 200, body = Done, headers(("etag" = String))))
 )]
 pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
-    told(&api, name, &who, &body, |reason| Command::Promote { reason }).await
+    services::known(&api, &name.0)?;
+    let asked: Promote = body.json_or_default()?;
+    let from_step = asked.from_step.map(u32::from);
+    let command = Command::Promote { reason: reason(asked.reason)?, from_step };
+    let outcome = carry_out(&api, &name.0, &who, command).await?;
+    Ok(answer(&api, StatusCode::OK, outcome))
 }
 
 /// Stay where it is

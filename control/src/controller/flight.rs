@@ -45,6 +45,8 @@ pub(crate) struct Flight {
     /// The latest decision in force that a restart would not know of.
     pub(crate) not_durable: Option<NotDurable>,
     pub(crate) queue: VecDeque<(Order, Reply)>,
+    /// A command that was carried out, and is answered with what the next decision makes of it.
+    pub(crate) following: Option<(Outcome, Reply)>,
     pub(crate) ledger: Ledger,
     pub(crate) recorder: Recorder,
     pub(crate) record: Option<RolloutRecord>,
@@ -73,7 +75,28 @@ pub(crate) struct Pending {
     /// Why; what was noted while it waited for the disk is of the position before it.
     pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) ticket: Ticket,
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<Answer>,
+}
+
+/// Who waits for a decision to be in force.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    /// What was done already, when the decision only follows a command.
+    pub(crate) done: Option<Outcome>,
+}
+
+impl Answer {
+    /// The decision came to nothing. The command before it stands.
+    pub(crate) fn failed(self, refusal: Refusal) {
+        let _ = self.reply.send(match self.done {
+            None => Err(refusal),
+            Some(done) => {
+                let message = format!("{}; not moved yet: {refusal}", done.message);
+                Ok(Outcome { message, ..done })
+            }
+        });
+    }
 }
 
 /// Something in force that is not written yet.
@@ -173,6 +196,7 @@ impl Flight {
             pending: None,
             not_durable: None,
             queue: VecDeque::new(),
+            following: None,
             ledger: Ledger::default(),
             recorder: Recorder::default(),
             record,
@@ -206,6 +230,11 @@ impl Flight {
     /// burn rate over hours, is drawn now and then.
     pub(crate) fn has_other_figures(&self, now: Mono) -> bool {
         self.ledger.is_moving() || now.since(self.drawn_at) >= REDRAWN
+    }
+
+    /// Whether commands that raise something have to wait for one that came before.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pending.is_some() || self.following.is_some()
     }
 
     pub(crate) fn must_publish(&self, split: &Split, now: Mono) -> bool {

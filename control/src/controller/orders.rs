@@ -1,12 +1,14 @@
 //! Between the outside's commands and core's.
 
+use super::portrait::step_number;
 use super::telling::state_of;
 use crate::command::{Command, Order, Outcome, Refusal};
 use crate::view::RolloutState;
 use serin_core::ids::{RolloutId, ServiceName};
 use serin_core::rollout::{
-    Command as Asked, Decision, Event, Refusal as CoreRefusal, StartCommand,
+    Command as Asked, Decision, Event, Objection, Position, Refusal as CoreRefusal, StartCommand,
 };
+use serin_core::split::Split;
 
 pub(crate) fn to_core(order: &Order) -> Asked {
     let actor = order.actor.0.clone();
@@ -37,6 +39,14 @@ pub(crate) fn to_core(order: &Order) -> Asked {
     }
 }
 
+/// Why a promotion is refused that was meant for another step than the present one.
+pub(crate) fn elsewhere(order: &Order, position: &Position) -> Option<Refusal> {
+    let Command::Promote { from_step: Some(asked), .. } = order.command else { return None };
+    let at = step_number(position.active()?);
+    let word = if at > asked { "already" } else { "still" };
+    (at != asked).then(|| Refusal::NotNow(format!("the rollout is {word} at step {at}")))
+}
+
 pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
     let text = refused.to_string();
     match refused {
@@ -59,7 +69,13 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
     }
 }
 
-pub(crate) fn outcome(service: &ServiceName, revision: u64, decision: &Decision) -> Outcome {
+/// `before` is what was in force until then.
+pub(crate) fn outcome(
+    service: &ServiceName,
+    revision: u64,
+    decision: &Decision,
+    before: &Split,
+) -> Outcome {
     let course = decision.next.course.as_ref();
     // What was asked for comes next; the rollout in the position is the one before it.
     let comes = decision.events.iter().any(|event| match event {
@@ -86,8 +102,17 @@ pub(crate) fn outcome(service: &ServiceName, revision: u64, decision: &Decision)
         | Event::Retried { .. } => false,
     });
     let next = comes.then(|| RolloutId::new(service, decision.next.epoch.next()).to_string());
-    let events: Vec<String> = decision.events.iter().map(ToString::to_string).collect();
-    let message = if events.is_empty() { decision.verdict.to_string() } else { events.join("; ") };
+    let moved = course.and_then(|course| {
+        let candidate = &course.candidate.version;
+        let (from, to) = (before.weights.of(candidate), decision.split.weights.of(candidate));
+        (from != to).then(|| format!("{from} → {to}"))
+    });
+    // The weights say the same.
+    let other = |e: &&Event| moved.is_none() || !matches!(e, Event::Advanced { .. });
+    let mut said: Vec<String> =
+        decision.events.iter().filter(other).map(ToString::to_string).collect();
+    said.extend(moved);
+    let message = if said.is_empty() { decision.verdict.to_string() } else { said.join("; ") };
     Outcome {
         service: service.to_string(),
         revision,
@@ -100,6 +125,16 @@ pub(crate) fn outcome(service: &ServiceName, revision: u64, decision: &Decision)
         durable: true,
         repeated: false,
     }
+}
+
+/// Whether a command leaves it to the next decision to move the rollout.
+pub(crate) fn is_to_follow(decision: &Decision) -> bool {
+    decision.next.active().is_some() && decision.objections.contains(&Objection::Accepted)
+}
+
+/// What came of a command, and of the decision that followed it.
+pub(crate) fn followed(command: Outcome, then: Outcome) -> Outcome {
+    Outcome { message: format!("{}; {}", command.message, then.message), ..then }
 }
 
 /// The command as the journal remembers it.

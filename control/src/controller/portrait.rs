@@ -191,7 +191,8 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
     let objections = latest.map(|l| l.decision.objections.as_slice()).unwrap_or_default();
     let record = flight.record.as_ref();
     let step_left = course.hold_left().unwrap_or_default();
-    let later: Duration = course.steps.iter().skip(steps_done(course)).map(|s| s.hold).sum();
+    let later: Duration =
+        course.steps.iter().skip(step_number(course) as usize).map(|s| s.hold).sum();
     let reason = match (&course.ended, latest) {
         (Some(ended), _) => ended.why.clone(),
         (None, Some(latest)) => latest.decision.verdict.to_string(),
@@ -204,7 +205,7 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         release: course.candidate.release.clone(),
         strategy: plan.map_or("canary", planned::strategy).to_owned(),
         state: state_of(course.phase),
-        step: u32::try_from(steps_done(course)).unwrap_or(u32::MAX),
+        step: step_number(course),
         steps: u32::try_from(course.steps.len()).unwrap_or(u32::MAX),
         weight: course.weight.get(),
         reason,
@@ -251,11 +252,11 @@ fn seconds_to(left: Duration) -> u64 {
     left.as_secs() + u64::from(left.subsec_nanos() > 0)
 }
 
-/// Steps that were begun.
-fn steps_done(course: &Course) -> usize {
+/// The step that was begun last, from 1; 0 before the first.
+pub(crate) fn step_number(course: &Course) -> u32 {
     match course.stage {
         serin_core::rollout::Stage::Before | serin_core::rollout::Stage::Dark => 0,
-        serin_core::rollout::Stage::Step(index) => usize::from(index) + 1,
+        serin_core::rollout::Stage::Step(index) => u32::from(index) + 1,
     }
 }
 

@@ -132,6 +132,7 @@ impl Engine {
         let before = self.ticked_at.replace(now.mono);
         for (name, second) in self.due(before, now.mono) {
             self.tick_service(&name, second, now);
+            self.answer_following(&name, now);
         }
         self.put_lowered(now);
         self.watch_journal(second, now);
@@ -172,6 +173,15 @@ impl Engine {
             }
         }
         self.freeze_not_durable.take_if(|n| n.is_written());
+    }
+
+    /// Decides what a command has made possible, before the next tick does.
+    pub(crate) fn follow(&mut self, name: &ServiceName, now: Now) {
+        if self.flights.get(name).is_some_and(|flight| flight.following.is_some()) {
+            self.tick_service(name, false, now);
+            self.answer_following(name, now);
+            self.put_lowered(now);
+        }
     }
 
     pub(super) fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {

@@ -39,6 +39,10 @@ impl Engine {
             self.tick_service(name, false, now);
         }
         let Some(flight) = self.flights.get_mut(name) else { return };
+        if let Some(refusal) = orders::elsewhere(&order, flight.pilot.position()) {
+            let _ = reply.send(Err(refusal));
+            return;
+        }
         let outside = &self.outside;
         let decided = flight.pilot.command(&orders::to_core(&order), outside, now);
         let decided = decided.map_err(|refused| orders::refusal(name, refused));
@@ -48,7 +52,7 @@ impl Engine {
             }
             Ok(decision) => {
                 let may = records::duty(&flight.published, &decision) == Duty::May;
-                if may && flight.pending.is_some() {
+                if may && flight.is_busy() {
                     if flight.queue.len() < QUEUE {
                         flight.queue.push_back((order, reply));
                     } else {
@@ -64,7 +68,9 @@ impl Engine {
     }
 
     pub(super) fn next_order(&mut self, name: &ServiceName, now: Now) {
-        let next = self.flights.get_mut(name).and_then(|flight| flight.queue.pop_front());
+        // They keep their order.
+        let flight = self.flights.get_mut(name).filter(|flight| !flight.is_busy());
+        let next = flight.and_then(|flight| flight.queue.pop_front());
         if let Some((order, reply)) = next {
             self.order(name, order, reply, now);
         }

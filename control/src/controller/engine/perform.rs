@@ -2,7 +2,7 @@
 
 use super::{Engine, PATIENCE};
 use crate::command::{Order, Refusal};
-use crate::controller::flight::{NotDurable, Pending, Reply};
+use crate::controller::flight::{Answer, NotDurable, Pending, Reply};
 use crate::controller::orders;
 use crate::controller::records::{self, Made};
 use crate::controller::telling::{told, waiting_for, weights_of};
@@ -56,7 +56,7 @@ impl Engine {
         if let Some((order, _)) = &order
             && let Some(key) = &order.idempotency_key
         {
-            let outcome = orders::outcome(name, revision, &decision);
+            let outcome = orders::outcome(name, revision, &decision, &flight.published);
             let digest = orders::digest(name, order);
             records.push(Record::Key(Box::new(KeyRecord { key: key.clone(), digest, outcome })));
         }
@@ -64,14 +64,19 @@ impl Engine {
         let patience = if self.desk.is_behind() { Duration::ZERO } else { PATIENCE };
         let ticket = self.desk.commit(records, duty);
         let by_hand = order.is_some();
-        let reply = order.map(|(_, reply)| reply);
+        let following = flight.following.take();
+        let following = following.map(|(done, reply)| Answer { reply, done: Some(done) });
+        let (reply, overtaken) = match order {
+            Some((_, reply)) => (Some(Answer { reply, done: None }), following),
+            None => (following, None),
+        };
         let latest = flight.latest.clone();
         let pending = Pending { decision, revision, record, latest, ticket, reply };
         let superseded = flight.pending.replace(pending);
         flight.revision = revision;
-        if let Some(reply) = superseded.and_then(|pending| pending.reply) {
-            let why = "something that lowers the weight came first".to_owned();
-            let _ = reply.send(Err(Refusal::NotNow(why)));
+        for answer in superseded.and_then(|pending| pending.reply).into_iter().chain(overtaken) {
+            answer
+                .failed(Refusal::NotNow("something that lowers the weight came first".to_owned()));
         }
         match duty {
             Duty::May => self.await_ticket(name, duty, Duration::ZERO, now),
@@ -111,8 +116,8 @@ impl Engine {
         let Some(flight) = self.flights.get_mut(name) else { return };
         flight.not_before = Some(now.mono.plus(RETRY));
         let pending = flight.pending.take();
-        if let Some(reply) = pending.and_then(|pending| pending.reply) {
-            let _ = reply.send(Err(Refusal::NotDurable(fault)));
+        if let Some(answer) = pending.and_then(|pending| pending.reply) {
+            answer.failed(Refusal::NotDurable(fault));
         }
         self.next_order(name, now);
     }
@@ -123,6 +128,7 @@ impl Engine {
         let Some(pending) = flight.pending.take() else { return };
         let Pending { decision, revision, record, latest, ticket, reply } = pending;
         flight.latest = latest;
+        let before = Arc::clone(&flight.published);
         flight.not_durable = fault.is_some().then_some(NotDurable { ticket });
         if decision.lift_trip || *flight.published != decision.split {
             let moved = flight.published.weights != decision.split.weights;
@@ -151,16 +157,40 @@ impl Engine {
         self.ask(name, asks, now);
         // Whoever asked is answered when everybody can see it; otherwise one drawing shows all that this tick changed.
         self.portrait_at = None;
-        if let Some(reply) = reply {
+        if let Some(Answer { reply, done }) = reply {
             self.portray(now);
-            let mut outcome = orders::outcome(name, revision, &decision);
+            let is_command = done.is_none();
+            let outcome = orders::outcome(name, revision, &decision, &before);
+            let mut outcome = match done {
+                Some(done) => orders::followed(done, outcome),
+                None => outcome,
+            };
             if let Some(fault) = fault {
                 outcome.durable = false;
                 outcome.message.push_str("; not durable yet: ");
                 outcome.message.push_str(&fault);
             }
-            let _ = reply.send(Ok(outcome));
+            match self.flights.get_mut(name) {
+                Some(flight) if is_command && orders::is_to_follow(&decision) => {
+                    flight.following = Some((outcome, reply));
+                }
+                Some(_) | None => drop(reply.send(Ok(outcome))),
+            }
         }
+        self.next_order(name, now);
+    }
+
+    /// Answers a command that the decision after it did not move any further.
+    pub(super) fn answer_following(&mut self, name: &ServiceName, now: Now) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        let Some((mut outcome, reply)) = flight.following.take() else { return };
+        let verdict = flight.latest.as_ref().map(|latest| latest.decision.verdict.to_string());
+        let fault = read(self.desk.shared()).fault.as_ref().map(|f| format!("not moved yet: {f}"));
+        if let Some(why) = fault.or(verdict) {
+            outcome.message.push_str("; ");
+            outcome.message.push_str(&why);
+        }
+        let _ = reply.send(Ok(outcome));
         self.next_order(name, now);
     }
 
