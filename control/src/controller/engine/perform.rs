@@ -90,8 +90,7 @@ impl Engine {
     pub(super) fn put_lowered(&mut self, now: Now) {
         let began = Instant::now();
         for name in std::mem::take(&mut self.lowering) {
-            let patience = PATIENCE;
-            let _ = began;
+            let patience = PATIENCE.saturating_sub(began.elapsed());
             self.await_ticket(&name, Duty::Must, patience, now);
         }
     }
