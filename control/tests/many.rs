@@ -72,7 +72,13 @@ impl DataPlane for Idle {
 }
 
 fn begin() -> Order {
-    let start = StartRollout { to: None, reason: String::new(), release: None, committed_at: None };
+    let start = StartRollout {
+        to: None,
+        reason: String::new(),
+        release: None,
+        committed_at: None,
+        supersede: false,
+    };
     Order::new(Command::Start(start), Actor("test".into()))
 }
 

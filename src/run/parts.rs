@@ -247,12 +247,10 @@ impl Parts {
     pub(super) fn contradicted(&self, refusal: Refusal) -> Faults {
         let file = self.path.display().to_string();
         let fault = |c: ConsequenceView| Fault::error(file.clone(), c.path, c.message);
-        match refusal {
-            Refusal::Contradicts(all) => {
-                Faults::of_files(&self.path, all.into_iter().map(fault).collect())
-            }
-            other => Faults::of_file(&self.path, other.to_string()),
+        if let Refusal::Contradicts(all) = refusal {
+            return Faults::of_files(&self.path, all.into_iter().map(fault).collect());
         }
+        Faults::of_file(&self.path, refusal.to_string())
     }
 
     /// Whether a configuration contradicts the journal, asked before anything is taken.

@@ -5,7 +5,7 @@ use serin_config::model::{
     Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
     Token, UpstreamProtocol, UpstreamTls, Version,
 };
-use serin_control::api::{Api, Hooks, Serve, bind};
+use serin_control::api::{Api, Hooks, Loaded, Serve, Taken, bind};
 use serin_control::{Control, Handle, Options};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
@@ -145,12 +145,16 @@ pub(crate) fn token((role, value): &(Role, &str)) -> Token {
     }
 }
 
+pub(crate) fn everything_is_fine() -> Loaded {
+    Loaded { intents: None, warnings: Vec::new() }
+}
+
 pub(crate) fn hooks() -> Hooks {
     Hooks {
-        reload: Arc::new(|| Ok(Vec::new())),
+        reload: Arc::new(|_| Ok(Taken::default())),
         canary: Arc::new(|_| Ok(Vec::new())),
         end_canary: Arc::new(|| true),
-        check: Arc::new(|_| Ok(Vec::new())),
+        check: Arc::new(|_| Ok(everything_is_fine())),
         not_ready: Arc::new(|| None),
         upgrade: Arc::new(|| Err("there is no program".to_owned())),
     }
@@ -227,6 +231,7 @@ fn plan() -> serin_core::rollout::Plan {
         of: serin_core::split::Scope::All,
     };
     Plan {
+        on_busy: serin_core::rollout::OnBusy::Queue,
         to: VersionName::new("v42").unwrap(),
         release: "release of v42".to_owned(),
         strategy: Strategy::Canary,

@@ -124,9 +124,10 @@ const MOST: u64 = 12 * MIB;
 #[tokio::test]
 async fn answers_that_no_client_takes_are_left_with_their_backends() {
     let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
-    let kinds: [(&str, &str, &[(&str, &str)]); 3] =
-        [("http1", "http1", &[]), ("http2", "http2", &[]), ("gRPC", "http2", &grpc)];
-    for (what, protocol, more) in kinds {
+    let none: &[(&str, &str)] = &[];
+    for (what, protocol, more) in
+        [("http1", "http1", none), ("http2", "http2", none), ("gRPC", "http2", &grpc)]
+    {
         let (authority, folder) = prepared();
         let origin = Origin::start("v1");
         let yaml =

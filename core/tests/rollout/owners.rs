@@ -32,10 +32,9 @@ fn foretold_with(world: &World, file: &[Listed]) -> Consequence {
 }
 
 fn conflict(world: &World) -> Conflict {
-    match foretold(world) {
-        Consequence::Refused(conflict) => conflict,
-        other => panic!("not refused: {other}"),
-    }
+    let foretold = foretold(world);
+    let Consequence::Refused(conflict) = foretold else { panic!("not refused: {foretold}") };
+    conflict
 }
 
 /// v42 stands on its first step, and the file has another candidate beside it.
