@@ -143,6 +143,9 @@ struct Stream {
     moved: i64,
     answered: bool,
     unsent: usize,
+    /// A stream is open until both have, and its exchange may go on until then.
+    request_ended: bool,
+    answer_ended: bool,
 }
 
 impl Default for Ledger {
@@ -179,6 +182,26 @@ impl Ledger {
             self.unsent -= gone.unsent;
             self.changed = true;
         }
+    }
+
+    pub(super) fn request_ended(&mut self, stream: u32) {
+        let Some(known) = self.streams.get_mut(&stream) else { return };
+        known.request_ended = true;
+        if known.answer_ended {
+            self.closed(stream);
+        }
+    }
+
+    /// The client has all of it, while its request may still go on.
+    pub(super) fn answer_ended(&mut self, stream: u32) {
+        let Some(known) = self.streams.get_mut(&stream) else { return };
+        known.answer_ended = true;
+        if known.request_ended {
+            self.closed(stream);
+            return;
+        }
+        self.unsent -= std::mem::take(&mut known.unsent);
+        self.changed = true;
     }
 
     pub(super) fn answered(&mut self, stream: u32) {
@@ -252,7 +275,7 @@ impl Ledger {
     pub(super) fn begin(&mut self, now: Instant) -> Verdict {
         let (mut blocked, mut open) = (0, 0);
         for stream in self.streams.values() {
-            if self.initial + stream.moved > 0 {
+            if stream.answer_ended || self.initial + stream.moved > 0 {
                 open += 1;
             } else if stream.answered {
                 blocked += 1;
@@ -334,6 +357,28 @@ mod tests {
         assert_eq!(ledger.begin(now + GROWS_EACH), Verdict::Begins);
         ledger.stalled(true);
         assert_eq!(ledger.begin(now + 2 * GROWS_EACH), Verdict::Closed, "of its socket");
+    }
+
+    #[test]
+    fn an_upload_that_goes_on_after_its_answer_keeps_no_other_stream_from_beginning() {
+        let (mut ledger, now) = (opened(1), Instant::now());
+        ledger.initial(2);
+        assert_eq!(begun(&mut ledger, now), 1);
+        ledger.answered(1);
+        ledger.handed(1, 2);
+        ledger.data_left(1, 2);
+        ledger.answer_ended(1);
+        for stream in [3, 5, 7] {
+            ledger.opened(stream);
+            ledger.request_ended(stream);
+            assert_eq!(begun(&mut ledger, now), 1);
+            ledger.answer_ended(stream);
+            ledger.ended();
+        }
+        assert_eq!((ledger.streams.len(), ledger.running), (1, 1));
+        ledger.request_ended(1);
+        ledger.ended();
+        assert_eq!((ledger.streams.len(), ledger.running), (0, 0));
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl FrameWatch {
         }
         self.earned += UPDATES_PER_FRAME;
         if ends && frame.kind != RST_STREAM {
-            ledger.closed(frame.stream);
+            ledger.answer_ended(frame.stream);
         }
     }
 
@@ -131,13 +131,14 @@ impl FrameWatch {
 
     fn frame(&mut self, frame: Frame, ledger: &mut Ledger, now: Instant) {
         let Frame { length, kind, flags, stream } = frame;
+        let ends = flags & END_STREAM != 0;
         let costs = match kind {
             HEADERS => {
                 ledger.opened(stream);
                 false
             }
             PUSH_PROMISE | GOAWAY => false,
-            DATA => length == 0 && flags & END_STREAM == 0,
+            DATA => length == 0 && !ends,
             WINDOW_UPDATE if self.earned > 0 => {
                 self.earned -= 1;
                 false
@@ -148,6 +149,9 @@ impl FrameWatch {
             }
             _ => true,
         };
+        if ends && matches!(kind, HEADERS | DATA) {
+            ledger.request_ended(stream);
+        }
         if costs {
             self.refill(now);
             match self.stock.checked_sub(1) {
