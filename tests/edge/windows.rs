@@ -68,6 +68,42 @@ async fn long_streams_of_the_full_lane_whose_client_reads_are_all_begun() {
     eventually_async("all are with the backend", async || origin.in_flight() == 60).await;
 }
 
+/// The windows are used up whenever another stream could begin, and still the client takes more.
+#[tokio::test]
+async fn a_stream_of_the_full_lane_begins_beside_one_that_uses_all_of_the_window() {
+    const WHOLE: usize = 16 << 20;
+    let origin = Origin::start("v1");
+    let (_edge, mut stream) = reader(&origin, "full", &[]).await;
+    stream.write_all(&asking(1, "GET", &format!("/bytes/{WHOLE}"), &[])).await.unwrap();
+    let mut got = 0;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.unwrap();
+        let [a, b, c, kind, _, _, _, _, id] = head;
+        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).await.unwrap();
+        if id == 3 {
+            assert_eq!(kind, HEADERS);
+            break;
+        }
+        if kind != DATA || length == 0 {
+            continue;
+        }
+        let before = got;
+        got += length;
+        assert!(got < WHOLE, "the second begins before the first has ended");
+        let by = u32::try_from(length).unwrap().to_be_bytes();
+        let updates = [frame(WINDOW_UPDATE, 0, 0, &by), frame(WINDOW_UPDATE, 0, 1, &by)].concat();
+        stream.write_all(&updates).await.unwrap();
+        // What is granted in the first place has been used by then.
+        let used = 1 << 20;
+        if before < used && got >= used {
+            stream.write_all(&asking(3, "GET", "/", &[])).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_answer_within_the_window_ends_without_a_further_one() {
     let origin = Origin::start("v1");
