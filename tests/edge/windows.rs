@@ -68,6 +68,30 @@ async fn long_streams_of_the_full_lane_whose_client_reads_are_all_begun() {
     eventually_async("all are with the backend", async || origin.in_flight() == 60).await;
 }
 
+#[tokio::test]
+async fn the_fast_lane_asks_for_little_that_its_client_has_no_window_for() {
+    let origin = Origin::start("v1");
+    let (_edge, mut stream) = reader(&origin, "both", &NO_WINDOW).await;
+    for n in 0..80 {
+        stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100", &[])).await.unwrap();
+    }
+    // Has no body, and comes after the others.
+    stream.write_all(&asking(161, "HEAD", "/bytes/100", &[])).await.unwrap();
+    for _ in 0..33 {
+        of_kind(&mut stream, HEADERS).await;
+    }
+    assert_eq!(origin.requests(), 33);
+    // The first to be answered gets a window, and makes place for another.
+    stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 100])).await.unwrap();
+    of_kind(&mut stream, HEADERS).await;
+    // All get one, and all are answered.
+    stream.write_all(&frame(4, 0, 0, &[0, 4, 0, 0, 0, 100])).await.unwrap();
+    for _ in 34..81 {
+        of_kind(&mut stream, HEADERS).await;
+    }
+    assert_eq!(origin.requests(), 81);
+}
+
 /// The windows are used up whenever another stream could begin, and still the client takes more.
 #[tokio::test]
 async fn a_stream_of_the_full_lane_begins_beside_one_that_uses_all_of_the_window() {

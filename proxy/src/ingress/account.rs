@@ -4,7 +4,8 @@
 //! The HTTP/2 library bounds each stream by itself, and a client opens a hundred of them. Here they
 //! share one allowance. A head that does not fit is refused; an answer is read from its backend when
 //! the client has room for it and what was read before has left; a stream of the full lane, which
-//! reads ahead of its client by far more, begins when the client has shown that it reads.
+//! reads ahead of its client by far more, begins when the client has shown that it reads. One of the
+//! fast lane waits only when many that have begun have no window.
 //!
 //! [`Ledger`] decides and is pure: time is an argument. It never holds a byte itself, and never ends
 //! a stream that has begun.
@@ -25,6 +26,9 @@ const MAX_UNSENT: usize = 64 * 1024;
 const PIECE: usize = 16 * 1024;
 /// Answers that a client leaves no window for, until no other stream of the full lane begins.
 const MAX_BLOCKED: usize = 8;
+/// Streams of the fast lane that a client leaves no window for, until no other begins. A client may
+/// well wait for an answer's head before it grants anything.
+const MAX_SHUT: usize = 32;
 /// Streams of the full lane that a connection begins with, and that it gets more each time.
 const FIRST_STREAMS: usize = 8;
 const GROWS_EACH: Duration = Duration::from_millis(20);
@@ -72,16 +76,26 @@ impl Account {
 
     /// Waits until one more stream of the full lane may begin.
     pub(super) async fn may_begin(self: &Arc<Self>) -> Begun {
+        self.turn(|ledger| ledger.begin(Instant::now())).await;
+        Begun(Arc::clone(self))
+    }
+
+    /// Waits until one more stream of the fast lane may begin.
+    pub(super) async fn may_go(&self) {
+        let go = |ledger: &mut Ledger| {
+            if ledger.go() { Verdict::Begins } else { Verdict::Closed }
+        };
+        self.turn(go).await;
+    }
+
+    async fn turn(&self, asks: impl Fn(&mut Ledger) -> Verdict) {
         self.note(|ledger| ledger.waiting += 1);
-        let waiting = Waits(self);
+        let _waiting = Waits(self);
         loop {
             // From here on a change is not missed.
             let changed = self.changed.notified();
-            match self.note(|ledger| ledger.begin(Instant::now())) {
-                Verdict::Begins => {
-                    drop(waiting);
-                    return Begun(Arc::clone(self));
-                }
+            match self.note(&asks) {
+                Verdict::Begins => return,
                 Verdict::Full => {
                     let _more = tokio::time::timeout(GROWS_EACH, changed).await;
                 }
@@ -131,6 +145,8 @@ pub(super) struct Ledger {
     stalled: bool,
     /// Of the full lane.
     running: usize,
+    /// Of the fast lane.
+    gone: usize,
     allowed: usize,
     grown: Option<Instant>,
     waiting: usize,
@@ -160,6 +176,7 @@ impl Default for Ledger {
             writers: VecDeque::new(),
             stalled: false,
             running: 0,
+            gone: 0,
             allowed: FIRST_STREAMS,
             grown: None,
             waiting: 0,
@@ -275,7 +292,7 @@ impl Ledger {
     pub(super) fn begin(&mut self, now: Instant) -> Verdict {
         let (mut blocked, mut open) = (0, 0);
         for stream in self.streams.values() {
-            if stream.answer_ended || self.initial + stream.moved > 0 {
+            if self.is_open(stream) {
                 open += 1;
             } else if stream.answered {
                 blocked += 1;
@@ -298,6 +315,27 @@ impl Ledger {
         }
         self.running += 1;
         Verdict::Begins
+    }
+
+    fn is_open(&self, stream: &Stream) -> bool {
+        stream.answer_ended || self.initial + stream.moved > 0
+    }
+
+    /// Lets a stream of the fast lane begin, unless many have that no window is left for.
+    pub(super) fn go(&mut self) -> bool {
+        if self.gone >= MAX_SHUT {
+            let open = self.streams.values().filter(|stream| self.is_open(stream)).count();
+            if self.gone >= open + MAX_SHUT && self.streams.len() - open >= MAX_SHUT {
+                return false;
+            }
+        }
+        self.gone += 1;
+        true
+    }
+
+    pub(super) fn came_back(&mut self) {
+        self.gone -= 1;
+        self.changed = true;
     }
 
     fn ended(&mut self) {
@@ -379,6 +417,23 @@ mod tests {
         ledger.request_ended(1);
         ledger.ended();
         assert_eq!((ledger.streams.len(), ledger.running), (0, 0));
+    }
+
+    #[test]
+    fn few_streams_of_the_fast_lane_begin_that_have_no_window() {
+        let mut ledger = opened(100);
+        assert!((0..100).all(|_| ledger.go()));
+        (0..100).for_each(|_| ledger.came_back());
+        ledger.initial(0);
+        let gone = |ledger: &mut Ledger| (0..100).take_while(|_| ledger.go()).count();
+        assert_eq!(gone(&mut ledger), MAX_SHUT);
+        ledger.granted(1, 1);
+        assert_eq!(gone(&mut ledger), 1);
+        ledger.came_back();
+        assert_eq!(gone(&mut ledger), 1);
+        // Those that are cancelled keep nobody back.
+        (0..80).for_each(|n| ledger.closed(2 * n + 1));
+        assert!(ledger.go());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
 //! back from the client.
 
-use super::account::{self, Account};
+use super::account::{self, Account, Ledger};
 use super::headers;
 use super::stream::{ClientStream, LINGER};
 use super::visit::Visit;
@@ -65,6 +65,8 @@ struct Streams {
 pub(crate) struct OpenStream {
     streams: Arc<Streams>,
     head: usize,
+    /// It had to be let go by the account.
+    counted: bool,
 }
 
 impl OpenStream {
@@ -74,7 +76,7 @@ impl OpenStream {
         let head = account::cost_of(&request.headers, request.raw_path().len());
         streams.account.note(|ledger| ledger.take_head(head)).then(|| {
             streams.open.fetch_add(1, Relaxed);
-            Self { streams: Arc::clone(streams), head }
+            Self { streams: Arc::clone(streams), head, counted: false }
         })
     }
 
@@ -85,7 +87,12 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.account().note(|ledger| ledger.head_gone(self.head));
+        self.account().note(|ledger| {
+            ledger.head_gone(self.head);
+            if self.counted {
+                ledger.came_back();
+            }
+        });
         self.streams.open.fetch_sub(1, Relaxed);
         self.streams.ended.notify_one();
     }
@@ -155,7 +162,7 @@ async fn requests(
                 if headers::is_sound(session.req_header()) {
                     headers::forget_in(session.req_header_mut(), &visit.listener);
                     match OpenStream::new(&session, &streams) {
-                        Some(open) => spawn(session, visit, open, worker),
+                        Some(open) => let_go(session, visit, open, worker),
                         None => {
                             refused.add();
                             session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
@@ -176,14 +183,48 @@ async fn requests(
     }
 }
 
+/// Sends a stream on its way, unless many are that no window is left for. Then it waits for one here,
+/// where it holds little.
+fn let_go(
+    mut session: HttpSession,
+    visit: &Arc<Visit>,
+    mut open: OpenStream,
+    worker: &Arc<Worker>,
+) {
+    let bodiless = session.req_header().method == http::Method::HEAD;
+    open.counted = !bodiless && open.account().note(Ledger::go);
+    if bodiless || open.counted {
+        spawn(session, visit, open, worker);
+        return;
+    }
+    let (visit, worker) = (Arc::clone(visit), Arc::clone(worker));
+    tokio::spawn(async move {
+        let patience = visit.listener.limits.idle_timeout;
+        open.counted = tokio::select! {
+            biased;
+            may = timeout(patience, open.account().may_go()) => may.is_ok(),
+            _ = session.idle() => false,
+        };
+        if open.counted {
+            spawn(session, &visit, open, &worker);
+        } else {
+            session.shutdown_with_reason(h2::Reason::CANCEL);
+        }
+    });
+}
+
 /// Each stream by the lane that fits its request.
-fn spawn(session: HttpSession, visit: &Arc<Visit>, open: OpenStream, worker: &Arc<Worker>) {
+fn spawn(session: HttpSession, visit: &Arc<Visit>, mut open: OpenStream, worker: &Arc<Worker>) {
     if let Some(taken) = worker.fast.take_stream(&session, visit) {
         worker.lanes.fast();
         worker.fast.board(session, Arc::clone(visit), taken, open);
         return;
     }
     worker.lanes.full();
+    // That lane has a count of its own.
+    if std::mem::take(&mut open.counted) {
+        open.account().note(Ledger::came_back);
+    }
     // How long the client may leave no window for its answer.
     let patience = visit.listener.limits.idle_timeout;
     tokio::spawn(by_full_lane(session, patience, open, Arc::clone(worker)));
