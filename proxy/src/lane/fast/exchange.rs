@@ -184,23 +184,19 @@ async fn head_or_withdrawn(
     life: &Life,
 ) -> Result<ResponseHead, Broken> {
     let candidate = life.exchange.as_ref().filter(|e| e.is_candidate() && life.asked.idempotent);
-    let Some(exchange) = candidate.filter(|_| flow.upload.is_done() && !life.stand_in) else {
-        return flow.head(asked_head).await;
-    };
+    let candidate = candidate.filter(|_| flow.upload.is_done() && !life.stand_in);
     let began = flow.moved;
+    let mut head = std::pin::pin!(flow.head(asked_head));
+    let Some(exchange) = candidate else { return head.await };
     let withdrawn = async {
         exchange.withdrawn().await;
         tokio::time::sleep(ABOUT_TO_ANSWER.saturating_sub(began.elapsed())).await;
     };
-    // On the heap: only requests of a rollout need it.
-    Box::pin(async {
-        tokio::select! {
-            biased;
-            head = flow.head(asked_head) => head,
-            () = withdrawn => Err(Broken::Withdrawn),
-        }
-    })
-    .await
+    tokio::select! {
+        biased;
+        head = head.as_mut() => head,
+        () = withdrawn => Err(Broken::Withdrawn),
+    }
 }
 
 /// The endpoint of the attempt under way.
