@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::measure::Network;
     use crate::time::Mono;
-    use std::net::{IpAddr, Ipv4Addr};
+    use core::net::{IpAddr, Ipv4Addr};
 
     fn network(n: u32) -> Network {
         Network::of(IpAddr::V4(Ipv4Addr::from(n << 8)))

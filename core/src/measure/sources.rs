@@ -6,8 +6,8 @@
 //! network stands for a client: cookies are free, addresses of one network nearly so.
 
 use crate::time::Mono;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 /// A client's network: /24 of IPv4, /48 of IPv6. Small enough for an atomic cell; never 0.
