@@ -12,13 +12,19 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// A running `serin run`. It is killed when the value goes away.
 #[derive(Debug)]
 pub struct Serin {
     child: Child,
     log: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
 }
+
+/// How long a process that has ended may leave what it wrote unread. A successor keeps its streams open
+/// for longer.
+const UNREAD: Duration = Duration::from_secs(2);
 
 impl Serin {
     /// `serin run --config PATH`. Returns at once; [`Serin::address`] waits.
@@ -31,13 +37,9 @@ impl Serin {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let log = Arc::new(Mutex::new(String::new()));
-        if let Some(stdout) = child.stdout.take() {
-            keep(stdout, Arc::clone(&log));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            keep(stderr, Arc::clone(&log));
-        }
-        Self { child, log }
+        let stdout = child.stdout.take().map(|stdout| keep(stdout, Arc::clone(&log)));
+        let stderr = child.stderr.take().map(|stderr| keep(stderr, Arc::clone(&log)));
+        Self { child, log, readers: stdout.into_iter().chain(stderr).collect() }
     }
 
     /// Where a listener listens, as soon as it does.
@@ -72,9 +74,15 @@ impl Serin {
         let _status = self.child.wait();
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and until what it wrote is in its log.
     pub fn ended(&mut self) -> ExitStatus {
-        eventually("the process ends", || self.child.try_wait().expect("a process to ask"))
+        let status =
+            eventually("the process ends", || self.child.try_wait().expect("a process to ask"));
+        let began = Instant::now();
+        while self.readers.iter().any(|reader| !reader.is_finished()) && began.elapsed() < UNREAD {
+            thread::sleep(Duration::from_millis(1));
+        }
+        status
     }
 }
 
@@ -87,7 +95,7 @@ impl Drop for Serin {
     }
 }
 
-fn keep(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
+fn keep(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines() {
             let Ok(line) = line else { return };
@@ -95,7 +103,7 @@ fn keep(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>) {
             log.push_str(&line);
             log.push('\n');
         }
-    });
+    })
 }
 
 fn address_in(line: &str, listener: &str) -> Option<SocketAddr> {
