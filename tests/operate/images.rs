@@ -5,6 +5,7 @@
 use crate::tools::{SERIN, must, read, root, serin};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -124,7 +125,9 @@ fn secret_files(folder: &Path) {
         ("shop-certificate", key.cert.pem()),
         ("shop-key", key.signing_key.serialize_pem()),
     ] {
-        std::fs::write(folder.join(name), text).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
 
