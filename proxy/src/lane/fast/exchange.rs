@@ -175,7 +175,7 @@ impl Parts<'_> {
 }
 
 /// A candidate that is about to answer may do so even after its rollback.
-const ABOUT_TO_ANSWER: Duration = Duration::from_millis(250);
+const ABOUT_TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// Waits for the head; of a candidate, no longer than a rollback takes to come.
 async fn head_or_withdrawn(
