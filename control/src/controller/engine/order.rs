@@ -48,6 +48,11 @@ impl Engine {
         let decided = decided.map_err(|refused| orders::refusal(name, refused));
         match decided {
             Err(refusal) => {
+                // What it was refused for may have begun just now.
+                if self.portrait_at.is_none() {
+                    self.portrait_at = Some(now.mono);
+                    self.portray(now);
+                }
                 let _ = reply.send(Err(refusal));
             }
             Ok(decision) => {
