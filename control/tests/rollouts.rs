@@ -33,6 +33,17 @@ fn a_healthy_candidate_becomes_stable_and_stays_it_after_a_restart() {
 }
 
 #[test]
+fn another_release_of_the_candidate_has_no_share_from_the_first_moment_of_a_start() {
+    let mut world = world(500.0, 0.0, 0.0, "");
+    world.start().unwrap();
+    world.until(SECOND * 60, |w| w.weight() == 1_000).unwrap();
+    let disk = world.disk.after_kill();
+    world.config = config_of("r2", QUICK);
+    world.restart_with(disk, SECOND);
+    assert_eq!((world.weight(), world.state()), (0, "rolledBack"));
+}
+
+#[test]
 fn a_candidate_that_fails_is_at_zero_within_a_second_and_explains_itself() {
     let mut world =
         world(1000.0, 0.001, 1.0, ", guards: [ { name: errors, errorRate: \"> 5%\", over: 30s } ]");

@@ -30,6 +30,11 @@ pub fn version(name: &str) -> VersionName {
 
 /// v1 is stable and v2 planned; `rollout` is what follows `to: v2`, in one line of YAML.
 pub fn config(rollout: &str) -> Arc<Config> {
+    config_of("v2", rollout)
+}
+
+/// The same, of a file that says which release v2 is.
+pub fn config_of(release: &str, rollout: &str) -> Arc<Config> {
     let text = format!(
         r#"
 version: 1
@@ -39,7 +44,7 @@ services:
     stable: v1
     versions:
       v1: {{ endpoints: ["127.0.0.1:1"] }}
-      v2: {{ endpoints: ["127.0.0.1:2"] }}
+      v2: {{ release: {release}, endpoints: ["127.0.0.1:2"] }}
     rollout: {{ to: v2, {rollout} }}
 routes:
   - {{ name: all, matches: [ {{ path: {{ prefix: / }} }} ], service: shop }}

@@ -82,11 +82,7 @@ impl Engine {
                 }
             }
         }
-        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
-        for name in &names {
-            self.tick_service(name, false, now);
-        }
-        self.put_lowered(now);
+        self.decide_all(now);
         self.show_recorders();
         self.config_view = ConfigView {
             generation: self.config_view.generation + 1,

@@ -111,6 +111,8 @@ impl Engine {
             lowering: Vec::new(),
         };
         engine.show_recorders();
+        // What the files have no place for any more is stable's before the first request.
+        engine.decide_all(now);
         engine.record_listings();
         engine.portray(now);
         engine
@@ -155,6 +157,15 @@ impl Engine {
             (second || !flight.is_at_rest()).then(|| (name.clone(), second))
         });
         due.collect()
+    }
+
+    /// What other files mean for rollouts under way is decided at once, not with the next tick.
+    pub(super) fn decide_all(&mut self, now: Now) {
+        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        for name in &names {
+            self.tick_service(name, false, now);
+        }
+        self.put_lowered(now);
     }
 
     /// Puts in force what has become durable.
