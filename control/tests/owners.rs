@@ -466,7 +466,7 @@ impl<'a> Sequence<'a> {
         let command = match self.dice.roll() % 10 {
             0..=3 => start(false),
             4 => start(true),
-            5 => Command::Promote { reason: reason() },
+            5 => Command::Promote { reason: reason(), from_step: None },
             6 => Command::Abort { reason: reason() },
             7 => Command::Retry { reason: reason() },
             8 => {
@@ -484,7 +484,9 @@ impl<'a> Sequence<'a> {
         let order = Order::new(command.clone(), Actor("test".into()));
         let answer = control.command(&shop(), order, now);
         self.told.push(format!("{command:?}: {:?}", answer.map(|done| done.message)));
-        if self.stable() != stable {
+        // The last step may be taken by the command itself.
+        let promotes = matches!(command, Command::Promote { .. });
+        if self.stable() != stable && !(promotes && self.has_completed()) {
             self.fail("a command made another version stable");
         }
         self.note();
