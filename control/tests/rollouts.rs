@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::disk::Mood;
 use common::world::*;
 use serin_control::{Actor, Command, Order, Refusal, RolloutState, WaitingFor};
 use serin_core::weights::BasisPoints;
@@ -30,6 +31,20 @@ fn a_healthy_candidate_becomes_stable_and_stays_it_after_a_restart() {
     world.restart_with(disk, SECOND);
     assert_eq!(world.view().stable, "v2");
     assert_eq!(world.sim.splits().last().unwrap().weights.of(&version("v2")), BasisPoints::WHOLE);
+}
+
+#[test]
+fn what_a_command_was_refused_for_is_seen_when_it_is_answered() {
+    let mut world = world(500.0, 0.0, 0.0, "");
+    world.disk.mood(Mood::ReadOnly);
+    let by_itself = config(&format!("start: onChange, {QUICK}"));
+    world.control.reconfigure(by_itself, world.now()).unwrap();
+    world.disk.mood(Mood::Well);
+    world.at += SECOND;
+    assert!(world.view().rollout.is_none());
+    // It has begun by itself in the same moment.
+    world.start().unwrap_err();
+    assert!(world.view().rollout.is_some());
 }
 
 #[test]
