@@ -618,7 +618,7 @@ impl<'a> Sequence<'a> {
     /// A disk that does not take it may keep what starts or is queued from happening.
     fn check_foretold(&mut self, foretold: &[ConsequenceView], before: Option<&ServiceView>) {
         let Some(told) = foretold.iter().find(|c| c.service == "shop") else { return };
-        let (well, view) = (self.is_well() && self.disk_is_well(), self.view());
+        let (well, view) = (self.has_recorded(), self.view());
         let rollout = view.as_ref().and_then(|view| view.rollout.clone());
         let under_way = rollout.as_ref().is_some_and(|rollout| !rollout.state.is_over());
         let id = |view: Option<&ServiceView>| {
