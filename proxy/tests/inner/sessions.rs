@@ -205,17 +205,19 @@ fn a_cookie_does_not_tell_which_version_its_user_has() {
     let (plane, service) = a_shop();
     plane.publish(split(rollout(1, 50)));
     let mut seen = std::collections::BTreeMap::new();
+    let mut named = 0;
     for _ in 0..200 {
         let first = visit(&service, None, START);
         let cookie = kept(&first);
         let (_, value) = cookie.split_once('=').unwrap();
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(value).unwrap();
         let name = first.version.name.to_string();
-        let names = bytes.windows(name.len()).any(|window| window == name.as_bytes());
-        assert!(!names, "{name} stands in {cookie}");
+        named += usize::from(bytes.windows(name.len()).any(|window| window == name.as_bytes()));
         seen.entry(name).or_insert_with(Vec::new).push(bytes);
     }
     assert_eq!(seen.len(), 2, "both versions were met");
+    // Two letters come together by chance, in one cookie of a thousand.
+    assert!(named < 10, "{named} of 200 cookies have the version's name in them");
     let all: Vec<&Vec<u8>> = seen.values().flatten().collect();
     assert!(all.iter().all(|bytes| bytes.len() == all[0].len()), "no length tells");
     // No byte but the format's is the same for all users of one version.
