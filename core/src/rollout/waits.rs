@@ -1,7 +1,7 @@
 //! Everything a rollout waits for before it moves further, in two kinds: what nobody can skip,
 //! and what a person's promotion skips.
 
-use super::evidence::{Data, Evidence, Samples};
+use super::evidence::{Data, Evidence, MissingReading, Samples};
 use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Step, Strategy};
 use super::position::{Answer, Course, GateRef, GateRefKind};
 use super::reason::Objection;
@@ -83,9 +83,9 @@ pub(super) fn samples(turn: &Turn<'_>, plan: &Plan) -> Samples {
     Samples { seen: turn.evidence.step.candidate.of, needed: plan.evidence.min_requests }
 }
 
-pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
+pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
     object_to_doubts(turn, plan);
-    object_to_silence(turn, plan);
+    object_to_silence(turn, plan, weight);
     if let Some(test) = turn.evidence.client_errors.filter(|test| test.worse) {
         let (candidate, stable) = (test.candidate, test.stable);
         turn.object(Objection::ClientErrors { candidate, stable });
@@ -102,12 +102,17 @@ pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan) {
     }
 }
 
-/// A guard on a signal that never comes would watch over nothing.
-fn object_to_silence(turn: &mut Turn<'_>, plan: &Plan) {
+/// A guard on a signal that never comes would watch over nothing. At full weight stable has no signals
+/// to compare with: what there was to compare was compared on the steps before.
+fn object_to_silence(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
+    let expected = |missing: &MissingReading| {
+        *missing == MissingReading::NoBaseline && weight == BasisPoints::WHOLE
+    };
     let waits = |g: &&Guard| matches!(g.rule, Rule::Signal { .. }) && g.action != Action::Notify;
     for guard in plan.guards.iter().filter(waits) {
         let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
-        if let Some(missing) = reading.and_then(|reading| reading.missing) {
+        let missing = reading.and_then(|reading| reading.missing);
+        if let Some(missing) = missing.filter(|missing| !expected(missing)) {
             turn.object(Objection::NoReading { guard: guard.name.clone(), missing });
         }
     }

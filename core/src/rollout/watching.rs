@@ -23,7 +23,7 @@ pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> V
         if let Some(step) = course.step().cloned() {
             waits::object_to_hold(turn, course, &step);
         }
-        waits::object_to_evidence(turn, plan);
+        waits::object_to_evidence(turn, plan, course.weight);
         if let Some(verdict) = give_up(turn, course, plan) {
             return verdict;
         }

@@ -479,6 +479,21 @@ fn a_guard_on_a_signal_that_never_comes_holds_and_says_so() {
     assert_eq!(world.weight(), bp(5_000), "a person may go on without it");
 }
 
+/// Nobody is with stable any more, so nothing of its signals comes.
+#[test]
+fn at_full_weight_a_signal_is_not_missed_of_stable() {
+    let mut world = World::started(plan());
+    world.tick();
+    while world.weight() < bp(10_000) {
+        world.command(&promote()).unwrap();
+        world.tick();
+    }
+    let conversion = world.evidence.guards.iter_mut().find(|r| r.name == "conversion").unwrap();
+    (conversion.observed, conversion.missing) = (None, Some(MissingReading::NoBaseline));
+    world.run(MINUTE * 60 * 24);
+    assert_eq!(world.phase(), Phase::Complete);
+}
+
 fn few_clients() -> Concentration {
     let named = |name: &str| vec![Named { name: name.into(), count: 60 }];
     Concentration {
