@@ -31,7 +31,7 @@ const MAX_BLOCKED: usize = 8;
 const MAX_SHUT: usize = 32;
 /// Streams of the full lane that a connection begins with, and that it gets more each time.
 const FIRST_STREAMS: usize = 8;
-const GROWS_EACH: Duration = Duration::from_millis(20);
+const GROWS_EACH: Duration = Duration::from_millis(100);
 const MAX_GROWN: usize = 1024;
 /// Streams whose windows are followed. More are never open at once, but a client may say so.
 const MAX_FOLLOWED: usize = 4096;
@@ -158,6 +158,8 @@ struct Stream {
     /// Granted beyond the initial window, less what was sent.
     moved: i64,
     answered: bool,
+    /// The client has taken the beginning of the answer, and left room for more.
+    begun: bool,
     unsent: usize,
     /// A stream is open until both have, and its exchange may go on until then.
     request_ended: bool,
@@ -258,6 +260,12 @@ impl Ledger {
         self.connection = self.connection.saturating_sub(bytes as i64);
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.moved = stream.moved.saturating_sub(bytes as i64);
+            // Who has taken the beginning of an answer and has room for more is a reader.
+            if !stream.begun && bytes > 0 && self.initial + stream.moved > 0 {
+                stream.begun = true;
+                self.allowed = MAX_GROWN.min(self.allowed + 1);
+                self.changed = true;
+            }
             let left = bytes.min(stream.unsent);
             stream.unsent -= left;
             self.unsent -= left;
