@@ -18,7 +18,7 @@ use std::time::Duration;
 const AT_LEAST: usize = 16;
 const LATELY: Duration = Duration::from_secs(60);
 /// Fewer requests that were answered well say nothing about where traffic comes from.
-const TELLING: usize = 20;
+const TELLING: usize = 8;
 /// A network may fail so many times as often as its part of the traffic says.
 const ROOM: f64 = 2.0;
 /// So many names of a kind are kept.
