@@ -62,7 +62,7 @@ fn already_stable(found: &file::Rollout, service: &file::Service, check: &mut Ch
     let (Some(to), Some(stable)) = (&found.to, &service.stable) else { return };
     if to.value == stable.value {
         check
-            .warning(to.at, format!("{} is already stable", shown(&to.value)))
+            .warning(to.at, format!("{} is what this file calls stable", shown(&to.value)))
             .also(stable.at, "stable")
             .hint("name the version that comes in, or remove `rollout`");
     }

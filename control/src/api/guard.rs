@@ -100,15 +100,16 @@ fn authority(headers: &HeaderMap, uri: &Uri) -> Result<String, Problem> {
     }
 }
 
-/// Splits `host:port` and `[v6]:port`; a host without a port stays whole.
+/// Splits `host:port` and `[v6]:port`; what has no port, or none that is one, stays whole.
 fn split_port(authority: &str) -> (&str, Option<u16>) {
     let bare_v6 = !authority.starts_with('[') && authority.matches(':').count() > 1;
     if bare_v6 {
         return (authority, None);
     }
     match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
-        Some(_) | None => (authority, None),
+        Some((host, "")) => (host, None),
+        Some((host, port)) => port.parse().map_or((authority, None), |port| (host, Some(port))),
+        None => (authority, None),
     }
 }
 
@@ -163,6 +164,8 @@ mod tests {
             "evil.example",
             "127.0.0.1.evil.example",
             "localhost.evil.example",
+            "localhost:9901@evil.example",
+            "127.0.0.1:http",
             "10.1.2.4",
             "",
             "::",
