@@ -8,7 +8,9 @@ if [ -z "${2:-}" ]; then
     exec unshare --mount --net --pid --fork --kill-child sh "$0" "$image" inside
 fi
 ip link set lo up
-chown -R 65532:65532 "$image/var/lib/serin" "$image/run/secrets"
+chown -R 65532:65532 "$image/var/lib/serin"
+chgrp -R 65532 "$image/run/secrets"
+chmod -R g+rX "$image/run/secrets"
 mount --bind "$image" "$image"
 mount --bind "$image/var/lib/serin" "$image/var/lib/serin"
 mount -o remount,bind,ro "$image"
