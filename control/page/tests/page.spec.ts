@@ -74,7 +74,7 @@ test("a bad candidate is seen to go back, with the requests that proved it", asy
   await open(page, "search", OPERATOR);
   await ask(page, "Start rollout", "v8 is ready");
   await expect(badge(page)).toHaveText("rolled back");
-  await expect(page.locator(".verdict")).toContainText("v8 was rolled back");
+  await expect(page.locator(".verdict.bad")).toContainText("v8 was rolled back");
   const decision = page.locator(".timeline li.bad");
   await expect(decision).toHaveCount(1);
   await decision.locator("summary").first().click();
