@@ -20,6 +20,7 @@ mod http2;
 mod http2_ends;
 mod http2_upstream;
 mod identity;
+mod interim;
 mod lanes;
 mod malformed;
 #[path = "../fuzz/mutate.rs"]

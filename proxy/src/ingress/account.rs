@@ -74,6 +74,17 @@ impl Account {
         self.note(|ledger| ledger.handed(stream, bytes));
     }
 
+    /// A head was handed to it, which is sent before any other of its stream.
+    pub(crate) fn handed_head(&self, stream: u32, cost: usize) {
+        self.note(|ledger| ledger.handed_head(stream, cost));
+    }
+
+    /// What a decoded head takes.
+    pub(crate) fn cost_of(fields: &http::HeaderMap) -> usize {
+        let fields = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+        fields.sum()
+    }
+
     /// Waits until one more stream of the full lane may begin.
     pub(super) async fn may_begin(self: &Arc<Self>) -> Begun {
         self.turn(|ledger| ledger.begin(Instant::now())).await;
@@ -158,6 +169,9 @@ struct Stream {
     /// Granted beyond the initial window, less what was sent.
     moved: i64,
     answered: bool,
+    /// Interim heads that are yet to leave, and what they take. They are in `unsent`, too.
+    interim: usize,
+    interim_cost: usize,
     /// The client has taken the beginning of the answer, and left room for more.
     begun: bool,
     unsent: usize,
@@ -223,9 +237,25 @@ impl Ledger {
         self.changed = true;
     }
 
-    pub(super) fn answered(&mut self, stream: u32) {
-        if let Some(stream) = self.streams.get_mut(&stream) {
+    /// A head of the answer is on its way to the client: the oldest that it was not sent yet.
+    pub(super) fn head_left(&mut self, stream: u32) {
+        let Some(stream) = self.streams.get_mut(&stream) else { return };
+        if stream.interim == 0 {
             stream.answered = true;
+            return;
+        }
+        let left = stream.interim_cost / stream.interim;
+        stream.interim -= 1;
+        stream.interim_cost -= left;
+        stream.unsent -= left;
+        self.unsent -= left;
+    }
+
+    fn handed_head(&mut self, stream: u32, cost: usize) {
+        if let Some(known) = self.streams.get_mut(&stream) {
+            known.interim += 1;
+            known.interim_cost += cost;
+            self.handed(stream, cost);
         }
     }
 
@@ -353,12 +383,6 @@ impl Ledger {
     }
 }
 
-/// What a decoded head takes.
-pub(super) fn cost_of(fields: &http::HeaderMap, target: usize) -> usize {
-    let fields = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
-    target + fields.sum::<usize>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,7 +416,7 @@ mod tests {
         let (mut ledger, now) = (opened(100), Instant::now());
         assert_eq!(begun(&mut ledger, now), FIRST_STREAMS);
         for n in 0..FIRST_STREAMS as u32 {
-            ledger.answered(2 * n + 1);
+            ledger.head_left(2 * n + 1);
             ledger.data_left(2 * n + 1, 8 * 1024);
         }
         assert_eq!(ledger.begin(now + GROWS_EACH), Verdict::Closed, "of the connection's window");
@@ -410,7 +434,7 @@ mod tests {
         let (mut ledger, now) = (opened(1), Instant::now());
         ledger.initial(2);
         assert_eq!(begun(&mut ledger, now), 1);
-        ledger.answered(1);
+        ledger.head_left(1);
         ledger.handed(1, 2);
         ledger.data_left(1, 2);
         ledger.answer_ended(1);

@@ -92,7 +92,7 @@ impl FrameWatch {
         let ends = frame.flags & END_STREAM != 0;
         match frame.kind {
             HEADERS => {
-                ledger.answered(frame.stream);
+                ledger.head_left(frame.stream);
                 // A client may cancel, or ask whether we are there, as often as it is answered.
                 self.stock = STOCK.min(self.stock + 1);
             }

@@ -6,20 +6,24 @@
 //! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
 //! back from the client.
 
-use super::account::{self, Account, Ledger};
+use super::account::{Account, Ledger};
 use super::headers;
 use super::stream::{ClientStream, LINGER};
 use super::visit::Visit;
 use super::worker::Worker;
+use crate::lane::{Http2Session, Stream};
 use bytes::Bytes;
-use h2::server::Connection;
+use h2::Reason;
+use h2::server::{Builder, Connection};
+use http::Method;
+use http::request::Parts;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, handshake};
-use pingora_core::protocols::{Digest, GetProxyDigest, Stream};
 use serin_config::model::ListenerLimits;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -40,8 +44,8 @@ const MAX_MALFORMED: u32 = 32;
 /// How long a client that was told to go may take to acknowledge it, with nothing in flight.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-fn options(limits: &ListenerLimits) -> H2Options {
-    let mut options = H2Options::default();
+fn options(limits: &ListenerLimits) -> Builder {
+    let mut options = Builder::new();
     options
         .max_header_list_size(MAX_HEADER_LIST)
         .max_concurrent_streams(limits.max_streams)
@@ -71,9 +75,9 @@ pub(crate) struct OpenStream {
 
 impl OpenStream {
     /// `None` when its head is too much beside those of the connection's other streams.
-    fn new(session: &HttpSession, streams: &Arc<Streams>) -> Option<Self> {
-        let request = session.req_header();
-        let head = account::cost_of(&request.headers, request.raw_path().len());
+    fn new(head: &Parts, streams: &Arc<Streams>) -> Option<Self> {
+        let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let head = target + Account::cost_of(&head.headers);
         streams.account.note(|ledger| ledger.take_head(head)).then(|| {
             streams.open.fetch_add(1, Relaxed);
             Self { streams: Arc::clone(streams), head, counted: false }
@@ -101,17 +105,10 @@ impl Drop for OpenStream {
 pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let (account, left) = stream.watch_frames();
     let visit = stream.visit().clone();
-    let digest = Arc::new(Digest {
-        ssl_digest: None,
-        timing_digest: Vec::new(),
-        proxy_digest: stream.get_proxy_digest(),
-        socket_digest: None,
-    });
     let limits = &visit.listener.limits;
-    let shaken = handshake(Box::new(stream), Some(options(limits)));
-    let shaken = timeout(limits.header_timeout, shaken).await;
+    let shaken = timeout(limits.header_timeout, options(limits).handshake(stream)).await;
     if let Ok(Ok(connection)) = shaken {
-        requests(connection, account, &digest, &visit, worker).await;
+        requests(connection, account, &visit, worker).await;
     }
     if let Ok(transport) = left.await {
         transport.linger(LINGER).await;
@@ -120,9 +117,8 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
 
 /// Takes requests off a connection until it ends.
 async fn requests(
-    mut connection: Connection<Stream, Bytes>,
+    mut connection: Connection<ClientStream, Bytes>,
     account: Arc<Account>,
-    digest: &Arc<Digest>,
     visit: &Arc<Visit>,
     worker: &Arc<Worker>,
 ) {
@@ -147,7 +143,7 @@ async fn requests(
                 going = true;
                 continue;
             }
-            accepted = HttpSession::from_h2_conn(&mut connection, digest.clone()) => accepted,
+            accepted = connection.accept() => accepted,
             () = idle(&streams, patience) => {
                 if going {
                     return;
@@ -157,24 +153,24 @@ async fn requests(
                 continue;
             }
         };
-        match accepted {
-            Ok(Some(H2Accept::Session(mut session))) => {
-                if headers::is_sound(session.req_header()) {
-                    headers::forget_in(session.req_header_mut(), &visit.listener);
-                    match OpenStream::new(&session, &streams) {
-                        Some(open) => let_go(session, visit, open, worker),
-                        None => {
-                            refused.add();
-                            session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
-                        }
-                    }
-                    continue;
+        let Some(Ok((request, mut respond))) = accepted else { return };
+        let (mut head, body) = request.into_parts();
+        if headers::is_sound(&head) {
+            headers::forget_in(&mut head, &visit.listener);
+            match OpenStream::new(&head, &streams) {
+                Some(open) => {
+                    let account = Arc::clone(open.account());
+                    let stream = Stream::new(body, respond, Arc::clone(visit), account);
+                    let_go(Arrived { head, stream, open }, worker);
                 }
-                session.shutdown_with_reason(h2::Reason::PROTOCOL_ERROR);
+                None => {
+                    refused.add();
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                }
             }
-            Ok(Some(H2Accept::Rejected)) => {}
-            Ok(None) | Err(_) => return,
+            continue;
         }
+        respond.send_reset(Reason::PROTOCOL_ERROR);
         refused.add();
         malformed += 1;
         if malformed >= MAX_MALFORMED {
@@ -183,81 +179,94 @@ async fn requests(
     }
 }
 
+/// A request that no lane has yet.
+struct Arrived {
+    head: Parts,
+    stream: Stream,
+    open: OpenStream,
+}
+
+impl Arrived {
+    fn is_bodiless(&self) -> bool {
+        self.head.method == Method::HEAD
+    }
+
+    /// What `turn` comes to; `None` when the client gives up, or leaves no window for as long as a
+    /// connection may idle. Then the stream is reset.
+    async fn wait<T>(&mut self, patience: Duration, turn: impl Future<Output = T>) -> Option<T> {
+        let given_up = poll_fn(|cx| match self.stream.watch(cx) {
+            Ok(()) => Poll::Pending,
+            Err(_) => Poll::Ready(()),
+        });
+        let turned = tokio::select! {
+            biased;
+            turned = timeout(patience, turn) => turned.ok(),
+            () = given_up => None,
+        };
+        if turned.is_none() {
+            self.stream.reset(Reason::CANCEL);
+        }
+        turned
+    }
+}
+
 /// Sends a stream on its way, unless many are that no window is left for. Then it waits for one here,
 /// where it holds little.
-fn let_go(
-    mut session: HttpSession,
-    visit: &Arc<Visit>,
-    mut open: OpenStream,
-    worker: &Arc<Worker>,
-) {
-    let bodiless = session.req_header().method == http::Method::HEAD;
-    open.counted = !bodiless && open.account().note(Ledger::go);
-    if bodiless || open.counted {
-        spawn(session, visit, open, worker);
+fn let_go(mut arrived: Arrived, worker: &Arc<Worker>) {
+    let bodiless = arrived.is_bodiless();
+    arrived.open.counted = !bodiless && arrived.open.account().note(Ledger::go);
+    if bodiless || arrived.open.counted {
+        spawn(arrived, worker);
         return;
     }
-    let (visit, worker) = (Arc::clone(visit), Arc::clone(worker));
+    let worker = Arc::clone(worker);
     tokio::spawn(async move {
-        let patience = visit.listener.limits.idle_timeout;
-        open.counted = tokio::select! {
-            biased;
-            may = timeout(patience, open.account().may_go()) => may.is_ok(),
-            _ = session.idle() => false,
-        };
-        if open.counted {
-            spawn(session, &visit, open, &worker);
-        } else {
-            session.shutdown_with_reason(h2::Reason::CANCEL);
+        let patience = arrived.stream.visit().listener.limits.idle_timeout;
+        let account = Arc::clone(arrived.open.account());
+        if arrived.wait(patience, account.may_go()).await.is_some() {
+            arrived.open.counted = true;
+            spawn(arrived, &worker);
         }
     });
 }
 
 /// Each stream by the lane that fits its request.
-fn spawn(session: HttpSession, visit: &Arc<Visit>, mut open: OpenStream, worker: &Arc<Worker>) {
-    if let Some(taken) = worker.fast.take_stream(&session, visit) {
+fn spawn(mut arrived: Arrived, worker: &Arc<Worker>) {
+    if let Some(taken) = worker.fast.take_stream(&arrived.head, &arrived.stream) {
+        let Arrived { head, stream, open } = arrived;
         worker.lanes.fast();
-        worker.fast.board(session, Arc::clone(visit), taken, open);
+        worker.fast.board(head, stream, taken, open);
         return;
     }
     worker.lanes.full();
     // That lane has a count of its own.
-    if std::mem::take(&mut open.counted) {
-        open.account().note(Ledger::came_back);
+    if std::mem::take(&mut arrived.open.counted) {
+        arrived.open.account().note(Ledger::came_back);
     }
-    // How long the client may leave no window for its answer.
-    let patience = visit.listener.limits.idle_timeout;
-    tokio::spawn(by_full_lane(session, patience, open, Arc::clone(worker)));
+    tokio::spawn(by_full_lane(arrived, Arc::clone(worker)));
 }
 
-async fn by_full_lane(
-    mut session: HttpSession,
-    patience: Duration,
-    open: OpenStream,
-    worker: Arc<Worker>,
-) {
-    let bodiless = session.req_header().method == http::Method::HEAD;
-    let _begun = if bodiless {
-        None
-    } else {
-        let begun = tokio::select! {
-            biased;
-            begun = timeout(patience, open.account().may_begin()) => begun.ok(),
-            _ = session.idle() => None,
-        };
-        let Some(begun) = begun else {
-            session.shutdown_with_reason(h2::Reason::CANCEL);
+async fn by_full_lane(mut arrived: Arrived, worker: Arc<Worker>) {
+    // How long the client may leave no window for its answer.
+    let patience = arrived.stream.visit().listener.limits.idle_timeout;
+    let mut begun = None;
+    if !arrived.is_bodiless() {
+        let account = Arc::clone(arrived.open.account());
+        begun = arrived.wait(patience, account.may_begin()).await;
+        if begun.is_none() {
             return;
-        };
-        Some(begun)
-    };
+        }
+    }
+    let Arrived { head, stream, open } = arrived;
     // On the heap: while it waits it holds little.
     let served = Box::pin(async move {
-        let mut session = ServerSession::new_http2(session);
+        let session = Http2Session::new(head, stream);
+        let mut session = ServerSession::new_custom(Box::new(session));
         session.set_write_timeout(Some(patience));
         worker.proxy.process_new_http(session, &worker.shutdown).await;
     });
     served.await;
+    drop((begun, open));
 }
 
 /// Ready once no stream has been open for so long.

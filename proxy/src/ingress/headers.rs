@@ -8,7 +8,7 @@ use crate::wire::head::Field;
 use crate::wire::names::Kind;
 use crate::wire::unwanted::{Unwanted, why};
 use http::HeaderName;
-use pingora_http::RequestHeader;
+use http::request::Parts;
 
 /// Of HTTP/1. Says whether there were any.
 pub(super) fn forget(bytes: &[u8], fields: &mut Vec<Field>, listener: &ListenerState) -> bool {
@@ -22,7 +22,7 @@ pub(super) fn forget(bytes: &[u8], fields: &mut Vec<Field>, listener: &ListenerS
 
 /// Whether a head of HTTP/2 has nothing that its library lets pass and the standard does not (RFC 9113,
 /// sections 8.2.1 and 8.3.1): white space around a value, or a scheme that is empty.
-pub(super) fn is_sound(request: &RequestHeader) -> bool {
+pub(super) fn is_sound(request: &Parts) -> bool {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let spaced = |value: &[u8]| is_space(value.first()) || is_space(value.last());
     request.uri.scheme_str() != Some("")
@@ -30,12 +30,12 @@ pub(super) fn is_sound(request: &RequestHeader) -> bool {
 }
 
 /// Of HTTP/2.
-pub(super) fn forget_in(request: &mut RequestHeader, listener: &ListenerState) {
+pub(super) fn forget_in(request: &mut Parts, listener: &ListenerState) {
     let names = request.headers.keys();
     let unwanted = |name: &&HeaderName| !may_pass(name.as_str().as_bytes(), listener);
     let unwanted: Vec<HeaderName> = names.filter(unwanted).cloned().collect();
     for name in unwanted {
-        request.remove_header(&name);
+        request.headers.remove(&name);
     }
 }
 

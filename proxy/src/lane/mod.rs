@@ -23,7 +23,9 @@ mod identify;
 mod life;
 mod reply;
 mod route;
+mod stream;
 mod trace;
 
 pub(crate) use fast::{After, Carrying, FastLane, Taken};
-pub(crate) use full::FullLane;
+pub(crate) use full::{FullLane, Http2Session};
+pub(crate) use stream::Stream;

@@ -7,7 +7,7 @@ use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
-use crate::route::Edits;
+use crate::route::{Edits, Fields};
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::names::Kind;
 use crate::wire::view::View;
@@ -152,11 +152,9 @@ impl<'a> Shape<'a> {
 }
 
 /// An interim answer passes as it is.
-pub(super) fn write_interim(head: &ResponseHead, view: &View<'_>, to: &mut Buffer) {
-    status_line(head.status, head.reason.of(view.bytes), to);
-    for field in view.fields {
-        line(field.name.of(view.bytes), field.value.of(view.bytes), to);
-    }
+pub(super) fn write_interim(status: u16, reason: &[u8], fields: &dyn Fields, to: &mut Buffer) {
+    status_line(status, reason, to);
+    fields.each(&mut |name, value| line(name, value, to));
     to.push(b"\r\n");
 }
 

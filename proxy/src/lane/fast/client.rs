@@ -1,14 +1,17 @@
 //! Whom an exchange is for: a connection of HTTP/1, or a stream of HTTP/2.
 
+use super::answer;
 use super::flow::Broken;
-use super::stream::Stream;
 use super::upload::Fault;
 use crate::buffer::Buffer;
 use crate::ingress::{Link, rest_of};
+use crate::lane::stream::Stream;
+use crate::route::Fields;
 use crate::wheel::Deadline;
+use http::HeaderMap;
 use serin_config::model::ListenerLimits;
 use std::io;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What is read at once for a stream of HTTP/2,
@@ -37,6 +40,39 @@ impl Client<'_> {
         match self {
             Self::Http1(_) => Ok(()),
             Self::Http2(stream) => stream.finish().map_err(|_| Broken::Client(Fault::Gone)),
+        }
+    }
+
+    /// It was, and these fields end it. Of HTTP/1 they are the business of whoever writes its chunks.
+    #[expect(dead_code, reason = "for backends of HTTP/2")]
+    pub(super) fn trailers(&mut self, fields: HeaderMap) -> Result<(), Broken> {
+        match self {
+            Self::Http1(_) => Ok(()),
+            Self::Http2(stream) => stream.trailers(fields).map_err(|_| Broken::Client(Fault::Gone)),
+        }
+    }
+
+    /// An interim answer, to leave with what is written next. `down` is what waits for the client.
+    pub(super) fn interim(
+        &mut self,
+        status: u16,
+        reason: &[u8],
+        fields: &dyn Fields,
+        down: &mut Buffer,
+    ) {
+        match self {
+            // It would take it for the answer.
+            Self::Http1(link) if link.is_http10 => {}
+            Self::Http1(_) => answer::write_interim(status, reason, fields, down),
+            Self::Http2(stream) => stream.interim(status, fields),
+        }
+    }
+
+    /// Whether there is something to leave that no buffer holds.
+    pub(super) fn owes(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(stream) => stream.has_interim(),
         }
     }
 
@@ -103,8 +139,8 @@ impl Client<'_> {
         }
     }
 
-    /// What is sent to it is framed by chunks where no length is named, and interim answers are for
-    /// it, too: HTTP/1.1. HTTP/2 frames by itself, and its library has no way to send interim answers.
+    /// What is sent to it is framed by chunks where no length is named: HTTP/1.1. HTTP/2 frames by
+    /// itself.
     pub(super) fn takes_chunks(&self) -> bool {
         match self {
             Self::Http1(link) => !link.is_http10,
@@ -119,6 +155,9 @@ impl Client<'_> {
         written: &mut usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Self::Http2(stream) = self {
+            ready!(stream.poll_interim(cx))?;
+        }
         while *written < pieces[0].len() + pieces[1].len() {
             let rest = rest_of(pieces, *written);
             let count = match self {

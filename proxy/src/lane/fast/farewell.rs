@@ -3,8 +3,8 @@
 //! Giving it up resets it, and with the reset some clients lose an answer that they have not read
 //! yet. So what still comes is read and forgotten for a moment; never for long, and never much.
 
-use super::stream::Stream;
 use crate::lane::reply::{FAREWELL, MOST_FORGOTTEN};
+use crate::lane::stream::Stream;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Instant;

@@ -4,7 +4,6 @@
 //! deadline. Nothing waits for a socket that has said that it is not ready: a read is made once it
 //! has something.
 
-use super::answer;
 use super::client::Client;
 use super::upload::{self, Upload, push_chunk};
 use crate::buffer::Buffer;
@@ -133,9 +132,8 @@ impl<'a> Flow<'a> {
                         if head.status == 100 {
                             self.upload.may_come(self.client.limits());
                         }
-                        if self.client.takes_chunks() {
-                            answer::write_interim(&head, &view, self.down);
-                        }
+                        let reason = head.reason.of(bytes);
+                        self.client.interim(head.status, reason, &view, self.down);
                         self.upstream.input.advance(head.length);
                         judged = 0;
                         self.flush().await?;
@@ -354,7 +352,7 @@ impl<'a> Flow<'a> {
 
     /// What waits for the client leaves.
     pub(super) async fn flush(&mut self) -> Result<(), Broken> {
-        if self.down.is_empty() {
+        if self.down.is_empty() && !self.client.owes() {
             return Ok(());
         }
         let mut written = 0;

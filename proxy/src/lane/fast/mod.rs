@@ -15,7 +15,6 @@ mod known;
 mod lives;
 mod request;
 mod rooms;
-mod stream;
 mod streams;
 mod upload;
 

@@ -9,18 +9,17 @@ use super::exchange::{self, Asked, Parts};
 use super::farewell;
 use super::lives::{self, Borrowed};
 use super::request::{self, Translated};
-use super::stream::Stream;
 use super::upload::Upload;
 use crate::buffer::Buffer;
 use crate::carriers::{self, Berths, Carrier};
-use crate::ingress::{OpenStream, Visit};
+use crate::ingress::OpenStream;
 use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
+use crate::lane::stream::Stream;
 use crate::lane::{asked, assign, copy, full, identify, route};
 use crate::wheel::Deadline;
-use http::header;
-use pingora_core::protocols::http::v2::server::HttpSession;
+use http::{header, request::Parts as RequestHead};
 use serin_config::model::Lanes;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -43,6 +42,7 @@ thread_local! {
 
 /// A stream on its way.
 struct Boarded {
+    head: RequestHead,
     stream: Stream,
     taken: TakenStream,
     _open: OpenStream,
@@ -50,40 +50,35 @@ struct Boarded {
 
 impl FastLane {
     /// Takes the stream's request, or leaves it as it was.
-    pub(crate) fn take_stream(
-        &self,
-        session: &HttpSession,
-        visit: &Arc<Visit>,
-    ) -> Option<TakenStream> {
+    pub(crate) fn take_stream(&self, head: &RequestHead, stream: &Stream) -> Option<TakenStream> {
         let entered = self.plane.enter();
         if entered.world.config.lanes == Lanes::Full {
             return None;
         }
-        let request = session.req_header();
         let mut life = lives::take(entered, Instant::now());
-        life.visit = Some(Arc::clone(visit));
-        let fields = &request.headers;
-        let method = request.method.as_str();
-        if !full::is_plain(request, &life) || asked::is_grpc(fields) {
+        life.visit = Some(Arc::clone(&stream.visit));
+        let fields = &head.headers;
+        let method = head.method.as_str();
+        if !full::is_plain(head, &life) || asked::is_grpc(fields) {
             return None;
         }
-        let target = std::str::from_utf8(request.raw_path()).ok()?;
-        life.asked.target.push_str(target);
+        life.asked.target.push_str(head.uri.path_and_query()?.as_str());
         life.asked.idempotent = asked::is_idempotent(method);
         life.asked.expects = fields.contains_key(header::EXPECT);
-        life.asked.host.push_str(full::host(request).ok()?);
+        life.asked.host.push_str(full::host(head).ok()?);
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;
         identify::identify(fields, &mut life);
         identify::tell_root(&mut life);
         route::find(method, fields, &mut life).ok()?;
+        let empty = stream.is_empty(head);
         if !life.route.as_ref().is_some_and(|route| route.is_lean())
-            || !session.is_body_empty() && copy::needs_body(&life, method)
+            || !empty && copy::needs_body(&life, method)
         {
             return None;
         }
         let length = fields.contains_key(header::CONTENT_LENGTH);
-        let body = (!session.is_body_empty()).then_some(Translated { chunked: !length });
+        let body = (!empty).then_some(Translated { chunked: !length });
         let translated = body.unwrap_or(Translated { chunked: false });
         let (mut out, mut traceparent) = (Buffer::default(), None);
         let reply = route::admit(fields, &mut life).err();
@@ -98,24 +93,26 @@ impl FastLane {
     /// Sends a stream that was taken on its way.
     pub(crate) fn board(
         self: &Arc<Self>,
-        session: HttpSession,
-        visit: Arc<Visit>,
+        head: RequestHead,
+        stream: Stream,
         taken: TakenStream,
         open: OpenStream,
     ) {
-        let stream = Stream::new(session, visit, Arc::clone(open.account()));
-        let boarded = Boarded { stream, taken, _open: open };
+        let boarded = Boarded { head, stream, taken, _open: open };
         carriers::board(&BERTHS, boarded, |carrier| work(carrier, Arc::clone(self)));
     }
 
     /// Carries the exchange to its end.
     async fn carry_stream(&self, boarded: &mut Boarded) {
-        let Boarded { stream, taken, _open } = boarded;
+        let Boarded { head, stream, taken, _open } = boarded;
         let life = &mut *taken.life;
         let most = life.route.as_ref().and_then(|route| route.max_body);
         let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, most);
         upload.repeatable = life.asked.idempotent;
-        let asked_head = stream.session.req_header().method == http::Method::HEAD;
+        if life.asked.expects {
+            upload.expect();
+        }
+        let asked_head = head.method == http::Method::HEAD;
         let (mut sent, mut down) = (0, Buffer::default());
         let asked = match taken.reply.take() {
             Some(reply) => Asked::Reply(reply),
@@ -137,7 +134,7 @@ impl FastLane {
                 None => broken = true,
             },
         }
-        self.end_stream(stream, life, (upload.received, sent), broken);
+        self.end_stream(head, life, (upload.received, sent), broken);
         if early && !broken {
             farewell::forget_body(stream).await;
         }
@@ -145,16 +142,15 @@ impl FastLane {
 
     fn end_stream(
         &self,
-        stream: &Stream,
+        head: &RequestHead,
         life: &mut Life,
         (received, sent): (u64, u64),
         broken: bool,
     ) {
-        let request = stream.session.req_header();
         let over = Over {
-            method: request.method.as_str(),
+            method: head.method.as_str(),
             protocol: "HTTP/2",
-            fields: &request.headers,
+            fields: &head.headers,
             written: (life.status != 0).then_some(life.status),
             broken,
             received,

@@ -3,6 +3,7 @@
 
 use super::body::{answer_ended, is_bodiless, is_early};
 use super::fail::standing;
+use super::is_http2;
 use super::websocket::CloseCode;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
 use crate::lane::life::{Life, Upgrade};
@@ -128,7 +129,7 @@ pub(super) fn shape(
             session.set_keepalive(None);
         }
     }
-    if is_early(life) && !session.is_http2() {
+    if is_early(life) && !is_http2(session) {
         // Its connection ends with the answer, should that end first, and the client is told so now.
         session.set_keepalive(None);
     }

@@ -9,6 +9,7 @@ use crate::lane::life::{Life, Upgrade};
 use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
 use crate::wire::{authority, fields};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Version, header};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
@@ -65,18 +66,19 @@ fn meet(session: &Session, life: &mut Life) {
 }
 
 /// Whether a request of HTTP/2 is within its limits and asks for nothing that only this lane does.
-pub(crate) fn is_plain(request: &RequestHeader, life: &Life) -> bool {
+pub(crate) fn is_plain(request: &Parts, life: &Life) -> bool {
     !matches!(request.method, Method::TRACE | Method::CONNECT)
         && within_limits(request, life).is_ok()
 }
 
 /// HTTP/1 was held to these before; for HTTP/2 this is the place.
-fn within_limits(request: &RequestHeader, life: &Life) -> Result<(), Reply> {
+fn within_limits(request: &Parts, life: &Life) -> Result<(), Reply> {
     let Some(visit) = life.visit.as_ref().filter(|_| request.version == Version::HTTP_2) else {
         return Ok(());
     };
     let limits = &visit.listener.limits;
-    if request.raw_path().len() as u64 > limits.max_uri_bytes {
+    let target = request.uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() as u64 > limits.max_uri_bytes {
         return Err(Reply::refused(414, "the request target is too long"));
     }
     if request.headers.len() > limits.max_headers as usize {
@@ -99,7 +101,7 @@ fn within_limits(request: &RequestHeader, life: &Life) -> Result<(), Reply> {
 }
 
 /// The one host that the request names, whichever way.
-pub(crate) fn host(request: &RequestHeader) -> Result<&str, Reply> {
+pub(crate) fn host(request: &Parts) -> Result<&str, Reply> {
     let invalid = || Reply::refused(400, "there must be one valid host");
     let mut named = request.headers.get_all(header::HOST).iter();
     let (host, second) = (named.next(), named.next());

@@ -6,6 +6,7 @@
 //! answer had ended before the body had: what is left of that body goes nowhere, and its end breaks
 //! the exchange off, whose answer the client has.
 
+use super::is_http2;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use bytes::Bytes;
@@ -94,7 +95,7 @@ fn watch(session: &Session, body: Option<&Bytes>, end: bool, life: &mut Life) ->
 
 /// HTTP/1 is watched by its stream. Of HTTP/2 only what comes can be watched from here.
 fn is_too_slow(session: &Session, life: &Life, received: u64) -> bool {
-    let Some(visit) = life.visit.as_ref().filter(|_| session.is_http2()) else { return false };
+    let Some(visit) = life.visit.as_ref().filter(|_| is_http2(session)) else { return false };
     let limits = &visit.listener.limits;
     let beyond_grace = life.began.elapsed().saturating_sub(limits.header_timeout);
     let least = beyond_grace.as_secs_f64() * limits.min_body_rate as f64;

@@ -5,6 +5,7 @@
 
 use super::answer::AGAIN;
 use super::body::ANSWERED_FIRST;
+use super::is_http2;
 use super::reply::send;
 use crate::ingress::StreamFault;
 use crate::lane::fail::{Standing, failed, upgraded, was_stale};
@@ -142,7 +143,7 @@ pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Erro
         session.response_written().is_some_and(|r| !r.status.is_informational() || r.status == 101);
     let gone = *e.esource() == ErrorSource::Downstream && life.verdict.is_none();
     let mut code = 0;
-    if begun && !gone && life.asked.grpc && session.is_http2() {
+    if begun && !gone && life.asked.grpc && is_http2(session) {
         break_off_grpc(session).await;
     } else if !begun && !gone {
         let reply = life.verdict.take().unwrap_or_else(|| reply_to(e));

@@ -11,9 +11,11 @@ mod fail;
 mod peer;
 mod reply;
 mod send;
+mod session;
 mod websocket;
 
 pub(super) use arrive::{host, is_plain};
+pub(crate) use session::Http2Session;
 pub(super) use websocket::CloseCode;
 
 use super::life::Life;
@@ -31,6 +33,11 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Whether each request is a stream of its own.
+fn is_http2(session: &Session) -> bool {
+    session.req_header().version == http::Version::HTTP_2
+}
 
 /// One per thread; what it holds is shared by all of them.
 #[derive(Clone)]

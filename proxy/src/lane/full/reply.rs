@@ -4,7 +4,7 @@ use crate::lane::life::Life;
 use crate::lane::reply::{FAREWELL, MOST_FORGOTTEN, Reply};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v2::server::HttpSession;
+use pingora_core::protocols::http::custom::server::Session as CustomSession;
 use pingora_proxy::Session;
 
 pub(super) async fn send(reply: Reply, session: &mut Session, life: &mut Life) -> Result<()> {
@@ -14,13 +14,13 @@ pub(super) async fn send(reply: Reply, session: &mut Session, life: &mut Life) -
     let head = session.req_header().method == http::Method::HEAD;
     let bodiless = reply.note(life, head);
     let response = reply.response(life)?;
-    if let ServerSession::H2(http2) = session.as_mut() {
+    if let ServerSession::Custom(http2) = session.as_mut() {
         // One frame, where the head is all: what says how a gRPC call ended is read nowhere else.
-        http2.write_response_header(Box::new(response), bodiless)?;
+        http2.write_response_header(Box::new(response), bodiless).await?;
         if !bodiless {
             http2.write_body(reply.body().clone(), true).await?;
         }
-        let _ = tokio::time::timeout(FAREWELL, forget_body(http2)).await;
+        let _ = tokio::time::timeout(FAREWELL, forget_body(&mut **http2)).await;
         return Ok(());
     }
     session.write_response_header(Box::new(response), bodiless).await?;
@@ -33,7 +33,7 @@ pub(super) async fn send(reply: Reply, session: &mut Session, life: &mut Life) -
 
 /// A stream that is given up while its request still comes is reset, and with the reset some clients
 /// lose the answer.
-async fn forget_body(http2: &mut HttpSession) {
+async fn forget_body(http2: &mut dyn CustomSession) {
     let mut left = MOST_FORGOTTEN;
     while left > 0 && !http2.is_body_done() {
         match http2.read_body_bytes().await {
