@@ -219,7 +219,7 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         started_at: Timestamp(course.started.at),
         started_by: course.started.by.clone(),
         ended_at: course.ended.as_ref().map(|ended| Timestamp(ended.at)),
-        hold_seconds: course.step().map_or(0, |step| step.hold.as_secs()),
+        hold_seconds: course.hold().map_or(0, |hold| hold.as_secs()),
         held_seconds: course.held.as_secs(),
         step_remaining_seconds: if over { 0 } else { seconds_to(step_left) },
         remaining_seconds: if over { 0 } else { seconds_to(step_left + later) },

@@ -306,8 +306,17 @@ impl Course {
         }
     }
 
-    /// What is left of the present step's hold.
+    /// How long the weight in force is to be watched. One under the first step, which somebody set or
+    /// a reload left behind, is held for as long as that step.
+    pub fn hold(&self) -> Option<Duration> {
+        let step = match self.stage {
+            Stage::Before if self.weight > BasisPoints::ZERO => self.steps.first(),
+            Stage::Before | Stage::Dark | Stage::Step(_) => self.step(),
+        };
+        step.map(|step| step.hold)
+    }
+
     pub fn hold_left(&self) -> Option<Duration> {
-        self.step().map(|step| step.hold.saturating_sub(self.held))
+        self.hold().map(|hold| hold.saturating_sub(self.held))
     }
 }

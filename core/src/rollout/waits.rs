@@ -2,7 +2,7 @@
 //! and what a person's promotion skips.
 
 use super::evidence::{Data, Evidence, MissingReading, Samples};
-use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Step, Strategy};
+use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Strategy};
 use super::position::{Answer, Course, GateRef, GateRefKind};
 use super::reason::Objection;
 use super::turn::Turn;
@@ -72,9 +72,8 @@ pub(super) fn object_to_budget(turn: &mut Turn<'_>) {
     }
 }
 
-pub(super) fn object_to_hold(turn: &mut Turn<'_>, course: &Course, step: &Step) {
-    let left = step.hold.saturating_sub(course.held);
-    if !left.is_zero() {
+pub(super) fn object_to_hold(turn: &mut Turn<'_>, course: &Course) {
+    if let Some(left) = course.hold_left().filter(|left| !left.is_zero()) {
         turn.object(Objection::HoldRunning { left });
     }
 }

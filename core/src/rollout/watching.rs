@@ -20,9 +20,7 @@ pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> V
     waits::object_for_all(turn, plan);
     if !course.promoted {
         waits::object_to_budget(turn);
-        if let Some(step) = course.step().cloned() {
-            waits::object_to_hold(turn, course, &step);
-        }
+        waits::object_to_hold(turn, course);
         waits::object_to_evidence(turn, plan, course.weight);
         if let Some(verdict) = give_up(turn, course, plan) {
             return verdict;
@@ -87,8 +85,8 @@ fn wait(turn: &mut Turn<'_>, course: &mut Course) -> Verdict {
 
 /// The end of the hold without enough requests, or of all patience without an answer.
 fn give_up(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Option<Verdict> {
-    let step = course.step()?;
-    if course.held < step.hold || !turn.has_data() {
+    let hold = course.hold()?;
+    if course.held < hold || !turn.has_data() {
         return None;
     }
     let too_few = turn.objections.iter().any(|o| matches!(o, Objection::TooFewSamples(_)));
@@ -97,7 +95,7 @@ fn give_up(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Option<Verd
         .iter()
         .any(|o| matches!(o, Objection::NotProven { .. } | Objection::NoReading { .. }));
     let samples = waits::samples(turn, plan);
-    let patience_is_over = course.held >= plan.evidence.give_up_after.max(step.hold);
+    let patience_is_over = course.held >= plan.evidence.give_up_after.max(hold);
     match plan.evidence.on_too_few {
         OnTooFew::Rollback if too_few => {
             Some(rollback::perform(turn, course, RollbackReason::TooFew(samples)))
@@ -164,7 +162,7 @@ pub(super) fn follow_plan(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan)
     }
     course.steps = plan.steps.clone();
     turn.events.push(Event::PlanChanged { weight: course.weight });
-    if let Stage::Step(_) = course.stage {
+    if course.weight > BasisPoints::ZERO {
         course.stage = last_step_within(&plan.steps, course.weight).0;
         course.held = Duration::ZERO;
         course.promoted = false;

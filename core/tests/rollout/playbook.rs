@@ -4,6 +4,7 @@ use super::world::*;
 use serin_core::rollout::*;
 use serin_core::slo::Promise;
 use serin_core::split::{Scope, Sessions};
+use serin_core::weights::Weights;
 use std::time::Duration;
 
 #[test]
@@ -441,6 +442,40 @@ fn a_reload_that_changes_the_steps_raises_nothing() {
     assert_eq!(world.weight(), bp(5_000), "its hold began anew");
     world.run(MINUTE * 2);
     assert_eq!(world.weight(), bp(7_500));
+}
+
+#[test]
+fn a_reload_that_raises_the_step_under_way_begins_its_hold_anew() {
+    let mut world = World::started(plan());
+    world.run(MINUTE * 10);
+    assert_eq!((world.weight(), world.course().stage), (bp(1_000), Stage::Step(0)));
+    world.terms.plan.as_mut().unwrap().steps[0].weight = bp(2_000);
+    let decision = world.tick();
+    assert_eq!(world.weight(), bp(1_000));
+    let held = |o: &Objection| matches!(o, Objection::HoldRunning { left } if *left > MINUTE * 14);
+    assert!(decision.objections.iter().any(held), "{:?}", decision.objections);
+    world.run(MINUTE * 14);
+    assert_eq!(world.weight(), bp(1_000), "its hold began anew");
+    // A second change, still under the first step.
+    world.terms.plan.as_mut().unwrap().steps[0].weight = bp(1_500);
+    world.run(MINUTE * 14);
+    assert_eq!(world.weight(), bp(1_000), "and again");
+    world.run(MINUTE * 2);
+    assert_eq!((world.weight(), world.course().stage), (bp(1_500), Stage::Step(0)));
+}
+
+#[test]
+fn a_weight_by_hand_under_the_first_step_is_held_as_long_as_that_step() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    let weights = Weights::two(stable().version, candidate().version, bp(300));
+    let (actor, reason) = ("ana".to_owned(), "careful".to_owned());
+    world.command(&Command::SetWeights { weights, actor, reason }).unwrap();
+    world.command(&resume()).unwrap();
+    world.run(MINUTE * 14);
+    assert_eq!((world.weight(), world.phase()), (bp(300), Phase::Running));
+    world.run(MINUTE * 2);
+    assert_eq!(world.weight(), bp(1_000));
 }
 
 #[test]
