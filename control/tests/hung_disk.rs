@@ -8,7 +8,7 @@ use common::disk::{Disk, Mood};
 use serin_config::model::Config;
 use serin_control::{Actor, Command, Control, Options, Order, Outcome, Snapshot};
 use serin_core::ids::{ServiceName, VersionName};
-use serin_core::measure::{ServiceCounts, ServiceLatencies};
+use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
 use serin_core::shadow::ShadowReport;
 use serin_core::split::Split;
@@ -40,13 +40,14 @@ impl DataPlane for Plane {
     }
     fn heartbeat(&self) {}
     fn counts(&self, _: &ServiceName) -> Option<ServiceCounts> {
-        None
+        let versions = ["v1", "v2", "v3"].map(|v| VersionCounts::new(version(v))).into();
+        Some(ServiceCounts { versions, ..ServiceCounts::default() })
     }
     fn latencies(&self, _: &ServiceName) -> Option<ServiceLatencies> {
         None
     }
     fn readiness(&self, _: &ServiceName) -> Vec<Readiness> {
-        Vec::new()
+        ["v1", "v2", "v3"].map(|v| Readiness::new(version(v), 1, 1)).into()
     }
     fn bad_samples(&self, _: &ServiceName, _: &VersionName) -> Vec<BadSample> {
         Vec::new()
@@ -66,10 +67,15 @@ fn services(count: usize) -> impl Iterator<Item = ServiceName> {
 
 /// Services that are divided by hand.
 fn config(count: usize) -> Arc<Config> {
+    config_of(count, "")
+}
+
+fn config_of(count: usize, more: &str) -> Arc<Config> {
     let mut text = "version: 1\nlisteners: [ { name: http, address: \"127.0.0.1:0\", protocol: HTTP } ]\nservices:\n".to_owned();
     for service in services(count) {
-        let versions = "v1: { endpoints: [\"127.0.0.1:1\"] }, v2: { endpoints: [\"127.0.0.1:2\"] }";
-        writeln!(text, "  {service}: {{ stable: v1, versions: {{ {versions} }} }}").unwrap();
+        let version = |n| format!("v{n}: {{ endpoints: [\"127.0.0.1:{n}\"] }}");
+        let versions = [1, 2, 3].map(version).join(", ");
+        writeln!(text, "  {service}: {{ stable: v1, versions: {{ {versions} }}{more} }}").unwrap();
     }
     text.push_str("routes: [ { name: all, matches: [ { path: { prefix: / } } ], service: s0 } ]\n");
     let loaded = serin_config::from_str("test.yaml", &text);
@@ -85,10 +91,15 @@ struct Running {
 
 impl Running {
     fn over(disk: &Disk, services: usize, stop_wait: Option<Duration>) -> Self {
+        Self::of(config(services), disk, stop_wait)
+    }
+
+    fn of(config: Arc<Config>, disk: &Disk, stop_wait: Option<Duration>) -> Self {
+        let services = config.services.len();
         let plane = Arc::new(Plane::default());
         let storage = Some(Box::new(disk.clone()) as Box<_>);
         let options = Options { storage, stop_wait, ..Options::default() };
-        let control = Control::start(config(services), plane.clone(), options).unwrap();
+        let control = Control::start(config, plane.clone(), options).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { plane, services, control, runtime }
     }
@@ -164,4 +175,41 @@ fn a_stop_waits_for_a_disk_that_comes_back_and_not_for_ever_for_one_that_does_no
     running.control.stop();
     // It came back, though the disk never did.
     disk.mood(Mood::Well);
+}
+
+/// A reload that takes a candidate's share from every service at once: how long it takes.
+fn lower_all_by_a_reload(services: usize, disk: &Disk, mood: Mood) -> Duration {
+    let stop_wait = Some(Duration::from_millis(100));
+    let running = Running::of(planned(services, "to: v2"), disk, stop_wait);
+    assert_eq!(running.plane.with_weight(), services);
+    disk.mood(mood);
+    let began = Instant::now();
+    let next = planned(services, "to: v3, start: onChange, onBusy: supersede");
+    running.control.handle().reconfigure_blocking(next, Vec::new()).unwrap();
+    let took = began.elapsed();
+    assert_eq!(running.plane.with_weight(), 0);
+    running.control.stop();
+    disk.mood(Mood::Well);
+    took
+}
+
+fn planned(count: usize, plan: &str) -> Arc<Config> {
+    config_of(count, &format!(", rollout: {{ {plan} }}"))
+}
+
+#[test]
+fn what_one_moment_lowers_waits_for_a_hung_disk_once_and_not_each_in_turn() {
+    /// Of each, were it to wait for itself.
+    const EACH: Duration = Duration::from_millis(20);
+    let disk = Disk::default();
+    let running = Running::of(planned(MANY, "to: v2"), &disk, None);
+    services(MANY).for_each(|service| drop(running.weight(&service, 1_000)));
+    running.control.stop();
+    let well = lower_all_by_a_reload(MANY, &disk.after_kill(), Mood::Well);
+    let hung = lower_all_by_a_reload(MANY, &disk.after_kill(), Mood::Hung);
+    println!(
+        "{MANY} services lowered in {well:?} on a disk that is well, in {hung:?} on a hung one"
+    );
+    let in_turn = EACH * u32::try_from(MANY).unwrap();
+    assert!(hung < well + in_turn / 2, "{hung:?}, {well:?} on a disk that is well");
 }
