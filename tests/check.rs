@@ -56,6 +56,42 @@ fn a_bad_configuration_leaves_with_two_and_shows_every_fault() {
     assert!(!shown.contains('\u{1b}'), "colour where nobody sees it: {shown}");
 }
 
+/// So many services that are warned of the same.
+fn keyless(services: usize) -> String {
+    let mut text = "version: 1\nlisteners: [ { name: http, address: \"127.0.0.1:0\" } ]\n\
+                    routes: [ { name: all, service: s0 } ]\nservices:\n"
+        .to_owned();
+    for n in 0..services {
+        text.push_str(&format!(
+            "  s{n}: {{ stable: v1, versions: {{ v1: {{ endpoints: [\"127.0.0.1:1\"] }}, \
+             v2: {{ endpoints: [\"127.0.0.1:2\"] }} }}, healthCheck: {{ path: / }}, \
+             rollout: {{ to: v2, harm: {{ users: 50 }} }} }}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn what_many_services_are_warned_of_alike_is_shown_three_times_and_counted() {
+    let folder = written(&keyless(100));
+    let found = check(folder.path(), &[]);
+    let shown = text(&found.stderr);
+    assert_eq!(found.status.code(), Some(0), "{shown}");
+    assert_eq!(shown.matches("users cannot be told apart without a session").count(), 3, "{shown}");
+    assert!(
+        shown.contains("… and 97 more services: s3, s4, s5, s6, s7, s8, s9, s10, …"),
+        "{shown}"
+    );
+    let all: serde_json::Value =
+        serde_json::from_slice(&check(folder.path(), &["-o", "json"]).stdout).unwrap();
+    let said =
+        |fault: &&serde_json::Value| fault["message"].as_str().unwrap().contains("told apart");
+    assert_eq!(all["faults"].as_array().unwrap().iter().filter(said).count(), 100);
+    // One more is as short as the line that would count it.
+    let shown = text(&check(written(&keyless(4)).path(), &[]).stderr);
+    assert_eq!(shown.matches("users cannot be told apart").count(), 4, "{shown}");
+}
+
 #[test]
 fn a_warning_is_shown_and_refuses_nothing() {
     let folder = written(

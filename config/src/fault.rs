@@ -3,6 +3,7 @@
 //! A fault carries the line it points at, so it can be shown long after the file has changed.
 //! Rendering is annotate-snippets' work: the form that rustc made familiar.
 
+use crate::grouped::render_all;
 use annotate_snippets::{
     Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle,
 };
@@ -198,12 +199,6 @@ impl Faults {
         }
         text
     }
-}
-
-/// Faults one after the other, with an empty line between them.
-pub fn render_all(faults: &[Fault], style: Style) -> String {
-    let each: Vec<String> = faults.iter().map(|f| f.render(style) + "\n").collect();
-    each.join("\n")
 }
 
 impl fmt::Display for Faults {

@@ -9,6 +9,7 @@ mod effective;
 mod env;
 mod fault;
 mod file;
+mod grouped;
 mod hash;
 mod load;
 pub mod model;
@@ -23,7 +24,8 @@ mod unexpanded;
 mod yaml;
 
 pub use effective::effective;
-pub use fault::{Fault, Faults, Severity, Style, render_all};
+pub use fault::{Fault, Faults, Severity, Style};
+pub use grouped::render_all;
 pub use load::{Environment, Files, Loaded, Options, check_text, from_str, load};
 pub use reload::Watch;
 
