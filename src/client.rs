@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -31,6 +32,13 @@ pub(crate) enum Address {
     /// HTTPS.
     Tls(String),
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Where a configuration that says nothing listens.
+    pub(crate) fn usual() -> Self {
+        Self::Tcp("127.0.0.1:9901".to_owned())
+    }
 }
 
 impl FromStr for Address {
@@ -139,6 +147,8 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Client {
     address: Address,
+    /// Asked where nobody listens at the address.
+    socket: Option<PathBuf>,
     token: Option<String>,
     /// The authorities to trust; without it, the system's.
     ca_file: Option<PathBuf>,
@@ -163,7 +173,12 @@ impl Client {
             address: address.clone(),
             why: error.to_string(),
         })?;
-        Ok(Self { address, token, ca_file, runtime })
+        Ok(Self { address, socket: None, token, ca_file, runtime })
+    }
+
+    /// Where nobody listens at the address, a socket is tried. Whoever named an address means that one.
+    pub(crate) fn or_socket(self, path: impl Into<PathBuf>) -> Self {
+        Self { socket: Some(path.into()), ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Answer, Failure> {
@@ -226,12 +241,35 @@ impl Client {
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Error> {
         match &self.address {
-            Address::Tcp(host) => over(TcpStream::connect(host).await?, request).await,
+            Address::Tcp(host) => match TcpStream::connect(host).await {
+                Ok(stream) => over(stream, request).await,
+                Err(error) => match self.at_socket(&error).await? {
+                    Some(stream) => over(stream, request).await,
+                    None => Err(error.into()),
+                },
+            },
             Address::Tls(host) => {
                 let stream = TcpStream::connect(host).await?;
                 over(tls::connect(stream, host, self.ca_file.as_deref()).await?, request).await
             }
             Address::Unix(path) => over(UnixStream::connect(path).await?, request).await,
+        }
+    }
+
+    /// The socket in place of an address at which nobody listens, if there is one.
+    async fn at_socket(&self, error: &std::io::Error) -> Result<Option<UnixStream>, Error> {
+        let refused = error.kind() == ErrorKind::ConnectionRefused;
+        let Some(path) = self.socket.as_deref().filter(|_| refused) else { return Ok(None) };
+        match UnixStream::connect(path).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(denied) if denied.kind() == ErrorKind::PermissionDenied => {
+                let path = path.display();
+                Err(format!("{error}, and {path} is not this user's to open; try again with sudo, or name the instance with --admin").into())
+            }
+            Err(_) => {
+                Err(format!("{error}; is it running? --admin or SERIN_ADMIN says where it listens")
+                    .into())
+            }
         }
     }
 
@@ -303,6 +341,32 @@ mod tests {
         for wrong in ["localhost", "https://x", ":9901", "x:99999", ""] {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
+    }
+
+    /// An address at which nobody listens.
+    fn nobody() -> Address {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        Address::Tcp(listener.local_addr().unwrap().to_string())
+    }
+
+    #[test]
+    fn where_nobody_listens_the_socket_of_the_package_answers() {
+        use std::io::{Read, Write};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+        });
+        let client = Client::new(nobody(), None, None).unwrap().or_socket(&path);
+        assert_eq!(client.get("/v1/services").unwrap().text(), "{}");
+        served.join().unwrap();
+        let client =
+            Client::new(nobody(), None, None).unwrap().or_socket(folder.path().join("none"));
+        let says = client.get("/v1/services").unwrap_err().to_string();
+        assert!(says.contains("--admin or SERIN_ADMIN says where it listens"), "{says}");
     }
 
     #[test]

@@ -5,13 +5,17 @@ use super::output::{self, Format};
 use crate::client::{Address, Client, Failure};
 use std::path::PathBuf;
 
+/// Where the service of the Debian package listens.
+const PACKAGE_SOCKET: &str = "/run/serin/admin.sock";
+
 /// Options of every verb that talks to a running instance.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Instance")]
 pub(crate) struct Remote {
-    /// Admin address: host:port, https://host:port or unix:/path
-    #[arg(long, env = "SERIN_ADMIN", default_value = "127.0.0.1:9901", value_name = "ADDRESS")]
-    admin: Address,
+    /// Admin address: host:port, https://host:port or unix:/path. Without it 127.0.0.1:9901, and where
+    /// nobody listens there the package's socket, unix:/run/serin/admin.sock
+    #[arg(long, env = "SERIN_ADMIN", value_name = "ADDRESS")]
+    admin: Option<Address>,
     /// File that holds the token; not needed for a loopback address without tokens
     #[arg(long, env = "SERIN_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -25,7 +29,11 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(self.admin.clone(), self.token_file.clone(), self.ca_file.clone())
+        let client = |at| Client::new(at, self.token_file.clone(), self.ca_file.clone());
+        match self.admin.clone() {
+            Some(address) => client(address),
+            None => Ok(client(Address::usual())?.or_socket(PACKAGE_SOCKET)),
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {
