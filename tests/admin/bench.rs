@@ -57,7 +57,7 @@ impl Bench {
         Self::of(|_| {}, hooks).await
     }
 
-    async fn of(change: impl FnOnce(&mut Config), hooks: Hooks) -> Self {
+    pub(crate) async fn of(change: impl FnOnce(&mut Config), hooks: Hooks) -> Self {
         let state = serin_testkit::temp_dir();
         let mut config = config(state.path());
         change(&mut config);

@@ -1,6 +1,7 @@
 //! Many connections at once: whoever says nothing, or never takes an answer, keeps nobody else out.
 
-use crate::bench::{Bench, detail, everything_is_fine, hooks};
+use crate::bench::{Bench, detail, everything_is_fine, hooks, token};
+use serin_config::model::Role;
 use serin_control::api::Hooks;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -141,4 +142,29 @@ async fn few_configurations_are_checked_at_a_time() {
     assert_eq!((first.status, second.status), (200, 200));
     assert!(why.contains("2 configurations are being checked already"), "{why}");
     assert_eq!(check().await.status, 200);
+}
+
+#[tokio::test]
+async fn viewers_leave_an_operator_a_check() {
+    let (hooks, entered, open) = waiting();
+    let tokens = [(Role::Viewer, "look"), (Role::Operator, "touch")].map(|of| token(&of));
+    let bench = Bench::of(|config| config.admin.tokens = tokens.into(), hooks).await;
+    let check = async |token: &str| {
+        let token = [("authorization", token)];
+        bench.ask("POST", "/v1/config/check", &token, r#"{"yaml": "version: 1"}"#).await
+    };
+    let refused = async {
+        serin_testkit::eventually_async("one is checked", async || entered.load(SeqCst) == 1).await;
+        let refused = check("Bearer look").await;
+        let operator = async {
+            let both = async || entered.load(SeqCst) == 2;
+            serin_testkit::eventually_async("the operator's, too", both).await;
+            open();
+        };
+        let (served, ()) = tokio::join!(check("Bearer touch"), operator);
+        (refused, served)
+    };
+    let (first, (refused, served)) = tokio::join!(check("Bearer look"), refused);
+    assert!(detail(&refused, 503).contains("1 for viewers is being checked already"));
+    assert_eq!((first.status, served.status), (200, 200));
 }

@@ -30,6 +30,11 @@ async fn a_viewer_reads_and_an_operator_changes() {
     for role in [viewer, operator] {
         assert_eq!(bench.ask("GET", "/v1/services", &[role], "").await.status, 200);
     }
+    for role in [viewer, operator] {
+        let text = r#"{"yaml": "version: 1"}"#;
+        let checked = bench.ask("POST", "/v1/config/check", &[role], text).await;
+        assert_eq!(checked.status, 200, "{}", checked.text());
+    }
     let refused = bench.ask("POST", RESUME, &[viewer], "").await;
     assert_eq!(detail(&refused, 403), "viewer has the role viewer; POST needs an operator's token");
     let heard = bench.ask("POST", RESUME, &[operator], "").await;

@@ -60,12 +60,32 @@ async fn admitted(
         }
         stranger.problem()
     })?;
-    auth::permit(&caller, request.method())?;
+    auth::permit(&caller, request.method(), path)?;
     if auth::is_read(request.method()) {
         return answered(next, with_caller(request, caller, None)).await;
     }
-    guard::check_origin(request.headers(), request.uri(), peer)?;
-    change(api, caller, request, next).await
+    let speaks = access.tls.as_ref().map_or(guard::Speaks::Http, |_| guard::Speaks::Https);
+    guard::check_origin(request.headers(), request.uri(), peer, speaks)?;
+    match path {
+        config::CHECK => check(api, caller, request, next).await,
+        _ => change(api, caller, request, next).await,
+    }
+}
+
+/// A question with a large body: it changes nothing, so nothing of it is remembered.
+async fn check(
+    api: &Api,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    // Before its body is read, because that may be large, too.
+    parts.extensions.insert(config::Turn::take(api, caller.role)?);
+    let body = read(body, limits::MAX_CONFIG).await?;
+    json_only(&parts.headers, &body)?;
+    let request = Request::from_parts(parts, Body::from(body));
+    answered(next, with_caller(request, caller, None)).await
 }
 
 /// Something that may change something: read whole, then done at most once.
@@ -75,16 +95,8 @@ async fn change(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
-    let most = match parts.uri.path() {
-        config::CHECK => {
-            // Before its body is read, because that may be large, too.
-            parts.extensions.insert(config::Turn::take(api)?);
-            limits::MAX_CONFIG
-        }
-        _ => limits::MAX_BODY,
-    };
-    let body = read(body, most).await?;
+    let (parts, body) = request.into_parts();
+    let body = read(body, limits::MAX_BODY).await?;
     json_only(&parts.headers, &body)?;
     let key = match parts.method {
         Method::POST => idempotency::key_of(&parts.headers)?,

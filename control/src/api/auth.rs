@@ -7,6 +7,7 @@
 //! lets nobody in then.
 
 use super::Reach;
+use super::config::CHECK;
 use super::problem::{Kind, Problem};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serin_config::model::{Admin, Role};
@@ -117,9 +118,11 @@ impl Tokens {
     }
 }
 
-/// Reading needs a viewer, changing an operator.
-pub(crate) fn permit(caller: &Caller, method: &Method) -> Result<(), Problem> {
-    let needed = if is_read(method) { Role::Viewer } else { Role::Operator };
+/// Reading needs a viewer, changing an operator. To check a configuration is to read, whatever its
+/// method: the body is the question.
+pub(crate) fn permit(caller: &Caller, method: &Method, path: &str) -> Result<(), Problem> {
+    let reads = is_read(method) || (*method == Method::POST && path == CHECK);
+    let needed = if reads { Role::Viewer } else { Role::Operator };
     if caller.role >= needed {
         return Ok(());
     }
@@ -191,8 +194,11 @@ mod tests {
         let caller = tokens.caller(&with("Bearer touch"), peer()).unwrap();
         assert_eq!((caller.role, caller.name.as_str()), (Role::Operator, "Operator"));
         let viewer = tokens.caller(&with("bearer look"), peer()).unwrap();
-        assert!(permit(&viewer, &Method::GET).is_ok());
-        assert_eq!(permit(&viewer, &Method::PUT).unwrap_err().status(), 403);
+        assert!(permit(&viewer, &Method::GET, "/v1/dora").is_ok());
+        assert_eq!(permit(&viewer, &Method::PUT, "/v1/freeze").unwrap_err().status(), 403);
+        assert!(permit(&viewer, &Method::POST, CHECK).is_ok());
+        assert!(permit(&viewer, &Method::PUT, CHECK).is_err());
+        assert!(permit(&viewer, &Method::POST, "/v1/config/reload").is_err());
     }
 
     #[test]

@@ -15,10 +15,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serin_config::Faults;
+use serin_config::model::Role;
 use serin_core::ids::ServiceName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use utoipa::ToSchema;
 
 /// What was taken, or everything that is wrong.
@@ -72,15 +73,40 @@ impl std::fmt::Debug for Hooks {
 /// Where a configuration is checked.
 pub(super) const CHECK: &str = "/v1/config/check";
 
-/// One of the few checks at a time, from before its body is read until it is done.
+/// The few checks at a time: each takes many times its body's size.
+#[derive(Debug)]
+pub(super) struct Checks {
+    all: Arc<Semaphore>,
+    /// Of these viewers may have all but one, so that they never keep an operator waiting.
+    viewers: Arc<Semaphore>,
+}
+
+impl Checks {
+    pub(super) fn new() -> Self {
+        let viewers = Arc::new(Semaphore::new(limits::MAX_CHECKS - 1));
+        Self { all: Arc::new(Semaphore::new(limits::MAX_CHECKS)), viewers }
+    }
+
+    fn take(&self, role: Role) -> Result<Vec<OwnedSemaphorePermit>, TryAcquireError> {
+        let viewers = (role == Role::Viewer).then_some(&self.viewers);
+        let needed = viewers.into_iter().chain([&self.all]);
+        needed.map(|of| Arc::clone(of).try_acquire_owned()).collect()
+    }
+}
+
+/// One of the checks at a time, from before its body is read until it is done.
 #[derive(Debug, Clone)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+pub(crate) struct Turn(#[expect(dead_code, reason = "it is held")] Arc<Vec<OwnedSemaphorePermit>>);
 
 impl Turn {
-    pub(super) fn take(api: &Api) -> Result<Self, Problem> {
-        let turn = Arc::clone(&api.inner.checks).try_acquire_owned();
-        turn.map(|permit| Self(Arc::new(permit))).map_err(|_| {
-            let detail = format!("{} configurations are being checked already", limits::MAX_CHECKS);
+    pub(super) fn take(api: &Api, role: Role) -> Result<Self, Problem> {
+        let turn = api.inner.checks.take(role);
+        turn.map(|held| Self(Arc::new(held))).map_err(|_| {
+            let most = limits::MAX_CHECKS;
+            let detail = match role {
+                Role::Operator => format!("{most} configurations are being checked already"),
+                Role::Viewer => format!("{} for viewers is being checked already", most - 1),
+            };
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Unavailable, detail)
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
         })

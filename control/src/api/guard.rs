@@ -48,8 +48,20 @@ impl Hosts {
     }
 }
 
+/// What this address itself speaks. Before a plain one something else may speak HTTPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Http,
+    Https,
+}
+
 /// Refuses a change that another site's page asks for.
-pub(crate) fn check_origin(headers: &HeaderMap, uri: &Uri, peer: Peer) -> Result<(), Problem> {
+pub(crate) fn check_origin(
+    headers: &HeaderMap,
+    uri: &Uri,
+    peer: Peer,
+    speaks: Speaks,
+) -> Result<(), Problem> {
     let refused = |origin: &str| {
         Problem::new(
             StatusCode::FORBIDDEN,
@@ -68,16 +80,17 @@ pub(crate) fn check_origin(headers: &HeaderMap, uri: &Uri, peer: Peer) -> Result
         Peer::Tcp { .. } => authority(headers, uri)?,
         Peer::Unix { .. } => return Err(refused(text)),
     };
-    let own = origins.next().is_none() && same_place(text, &host);
+    let own = origins.next().is_none() && same_place(text, &host, speaks);
     if own { Ok(()) } else { Err(refused(text)) }
 }
 
-/// Whether an Origin and a Host name the same host and port.
-fn same_place(origin: &str, authority: &str) -> bool {
+/// Whether an Origin and a Host name the same host and port, and the Origin's scheme can be ours: what
+/// came over plain HTTP may be anybody's words under our name.
+fn same_place(origin: &str, authority: &str, speaks: Speaks) -> bool {
     let (scheme, from) = origin.split_once("://").unwrap_or((origin, ""));
-    let default = match scheme {
-        "http" => 80,
-        "https" => 443,
+    let default = match (scheme, speaks) {
+        ("http", Speaks::Http) => 80,
+        ("https", Speaks::Http | Speaks::Https) => 443,
         _ => return false,
     };
     let (from_host, from_port) = split_port(from);
@@ -183,9 +196,22 @@ mod tests {
         assert_eq!(hosts.check(&HeaderMap::new(), &target, peer()).unwrap_err().status(), 400);
     }
 
-    fn may_change(origin: &str, host: &str) -> bool {
+    fn may_change_over(speaks: Speaks, origin: &str, host: &str) -> bool {
         let headers = headers(&[("origin", origin), ("host", host)]);
-        check_origin(&headers, &Uri::from_static("/"), peer()).is_ok()
+        check_origin(&headers, &Uri::from_static("/"), peer(), speaks).is_ok()
+    }
+
+    fn may_change(origin: &str, host: &str) -> bool {
+        may_change_over(Speaks::Http, origin, host)
+    }
+
+    #[test]
+    fn a_page_over_plain_http_is_foreign_to_an_address_that_speaks_https() {
+        let over_https = |origin, host| may_change_over(Speaks::Https, origin, host);
+        assert!(over_https("https://serin.example.com", "serin.example.com"));
+        assert!(over_https("https://serin.example.com:9901", "serin.example.com:9901"));
+        assert!(!over_https("http://serin.example.com:9901", "serin.example.com:9901"));
+        assert!(!over_https("http://serin.example.com", "serin.example.com:80"));
     }
 
     #[test]
@@ -202,8 +228,8 @@ mod tests {
     #[test]
     fn a_browser_that_says_cross_site_is_believed() {
         let cross = headers(&[("sec-fetch-site", "cross-site"), ("host", "localhost")]);
-        assert!(check_origin(&cross, &Uri::from_static("/"), peer()).is_err());
+        assert!(check_origin(&cross, &Uri::from_static("/"), peer(), Speaks::Http).is_err());
         let none = headers(&[("host", "localhost")]);
-        assert!(check_origin(&none, &Uri::from_static("/"), peer()).is_ok());
+        assert!(check_origin(&none, &Uri::from_static("/"), peer(), Speaks::Http).is_ok());
     }
 }

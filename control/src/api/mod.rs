@@ -51,7 +51,7 @@ use problem::{Kind, Problem};
 use serin_config::model::Admin;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// The API's state; cheap to clone.
@@ -73,7 +73,7 @@ struct Inner {
     /// Held over a check of If-Match and the change that follows it, where control has no
     /// revision to compare with.
     freezing: tokio::sync::Mutex<()>,
-    checks: Arc<Semaphore>,
+    checks: config::Checks,
     stopping: watch::Sender<bool>,
 }
 
@@ -112,7 +112,7 @@ impl Api {
                 logins: logins::Logins::default(),
                 answers: idempotency::Store::default(),
                 freezing: tokio::sync::Mutex::new(()),
-                checks: Arc::new(Semaphore::new(limits::MAX_CHECKS)),
+                checks: config::Checks::new(),
                 stopping: watch::channel(false).0,
             }),
         })
