@@ -62,6 +62,8 @@ function underWay(service: Service, rollout: Rollout): Choice[] {
     "promote",
     `${goesTo} now, past the rest of the hold, missing evidence and approvals. Guards still roll back.`,
   );
+  // Whoever was faster has promoted this step, and not the one after it.
+  promote.ask.body = (reason) => ({ reason, fromStep: rollout.step });
   const pause = command("Pause", "pause", `${to} stays at ${percent(rollout.weight)}. Guards still roll back.`);
   const resume = command("Resume", "resume", `The rollout goes on from ${percent(rollout.weight)}, by its plan.`);
   const abort = command(

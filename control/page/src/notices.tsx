@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { Live } from "./live";
+import type { Health } from "./types";
 import { clock, moment, plural } from "./words";
 
 interface Props {
@@ -42,6 +43,13 @@ export function Notices({ live, done, dismiss, retry }: Props) {
           </span>
         </Notice>
       )}
+      {snapshot && notDurable(snapshot.health) !== "" && (
+        <Notice tone="warn">
+          <span>
+            <strong>Not durable yet</strong>: {notDurable(snapshot.health)}. It is in force; a crash now would bring back what was before.
+          </span>
+        </Notice>
+      )}
       {snapshot?.freeze && (
         <Notice tone="cold">
           <span>
@@ -71,6 +79,16 @@ export function Notices({ live, done, dismiss, retry }: Props) {
       )}
     </div>
   );
+}
+
+/** So many services are named. */
+const NAMED = 5;
+
+function notDurable({ notDurable: services, freezeNotDurable: freeze }: Health): string {
+  const more = services.length - NAMED;
+  const named = services.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${plural(more, "more service")}` : "");
+  const parts = [services.length > 0 ? `what was lowered of ${named}` : "", freeze ? "the freeze" : ""];
+  return parts.filter((part) => part !== "").join(", and ");
 }
 
 interface NoticeProps {

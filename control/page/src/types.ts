@@ -24,6 +24,9 @@ export interface Config {
 
 export interface Health {
   journal: string | null;
+  /** Services whose latest lowering is in force and not written yet. */
+  notDurable: string[];
+  freezeNotDurable: boolean;
   notificationsLost: number;
   recordsLost: number;
 }
@@ -178,6 +181,8 @@ export interface Harm {
   users: number;
   usersLimit: number | null;
   usersForgiven: number;
+  /** Where not, `users` are failed requests. */
+  usersToldApart: boolean;
 }
 
 export interface History {

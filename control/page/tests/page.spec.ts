@@ -107,7 +107,12 @@ test("the next step is promoted, and the charts have points", async ({ page }) =
   await open(page, "checkout", OPERATOR);
   await expect(page.getByRole("img", { name: /^Error rate: now v42/ })).toBeVisible();
   await expect(split(page)).toContainText(/v42 (5|25)%/);
-  if ((await weight("checkout", "v42")) < 2500) await ask(page, "Promote", "long enough");
+  if ((await weight("checkout", "v42")) < 2500) {
+    const promoted = page.waitForRequest("**/rollout/promote");
+    await ask(page, "Promote", "long enough");
+    const shown = (await promoted).postDataJSON() as { fromStep: number };
+    expect(shown.fromStep).toBeGreaterThan(0);
+  }
   await expect(decisions(page)).toContainText("weight raised from 5% to 25%");
   const shadow = page.getByRole("region", { name: "Shadow differences" });
   await shadow.getByText("Samples of $.total").click();

@@ -54,7 +54,8 @@ function Harm({ rollout }: { rollout: Rollout }) {
   const { failedRequestsForgiven: requests, usersForgiven: users } = harm;
   return (
     <p class="note">
-      Harm of this rollout: <b class="figures">{of(harm.failedRequests, harm.failedRequestsLimit, requests)}</b> failed requests, <b class="figures">{of(harm.users, harm.usersLimit, users)}</b> users.
+      Harm of this rollout: <b class="figures">{of(harm.failedRequests, harm.failedRequestsLimit, requests)}</b> failed requests, <b class="figures">{of(harm.users, harm.usersLimit, users)}</b> users
+      {harm.usersToldApart ? "." : ", who cannot be told apart: each failed request counts as one."}
     </p>
   );
 }

@@ -50,7 +50,7 @@ function OneStep({ step, rollout, number, ended }: OneProps) {
           {present && rollout.stepRemainingSeconds > 0
             ? `${span(rollout.stepRemainingSeconds)} left of ${span(step.holdSeconds)}`
             : present
-              ? `held ${span(rollout.heldSeconds)}`
+              ? `hold is over, watched for ${span(rollout.heldSeconds)}`
               : stopped
                 ? "ended here"
                 : step.holdSeconds > 0
