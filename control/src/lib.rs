@@ -36,4 +36,4 @@ pub use view::{
 };
 pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};
 pub use view::{CountView, FailuresView, MissedView};
-pub use view::{ShadowResultsView, ShadowView};
+pub use view::{ShadowResultsView, ShadowView, Unit};

@@ -4,7 +4,7 @@ use super::remote::{Remote, finish};
 use super::words::{self, field};
 use super::{Exit, output};
 use crate::client::{Failure, segment};
-use serin_control::Why;
+use serin_control::{Unit, Why};
 
 /// Show the rule, the numbers and the requests behind the last verdict
 ///
@@ -41,13 +41,13 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     // A number with nothing beside it is a time that is left, and the reason has said that.
     let beside = why.threshold.or(why.stable_observed).is_some() || why.samples > 0;
     if let Some(observed) = why.observed.filter(|_| beside) {
-        say("observed", over(observed, why.samples));
+        say("observed", over(why.unit, observed, why.samples));
     }
     if let Some(stable) = why.stable_observed {
-        say("stable", over(stable, why.stable_samples));
+        say("stable", over(why.unit, stable, why.stable_samples));
     }
     if let Some(threshold) = why.threshold {
-        say("threshold", figure(threshold));
+        say("threshold", figure(why.unit, threshold));
     }
     if let Some(failures) = &why.failures {
         say("failures", failures.summary.clone());
@@ -60,15 +60,16 @@ fn text(why: &Why, width: usize) -> Vec<String> {
     lines
 }
 
-/// Not every rule counts requests.
-fn over(observed: f64, samples: u64) -> String {
-    match samples {
-        0 => figure(observed),
-        samples => format!("{} over {}", figure(observed), words::counted(samples, "request")),
+/// Not every rule rests on requests, and a count is of nothing but itself.
+fn over(unit: Option<Unit>, observed: f64, samples: u64) -> String {
+    let figure = figure(unit, observed);
+    match samples == 0 || unit.is_some_and(Unit::is_count) {
+        true => figure,
+        false => format!("{figure} over {}", words::counted(samples, "request")),
     }
 }
 
-/// As it was computed: what it means depends on the rule.
-fn figure(number: f64) -> String {
-    words::trimmed(number, 5)
+/// What was decided before verdicts had units has none.
+fn figure(unit: Option<Unit>, number: f64) -> String {
+    unit.map_or_else(|| words::trimmed(number, 5), |unit| unit.write(number))
 }

@@ -18,6 +18,29 @@ fn status_shows_everything_an_operator_asks_first() {
 }
 
 #[test]
+fn a_step_whose_hold_is_over_promises_no_end() {
+    let mut waits = rollout("holding", Some("evidence"));
+    (waits["holdSeconds"], waits["heldSeconds"]) = (json!(6), json!(32));
+    (waits["stepRemainingSeconds"], waits["remainingSeconds"]) = (json!(0), json!(12));
+    let screen = shown(&["status"], snapshot(waits.clone()));
+    let says = "  step        its hold of 6s is over, watched for 32s; 12s of holds follow\n";
+    assert!(screen.contains(says), "{screen}");
+    waits["remainingSeconds"] = json!(0);
+    let screen = shown(&["status"], snapshot(waits));
+    assert!(screen.contains("its hold of 6s is over, watched for 32s\n"), "{screen}");
+}
+
+#[test]
+fn users_who_cannot_be_told_apart_are_not_said_to_be_users() {
+    let mut keyless = rollout("running", None);
+    keyless["harm"]["usersToldApart"] = json!(false);
+    let screen = shown(&["status"], snapshot(keyless));
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = "1 of 50 users (who cannot be told apart: each request counts)";
+    assert!(words.contains(says), "{screen}");
+}
+
+#[test]
 fn a_finished_rollout_says_how_it_ended() {
     let screen = shown(&["status"], snapshot(rollout("rolledBack", None)));
     assert!(screen.starts_with("checkout: rolled back, v41 to v42 (checkout-3)\n"), "{screen}");
@@ -100,7 +123,7 @@ fn why_shows_the_rule_the_numbers_and_the_requests() {
         "service": "checkout", "rollout": "checkout-3", "at": "2026-11-21T02:12:00.000Z",
         "verdict": "rollback", "reason": "the candidate fails 22% of its requests",
         "rule": "guard errors: errorRate > 1% over 30s", "observed": 0.22, "threshold": 0.01,
-        "stableObserved": 0.0, "samples": 41, "stableSamples": 372,
+        "stableObserved": 0.0, "unit": "share", "samples": 41, "stableSamples": 372,
         "badRequests": [
             { "requestId": "7f3a", "what": "503", "at": "2026-11-21T02:11:59.000Z" },
             { "requestId": "7f3b", "what": "reset", "at": "2026-11-21T02:11:58.000Z" },
@@ -124,6 +147,7 @@ fn why_counts_no_requests_for_a_rule_that_counts_none() {
     let wanted = "checkout: hold (checkout-3)\n  because     hold: it says why\n";
     let at = "  at          2026-11-21T02:12:00.000Z\n";
     assert_eq!(why("hold", 293.2, None), format!("{wanted}  rule        hold\n{at}"));
+    // Of an instance that says no unit.
     let seen = "  rule        minRequests\n  observed    40\n  threshold   500\n";
     assert_eq!(why("minRequests", 40.0, Some(500.0)), format!("{wanted}{seen}{at}"));
 }

@@ -1,6 +1,7 @@
 //! A decision in the terms of the question "why?": which rule, what it saw, what it allows.
 
 use crate::journal::Explained;
+use crate::view::Unit;
 use serin_core::rollout::{Decision, Evidence, Objection, RollbackReason, Value, Verdict};
 
 /// Everything is taken from the decision and its evidence; nothing is measured again.
@@ -22,6 +23,7 @@ pub(crate) fn explain(decision: &Decision, evidence: &Evidence) -> Explained {
             explained.rule = "promotion".to_owned();
             explained.observed = grounds.bet.map(|(value, _)| value);
             explained.threshold = grounds.bet.map(|(_, needed)| needed);
+            explained.unit = grounds.bet.map(|_| Unit::Evidence);
             explained.samples = grounds.samples.seen;
         }
     }
@@ -35,30 +37,36 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.observed = observed.map(number);
             to.threshold = Some(number(*threshold));
             to.stable_observed = stable.map(number);
+            to.unit = Some(Unit::of(*threshold));
             to.samples = *samples;
         }
         RollbackReason::Burn { long, threshold, samples, .. } => {
             to.observed = *long;
             to.threshold = Some(*threshold);
+            to.unit = Some(Unit::BurnRate);
             to.samples = *samples;
         }
         RollbackReason::Errors { candidate, stable, .. }
         | RollbackReason::Slower { candidate, stable, .. } => {
             to.observed = candidate.share();
             to.stable_observed = stable.share();
+            to.unit = Some(Unit::Share);
             to.samples = candidate.of;
             to.stable_samples = stable.of;
         }
         RollbackReason::HarmRequests { failed, cap, forgiven } => {
             to.observed = Some(*failed as f64);
+            to.unit = Some(Unit::Requests);
             to.threshold = Some(cap.saturating_add(*forgiven) as f64);
         }
-        RollbackReason::HarmUsers { users, cap, forgiven } => {
+        RollbackReason::HarmUsers { users, cap, forgiven, told_apart } => {
             to.observed = Some(*users as f64);
+            to.unit = Some(if *told_apart { Unit::Users } else { Unit::Requests });
             to.threshold = Some(cap.saturating_add(*forgiven) as f64);
         }
         RollbackReason::TooFew(samples) => {
             to.observed = Some(samples.seen as f64);
+            to.unit = Some(Unit::Requests);
             to.threshold = Some(samples.needed as f64);
         }
         RollbackReason::Aborted { .. } | RollbackReason::Unlisted { .. } => {}
@@ -66,68 +74,86 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
 }
 
 fn hold(objection: &Objection, to: &mut Explained) {
-    let (rule, observed, threshold) = match objection {
-        Objection::Idle(_) => ("idle", None, None),
-        Objection::Paused { .. } => ("pause", None, None),
+    let mut read = |unit, observed: Option<f64>, threshold: Option<f64>| {
+        (to.unit, to.observed, to.threshold) = (Some(unit), observed, threshold);
+    };
+    let rule = match objection {
+        Objection::Idle(_) => "idle",
+        Objection::Paused { .. } => "pause",
         Objection::GaveUp { seen, needed, .. } => {
-            ("giveUpAfter", Some(*seen as f64), Some(*needed as f64))
+            read(Unit::Requests, Some(*seen as f64), Some(*needed as f64));
+            "giveUpAfter"
         }
-        Objection::NoData(_) => ("data", None, None),
-        Objection::JustStarted => ("start", None, None),
-        Objection::ClockJumped { .. } => ("clock", None, None),
+        Objection::NoData(_) => "data",
+        Objection::JustStarted => "start",
+        Objection::ClockJumped { .. } => "clock",
         // Times are no readings of requests; the sentence has them.
-        Objection::GuardStanding { guard, .. } => (guard.as_str(), None, None),
-        Objection::HoldRunning { .. } => ("hold", None, None),
+        Objection::GuardStanding { guard, .. } => guard.as_str(),
+        Objection::HoldRunning { .. } => "hold",
         Objection::GuardDoubtful { guard, observed, threshold, samples } => {
+            read(Unit::of(*threshold), observed.map(number), Some(number(*threshold)));
             to.samples = *samples;
-            (guard.as_str(), observed.map(number), Some(number(*threshold)))
+            guard.as_str()
         }
         Objection::Burning { rule, rate, threshold } => {
-            (rule.as_str(), Some(*rate), Some(*threshold))
+            read(Unit::BurnRate, Some(*rate), Some(*threshold));
+            rule.as_str()
         }
         Objection::FewClients { rule, failures } => {
             to.samples = failures.of;
-            (rule.as_str(), None, None)
+            rule.as_str()
         }
         Objection::StableWorse { rule, shares } => {
+            read(Unit::Share, Some(shares.candidate), None);
             to.stable_observed = Some(shares.stable);
-            (rule.as_str(), Some(shares.candidate), None)
+            rule.as_str()
         }
         Objection::ClientErrors { candidate, stable } => {
+            read(Unit::Share, candidate.share(), None);
             to.samples = candidate.of;
             (to.stable_samples, to.stable_observed) = (stable.of, stable.share());
-            ("regression.clientErrors", candidate.share(), None)
+            "regression.clientErrors"
         }
-        Objection::NoReading { guard, .. } => (guard.as_str(), None, None),
+        Objection::NoReading { guard, .. } => guard.as_str(),
         Objection::SharedCause(shared) => {
+            read(Unit::Share, Some(shared.candidate), None);
             to.stable_observed = Some(shared.stable);
-            ("sharedCause", Some(shared.candidate), None)
+            "sharedCause"
         }
-        Objection::Tripped => ("tripwire", None, None),
+        Objection::Tripped => "tripwire",
         Objection::NotReady(ready) => {
-            ("readiness", Some(f64::from(ready.ready)), Some(f64::from(ready.total)))
+            read(Unit::Endpoints, Some(f64::from(ready.ready)), Some(f64::from(ready.total)));
+            "readiness"
         }
-        Objection::TooFewReady { ready, share } => (
-            "readiness",
-            Some(f64::from(ready.ready) / f64::from(ready.total.max(1))),
-            Some(share.ratio()),
-        ),
-        Objection::Frozen { .. } => ("freeze", None, None),
-        Objection::BudgetFrozen { left, below } => ("budget", Some(*left), Some(*below)),
-        Objection::Window { .. } => ("window", None, None),
+        Objection::TooFewReady { ready, share } => {
+            let open = f64::from(ready.ready) / f64::from(ready.total.max(1));
+            read(Unit::Share, Some(open), Some(share.ratio()));
+            "readiness"
+        }
+        Objection::Frozen { .. } => "freeze",
+        Objection::BudgetFrozen { left, below } => {
+            read(Unit::Share, Some(*left), Some(*below));
+            "budget"
+        }
+        Objection::Window { .. } => "window",
         Objection::TooFewSamples(samples) => {
-            ("minRequests", Some(samples.seen as f64), Some(samples.needed as f64))
+            read(Unit::Requests, Some(samples.seen as f64), Some(samples.needed as f64));
+            "minRequests"
         }
-        Objection::NotProven { value, needed } => ("promotion", Some(*value), Some(*needed)),
-        Objection::Gate { .. } => ("gate", None, None),
-        Objection::Shadow { mismatched, below, .. } => ("shadow", Some(*mismatched), Some(*below)),
-        Objection::Quarantined { .. } => ("quarantine", None, None),
-        Objection::Accepted => ("command", None, None),
+        Objection::NotProven { value, needed } => {
+            read(Unit::Evidence, Some(*value), Some(*needed));
+            "promotion"
+        }
+        Objection::Gate { .. } => "gate",
+        Objection::Shadow { mismatched, below, .. } => {
+            read(Unit::Share, Some(*mismatched), Some(*below));
+            "shadow"
+        }
+        Objection::Quarantined { .. } => "quarantine",
+        Objection::Accepted => "command",
         Objection::Breached(reason) => return rollback(reason, to),
     };
-    to.rule = rule.to_owned();
-    to.observed = observed;
-    to.threshold = threshold;
+    rule.clone_into(&mut to.rule);
 }
 
 /// Shares and ratios as they are, times in seconds.

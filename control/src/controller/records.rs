@@ -222,6 +222,7 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
         users: evidence.harm.users,
         users_limit: caps.users,
         users_forgiven: evidence.harm.forgiven.users,
+        users_told_apart: evidence.tells_users_apart(),
     }
 }
 

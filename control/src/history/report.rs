@@ -64,7 +64,14 @@ fn impact(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
         limit(harm.failed_requests_limit, harm.failed_requests_forgiven)
     )?;
     let users = limit(harm.users_limit, harm.users_forgiven);
-    writeln!(to, "- {} users among them{users}", harm.users)?;
+    match harm.users_told_apart {
+        true => writeln!(to, "- {} users among them{users}", harm.users)?,
+        false => writeln!(
+            to,
+            "- users cannot be told apart: {} failed requests counted as one user each{users}",
+            harm.users
+        )?,
+    }
     writeln!(to, "- the candidate had at most {}% of the traffic", f64::from(r.reached) / 100.0)?;
     match (r.harmed_at, r.ended_at) {
         (Some(harmed), Some(ended)) => {
@@ -85,12 +92,24 @@ fn timeline(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
 }
 
 fn cause(to: &mut String, r: &RolloutRecord, decisions: &[&DecisionRecord]) -> std::fmt::Result {
-    writeln!(to, "\n## Cause\n\n{}.", plain(r.reason.trim_end_matches('.')))?;
+    let title = match r.state {
+        RolloutState::RolledBack | RolloutState::Superseded => "Cause",
+        RolloutState::Complete => "Grounds",
+        // Its last verdict says what it waits for, and is the cause of nothing.
+        RolloutState::Pending
+        | RolloutState::Dark
+        | RolloutState::Running
+        | RolloutState::Holding
+        | RolloutState::Paused
+        | RolloutState::Inconclusive => "Where it stands",
+    };
+    writeln!(to, "\n## {title}\n\n{}.", plain(r.reason.trim_end_matches('.')))?;
     let Some(last) = decisions.iter().rev().find(|d| d.explained.verdict == "rollback") else {
         return Ok(());
     };
     let e = &last.explained;
-    let number = |n: Option<f64>| n.map_or_else(|| "–".to_owned(), |n| format!("{n:.6}"));
+    let written = |n: f64| e.unit.map_or_else(|| format!("{n:.6}"), |unit| unit.write(n));
+    let number = |n: Option<f64>| n.map_or_else(|| "–".to_owned(), written);
     writeln!(to, "\n| Rule | Observed | Threshold | Stable at the same time | Samples |")?;
     writeln!(to, "|---|---|---|---|---|")?;
     writeln!(
@@ -148,4 +167,57 @@ fn cell(text: &str) -> String {
 fn plain(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     one_line.replace('\\', "\\\\").replace('`', "\\`").replace('<', "&lt;").replace('[', "\\[")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::HarmView;
+
+    fn rollout(state: RolloutState) -> RolloutRecord {
+        RolloutRecord {
+            id: "shop-1".to_owned(),
+            service: "shop".to_owned(),
+            from: "v1".to_owned(),
+            to: "v2".to_owned(),
+            release: "v2".to_owned(),
+            state,
+            reason: "hold: 12s of the hold to go".to_owned(),
+            start_reason: String::new(),
+            started_by: "test".to_owned(),
+            started_at: Timestamp::default(),
+            ended_at: None,
+            committed_at: None,
+            severity: None,
+            blamed: false,
+            harmed_at: None,
+            failures: None,
+            comparison: None,
+            reached: 100,
+            harm: HarmView { failed_requests: 7, users: 7, ..HarmView::default() },
+            timeline: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_under_way_has_no_cause() {
+        let running = report(&rollout(RolloutState::Running), &[]);
+        assert!(!running.contains("## Cause"), "{running}");
+        assert!(
+            running.contains("## Where it stands\n\nhold: 12s of the hold to go."),
+            "{running}"
+        );
+        assert!(report(&rollout(RolloutState::RolledBack), &[]).contains("## Cause"));
+    }
+
+    #[test]
+    fn requests_are_not_called_users_where_nobody_can_tell() {
+        let mut keyless = rollout(RolloutState::RolledBack);
+        assert!(report(&keyless, &[]).contains("- 7 users among them"));
+        keyless.harm.users_told_apart = false;
+        let keyless = report(&keyless, &[]);
+        assert!(!keyless.contains("7 users"), "{keyless}");
+        let says = "- users cannot be told apart: 7 failed requests counted as one user each";
+        assert!(keyless.contains(says), "{keyless}");
+    }
 }

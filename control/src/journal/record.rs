@@ -3,7 +3,7 @@
 use super::shape::{PositionShape, Shaped, TermsShape};
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::view::{BadRequest, FailuresView, FreezeView, RolloutRecord, Timestamp};
+use crate::view::{BadRequest, FailuresView, FreezeView, RolloutRecord, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use serin_core::ids::VersionName;
 use serin_core::rollout::{Identity, Listed};
@@ -108,6 +108,9 @@ pub(crate) struct Explained {
     pub(crate) observed: Option<f64>,
     pub(crate) threshold: Option<f64>,
     pub(crate) stable_observed: Option<f64>,
+    /// Of those three. Absent in what was written before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<Unit>,
     pub(crate) samples: u64,
     pub(crate) stable_samples: u64,
 }

@@ -11,6 +11,7 @@ mod moment;
 mod past;
 mod rollout;
 mod shadow;
+mod unit;
 
 pub use failures::{CountView, FailuresView};
 pub use history::{HistoryView, VersionHistory};
@@ -25,6 +26,7 @@ pub use shadow::{
     BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView, ShadowResultsView,
     ShadowView,
 };
+pub use unit::Unit;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

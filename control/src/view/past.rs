@@ -1,6 +1,6 @@
 //! What was decided, why, and what came of it.
 
-use super::{Comparison, FailuresView, HarmView, RolloutState, Timestamp};
+use super::{Comparison, FailuresView, HarmView, RolloutState, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -20,6 +20,9 @@ pub struct Why {
     pub observed: Option<f64>,
     pub threshold: Option<f64>,
     pub stable_observed: Option<f64>,
+    /// Of those three; `null` where there are none.
+    #[serde(default)]
+    pub unit: Option<Unit>,
     pub samples: u64,
     pub stable_samples: u64,
     /// `x-request-id`s of a few bad requests.
@@ -104,6 +107,9 @@ pub struct EvidenceView {
     pub observed: Option<f64>,
     pub threshold: Option<f64>,
     pub stable_observed: Option<f64>,
+    /// Of those three; `null` where there are none.
+    #[serde(default)]
+    pub unit: Option<Unit>,
     pub samples: u64,
     pub stable_samples: u64,
     /// What happened with it; empty when nothing did.

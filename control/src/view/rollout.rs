@@ -135,7 +135,7 @@ pub struct Comparison {
     pub stable: Figures,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HarmView {
     pub failed_requests: u64,
@@ -148,6 +148,27 @@ pub struct HarmView {
     pub users_limit: Option<u64>,
     #[serde(default)]
     pub users_forgiven: u64,
+    /// `false` where users cannot be told apart: `users` are then the failed requests.
+    #[serde(default = "told_apart")]
+    pub users_told_apart: bool,
+}
+
+fn told_apart() -> bool {
+    true
+}
+
+impl Default for HarmView {
+    fn default() -> Self {
+        Self {
+            failed_requests: 0,
+            failed_requests_limit: None,
+            failed_requests_forgiven: 0,
+            users: 0,
+            users_limit: None,
+            users_forgiven: 0,
+            users_told_apart: true,
+        }
+    }
 }
 
 /// What the configuration plans for a service.

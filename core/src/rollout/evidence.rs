@@ -44,6 +44,14 @@ pub struct Evidence {
     pub tripwire: Option<u32>,
 }
 
+impl Evidence {
+    /// Whether the users among the failures are known: without sessions each failure is counted as a
+    /// user's. As long as nothing failed there is nothing to be mistaken about.
+    pub fn tells_users_apart(&self) -> bool {
+        self.concentration.as_ref().is_none_or(|found| found.users.is_some())
+    }
+}
+
 /// Whether the numbers are of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Data {

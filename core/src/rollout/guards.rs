@@ -52,7 +52,8 @@ fn harm(turn: &Turn<'_>, course: &Course) -> Option<RollbackReason> {
     }
     let (users, forgiven) = (done.users, done.forgiven.users);
     let cap = over(cap.users, users, forgiven)?;
-    Some(RollbackReason::HarmUsers { users, cap, forgiven })
+    let told_apart = turn.evidence.tells_users_apart();
+    Some(RollbackReason::HarmUsers { users, cap, forgiven, told_apart })
 }
 
 fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
@@ -150,7 +151,8 @@ fn blame(
         threshold: reading.threshold,
         stable: reading.stable,
         samples: reading.samples.seen,
-        lasted: lasted.unwrap_or_default(),
+        // Without `for` a guard acts at once; how long it stood says when it was looked at.
+        lasted: lasted.filter(|_| !guard.lasting.is_zero()).unwrap_or_default(),
         shared_cause: turn.evidence.shared_cause,
     }
 }

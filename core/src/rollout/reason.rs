@@ -184,6 +184,8 @@ pub enum RollbackReason {
         users: u64,
         cap: u64,
         forgiven: u64,
+        /// Where users cannot be told apart each failed request counts as one.
+        told_apart: bool,
     },
     /// `onTooFew: rollback`.
     TooFew(Samples),

@@ -278,9 +278,19 @@ impl fmt::Display for RollbackReason {
                 write!(f, "{} failed, {cap} may", Counted(*failed, "request"))?;
                 beyond(f, *forgiven)
             }
-            Self::HarmUsers { users, cap, forgiven } => {
-                write!(f, "{users} users were hurt, {cap} may be")?;
-                beyond(f, *forgiven)
+            Self::HarmUsers { users, cap, forgiven, told_apart } => {
+                match told_apart {
+                    true => write!(f, "{users} users were hurt, {cap} may be")?,
+                    false => {
+                        let requests = Counted(*users, "request");
+                        write!(f, "{requests} failed, {cap} users may be hurt")?;
+                    }
+                }
+                beyond(f, *forgiven)?;
+                match told_apart {
+                    true => Ok(()),
+                    false => f.write_str(" (users cannot be told apart: each request counts)"),
+                }
             }
             Self::TooFew(s) => {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)

@@ -237,6 +237,35 @@ fn the_harm_cap_ends_it_whatever_the_statistics_say() {
 }
 
 #[test]
+fn a_cap_on_users_says_requests_where_users_cannot_be_told_apart() {
+    let why = |users| {
+        let mut world = World::started(plan());
+        world.tick();
+        world.evidence.harm.users = 51;
+        let (networks, of) = (40, 51);
+        world.evidence.concentration =
+            Some(Concentration { of, spread: of, networks, users, ..few_clients() });
+        world.tick().verdict.to_string()
+    };
+    assert!(why(Some(51)).contains("51 users were hurt, 50 may be"), "{}", why(Some(51)));
+    let keyless = why(None);
+    assert!(keyless.contains("51 requests failed, 50 users may be hurt"), "{keyless}");
+    assert!(keyless.contains("users cannot be told apart"), "{keyless}");
+}
+
+#[test]
+fn a_guard_without_for_says_no_time() {
+    let mut world = World::started(plan());
+    world.tick();
+    world.evidence = breached("errors", Value::Share(0.5));
+    world.evidence.guards[0].proven = false;
+    world.tick();
+    world.evidence.guards[0].proven = true;
+    let why = world.tick().verdict.to_string();
+    assert!(why.contains("guard errors") && !why.contains(", for "), "{why}");
+}
+
+#[test]
 fn the_harm_cap_is_for_what_stable_does_not_explain() {
     let mut world = World::started(plan());
     world.tick();

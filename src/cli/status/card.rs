@@ -152,16 +152,17 @@ fn weights(service: &ServiceView) -> String {
 }
 
 fn step(rollout: &RolloutView) -> String {
-    let held = format!(
-        "held {} of {}",
-        words::duration(rollout.held_seconds),
-        words::duration(rollout.hold_seconds)
-    );
-    let next = match rollout.step_remaining_seconds {
-        0 => "the hold is over".to_owned(),
-        left => format!("next in {} at the earliest", words::duration(left)),
-    };
-    format!("{held}, {next}, done in {}", words::duration(rollout.remaining_seconds))
+    let hold = words::duration(rollout.hold_seconds);
+    let held = words::duration(rollout.held_seconds);
+    let rest = words::duration(rollout.remaining_seconds);
+    match (rollout.step_remaining_seconds, rollout.remaining_seconds) {
+        (0, 0) => format!("its hold of {hold} is over, watched for {held}"),
+        (0, _) => format!("its hold of {hold} is over, watched for {held}; {rest} of holds follow"),
+        (left, _) => {
+            let left = words::duration(left);
+            format!("held {held} of {hold}, next in {left}, done in {rest} at the earliest")
+        }
+    }
 }
 
 fn waiting(rollout: &RolloutView) -> Option<String> {
@@ -250,7 +251,10 @@ fn harm(harm: &HarmView) -> Option<String> {
         .map(|limit| (harm.failed_requests, limit + harm.failed_requests_forgiven));
     let requests = requests.map(|(failed, most)| format!("{failed} of {most} failed requests"));
     let users = harm.users_limit.map(|limit| (harm.users, limit + harm.users_forgiven));
-    let users = users.map(|(hurt, most)| format!("{hurt} of {most} users"));
+    let users = users.map(|(hurt, most)| match harm.users_told_apart {
+        true => format!("{hurt} of {most} users"),
+        false => format!("{hurt} of {most} users (who cannot be told apart: each request counts)"),
+    });
     let parts: Vec<String> = requests.into_iter().chain(users).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
