@@ -19,6 +19,7 @@ pub mod shadow;
 mod spans;
 pub mod thread;
 mod trial;
+mod tunnel;
 pub mod upstream;
 mod wheel;
 pub mod wire;

@@ -37,6 +37,7 @@ mod spans;
 mod split;
 mod tls;
 mod tls_upstream;
+mod tunnels;
 mod unfinished;
 mod upstream;
 mod websocket;

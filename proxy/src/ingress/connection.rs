@@ -35,6 +35,7 @@ pub(super) struct Connection {
 enum Stage {
     Waiting(Waiting),
     Fast(Carrying),
+    Tunnel(Pin<Box<dyn Future<Output = Box<Link>> + Send>>),
     /// All that is rare. It may give the connection back, for its next request.
     Elsewhere(Pin<Box<dyn Future<Output = Option<Box<Link>>> + Send>>),
     Over,
@@ -75,8 +76,16 @@ impl Future for Connection {
                 Stage::Fast(carrying) => match ready!(Pin::new(carrying).poll(cx)) {
                     (link, After::Kept) => Stage::Waiting(Waiting::new(link)),
                     (link, After::Closed) => Stage::Elsewhere(Box::pin(close(link, Vec::new()))),
+                    (link, After::Switched(switched)) => {
+                        let lane = Arc::clone(&admitted.worker.fast);
+                        Stage::Tunnel(Box::pin(lane.tunnel(link, *switched)))
+                    }
                     (_, After::Done | After::Cut) => Stage::Over,
                 },
+                Stage::Tunnel(tunnel) => {
+                    let link = ready!(tunnel.as_mut().poll(cx));
+                    Stage::Elsewhere(Box::pin(close(link, Vec::new())))
+                }
                 Stage::Elsewhere(doing) => match ready!(doing.as_mut().poll(cx)) {
                     Some(link) => Stage::Waiting(Waiting::new(link)),
                     None => Stage::Over,

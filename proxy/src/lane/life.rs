@@ -8,6 +8,7 @@ use crate::service::Service;
 use crate::shadow::Tee;
 use crate::spans::Trace;
 use crate::trial::{Side, Ticket};
+use crate::tunnel::{CloseCode, Upgrade};
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::wire::head::Field;
 use crate::world::World;
@@ -17,7 +18,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::full::CloseCode;
 use super::reply::Reply;
 
 pub(crate) struct Life {
@@ -84,16 +84,12 @@ pub(super) struct Asked {
     pub(super) idempotent: bool,
     pub(super) grpc: bool,
     pub(super) upgrade: Option<Upgrade>,
+    /// What it calls the protocol, where it asks for another.
+    pub(super) protocol: String,
     /// The client waits for leave to send its body, in a version of HTTP that knows that.
     pub(super) expects: bool,
     pub(super) request_id: String,
     pub(super) traceparent: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Upgrade {
-    WebSocket,
-    Other,
 }
 
 /// The attempt under way.
@@ -145,11 +141,12 @@ impl Asked {
             idempotent,
             grpc,
             upgrade,
+            protocol,
             expects,
             request_id,
             traceparent,
         } = self;
-        for text in [host, path, query, target, request_id, traceparent] {
+        for text in [host, path, query, target, protocol, request_id, traceparent] {
             text.clear();
         }
         (*has_query, *idempotent, *grpc, *upgrade) = (false, false, false, None);
@@ -196,6 +193,7 @@ impl Life {
                 idempotent: false,
                 grpc: false,
                 upgrade: None,
+                protocol: String::new(),
                 expects: false,
                 request_id: String::new(),
                 traceparent: String::new(),

@@ -37,6 +37,7 @@ pub(super) fn write(
     }
     let mut shape = Shape::of(head, view, life);
     shape.drop_coding |= !towards.chunks;
+    shape.switching = head.status == 101;
     view.copy_after(head.line, &mut |kind, name| shape.passes(kind, name), to);
     shape.added(&mut |name, value| line(name, value, to));
     if head.body == Body::UntilEnd && towards.chunks {
@@ -45,7 +46,11 @@ pub(super) fn write(
     if !view.fields.iter().any(|field| field.kind == Kind::Date) {
         line(b"date", get_cached_date().as_bytes(), to);
     }
-    connection(towards.keeps, to);
+    if shape.switching {
+        to.push(b"connection: Upgrade\r\n\r\n");
+    } else {
+        connection(towards.keeps, to);
+    }
 }
 
 /// A backend's answer over HTTP/2, which has no room for what concerns the connection. `None` when
@@ -82,6 +87,8 @@ struct Shape<'a> {
     drop_length: bool,
     length_once: Option<u64>,
     drop_coding: bool,
+    /// The protocol changes with it.
+    switching: bool,
     listed: hop::Listed<'a>,
     edits: Option<&'a Edits>,
     /// The version that answers, where the route says it.
@@ -101,6 +108,7 @@ impl<'a> Shape<'a> {
             drop_length: head.drop_length,
             length_once: head.length_once,
             drop_coding: head.drop_coding,
+            switching: false,
             listed: hop::Listed::of(view),
             edits: route.map(|route| &route.response).filter(|edits| !edits.is_empty()),
             version: attempt.map(|attempt| attempt.on.name.as_str()),
@@ -123,7 +131,7 @@ impl<'a> Shape<'a> {
     }
 
     fn lets_pass(&self, name: &[u8]) -> bool {
-        !(hop::response_ends_here(name, false, &self.listed)
+        !(hop::response_ends_here(name, self.switching, &self.listed)
             || name.eq_ignore_ascii_case(b"connection")
             // What it announces is dropped.
             || name.eq_ignore_ascii_case(b"trailer")

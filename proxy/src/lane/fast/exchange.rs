@@ -3,6 +3,7 @@
 use super::answer::{self, Towards};
 use super::client::Client;
 use super::flow::{Broken, Flow};
+use super::switched::Agreed;
 use super::upload::{Fault, Upload};
 use crate::buffer::Buffer;
 use crate::lane::answer as meaning;
@@ -10,6 +11,7 @@ use crate::lane::fail::{self, Standing};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::{attempt, copy};
+use crate::tunnel;
 use crate::upstream::Endpoint;
 use crate::upstream::conn::{self, Conn};
 use crate::wire::answer::ResponseHead;
@@ -37,6 +39,8 @@ pub(super) enum Asked {
     Passed {
         keeps: bool,
     },
+    /// The client was told that the protocol changes.
+    Switched(Agreed),
     Cut,
 }
 
@@ -96,6 +100,7 @@ impl Parts<'_> {
             Ok(()) => head_or_withdrawn(&mut flow, self.asked_head, self.life).await,
             Err(broken) => Err(broken),
         };
+        let head = head.and_then(|head| switches_as_asked(head, &flow, self.life));
         let next = match head {
             Ok(head) => answer(self.life, flow, &head, (&endpoint, out), keeps, self.sent).await,
             Err(broken) => {
@@ -199,6 +204,19 @@ async fn head_or_withdrawn(
     }
 }
 
+/// An endpoint that changes the protocol unasked, or to another one, cannot be understood.
+fn switches_as_asked(
+    head: ResponseHead,
+    flow: &Flow<'_>,
+    life: &Life,
+) -> Result<ResponseHead, Broken> {
+    let answer = View::of(flow.upstream.input.bytes(), flow.fields);
+    let asked = &life.asked;
+    let sound =
+        head.status != 101 || asked.upgrade.is_some() && tunnel::agrees(&asked.protocol, &answer);
+    sound.then_some(head).ok_or(Broken::Invalid)
+}
+
 /// The endpoint of the attempt under way.
 fn lent(life: &Life) -> Option<(Arc<Endpoint>, Timeouts)> {
     let attempt = life.attempt.as_ref()?;
@@ -230,7 +248,8 @@ async fn answer(
     let keeps = keeps() && flow.upload.is_read() && (chunks || head.body.is_sized());
     let begun = match &mut flow.client {
         Client::Http1(link) => {
-            link.is_last = !keeps && head.body.is_within(view.bytes.len() - head.length);
+            let is_whole = head.body.is_within(view.bytes.len() - head.length);
+            link.is_last = !keeps && is_whole && head.status != 101;
             answer::write(head, &view, life, Towards { keeps, chunks }, flow.down);
             Ok(())
         }
@@ -242,6 +261,18 @@ async fn answer(
         },
     };
     flow.upstream.input.advance(head.length);
+    if let (Ok(()), 101, Some(upgrade)) = (begun, head.status, life.asked.upgrade) {
+        return match flow.flush().await {
+            Ok(()) => {
+                let (upstream, idle) = (flow.upstream, flow.idle);
+                Next::Over(Asked::Switched(Agreed { upstream, upgrade, idle }))
+            }
+            Err(broken) => {
+                cut(life, head.status, broken);
+                Next::Over(Asked::Cut)
+            }
+        };
+    }
     let passed = match begun {
         Ok(()) => {
             flow.tee = std::mem::take(&mut life.tee);
@@ -259,7 +290,12 @@ async fn answer(
     }
     let whole = flow.upload.is_done() && !flow.upload.refused;
     // What has not left is a request that has not ended: the rest of it would be read as the next.
-    if whole && head.keeps && flow.upstream.input.is_empty() && !flow.upstream.is_behind() {
+    if whole
+        && life.asked.upgrade.is_none()
+        && head.keeps
+        && flow.upstream.input.is_empty()
+        && !flow.upstream.is_behind()
+    {
         conn::put_back(endpoint, flow.upstream, flow.moved + flow.idle);
     }
     Next::Over(Asked::Passed { keeps: keeps && whole })

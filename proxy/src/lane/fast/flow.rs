@@ -118,7 +118,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Waits for the final head. Interim answers go to the client at once.
+    /// Waits for the final head, or for one that changes the protocol. Interim answers go to the
+    /// client at once.
     pub(super) async fn head(&mut self, asked_head: bool) -> Result<ResponseHead, Broken> {
         let mut judged = 0;
         loop {
@@ -126,8 +127,7 @@ impl<'a> Flow<'a> {
             if bytes.len() > judged {
                 judged = bytes.len();
                 match wire::parse(bytes, asked_head, self.fields) {
-                    Read::Whole(head) if head.status == 101 => return Err(Broken::Invalid),
-                    Read::Whole(head) if head.status < 200 => {
+                    Read::Whole(head) if head.status < 200 && head.status != 101 => {
                         let view = View::of(bytes, self.fields);
                         if head.status == 100 {
                             self.upload.may_come(self.client.limits());

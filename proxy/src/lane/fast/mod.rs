@@ -16,6 +16,7 @@ mod lives;
 mod request;
 mod rooms;
 mod streams;
+mod switched;
 mod upload;
 
 use super::end::{self, Over};
@@ -26,6 +27,7 @@ use crate::accesslog::AccessLog;
 use crate::buffer::Buffer;
 use crate::ingress::Link;
 use crate::plane::Plane;
+use crate::tunnel;
 use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
 use client::Client;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
+use switched::Switched;
 use upload::Upload;
 
 pub(crate) use rooms::Carrying;
@@ -60,7 +63,6 @@ pub(crate) struct Taken {
 }
 
 /// What becomes of the client's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum After {
     /// The next request may come.
     Kept,
@@ -70,6 +72,17 @@ pub(crate) enum After {
     Done,
     /// It ends in the middle.
     Cut,
+    /// It is one end of a tunnel.
+    Switched(Box<Switched>),
+}
+
+/// What an exchange has come to, in bytes of the bodies.
+#[derive(Debug, Clone, Copy)]
+struct Summary {
+    received: u64,
+    sent: u64,
+    /// It did not come to its proper end.
+    broken: bool,
 }
 
 impl FastLane {
@@ -94,9 +107,6 @@ impl FastLane {
         fields: &[Field],
         now: Instant,
     ) -> Option<Taken> {
-        if head.upgrade {
-            return None;
-        }
         let entered = self.plane.enter();
         if entered.world.config.lanes == Lanes::Full {
             return None;
@@ -139,14 +149,15 @@ impl FastLane {
         link.is_http10 = !head.minor_one;
         let mut down = Buffer::default();
         let asked_head = head.method.of(link.input.bytes()) == b"HEAD";
-        let mut keeps = head.keep_alive;
+        // What a client sends in hope of a tunnel must not be read as a request.
+        let may_keep = head.keep_alive && life.asked.upgrade.is_none();
+        let mut keeps = may_keep;
         let mut sent = 0;
         let asked = match reply {
             Some(reply) => Asked::Reply(reply),
             None => {
                 let visit = Arc::clone(&link.visit);
-                let keeps =
-                    || head.keep_alive && !self.is_closing() && !visit.listener.is_outdated();
+                let keeps = || may_keep && !self.is_closing() && !visit.listener.is_outdated();
                 let (upload, down, client) = (&mut upload, &mut down, Client::Http1(link));
                 let sent = &mut sent;
                 let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
@@ -155,6 +166,9 @@ impl FastLane {
         };
         let cut = matches!(asked, Asked::Cut);
         match asked {
+            Asked::Switched(agreed) => {
+                return (owned, After::Switched(Box::new(Switched { life, head, agreed })));
+            }
             Asked::Cut => keeps = false,
             Asked::Passed { keeps: kept } => keeps = kept,
             Asked::Reply(reply) => {
@@ -170,7 +184,8 @@ impl FastLane {
             }
         }
         link.rested = Instant::now();
-        self.end(link, &head, &mut life, &upload, sent, cut);
+        let summary = Summary { received: upload.received, sent, broken: cut };
+        self.end(link, &head, &mut life, summary);
         upload.finish(link);
         if cut && link.is_http10 {
             link.end_by_reset();
@@ -187,15 +202,7 @@ impl FastLane {
         (owned, after)
     }
 
-    fn end(
-        &self,
-        link: &Link,
-        head: &Head,
-        life: &mut Life,
-        upload: &Upload,
-        sent: u64,
-        broken: bool,
-    ) {
+    fn end(&self, link: &Link, head: &Head, life: &mut Life, summary: Summary) {
         let bytes = link.input.bytes();
         let mut fields = std::mem::take(&mut life.fields);
         fields.clear();
@@ -208,9 +215,9 @@ impl FastLane {
             protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
             fields: &View::of(bytes, &fields),
             written: (life.status != 0).then_some(life.status),
-            broken,
-            received: upload.received,
-            sent,
+            broken: summary.broken,
+            received: summary.received,
+            sent: summary.sent,
             at: link.rested,
         };
         end::end(&self.log, &over, life);
@@ -231,6 +238,13 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
     life.asked.expects = head.expects_continue;
     if target == "*" || asked::is_grpc(view) {
         return None;
+    }
+    if head.upgrade
+        && matches!(head.framing, Framing::None | Framing::Length(0))
+        && let Some((upgrade, protocol)) = tunnel::asked_for(view)
+    {
+        life.asked.upgrade = Some(upgrade);
+        life.asked.protocol.push_str(protocol);
     }
     identify::identify(view, life);
     identify::tell_root(life);

@@ -94,6 +94,10 @@ fn head(
     request_line(method, life, to);
     let edits = life.route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
     let mut replaced = Replaced::default();
+    if life.asked.upgrade.is_some() {
+        own("connection", "Upgrade", edits, to);
+        own("upgrade", &life.asked.protocol, edits, to);
+    }
     if let Some(translated) = translated {
         translate(translated, fields, &life.asked.host, edits, to);
         replaced.note("host");

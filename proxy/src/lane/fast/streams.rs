@@ -129,6 +129,8 @@ impl FastLane {
         match asked {
             Asked::Cut => stream.cut(),
             Asked::Passed { .. } => {}
+            // A stream asks for nothing of the kind, so nothing is agreed upon.
+            Asked::Switched(_) => stream.cut(),
             Asked::Reply(reply) => match tell(stream, &reply, life, asked_head).await {
                 Some(count) => sent = count,
                 None => broken = true,

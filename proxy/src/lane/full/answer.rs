@@ -4,15 +4,15 @@
 use super::body::{answer_ended, is_bodiless, is_early};
 use super::fail::standing;
 use super::is_http2;
-use super::websocket::CloseCode;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
-use crate::lane::life::{Life, Upgrade};
+use crate::lane::life::Life;
 use crate::lane::{copy, hop};
+use crate::tunnel::{CloseCode, Upgrade, agrees};
 use crate::upstream::Spoken;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use pingora_core::{Error, ErrorType, OrErr, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 use std::time::Instant;
 
@@ -30,7 +30,8 @@ pub(super) fn head_came(
         return Ok(());
     }
     let changes = status == StatusCode::SWITCHING_PROTOCOLS;
-    let unasked = changes && !switches_as_asked(session.req_header(), response, life);
+    let as_asked = life.asked.upgrade.is_some() && agrees(&life.asked.protocol, &response.headers);
+    let unasked = changes && !as_asked;
     if unasked || !is_framed_soundly(response) {
         let why = "an answer that was not asked for, or whose end nobody knows";
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
@@ -65,16 +66,6 @@ pub(super) fn head_came(
         }
     }
     Ok(())
-}
-
-/// Whether the protocol that a backend changes to is one that the client has asked for.
-fn switches_as_asked(request: &RequestHeader, response: &ResponseHeader, life: &Life) -> bool {
-    let mut named = response.headers.get_all(header::UPGRADE).iter();
-    let (Some(protocol), None) = (named.next(), named.next()) else { return false };
-    let asked = request.headers.get_all(header::UPGRADE).iter();
-    let mut asked = asked.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    life.asked.upgrade.is_some()
-        && asked.any(|one| one.trim_ascii().eq_ignore_ascii_case(protocol.as_bytes()))
 }
 
 /// What pingora leaves to whoever reads next: a coding that is none, or of a version that knows none.

@@ -5,9 +5,10 @@
 //! connection, or only Serin, has a right to.
 
 use crate::ingress::{ClientStream, Visit};
-use crate::lane::life::{Life, Upgrade};
+use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
+use crate::tunnel;
 use crate::wire::{authority, fields};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Version, header};
@@ -40,8 +41,8 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     life.asked.host = host(session.req_header())?.to_owned();
     asked::right_certificate(life)?;
     asked::split_target(life)?;
-    life.asked.upgrade = upgrade(session);
-    strip(session.req_header_mut(), life.asked.upgrade);
+    note_upgrade(session, life);
+    strip(session.req_header_mut(), life.asked.upgrade.is_some());
     Ok(())
 }
 
@@ -122,32 +123,24 @@ pub(crate) fn host(request: &Parts) -> Result<&str, Reply> {
     std::str::from_utf8(host).map_err(|_| invalid())
 }
 
-/// The protocol that the client wants to change to. Not HTTP/2, which would be a way around every
-/// route, and not with a body, which no protocol needs; those requests go on as they are.
-fn upgrade(session: &mut Session) -> Option<Upgrade> {
+/// Whether the client asks for another protocol, and which.
+fn note_upgrade(session: &mut Session, life: &mut Life) {
     let empty = session.is_body_empty();
     let request = session.req_header();
-    if request.version != Version::HTTP_11 || !empty {
-        return None;
-    }
-    let asked = hop::has_option(&request.headers, &|o| o.eq_ignore_ascii_case(b"upgrade"));
-    let mut wanted = request.headers.get_all(header::UPGRADE).iter();
-    let (first, second) = (wanted.next(), wanted.next());
-    let protocol = first.filter(|_| asked && second.is_none())?.as_bytes();
-    if protocol.eq_ignore_ascii_case(b"websocket") {
-        Some(Upgrade::WebSocket)
-    } else if protocol.to_ascii_lowercase().windows(3).any(|w| w == b"h2c") {
-        None
-    } else {
-        Some(Upgrade::Other)
+    if request.version == Version::HTTP_11
+        && empty
+        && let Some((upgrade, protocol)) = tunnel::asked_for(&request.headers)
+    {
+        life.asked.upgrade = Some(upgrade);
+        life.asked.protocol.push_str(protocol);
     }
 }
 
 /// Takes out what goes no further, and says what goes on instead.
-fn strip(request: &mut RequestHeader, upgrade: Option<Upgrade>) {
+fn strip(request: &mut RequestHeader, upgrade: bool) {
     let trailers = request.version == Version::HTTP_2
         && request.headers.get_all(header::TE).iter().any(|te| te.as_bytes() == b"trailers");
-    let protocol = upgrade.and_then(|_| request.headers.get(header::UPGRADE).cloned());
+    let protocol = request.headers.get(header::UPGRADE).filter(|_| upgrade).cloned();
     let listed = hop::Listed::of(&request.headers);
     let ends = |name: &&HeaderName| hop::ends_here(name.as_str().as_bytes(), &listed);
     let gone: Vec<HeaderName> = request.headers.keys().filter(ends).cloned().collect();

@@ -1,6 +1,6 @@
 //! The full lane: pingora's `HttpProxy`, driven by our decisions.
 //!
-//! HTTP/2, upgrades, TLS to the backend, and whatever the fast lane does not take. This file hands
+//! gRPC, HTTP/2 to the backend, and whatever else the fast lane does not take. This file hands
 //! the request from one step to the next; the steps are those of `lane`, and what stands here
 //! beside them only translates between them and pingora.
 
@@ -12,11 +12,9 @@ mod peer;
 mod reply;
 mod send;
 mod session;
-mod websocket;
 
 pub(super) use arrive::{host, is_plain};
 pub(crate) use session::Http2Session;
-pub(super) use websocket::CloseCode;
 
 use super::life::Life;
 use super::{assign, attempt, end, route};

@@ -2,7 +2,8 @@
 
 use super::fail::standing;
 use crate::lane::attempt;
-use crate::lane::life::{Life, Upgrade, status_of};
+use crate::lane::life::{Life, status_of};
+use crate::tunnel::Upgrade;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
 use pingora_proxy::Session;

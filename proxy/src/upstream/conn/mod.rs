@@ -55,6 +55,20 @@ impl Conn {
         self.input.poll_fill(Pin::new(&mut self.io), limit, cx)
     }
 
+    /// Reads once into a buffer of its user's. `Ok(0)` is the end.
+    pub(crate) fn poll_read_into(
+        &mut self,
+        into: &mut Buffer,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        into.poll_fill(Pin::new(&mut self.io), usize::MAX, cx)
+    }
+
+    /// Says that nothing more will be sent. What the endpoint sends can still be read.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
     /// Writes once, of two pieces as much as is taken.
     pub(crate) fn poll_write(
         &mut self,

@@ -1,0 +1,70 @@
+//! An exchange whose endpoint has changed the protocol as it was asked to: what follows are the
+//! tunnel's bytes, and the exchange ends with the tunnel.
+//!
+//! It keeps the request's notes and the bytes of its head, which the access log wants at the end, and
+//! gives the exchange's room back.
+
+use super::lives::Borrowed;
+use super::{FastLane, Summary};
+use crate::buffer::Buffer;
+use crate::ingress::Link;
+use crate::tunnel::{Patience, Tunnel, Upgrade};
+use crate::upstream::conn::Conn;
+use crate::wire::head::Head;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A tunnel that is agreed upon, and not yet open.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    pub(super) upstream: Conn,
+    pub(super) upgrade: Upgrade,
+    /// For how long nothing may move.
+    pub(super) idle: Duration,
+}
+
+/// What waits beside the client's connection to be carried on.
+pub(crate) struct Switched {
+    pub(super) life: Borrowed,
+    pub(super) head: Head,
+    pub(super) agreed: Agreed,
+}
+
+impl FastLane {
+    /// Carries the tunnel to its end. The client's connection comes back to be closed.
+    pub(crate) async fn tunnel(
+        self: Arc<Self>,
+        mut link: Box<Link>,
+        switched: Switched,
+    ) -> Box<Link> {
+        let Switched { mut life, head, agreed } = switched;
+        let Agreed { mut upstream, upgrade, idle } = agreed;
+        let early = ahead_of(&mut link, &head);
+        let patience = Patience { idle, client: link.visit.listener.limits.idle_timeout };
+        let said = std::mem::take(&mut upstream.input);
+        let mut tunnel = Tunnel::open((link, early), (upstream, said), upgrade, patience);
+        poll_fn(|cx| tunnel.poll(cx)).await;
+        let (mut link, carried) = tunnel.close();
+        link.rested = Instant::now();
+        if let Some(attempt) = &mut life.attempt {
+            attempt.close_code = carried.close_code;
+        }
+        let summary = Summary { received: carried.received, sent: carried.sent, broken: false };
+        self.end(&link, &head, &mut life, summary);
+        link.input.clear();
+        link
+    }
+}
+
+/// What the client has sent behind its request. The request's head stays, in memory of its size.
+fn ahead_of(link: &mut Link, head: &Head) -> Buffer {
+    let mut early = Buffer::default();
+    let behind = &link.input.bytes()[head.length..];
+    if !behind.is_empty() {
+        early.push(behind);
+        link.input.cut(head.length..link.input.len());
+    }
+    link.input.fit(0);
+    early
+}
