@@ -6,10 +6,11 @@ use crate::edge::{Edge, web};
 use crate::http2::{REQUEST, RST, begin, block, frame, read_frame};
 use crate::http2_ends::NO_WINDOW;
 use crate::tls::{Authority, config, connect, connect_to, prepared};
+use bytes::Bytes;
 use serin_testkit::{Origin, eventually_async};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 
 const HEADERS: u8 = 1;
@@ -77,16 +78,16 @@ async fn the_fast_lane_asks_for_little_that_its_client_has_no_window_for() {
     }
     // Has no body, and comes after the others.
     stream.write_all(&asking(161, "HEAD", "/bytes/100", &[])).await.unwrap();
-    for _ in 0..33 {
+    for _ in 0..17 {
         of_kind(&mut stream, HEADERS).await;
     }
-    assert_eq!(origin.requests(), 33);
+    assert_eq!(origin.requests(), 17);
     // The first to be answered gets a window, and makes place for another.
-    stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 100])).await.unwrap();
+    stream.write_all(&frame(WINDOW_UPDATE, 0, 1, &[0, 0, 4, 0])).await.unwrap();
     of_kind(&mut stream, HEADERS).await;
     // All get one, and all are answered.
     stream.write_all(&frame(4, 0, 0, &[0, 4, 0, 0, 0, 100])).await.unwrap();
-    for _ in 34..81 {
+    for _ in 18..81 {
         of_kind(&mut stream, HEADERS).await;
     }
     assert_eq!(origin.requests(), 81);
@@ -212,5 +213,63 @@ async fn answers_that_no_client_takes_are_left_with_their_backends() {
         let full = resident(&serin).saturating_sub(before);
         println!("{what}: {} KiB more", full / 1024);
         assert!(full < MOST, "{what}: {} KiB more", full / 1024);
+    }
+}
+
+/// What fifty of them may make Serin hold.
+const MOST_OF_MANY: u64 = 16 * MIB;
+const MANY: usize = 50;
+/// Of each, as many answers as begin without a window, and the one without a body.
+const BEGUN: usize = 16 + 1;
+
+/// Answers each request with the same half megabyte, which is made once.
+async fn large_origin() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let answer = Bytes::from(
+        [&b"HTTP/1.1 200 OK\r\nContent-Length: 524288\r\n\r\n"[..], &[b'x'; 524_288]].concat(),
+    );
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = socket.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                while stream.read(&mut head).await.is_ok_and(|count| count > 0) {
+                    let length = if head.starts_with(b"HEAD") { 43 } else { answer.len() };
+                    if stream.write_all(&answer[..length]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_of_one_byte_is_as_little_as_none() {
+    for window in [0, 1] {
+        let (authority, folder) = prepared();
+        let config = config(web(large_origin().await), "", "").with("lanes: both");
+        let (serin, address) = started(&folder, &config);
+        drop(greedy(address, &authority, &[]).await);
+        let before = resident(&serin);
+        let mut streams = Vec::new();
+        for _ in 0..MANY {
+            let tls = authority.client(&["h2"]);
+            let mut stream = connect_to(address, tls, "a.example").await.unwrap();
+            begin(&mut stream, &[0, 4, 0, 0, 0, window]).await;
+            for n in 0..99 {
+                stream.write_all(&asking(2 * n + 1, "GET", "/large", &[])).await.unwrap();
+            }
+            stream.write_all(&asking(301, "HEAD", "/large", &[])).await.unwrap();
+            for _ in 0..BEGUN {
+                of_kind(&mut stream, HEADERS).await;
+            }
+            streams.push(stream);
+        }
+        let more = resident(&serin).saturating_sub(before);
+        println!("a window of {window}: {} KiB more", more / 1024);
+        assert!(more < MOST_OF_MANY, "a window of {window}: {} KiB more", more / 1024);
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! The HTTP/2 library bounds each stream by itself, and a client opens a hundred of them. Here they
 //! share one allowance. A head that does not fit is refused; an answer is read from its backend when
-//! the client has room for it and what was read before has left; a stream of the full lane, which
-//! reads ahead of its client by far more, begins when the client has shown that it reads. One of the
-//! fast lane waits only when many that have begun have no window.
+//! the client has room for it and what was read before has left; a stream waits for its turn when many
+//! have begun that have hardly a window; and one of the full lane, which reads ahead of its client by
+//! far more, begins when the client has shown that it reads.
 //!
 //! [`Ledger`] decides and is pure: time is an argument. It never holds a byte itself, and never ends
 //! a stream that has begun.
@@ -26,46 +26,54 @@ const MAX_UNSENT: usize = 64 * 1024;
 const PIECE: usize = 16 * 1024;
 /// Answers that a client leaves no window for, until no other stream of the full lane begins.
 const MAX_BLOCKED: usize = 8;
-/// Streams of the fast lane that a client leaves no window for, until no other begins. A client may
-/// well wait for an answer's head before it grants anything.
-const MAX_SHUT: usize = 32;
+/// Streams that have begun with hardly a window, until no other of that kind does. A client may well wait
+/// for an answer's head before it grants anything.
+const MAX_SHUT: usize = 16;
+/// With less of a window an answer is as good as not read.
+const WIDE: i64 = 1024;
 /// Streams of the full lane that a connection begins with, and that it gets more each time.
 const FIRST_STREAMS: usize = 8;
 const GROWS_EACH: Duration = Duration::from_millis(100);
 const MAX_GROWN: usize = 1024;
-/// Streams whose windows are followed. More are never open at once, but a client may say so.
-const MAX_FOLLOWED: usize = 4096;
+/// Streams whose windows are followed. No listener allows as many, but a client may open them.
+const MAX_FOLLOWED: usize = 16 * 1024;
 /// Until a client says otherwise.
 const INITIAL_WINDOW: i64 = 65_535;
 
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     ledger: Mutex<Ledger>,
-    /// A stream that waits to begin may look again.
+    /// A stream of the full lane that waits to begin may look again.
     changed: Notify,
+    /// And so may those that wait for their turn.
+    turn: Notify,
 }
 
 impl Account {
     pub(super) fn note<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut ledger);
-        let changed = std::mem::take(&mut ledger.changed) && ledger.waiting > 0;
+        let changed = std::mem::take(&mut ledger.changed);
+        let (waiting, queued) = (changed && ledger.waiting > 0, changed && ledger.queued);
         let woken = ledger.woken();
         drop(ledger);
         woken.into_iter().for_each(Waker::wake);
-        if changed {
+        if waiting {
             self.changed.notify_waiters();
+        }
+        if queued {
+            self.turn.notify_one();
         }
         outcome
     }
 
-    /// Room for more of an answer.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Room for more of a stream's answer.
+    pub(crate) fn poll_room(&self, stream: u32, cx: &Context<'_>) -> Poll<()> {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if ledger.unsent < MAX_UNSENT {
             return Poll::Ready(());
         }
-        ledger.writers.push_back(cx.waker().clone());
+        ledger.waits_for_room(stream, cx.waker());
         Poll::Pending
     }
 
@@ -87,32 +95,25 @@ impl Account {
 
     /// Waits until one more stream of the full lane may begin.
     pub(super) async fn may_begin(self: &Arc<Self>) -> Begun {
-        self.turn(|ledger| ledger.begin(Instant::now())).await;
-        Begun(Arc::clone(self))
-    }
-
-    /// Waits until one more stream of the fast lane may begin.
-    pub(super) async fn may_go(&self) {
-        let go = |ledger: &mut Ledger| {
-            if ledger.go() { Verdict::Begins } else { Verdict::Closed }
-        };
-        self.turn(go).await;
-    }
-
-    async fn turn(&self, asks: impl Fn(&mut Ledger) -> Verdict) {
         self.note(|ledger| ledger.waiting += 1);
         let _waiting = Waits(self);
         loop {
             // From here on a change is not missed.
             let changed = self.changed.notified();
-            match self.note(&asks) {
-                Verdict::Begins => return,
+            match self.note(|ledger| ledger.begin(Instant::now())) {
+                Verdict::Begins => return Begun(Arc::clone(self)),
+
                 Verdict::Full => {
                     let _more = tokio::time::timeout(GROWS_EACH, changed).await;
                 }
                 Verdict::Closed => changed.await,
             }
         }
+    }
+
+    /// Waits until something has changed for streams that wait for their turn.
+    pub(super) async fn turned(&self) {
+        self.turn.notified().await;
     }
 }
 
@@ -142,6 +143,16 @@ pub(super) enum Verdict {
     Closed,
 }
 
+/// Of a stream that neither lane has yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Goes,
+    /// It is in `queued` meanwhile.
+    Waits,
+    /// The client has given it up.
+    Gone,
+}
+
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// What the client still takes on the connection, and on a stream that it has said nothing of.
@@ -151,16 +162,17 @@ pub(super) struct Ledger {
     last: u32,
     heads: usize,
     unsent: usize,
-    writers: VecDeque<Waker>,
+    /// Those that wait for room, by their streams.
+    writers: VecDeque<(u32, Waker)>,
     /// The client's socket takes nothing.
     stalled: bool,
     /// Of the full lane.
     running: usize,
-    /// Of the fast lane.
-    gone: usize,
     allowed: usize,
     grown: Option<Instant>,
     waiting: usize,
+    /// Some stream waits for its turn.
+    pub(super) queued: bool,
     changed: bool,
 }
 
@@ -174,6 +186,8 @@ struct Stream {
     interim_cost: usize,
     /// The client has taken the beginning of the answer, and left room for more.
     begun: bool,
+    /// It had its turn.
+    went: bool,
     unsent: usize,
     /// A stream is open until both have, and its exchange may go on until then.
     request_ended: bool,
@@ -192,10 +206,10 @@ impl Default for Ledger {
             writers: VecDeque::new(),
             stalled: false,
             running: 0,
-            gone: 0,
             allowed: FIRST_STREAMS,
             grown: None,
             waiting: 0,
+            queued: false,
             changed: false,
         }
     }
@@ -307,11 +321,18 @@ impl Ledger {
         self.stalled = stalled;
     }
 
+    fn waits_for_room(&mut self, stream: u32, waker: &Waker) {
+        match self.writers.iter_mut().find(|(known, _)| *known == stream) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.writers.push_back((stream, waker.clone())),
+        }
+    }
+
     /// Those that may hand on more of their answers. Each is likely to take a piece.
     fn woken(&mut self) -> Vec<Waker> {
         let room = MAX_UNSENT.saturating_sub(self.unsent).div_ceil(PIECE);
         let count = if self.unsent == 0 { usize::MAX } else { room };
-        self.writers.drain(..count.min(self.writers.len())).collect()
+        self.writers.drain(..count.min(self.writers.len())).map(|(_, waker)| waker).collect()
     }
 
     /// Takes a head in, unless it is too much beside the others.
@@ -359,21 +380,34 @@ impl Ledger {
         stream.answer_ended || self.initial + stream.moved > 0
     }
 
-    /// Lets a stream of the fast lane begin, unless many have that no window is left for.
-    pub(super) fn go(&mut self) -> bool {
-        if self.gone >= MAX_SHUT {
-            let open = self.streams.values().filter(|stream| self.is_open(stream)).count();
-            if self.gone >= open + MAX_SHUT && self.streams.len() - open >= MAX_SHUT {
-                return false;
+    /// Lets a stream begin, unless many have begun that have hardly a window, and it has none either.
+    /// `places` is how many more of that kind may, once somebody has counted.
+    pub(super) fn go(&mut self, stream: u32, places: &mut Option<usize>) -> Turn {
+        let Some(asks) = self.streams.get(&stream) else { return Turn::Gone };
+        if !self.is_wide(asks) {
+            let places = places.get_or_insert_with(|| {
+                let shut = |one: &&Stream| one.went && !self.is_wide(one);
+                MAX_SHUT.saturating_sub(self.streams.values().filter(shut).count())
+            });
+            if *places == 0 {
+                return Turn::Waits;
             }
+            *places -= 1;
         }
-        self.gone += 1;
-        true
+        self.went(stream, true);
+        Turn::Goes
     }
 
-    pub(super) fn came_back(&mut self) {
-        self.gone -= 1;
-        self.changed = true;
+    fn is_wide(&self, stream: &Stream) -> bool {
+        stream.answer_ended || self.initial + stream.moved >= WIDE
+    }
+
+    /// Whether it takes a place of those that have begun.
+    pub(super) fn went(&mut self, stream: u32, went: bool) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.went = went;
+            self.changed |= !went;
+        }
     }
 
     fn ended(&mut self) {
@@ -451,21 +485,31 @@ mod tests {
         assert_eq!((ledger.streams.len(), ledger.running), (0, 0));
     }
 
+    /// How many of those that ask get their turn.
+    fn gone(ledger: &mut Ledger, asking: impl Iterator<Item = u32>) -> usize {
+        let mut places = None;
+        asking.filter(|n| ledger.go(2 * n + 1, &mut places) == Turn::Goes).count()
+    }
+
     #[test]
-    fn few_streams_of_the_fast_lane_begin_that_have_no_window() {
-        let mut ledger = opened(100);
-        assert!((0..100).all(|_| ledger.go()));
-        (0..100).for_each(|_| ledger.came_back());
-        ledger.initial(0);
-        let gone = |ledger: &mut Ledger| (0..100).take_while(|_| ledger.go()).count();
-        assert_eq!(gone(&mut ledger), MAX_SHUT);
-        ledger.granted(1, 1);
-        assert_eq!(gone(&mut ledger), 1);
-        ledger.came_back();
-        assert_eq!(gone(&mut ledger), 1);
-        // Those that are cancelled keep nobody back.
-        (0..80).for_each(|n| ledger.closed(2 * n + 1));
-        assert!(ledger.go());
+    fn few_streams_begin_that_have_hardly_a_window() {
+        for window in [0, 1, WIDE as u32 - 1] {
+            let mut ledger = opened(200);
+            assert_eq!(gone(&mut ledger, 0..50), 50);
+            ledger.initial(window);
+            assert_eq!(gone(&mut ledger, 50..100), 0, "as many have begun");
+            (0..50).for_each(|n| ledger.closed(2 * n + 1));
+            assert_eq!(gone(&mut ledger, 50..100), MAX_SHUT);
+            // One that is granted some makes place for another, and one that asks needs none.
+            ledger.granted(101, WIDE as u32);
+            assert_eq!(gone(&mut ledger, 80..100), 1);
+            ledger.granted(199, WIDE as u32);
+            assert_eq!(gone(&mut ledger, 99..100), 1);
+            // Those that are cancelled keep nobody back, and do not begin.
+            (50..60).for_each(|n| ledger.closed(2 * n + 1));
+            assert_eq!(ledger.go(101, &mut None), Turn::Gone);
+            assert_eq!(gone(&mut ledger, 100..200), 9);
+        }
     }
 
     #[test]
@@ -500,7 +544,8 @@ mod tests {
     fn those_that_wait_for_room_are_woken_as_it_comes_and_none_is_forgotten() {
         let mut ledger = opened(1);
         ledger.handed(1, MAX_UNSENT);
-        (0..10).for_each(|_| ledger.writers.push_back(Waker::noop().clone()));
+        (0..20).for_each(|n| ledger.waits_for_room(n % 10, Waker::noop()));
+        assert_eq!(ledger.writers.len(), 10, "each once");
         assert_eq!(ledger.woken().len(), 0);
         ledger.data_left(1, PIECE);
         assert_eq!(ledger.woken().len(), 1);

@@ -6,7 +6,7 @@
 //! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
 //! back from the client.
 
-use super::account::{Account, Ledger};
+use super::account::{Account, Turn};
 use super::headers;
 use super::stream::{ClientStream, LINGER};
 use super::visit::Visit;
@@ -20,13 +20,14 @@ use http::request::Parts;
 use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::http::ServerSession;
 use serin_config::model::ListenerLimits;
-use std::future::poll_fn;
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// Decoded, names and values and 32 bytes for each field: a small head cannot stand for a large
 /// one.
@@ -69,8 +70,6 @@ struct Streams {
 pub(crate) struct OpenStream {
     streams: Arc<Streams>,
     head: usize,
-    /// It had to be let go by the account.
-    counted: bool,
 }
 
 impl OpenStream {
@@ -80,7 +79,7 @@ impl OpenStream {
         let head = target + Account::cost_of(&head.headers);
         streams.account.note(|ledger| ledger.take_head(head)).then(|| {
             streams.open.fetch_add(1, Relaxed);
-            Self { streams: Arc::clone(streams), head, counted: false }
+            Self { streams: Arc::clone(streams), head }
         })
     }
 
@@ -91,12 +90,7 @@ impl OpenStream {
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.account().note(|ledger| {
-            ledger.head_gone(self.head);
-            if self.counted {
-                ledger.came_back();
-            }
-        });
+        self.account().note(|ledger| ledger.head_gone(self.head));
         self.streams.open.fetch_sub(1, Relaxed);
         self.streams.ended.notify_one();
     }
@@ -124,7 +118,8 @@ async fn requests(
 ) {
     let limits = &visit.listener.limits;
     let refused = &visit.listener.counters.refused_heads;
-    let streams = Arc::new(Streams { account, ..Streams::default() });
+    let streams = Arc::new(Streams { account: Arc::clone(&account), ..Streams::default() });
+    let mut queue = Queue { account, patience: limits.idle_timeout, waiting: VecDeque::new() };
     let mut shutdown = worker.shutdown.clone();
     // One wait for all of the connection's life: each that begins anew takes two locks.
     let mut told = std::pin::pin!(async {
@@ -144,6 +139,10 @@ async fn requests(
                 continue;
             }
             accepted = connection.accept() => accepted,
+            () = queue.moved() => {
+                queue.look(worker);
+                continue;
+            }
             () = idle(&streams, patience) => {
                 if going {
                     return;
@@ -161,7 +160,7 @@ async fn requests(
                 Some(open) => {
                     let account = Arc::clone(open.account());
                     let stream = Stream::new(body, respond, Arc::clone(visit), account);
-                    let_go(Arrived { head, stream, open }, worker);
+                    queue.let_go(Arrived { head, stream, open }, worker);
                 }
                 None => {
                     refused.add();
@@ -210,28 +209,68 @@ impl Arrived {
     }
 }
 
-/// Sends a stream on its way, unless many are that no window is left for. Then it waits for one here,
-/// where it holds little.
-fn let_go(mut arrived: Arrived, worker: &Arc<Worker>) {
-    let bodiless = arrived.is_bodiless();
-    arrived.open.counted = !bodiless && arrived.open.account().note(Ledger::go);
-    if bodiless || arrived.open.counted {
-        spawn(arrived, worker);
-        return;
-    }
-    let worker = Arc::clone(worker);
-    tokio::spawn(async move {
-        let patience = arrived.stream.visit().listener.limits.idle_timeout;
-        let account = Arc::clone(arrived.open.account());
-        if arrived.wait(patience, account.may_go()).await.is_some() {
-            arrived.open.counted = true;
-            spawn(arrived, &worker);
+/// Those that wait for their turn, in the order in which they came. Here they hold little.
+struct Queue {
+    account: Arc<Account>,
+    /// How long one waits.
+    patience: Duration,
+    waiting: VecDeque<(Instant, Arrived)>,
+}
+
+impl Queue {
+    /// Sends a stream on its way, or lets it wait.
+    fn let_go(&mut self, arrived: Arrived, worker: &Arc<Worker>) {
+        let id = arrived.stream.id();
+        let turn = self.account.note(|ledger| {
+            // An answer without a body needs no window.
+            let turn = if arrived.is_bodiless() { Turn::Goes } else { ledger.go(id, &mut None) };
+            ledger.queued |= turn == Turn::Waits;
+            turn
+        });
+        match turn {
+            Turn::Goes => spawn(arrived, worker),
+            Turn::Waits => self.waiting.push_back((Instant::now(), arrived)),
+            Turn::Gone => {}
         }
-    });
+    }
+
+    /// Ready when it is worth to look: something has changed, or the first has waited too long.
+    async fn moved(&self) {
+        match self.waiting.front() {
+            Some((since, _)) => {
+                let due = (*since + self.patience).into();
+                let _late = timeout_at(due, self.account.turned()).await;
+            }
+            None => pending().await,
+        }
+    }
+
+    fn look(&mut self, worker: &Arc<Worker>) {
+        let (now, mut places, mut at) = (Instant::now(), None, 0);
+        while let Some((since, arrived)) = self.waiting.get_mut(at) {
+            let id = arrived.stream.id();
+            match self.account.note(|ledger| ledger.go(id, &mut places)) {
+                Turn::Waits if now < *since + self.patience => {
+                    at += 1;
+                    continue;
+                }
+                Turn::Goes => {
+                    if let Some((_, arrived)) = self.waiting.remove(at) {
+                        spawn(arrived, worker);
+                    }
+                    continue;
+                }
+                Turn::Waits => arrived.stream.reset(Reason::CANCEL),
+                Turn::Gone => {}
+            }
+            self.waiting.remove(at);
+        }
+        self.account.note(|ledger| ledger.queued = !self.waiting.is_empty());
+    }
 }
 
 /// Each stream by the lane that fits its request.
-fn spawn(mut arrived: Arrived, worker: &Arc<Worker>) {
+fn spawn(arrived: Arrived, worker: &Arc<Worker>) {
     if let Some(taken) = worker.fast.take_stream(&arrived.head, &arrived.stream) {
         let Arrived { head, stream, open } = arrived;
         worker.lanes.fast();
@@ -240,9 +279,7 @@ fn spawn(mut arrived: Arrived, worker: &Arc<Worker>) {
     }
     worker.lanes.full();
     // That lane has a count of its own.
-    if std::mem::take(&mut arrived.open.counted) {
-        arrived.open.account().note(Ledger::came_back);
-    }
+    arrived.open.account().note(|ledger| ledger.went(arrived.stream.id(), false));
     tokio::spawn(by_full_lane(arrived, Arc::clone(worker)));
 }
 

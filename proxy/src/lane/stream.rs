@@ -36,7 +36,7 @@ pub(crate) struct Stream {
     /// How much of the answer's body is still to come, where that is known.
     left: Option<u64>,
     /// An interim answer that waits for room, and what it takes.
-    interim: Option<(Response<()>, usize)>,
+    interim: Option<Box<(Response<()>, usize)>>,
     pub(super) visit: Arc<Visit>,
     account: Arc<Account>,
     pub(super) deadline: Deadline,
@@ -65,6 +65,10 @@ impl Stream {
 
     pub(crate) fn visit(&self) -> &Arc<Visit> {
         &self.visit
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     /// All of the request has come, and been read.
@@ -116,7 +120,7 @@ impl Stream {
         let cost = Account::cost_of(&passed);
         let mut interim = Response::new(());
         (*interim.status_mut(), *interim.headers_mut()) = (status, passed);
-        self.interim = Some((interim, cost));
+        self.interim = Some(Box::new((interim, cost)));
     }
 
     /// Whether an interim answer waits.
@@ -130,11 +134,12 @@ impl Stream {
         if self.interim.is_none() {
             return Poll::Ready(Ok(()));
         }
-        if self.account.poll_room(cx).is_pending() {
+        if self.account.poll_room(self.id, cx).is_pending() {
             self.watch(cx)?;
             return Poll::Pending;
         }
-        if let Some((interim, cost)) = self.interim.take() {
+        if let Some(interim) = self.interim.take() {
+            let (interim, cost) = *interim;
             self.respond.send_informational(interim).map_err(io::Error::other)?;
             self.account.handed_head(self.id, cost);
         }
@@ -208,7 +213,7 @@ impl Stream {
         let Some(answer) = &mut self.answer else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        if self.account.poll_room(cx).is_pending() {
+        if self.account.poll_room(self.id, cx).is_pending() {
             return match answer.poll_reset(cx) {
                 Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Poll::Pending => Poll::Pending,
