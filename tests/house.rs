@@ -72,6 +72,33 @@ fn core_never_reaches_outside() {
     }
 }
 
+/// What is stored is not what is shown: a view that changes must not change the disk.
+#[test]
+fn the_journal_knows_nothing_of_what_is_shown() {
+    let shown = ["view", "event", "command", "api", "history", "controller"];
+    for file in sources(&root().join("control/src/journal")) {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        for module in shown {
+            let used = format!("crate::{module}");
+            let line = text.lines().find(|line| line.contains(&used));
+            assert_eq!(line, None, "{}", file.display());
+        }
+    }
+}
+
+/// `Debug` may change with any compiler, so nothing is stored, named or compared by it.
+#[test]
+fn nothing_on_disk_is_written_by_debug() {
+    for folder in ["control/src/journal/schema", "control/src/controller"] {
+        for file in sources(&root().join(folder)) {
+            let text = std::fs::read_to_string(&file).expect("a source");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let line = code.lines().find(|line| line.contains(":?}") && !line.contains("custom("));
+            assert_eq!(line, None, "{}", file.display());
+        }
+    }
+}
+
 /// A crate without them would escape `unsafe_code = "forbid"`.
 #[test]
 fn every_crate_takes_the_lints_of_the_workspace() {

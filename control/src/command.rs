@@ -1,6 +1,7 @@
 //! What may be asked of control, and how it answers.
 
 use crate::controller::ConsequenceView;
+use crate::journal::schema;
 use crate::view::RolloutState;
 use serde::{Deserialize, Serialize};
 use serin_core::ids::{ServiceName, VersionName};
@@ -113,6 +114,34 @@ pub struct Outcome {
 /// What was written is durable.
 fn yes() -> bool {
     true
+}
+
+impl From<&Outcome> for schema::Outcome {
+    fn from(shown: &Outcome) -> Self {
+        Self {
+            service: shown.service.clone(),
+            revision: shown.revision,
+            rollout: shown.rollout.clone(),
+            state: shown.state.map(Into::into),
+            message: shown.message.clone(),
+            durable: shown.durable,
+            repeated: shown.repeated,
+        }
+    }
+}
+
+impl From<&schema::Outcome> for Outcome {
+    fn from(stored: &schema::Outcome) -> Self {
+        Self {
+            service: stored.service.clone(),
+            revision: stored.revision,
+            rollout: stored.rollout.clone(),
+            state: stored.state.map(Into::into),
+            message: stored.message.clone(),
+            durable: stored.durable,
+            repeated: stored.repeated,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

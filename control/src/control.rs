@@ -2,12 +2,13 @@
 
 use crate::command::Refusal;
 use crate::controller::{
-    self, Clock, ConsequenceView, Engine, INBOX, Kept, Message, Outlet, contradictions,
+    self, Clock, ConsequenceView, Engine, INBOX, Message, Outlet, contradictions,
     settle_before_start,
 };
 use crate::event::Event;
 use crate::gates::Gates;
 use crate::handle::{Handle, Inner};
+use crate::journal::schema::Windows;
 use crate::journal::{Desk, Folder, JournalError, Lock, LockError, Storage, Writer, read};
 use crate::metrics::Tallies;
 use crate::notify::Notifier;
@@ -254,7 +255,7 @@ pub(crate) fn may_start(
 }
 
 /// Windows that cannot be read cost certainty, not safety: they begin anew.
-pub(crate) fn kept(writer: &mut Writer) -> Option<Kept> {
+pub(crate) fn kept(writer: &mut Writer) -> Option<Windows> {
     let bytes = match writer.last_checkpoint() {
         Ok(bytes) => bytes?,
         Err(fault) => {
@@ -262,7 +263,7 @@ pub(crate) fn kept(writer: &mut Writer) -> Option<Kept> {
             return None;
         }
     };
-    let kept = Kept::decode(&bytes);
+    let kept = Windows::decode(&bytes);
     if kept.is_none() {
         tracing::warn!("the windows file is damaged; windows begin anew");
     }

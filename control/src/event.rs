@@ -1,7 +1,8 @@
 //! What happened, in order, with ids that survive restarts.
 
 use crate::handle::Inner;
-use crate::view::Timestamp;
+use crate::journal::{Record, schema};
+use crate::view::{Timestamp, alike};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,14 +94,49 @@ impl EventKind {
     }
 }
 
+alike! {
+    EventKind, schema::EventKind:
+    Started, Advanced, Waiting, Paused, Resumed, WeightSet, RolledBack, Superseded, Completed,
+    Inconclusive, Warning, Frozen, Unfrozen, BudgetLow, Reloaded, ReloadFailed, CertificateExpiring,
+    JournalFailing, JournalRecovered,
+}
+
+impl Event {
+    /// As it is stored.
+    pub(crate) fn record(self) -> Record {
+        let Self { id, at, kind, service, rollout, severity, message, actor, weights } = self;
+        let (at, kind) = (at.0, kind.into());
+        Record::Event(Box::new(schema::Event {
+            id,
+            at,
+            kind,
+            service,
+            rollout,
+            severity,
+            message,
+            actor,
+            weights,
+        }))
+    }
+}
+
+impl From<schema::Event> for Event {
+    fn from(stored: schema::Event) -> Self {
+        let schema::Event { id, at, kind, service, rollout, severity, message, actor, weights } =
+            stored;
+        let (at, kind) = (Timestamp(at), kind.into());
+        Self { id, at, kind, service, rollout, severity, message, actor, weights }
+    }
+}
+
 /// Events from a given id on: first the remembered ones, then those that happen. A reader that is
 /// too slow for the live queue is served from the journal again, so it misses nothing.
 #[derive(Debug)]
 pub struct Subscription {
     inner: Arc<Inner>,
-    live: broadcast::Receiver<Event>,
+    live: broadcast::Receiver<schema::Event>,
     last: u64,
-    replay: VecDeque<Event>,
+    replay: VecDeque<schema::Event>,
 }
 
 impl Subscription {
@@ -118,13 +154,13 @@ impl Subscription {
         loop {
             if let Some(event) = self.replay.pop_front() {
                 self.last = event.id;
-                return Some(event);
+                return Some(event.into());
             }
             match self.live.recv().await {
                 Ok(event) if event.id <= self.last => {}
                 Ok(event) if event.id == self.last + 1 => {
                     self.last = event.id;
-                    return Some(event);
+                    return Some(event.into());
                 }
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.replay = self.inner.events_after(self.last).into();

@@ -6,6 +6,7 @@ use crate::controller::{
 };
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;
+use crate::journal::schema::{self, Rollout};
 use crate::journal::{Memory, Shared, read};
 use crate::metrics::Tallies;
 use crate::view::{
@@ -35,7 +36,7 @@ pub(crate) struct Inner {
     /// When the snapshot was taken, by a clock that nobody sets.
     taken: ArcSwap<Instant>,
     pub(crate) config: ArcSwap<Config>,
-    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) events: broadcast::Sender<schema::Event>,
     /// By service.
     pub(crate) latest: ArcSwap<BTreeMap<String, Arc<Latest>>>,
     /// By service.
@@ -59,7 +60,7 @@ impl Inner {
     pub(crate) fn new(
         config: Arc<Config>,
         plane: Arc<dyn DataPlane>,
-        events: broadcast::Sender<Event>,
+        events: broadcast::Sender<schema::Event>,
         memory: Shared,
         tallies: Arc<Tallies>,
         door: Option<SyncSender<Message>>,
@@ -106,7 +107,7 @@ impl Inner {
         read(&self.memory.load()).last_event
     }
 
-    pub(crate) fn events_after(&self, id: u64) -> Vec<Event> {
+    pub(crate) fn events_after(&self, id: u64) -> Vec<schema::Event> {
         read(&self.memory.load()).events_after(id)
     }
 
@@ -290,12 +291,12 @@ impl Handle {
     pub fn rollouts(&self, service: Option<&ServiceName>, limit: usize) -> Vec<RolloutRecord> {
         let memory = self.inner.memory.load();
         let memory = read(&memory);
-        let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
-        memory.rollouts.iter().rev().filter(wanted).take(limit).cloned().collect()
+        let wanted = |r: &&Rollout| service.is_none_or(|s| s.as_str() == r.service);
+        memory.rollouts.iter().rev().filter(wanted).take(limit).map(Into::into).collect()
     }
 
     pub fn rollout(&self, id: &str) -> Option<RolloutRecord> {
-        read(&self.inner.memory.load()).find_rollout(id).cloned()
+        read(&self.inner.memory.load()).find_rollout(id).map(Into::into)
     }
 
     /// The post-mortem in Markdown.
@@ -322,7 +323,7 @@ impl Handle {
     pub fn decide_again(&self, id: &str, at: Timestamp) -> Option<serde_json::Value> {
         let memory = self.inner.memory.load();
         let memory = read(&memory);
-        let decision = memory.decisions.get(id)?.iter().find(|d| d.at == at)?;
+        let decision = memory.decisions.get(id)?.iter().find(|d| d.at == at.0)?;
         history::decide_again(decision, memory.terms.get(&decision.terms)?)
     }
 
@@ -330,7 +331,7 @@ impl Handle {
     pub fn dora(&self, service: Option<&ServiceName>, now: Wall, period: Duration) -> Dora {
         let memory = self.inner.memory.load();
         let memory = read(&memory);
-        let wanted = |r: &&RolloutRecord| service.is_none_or(|s| s.as_str() == r.service);
+        let wanted = |r: &&Rollout| service.is_none_or(|s| s.as_str() == r.service);
         history::dora(memory.rollouts.iter().filter(wanted), now, period)
     }
 

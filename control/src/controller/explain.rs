@@ -1,7 +1,6 @@
 //! A decision in the terms of the question "why?": which rule, what it saw, what it allows.
 
-use crate::journal::Explained;
-use crate::view::Unit;
+use crate::journal::schema::{Explained, Unit};
 use serin_core::rollout::{Decision, Evidence, Objection, RollbackReason, Value, Verdict};
 
 /// Everything is taken from the decision and its evidence; nothing is measured again.
@@ -37,7 +36,7 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.observed = observed.map(number);
             to.threshold = Some(number(*threshold));
             to.stable_observed = stable.map(number);
-            to.unit = Some(Unit::of(*threshold));
+            to.unit = Some(unit(*threshold));
             to.samples = *samples;
         }
         RollbackReason::Burn { long, threshold, samples, .. } => {
@@ -91,7 +90,7 @@ fn hold(objection: &Objection, to: &mut Explained) {
         Objection::GuardStanding { guard, .. } => guard.as_str(),
         Objection::HoldRunning { .. } => "hold",
         Objection::GuardDoubtful { guard, observed, threshold, samples } => {
-            read(Unit::of(*threshold), observed.map(number), Some(number(*threshold)));
+            read(unit(*threshold), observed.map(number), Some(number(*threshold)));
             to.samples = *samples;
             guard.as_str()
         }
@@ -154,6 +153,14 @@ fn hold(objection: &Objection, to: &mut Explained) {
         Objection::Breached(reason) => return rollback(reason, to),
     };
     rule.clone_into(&mut to.rule);
+}
+
+fn unit(value: Value) -> Unit {
+    match value {
+        Value::Share(_) => Unit::Share,
+        Value::Time(_) => Unit::Seconds,
+        Value::Ratio(_) => Unit::Ratio,
+    }
 }
 
 /// Shares and ratios as they are, times in seconds.

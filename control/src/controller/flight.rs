@@ -2,10 +2,11 @@
 
 use super::figures::Ledger;
 use super::recorder::Recorder;
-use super::windows::Kept;
+use super::windows;
 use crate::command::{Order, Outcome, Refusal};
-use crate::journal::{Memory, Shaped, TermsShape, Ticket};
-use crate::view::{RolloutRecord, ServiceView, Timestamp};
+use crate::journal::schema::{Rollout, Shaped, TermsShape, Windows};
+use crate::journal::{Memory, Ticket};
+use crate::view::{ServiceView, Timestamp};
 use serin_config::model::Service;
 use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::measure::ServiceCounts;
@@ -49,7 +50,7 @@ pub(crate) struct Flight {
     pub(crate) following: Option<(Outcome, Reply)>,
     pub(crate) ledger: Ledger,
     pub(crate) recorder: Recorder,
-    pub(crate) record: Option<RolloutRecord>,
+    pub(crate) record: Option<Rollout>,
     pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) asked: Vec<Asked>,
     /// After a write that failed: no other attempt before this moment.
@@ -71,7 +72,7 @@ pub(crate) struct Flight {
 pub(crate) struct Pending {
     pub(crate) decision: Decision,
     pub(crate) revision: u64,
-    pub(crate) record: Option<RolloutRecord>,
+    pub(crate) record: Option<Rollout>,
     /// Why; what was noted while it waited for the disk is of the position before it.
     pub(crate) latest: Option<Arc<Latest>>,
     pub(crate) ticket: Ticket,
@@ -156,7 +157,7 @@ impl Flight {
     pub(crate) fn resume(
         service: &Service,
         memory: &Memory,
-        kept: Option<&Kept>,
+        kept: Option<&Windows>,
         now: Now,
     ) -> Self {
         let terms = Arc::new(terms_of(service));
@@ -165,14 +166,14 @@ impl Flight {
             known.unwrap_or_else(|| (1, Position::at_rest(terms.file_stable())));
         position.clock = Clock::default();
         if let (Some(course), Some(kept)) = (&mut position.course, kept) {
-            let held = kept.held(service.name.as_str(), course);
+            let held = windows::held(kept, service.name.as_str(), course);
             course.held = course.held.max(held.unwrap_or_default());
         }
         let record = position
             .course
             .as_ref()
             .and_then(|course| memory.find_rollout(course.id.as_str()).cloned());
-        let pilot = match kept.and_then(|kept| kept.of(service, now)) {
+        let pilot = match kept.and_then(|kept| windows::memory(kept, service, now)) {
             None => Pilot::new(Arc::clone(&terms), position, now.mono),
             Some((kept, downtime)) => {
                 let (pilot, read) =
@@ -295,10 +296,7 @@ impl Flight {
 
     /// What was in flight when a rollout ended and failed only then is its harm as well. Gives the
     /// record that says so, when there is more of it.
-    pub(crate) fn count_late_harm(
-        &mut self,
-        counts: Option<&ServiceCounts>,
-    ) -> Option<RolloutRecord> {
+    pub(crate) fn count_late_harm(&mut self, counts: Option<&ServiceCounts>) -> Option<Rollout> {
         let record = self.record.as_mut().filter(|record| record.state.is_over())?;
         let counts = counts.filter(|c| c.failed_requests > record.harm.failed_requests)?;
         record.harm.failed_requests = counts.failed_requests;

@@ -26,11 +26,11 @@ pub use intents::{
 };
 pub(crate) use recorder::Recorder;
 pub(crate) use records::{recorded, text_of};
-pub(crate) use windows::Kept;
 
 use crate::command::{Order, Refusal, Signal};
 use crate::event::Event;
 use crate::journal::Desk;
+use crate::journal::schema::Windows;
 use crate::view::FreezeView;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -91,7 +91,7 @@ pub(crate) enum Message {
     /// Go on with what is in the journal now.
     Resume {
         desk: Desk,
-        kept: Option<Kept>,
+        kept: Option<Windows>,
         done: oneshot::Sender<()>,
     },
     Stop,

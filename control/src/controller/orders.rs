@@ -1,10 +1,10 @@
 //! Between the outside's commands and core's.
 
 use super::portrait::step_number;
-use super::telling::state_of;
 use crate::command::{Command, Order, Outcome, Refusal};
+use crate::journal::schema;
 use crate::view::RolloutState;
-use serin_core::ids::{RolloutId, ServiceName};
+use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::rollout::{
     Command as Asked, Decision, Event, Objection, Position, Refusal as CoreRefusal, StartCommand,
 };
@@ -118,7 +118,7 @@ pub(crate) fn outcome(
         revision,
         state: match &next {
             Some(_) => Some(RolloutState::Pending),
-            None => course.map(|course| state_of(course.phase)),
+            None => course.map(|course| course.phase.into()),
         },
         rollout: next.or_else(|| course.map(|course| course.id.to_string())),
         message,
@@ -138,12 +138,28 @@ pub(crate) fn followed(command: Outcome, then: Outcome) -> Outcome {
 }
 
 /// The command as the journal remembers it.
-pub(crate) fn text(order: &Order) -> String {
-    format!("{:?}", order.command)
-}
-
-/// Two orders with one idempotency key must be the same order.
-pub(crate) fn digest(service: &ServiceName, order: &Order) -> String {
-    let text = format!("{service} {}", text(order));
-    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+pub(crate) fn stored(order: &Order) -> schema::Command<'_> {
+    match &order.command {
+        Command::Start(start) => schema::Command::Start {
+            to: start.to.as_ref().map(VersionName::as_str),
+            release: start.release.as_deref(),
+            reason: &start.reason,
+            committed_at: start.committed_at.map(|at| at.0),
+            supersede: start.supersede,
+        },
+        Command::Retry { reason } => schema::Command::Retry { reason },
+        Command::Promote { reason, from_step } => {
+            schema::Command::Promote { reason, from_step: *from_step }
+        }
+        Command::Pause { reason } => schema::Command::Pause { reason },
+        Command::Resume { reason } => schema::Command::Resume { reason },
+        Command::Abort { reason } => schema::Command::Abort { reason },
+        Command::Weights { weights, reason } => schema::Command::Weights {
+            weights: weights
+                .iter()
+                .map(|(version, points)| (version.as_str(), points.get()))
+                .collect(),
+            reason,
+        },
+    }
 }

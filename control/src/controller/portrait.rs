@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::flight::Flight;
 use super::planned;
 use super::records::{failures_of, harm_of};
-use super::telling::{state_of, waiting_for, weights_of};
+use super::telling::{waiting_for, weights_of};
 use crate::journal::read;
 use crate::view::{
     BurnView, Comparison, ConfigView, Health, MissedView, RolloutView, ServiceView, SloView,
@@ -204,7 +204,7 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         to: course.candidate.version.to_string(),
         release: course.candidate.release.clone(),
         strategy: plan.map_or("canary", planned::strategy).to_owned(),
-        state: state_of(course.phase),
+        state: course.phase.into(),
         step: step_number(course),
         steps: u32::try_from(course.steps.len()).unwrap_or(u32::MAX),
         weight: course.weight.get(),
@@ -233,16 +233,16 @@ fn rollout_view(flight: &Flight, course: &Course, failing: bool, now: Now) -> Ro
         },
         proof: planned::proof(flight),
         comparison: match record.and_then(|record| record.comparison) {
-            Some(comparison) if over => comparison,
+            Some(comparison) if over => comparison.into(),
             Some(_) | None => comparison(flight, course, now),
         },
         harm: match record {
-            Some(record) if over => record.harm,
-            Some(_) | None => harm_of(flight, flight.pilot.evidence()),
+            Some(record) if over => record.harm.into(),
+            Some(_) | None => harm_of(flight, flight.pilot.evidence()).into(),
         },
         failures: match record {
-            Some(record) if over => record.failures.clone(),
-            Some(_) | None => failures_of(flight.pilot.evidence()),
+            Some(record) if over => record.failures.as_ref().map(Into::into),
+            Some(_) | None => failures_of(flight.pilot.evidence()).as_ref().map(Into::into),
         },
     }
 }

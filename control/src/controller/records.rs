@@ -2,16 +2,17 @@
 
 use super::explain::explain;
 use super::flight::{Flight, Latest};
-use super::telling::{is_by_hand, state_of, told, weights_of};
-use crate::journal::{
-    DecisionRecord, DecisionText, Duty, EvidenceShape, NowShape, OutsideShape, PositionShape,
-    Record, Shaped, TermsShape,
+use super::telling::{is_by_hand, told, weights_of};
+use crate::journal::schema::{
+    self, BadRequest, Comparison, Count, Decided, Entry, EvidenceShape, Failures, Harm, NowShape,
+    OutsideShape, PositionShape, Rollout, Shaped, TermsShape,
 };
-use crate::view::{
-    BadRequest, Comparison, FailuresView, HarmView, RolloutRecord, TimelineEntry, Timestamp,
-};
+use crate::journal::{Duty, Record};
+use crate::view::Timestamp;
 use serin_core::plane::BadSample;
-use serin_core::rollout::{Course, Decision, Event as Happened, Evidence, Outside, Position};
+use serin_core::rollout::{
+    Concentration, Course, Decision, Event as Happened, Evidence, Named, Outside, Position,
+};
 use serin_core::split::{Sessions, Split};
 use serin_core::time::Now;
 use serin_core::weights::BasisPoints;
@@ -60,7 +61,7 @@ pub(crate) fn records(
     decision: &Decision,
     made: &Made<'_>,
     terms_known: bool,
-) -> (Vec<Record>, Option<RolloutRecord>) {
+) -> (Vec<Record>, Option<Rollout>) {
     let at = Timestamp(made.now.wall);
     let mut records = vec![Record::Position {
         service: flight.name.to_string(),
@@ -84,7 +85,7 @@ pub(crate) fn records(
             records.push(Record::Decision(Box::new(made)));
         }
     }
-    let told = decision.events.iter().map(|e| Record::Event(Box::new(told(e, at, decision))));
+    let told = decision.events.iter().map(|e| told(e, at, decision).record());
     records.extend(told);
     (records, record)
 }
@@ -94,11 +95,11 @@ fn decision_record(
     decision: &Decision,
     made: &Made<'_>,
     rollout: String,
-) -> DecisionRecord {
-    DecisionRecord {
+) -> schema::Decision {
+    schema::Decision {
         service: flight.name.to_string(),
         rollout,
-        at: Timestamp(made.now.wall),
+        at: made.now.wall,
         explained: explain(decision, made.evidence),
         bad_requests: made.bad.iter().map(bad_request).collect(),
         failures: failures_of(made.evidence),
@@ -113,11 +114,11 @@ fn decision_record(
 }
 
 /// The latest decision in the same form, for one who asks before anything is recorded.
-pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> DecisionRecord {
-    DecisionRecord {
+pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> schema::Decision {
+    schema::Decision {
         service: latest.service.clone(),
         rollout: latest.rollout.clone(),
-        at: Timestamp(latest.now.wall),
+        at: latest.now.wall,
         explained: explain(&latest.decision, &latest.evidence),
         bad_requests: bad.iter().map(bad_request).collect(),
         failures: failures_of(&latest.evidence),
@@ -132,8 +133,8 @@ pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> DecisionRecord {
 }
 
 /// A decision as it is stored and shown. Two equal decisions have equal texts.
-pub(crate) fn text_of(decision: &Decision) -> DecisionText {
-    DecisionText {
+pub(crate) fn text_of(decision: &Decision) -> Decided {
+    Decided {
         verdict: decision.verdict.to_string(),
         objections: decision.objections.iter().map(ToString::to_string).collect(),
         events: decision.events.iter().map(ToString::to_string).collect(),
@@ -143,11 +144,7 @@ pub(crate) fn text_of(decision: &Decision) -> DecisionText {
 }
 
 fn bad_request(sample: &BadSample) -> BadRequest {
-    BadRequest {
-        request_id: sample.request_id.clone(),
-        what: sample.what.clone(),
-        at: Timestamp(sample.at),
-    }
+    BadRequest { request_id: sample.request_id.clone(), what: sample.what.clone(), at: sample.at }
 }
 
 /// A value that cannot be written (there is none) is written as null rather than lost with its record.
@@ -160,7 +157,7 @@ fn rollout_record(
     course: &Course,
     decision: &Decision,
     made: &Made<'_>,
-) -> RolloutRecord {
+) -> Rollout {
     let known = flight.record.clone().filter(|known| known.id == course.id.as_str());
     let mut record = known.unwrap_or_else(|| begun(flight, course, made.position));
     let was_over = record.state.is_over();
@@ -171,15 +168,15 @@ fn rollout_record(
         record.comparison = Some(comparison(flight, course, made));
         record.failures = failures_of(made.evidence).or(record.failures);
     }
-    record.state = state_of(course.phase);
-    record.ended_at = course.ended.as_ref().map(|ended| Timestamp(ended.at));
+    record.state = course.phase;
+    record.ended_at = course.ended.as_ref().map(|ended| ended.at);
     record.reached = record.reached.max(course.weight.get());
     for happened in &decision.events {
         if let Happened::RolledBack { severity, why, .. } = happened {
             record.severity = Some(severity.as_str().to_owned());
             record.reason = why.to_string();
             record.blamed = why.blames();
-            record.harmed_at = flight.harm.since;
+            record.harmed_at = flight.harm.since.map(|at| at.0);
         }
         if !(was_over && is_by_hand(happened)) {
             push_timeline(&mut record.timeline, happened, made, course.weight);
@@ -188,34 +185,34 @@ fn rollout_record(
     record
 }
 
-fn begun(flight: &Flight, course: &Course, before: &Position) -> RolloutRecord {
-    RolloutRecord {
+fn begun(flight: &Flight, course: &Course, before: &Position) -> Rollout {
+    Rollout {
         id: course.id.to_string(),
         service: flight.name.to_string(),
         from: before.stable.version.to_string(),
         to: course.candidate.version.to_string(),
         release: course.candidate.release.clone(),
-        state: state_of(course.phase),
+        state: course.phase,
         reason: String::new(),
         start_reason: course.started.reason.clone(),
         started_by: course.started.by.clone(),
-        started_at: Timestamp(course.started.at),
+        started_at: course.started.at,
         ended_at: None,
-        committed_at: course.started.committed_at.map(Timestamp),
+        committed_at: course.started.committed_at,
         severity: None,
         blamed: false,
         harmed_at: None,
         failures: None,
         comparison: None,
         reached: 0,
-        harm: HarmView::default(),
+        harm: Harm::default(),
         timeline: Vec::new(),
     }
 }
 
-pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
+pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> Harm {
     let caps = flight.pilot.terms().plan.as_ref().map(|plan| plan.harm).unwrap_or_default();
-    HarmView {
+    Harm {
         failed_requests: evidence.harm.failed_requests,
         failed_requests_limit: caps.failed_requests,
         failed_requests_forgiven: evidence.harm.forgiven.requests,
@@ -228,19 +225,37 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> HarmView {
 
 /// Against the version that was stable when the decision was made: after it, it may be the candidate.
 fn comparison(flight: &Flight, course: &Course, made: &Made<'_>) -> Comparison {
-    let figures = |version| flight.ledger.this_stage(version, made.now.mono);
+    let figures = |version| flight.ledger.this_stage(version, made.now.mono).into();
     Comparison {
         candidate: figures(&course.candidate.version),
         stable: figures(&made.position.stable.version),
     }
 }
 
-pub(crate) fn failures_of(evidence: &Evidence) -> Option<FailuresView> {
-    evidence.concentration.as_ref().map(FailuresView::from)
+pub(crate) fn failures_of(evidence: &Evidence) -> Option<Failures> {
+    evidence.concentration.as_ref().map(failures)
+}
+
+fn failures(found: &Concentration) -> Failures {
+    let counts = |named: &[Named]| {
+        named.iter().map(|n| Count { name: n.name.clone(), count: n.count }).collect()
+    };
+    Failures {
+        of: found.of,
+        users: found.users,
+        networks: found.networks,
+        failing_on_stable: found.elsewhere,
+        concentrated: found.is_concentrated(),
+        summary: found.to_string(),
+        by_network: counts(&found.by_network),
+        by_route: counts(&found.by_route),
+        by_method: counts(&found.by_method),
+        by_endpoint: counts(&found.by_endpoint),
+    }
 }
 
 fn push_timeline(
-    timeline: &mut Vec<TimelineEntry>,
+    timeline: &mut Vec<Entry>,
     happened: &Happened,
     made: &Made<'_>,
     weight: BasisPoints,
@@ -250,8 +265,8 @@ fn push_timeline(
     }
     let what = happened.to_string();
     let by = |part: fn(&(&str, &str)) -> String| made.by.as_ref().map(part);
-    timeline.push(TimelineEntry {
-        at: Timestamp(made.now.wall),
+    timeline.push(Entry {
+        at: made.now.wall,
         what,
         weight: weight.get(),
         actor: by(|(actor, _)| (*actor).to_owned()),

@@ -1,27 +1,11 @@
 //! Core's events in the words of the outside.
 
 use crate::event::{Event, EventKind};
-use crate::view::{RolloutState, Timestamp, WaitingFor};
-use serin_core::rollout::{
-    Decision, Event as Happened, GateRefKind, Objection, Phase, RollbackReason,
-};
+use crate::view::{Timestamp, WaitingFor};
+use serin_core::rollout::{Decision, Event as Happened, GateRefKind, Objection, RollbackReason};
 use serin_core::slo::Severity;
 use serin_core::split::Split;
 use std::collections::BTreeMap;
-
-pub(crate) fn state_of(phase: Phase) -> RolloutState {
-    match phase {
-        Phase::Pending => RolloutState::Pending,
-        Phase::Dark => RolloutState::Dark,
-        Phase::Running => RolloutState::Running,
-        Phase::Holding => RolloutState::Holding,
-        Phase::Paused => RolloutState::Paused,
-        Phase::Inconclusive => RolloutState::Inconclusive,
-        Phase::RolledBack => RolloutState::RolledBack,
-        Phase::Superseded => RolloutState::Superseded,
-        Phase::Complete => RolloutState::Complete,
-    }
-}
 
 /// Basis points by version.
 pub(crate) fn weights_of(split: &Split) -> BTreeMap<String, u16> {

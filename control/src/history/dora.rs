@@ -1,23 +1,24 @@
 //! The four numbers of software delivery, from the rollouts that ended.
 
-use crate::view::{Dora, RolloutRecord, RolloutState, Timestamp};
+use crate::journal::schema::Rollout;
+use crate::view::Dora;
+use serin_core::rollout::Phase;
 use serin_core::time::Wall;
 use std::time::Duration;
 
 /// Over the last `period` before `now`. What an operator aborted or replaced before it did harm is
 /// neither a deployment nor a failure.
 pub(crate) fn dora<'a>(
-    rollouts: impl Iterator<Item = &'a RolloutRecord>,
+    rollouts: impl Iterator<Item = &'a Rollout>,
     now: Wall,
     period: Duration,
 ) -> Dora {
     let from = now.0.saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX));
-    let within = |r: &&RolloutRecord| r.ended_at.is_some_and(|at| (from..=now.0).contains(&at.0.0));
-    let ended: Vec<&RolloutRecord> = rollouts.filter(within).collect();
-    let completed: Vec<&&RolloutRecord> =
-        ended.iter().filter(|r| r.state == RolloutState::Complete).collect();
-    let failed: Vec<&&RolloutRecord> =
-        ended.iter().filter(|r| r.state == RolloutState::RolledBack && r.blamed).collect();
+    let within = |r: &&Rollout| r.ended_at.is_some_and(|at| (from..=now.0).contains(&at.0));
+    let ended: Vec<&Rollout> = rollouts.filter(within).collect();
+    let completed: Vec<&&Rollout> = ended.iter().filter(|r| r.state == Phase::Complete).collect();
+    let failed: Vec<&&Rollout> =
+        ended.iter().filter(|r| r.state == Phase::RolledBack && r.blamed).collect();
     let days = period.as_secs_f64() / 86_400.0;
     let changes = completed.len() + failed.len();
     Dora {
@@ -35,8 +36,8 @@ pub(crate) fn dora<'a>(
 }
 
 /// `None` when the clock makes no sense of it.
-fn seconds(from: Timestamp, to: Timestamp) -> Option<f64> {
-    (to >= from).then(|| (to.0.0 - from.0.0) as f64 / 1000.0)
+fn seconds(from: Wall, to: Wall) -> Option<f64> {
+    (to >= from).then(|| (to.0 - from.0) as f64 / 1000.0)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -52,12 +53,12 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::HarmView;
+    use crate::journal::schema::Harm;
 
     const HOUR: i64 = 3_600_000;
 
-    fn rollout(state: RolloutState, ended_hour: i64) -> RolloutRecord {
-        RolloutRecord {
+    fn rollout(state: Phase, ended_hour: i64) -> Rollout {
+        Rollout {
             id: format!("shop-{ended_hour}"),
             service: "shop".to_owned(),
             from: "v1".to_owned(),
@@ -67,32 +68,32 @@ mod tests {
             reason: String::new(),
             start_reason: String::new(),
             started_by: "test".to_owned(),
-            started_at: Timestamp(Wall((ended_hour - 2) * HOUR)),
-            ended_at: Some(Timestamp(Wall(ended_hour * HOUR))),
+            started_at: Wall((ended_hour - 2) * HOUR),
+            ended_at: Some(Wall(ended_hour * HOUR)),
             committed_at: None,
             severity: None,
-            blamed: state == RolloutState::RolledBack,
+            blamed: state == Phase::RolledBack,
             harmed_at: None,
             failures: None,
             comparison: None,
             reached: 1000,
-            harm: HarmView::default(),
+            harm: Harm::default(),
             timeline: Vec::new(),
         }
     }
 
-    fn over_two_days(rollouts: &[RolloutRecord]) -> Dora {
+    fn over_two_days(rollouts: &[Rollout]) -> Dora {
         dora(rollouts.iter(), Wall(100 * HOUR), Duration::from_secs(48 * 3600))
     }
 
     #[test]
     fn the_numbers_are_of_what_ended_within_the_period() {
-        let mut committed = rollout(RolloutState::Complete, 90);
-        committed.committed_at = Some(Timestamp(Wall(80 * HOUR)));
-        let mut failed = rollout(RolloutState::RolledBack, 95);
-        failed.harmed_at = Some(Timestamp(Wall(95 * HOUR - 4_000)));
-        let old = rollout(RolloutState::Complete, 10);
-        let numbers = over_two_days(&[old, committed, rollout(RolloutState::Complete, 91), failed]);
+        let mut committed = rollout(Phase::Complete, 90);
+        committed.committed_at = Some(Wall(80 * HOUR));
+        let mut failed = rollout(Phase::RolledBack, 95);
+        failed.harmed_at = Some(Wall(95 * HOUR - 4_000));
+        let old = rollout(Phase::Complete, 10);
+        let numbers = over_two_days(&[old, committed, rollout(Phase::Complete, 91), failed]);
         assert_eq!(numbers.deployments, 2);
         assert_eq!(numbers.deployments_per_day, 1.0);
         assert_eq!(numbers.lead_time_seconds, Some(10.0 * 3600.0));
@@ -104,7 +105,7 @@ mod tests {
     fn without_rollouts_there_are_no_ratios() {
         let numbers = over_two_days(&[]);
         assert_eq!((numbers.change_failure_ratio, numbers.lead_time_seconds), (None, None));
-        let mut aborted = rollout(RolloutState::RolledBack, 95);
+        let mut aborted = rollout(Phase::RolledBack, 95);
         aborted.blamed = false;
         assert_eq!(over_two_days(&[aborted]).change_failure_ratio, None);
     }

@@ -1,12 +1,13 @@
 //! A rollout's post-mortem in Markdown: everything that is known, and room for what is not.
 
-use crate::journal::DecisionRecord;
-use crate::view::{RolloutRecord, RolloutState, Timestamp};
-use serin_core::rollout::Span;
+use crate::journal::schema::{Decision, Rollout};
+use crate::view::{Timestamp, Unit};
+use serin_core::rollout::{Phase, Span};
+use serin_core::time::Wall;
 use std::fmt::Write;
 use std::time::Duration;
 
-pub(crate) fn report(rollout: &RolloutRecord, decisions: &[&DecisionRecord]) -> String {
+pub(crate) fn report(rollout: &Rollout, decisions: &[&Decision]) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = head(&mut text, rollout);
@@ -18,38 +19,36 @@ pub(crate) fn report(rollout: &RolloutRecord, decisions: &[&DecisionRecord]) -> 
     text
 }
 
-fn head(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+fn head(to: &mut String, r: &Rollout) -> std::fmt::Result {
     let outcome = match r.state {
-        RolloutState::Complete => "completed",
-        RolloutState::RolledBack if r.blamed => "was rolled back",
-        RolloutState::RolledBack => "was ended without blame",
-        RolloutState::Superseded => "was superseded",
-        RolloutState::Inconclusive => "is inconclusive",
-        RolloutState::Pending
-        | RolloutState::Dark
-        | RolloutState::Running
-        | RolloutState::Holding
-        | RolloutState::Paused => "is under way",
+        Phase::Complete => "completed",
+        Phase::RolledBack if r.blamed => "was rolled back",
+        Phase::RolledBack => "was ended without blame",
+        Phase::Superseded => "was superseded",
+        Phase::Inconclusive => "is inconclusive",
+        Phase::Pending | Phase::Dark | Phase::Running | Phase::Holding | Phase::Paused => {
+            "is under way"
+        }
     };
     writeln!(to, "# {}: {} → {} {outcome}\n", r.service, plain(&r.from), plain(&r.to))?;
     writeln!(to, "| | |\n|---|---|")?;
     writeln!(to, "| Rollout | `{}` |", r.id)?;
     writeln!(to, "| Release | {} |", cell(&r.release))?;
     writeln!(to, "| Severity | {} |", r.severity.as_deref().unwrap_or("none"))?;
-    writeln!(to, "| Started | {} by {} |", r.started_at, cell(&r.started_by))?;
+    writeln!(to, "| Started | {} by {} |", Timestamp(r.started_at), cell(&r.started_by))?;
     if !r.start_reason.is_empty() {
         writeln!(to, "| Why it was started | {} |", cell(&r.start_reason))?;
     }
     match r.ended_at {
         Some(ended) => {
             let duration = between(r.started_at, ended);
-            writeln!(to, "| Ended | {ended}, after {} |", Span(duration))
+            writeln!(to, "| Ended | {}, after {} |", Timestamp(ended), Span(duration))
         }
         None => writeln!(to, "| Ended | not yet |"),
     }
 }
 
-fn impact(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+fn impact(to: &mut String, r: &Rollout) -> std::fmt::Result {
     writeln!(to, "\n## Impact\n")?;
     let limit = |limit: Option<u64>, forgiven: u64| match (limit, forgiven) {
         (None, _) => String::new(),
@@ -76,39 +75,40 @@ fn impact(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
     match (r.harmed_at, r.ended_at) {
         (Some(harmed), Some(ended)) => {
             let lasted = Span(between(harmed, ended));
-            writeln!(to, "- harm began {harmed} and ended {lasted} later")
+            writeln!(to, "- harm began {} and ended {lasted} later", Timestamp(harmed))
         }
         (Some(_) | None, Some(_) | None) => Ok(()),
     }
 }
 
-fn timeline(to: &mut String, r: &RolloutRecord) -> std::fmt::Result {
+fn timeline(to: &mut String, r: &Rollout) -> std::fmt::Result {
     writeln!(to, "\n## Timeline\n\n| When (UTC) | Weight | What |\n|---|---|---|")?;
     for entry in &r.timeline {
         let weight = f64::from(entry.weight) / 100.0;
-        writeln!(to, "| {} | {weight}% | {} |", entry.at, cell(&entry.what))?;
+        writeln!(to, "| {} | {weight}% | {} |", Timestamp(entry.at), cell(&entry.what))?;
     }
     Ok(())
 }
 
-fn cause(to: &mut String, r: &RolloutRecord, decisions: &[&DecisionRecord]) -> std::fmt::Result {
+fn cause(to: &mut String, r: &Rollout, decisions: &[&Decision]) -> std::fmt::Result {
     let title = match r.state {
-        RolloutState::RolledBack | RolloutState::Superseded => "Cause",
-        RolloutState::Complete => "Grounds",
+        Phase::RolledBack | Phase::Superseded => "Cause",
+        Phase::Complete => "Grounds",
         // Its last verdict says what it waits for, and is the cause of nothing.
-        RolloutState::Pending
-        | RolloutState::Dark
-        | RolloutState::Running
-        | RolloutState::Holding
-        | RolloutState::Paused
-        | RolloutState::Inconclusive => "Where it stands",
+        Phase::Pending
+        | Phase::Dark
+        | Phase::Running
+        | Phase::Holding
+        | Phase::Paused
+        | Phase::Inconclusive => "Where it stands",
     };
     writeln!(to, "\n## {title}\n\n{}.", plain(r.reason.trim_end_matches('.')))?;
     let Some(last) = decisions.iter().rev().find(|d| d.explained.verdict == "rollback") else {
         return Ok(());
     };
     let e = &last.explained;
-    let written = |n: f64| e.unit.map_or_else(|| format!("{n:.6}"), |unit| unit.write(n));
+    let written =
+        |n: f64| e.unit.map_or_else(|| format!("{n:.6}"), |unit| Unit::from(unit).write(n));
     let number = |n: Option<f64>| n.map_or_else(|| "–".to_owned(), written);
     writeln!(to, "\n| Rule | Observed | Threshold | Stable at the same time | Samples |")?;
     writeln!(to, "|---|---|---|---|---|")?;
@@ -129,12 +129,13 @@ fn cause(to: &mut String, r: &RolloutRecord, decisions: &[&DecisionRecord]) -> s
     }
     writeln!(to, "\nSome of the requests:\n")?;
     for bad in last.bad_requests.iter().take(5) {
-        writeln!(to, "- `{}` {} at {}", bad.request_id.replace('`', ""), plain(&bad.what), bad.at)?;
+        let (id, at) = (bad.request_id.replace('`', ""), Timestamp(bad.at));
+        writeln!(to, "- `{id}` {} at {at}", plain(&bad.what))?;
     }
     Ok(())
 }
 
-fn evidence(to: &mut String, decisions: &[&DecisionRecord]) -> std::fmt::Result {
+fn evidence(to: &mut String, decisions: &[&Decision]) -> std::fmt::Result {
     writeln!(to, "\n## Evidence\n")?;
     if decisions.is_empty() {
         return writeln!(to, "The decisions of this rollout are no longer kept.");
@@ -145,7 +146,7 @@ fn evidence(to: &mut String, decisions: &[&DecisionRecord]) -> std::fmt::Result 
         writeln!(
             to,
             "| {} | {} | {} | {} requests | {} requests |",
-            decision.at,
+            Timestamp(decision.at),
             e.verdict,
             cell(&e.reason),
             e.samples,
@@ -155,8 +156,8 @@ fn evidence(to: &mut String, decisions: &[&DecisionRecord]) -> std::fmt::Result 
     Ok(())
 }
 
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(to.0.0 - from.0.0).unwrap_or_default())
+fn between(from: Wall, to: Wall) -> Duration {
+    Duration::from_millis(u64::try_from(to.0 - from.0).unwrap_or_default())
 }
 
 /// Text from outside cannot end a table's cell or begin markup.
@@ -172,10 +173,10 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::HarmView;
+    use crate::journal::schema::Harm;
 
-    fn rollout(state: RolloutState) -> RolloutRecord {
-        RolloutRecord {
+    fn rollout(state: Phase) -> Rollout {
+        Rollout {
             id: "shop-1".to_owned(),
             service: "shop".to_owned(),
             from: "v1".to_owned(),
@@ -185,7 +186,7 @@ mod tests {
             reason: "hold: 12s of the hold to go".to_owned(),
             start_reason: String::new(),
             started_by: "test".to_owned(),
-            started_at: Timestamp::default(),
+            started_at: Wall(0),
             ended_at: None,
             committed_at: None,
             severity: None,
@@ -194,25 +195,25 @@ mod tests {
             failures: None,
             comparison: None,
             reached: 100,
-            harm: HarmView { failed_requests: 7, users: 7, ..HarmView::default() },
+            harm: Harm { failed_requests: 7, users: 7, ..Harm::default() },
             timeline: Vec::new(),
         }
     }
 
     #[test]
     fn what_is_under_way_has_no_cause() {
-        let running = report(&rollout(RolloutState::Running), &[]);
+        let running = report(&rollout(Phase::Running), &[]);
         assert!(!running.contains("## Cause"), "{running}");
         assert!(
             running.contains("## Where it stands\n\nhold: 12s of the hold to go."),
             "{running}"
         );
-        assert!(report(&rollout(RolloutState::RolledBack), &[]).contains("## Cause"));
+        assert!(report(&rollout(Phase::RolledBack), &[]).contains("## Cause"));
     }
 
     #[test]
     fn requests_are_not_called_users_where_nobody_can_tell() {
-        let mut keyless = rollout(RolloutState::RolledBack);
+        let mut keyless = rollout(Phase::RolledBack);
         assert!(report(&keyless, &[]).contains("- 7 users among them"));
         keyless.harm.users_told_apart = false;
         let keyless = report(&keyless, &[]);

@@ -5,7 +5,7 @@
 //! kept beside it, merged, until the disk takes it; from then on the queue takes nothing until that
 //! is written, so that the order stays. It never drops what lowers a weight.
 
-use super::record::Record;
+use super::schema::Record;
 use super::unwritten::Unwritten;
 use super::writer::{Duty, JournalError, Shared, Writer};
 use std::collections::VecDeque;

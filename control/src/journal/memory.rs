@@ -1,10 +1,9 @@
 //! What the journal's lines add up to. Bounded: old evidence, events and keys are forgotten, and a
 //! compaction writes only what is remembered.
 
-use super::record::{DecisionRecord, KeyRecord, Line, Listing, Record};
-use super::shape::{Shaped, TermsShape};
-use crate::event::Event;
-use crate::view::{FreezeView, RolloutRecord};
+use super::schema::{
+    Decision, Event, Freeze, Key, Line, Listing, Record, Rollout, Shaped, TermsShape,
+};
 use serin_core::rollout::{Listed, Position, Terms};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,15 +22,15 @@ pub(crate) struct Memory {
     pub(crate) positions: BTreeMap<String, (u64, Position)>,
     /// By service: what its versions were in the configuration that was last in force.
     pub(crate) listings: BTreeMap<String, Vec<Listed>>,
-    pub(crate) freeze: Option<FreezeView>,
+    pub(crate) freeze: Option<Freeze>,
     /// The oldest first.
-    pub(crate) rollouts: VecDeque<RolloutRecord>,
+    pub(crate) rollouts: VecDeque<Rollout>,
     /// By rollout, the oldest first.
-    pub(crate) decisions: BTreeMap<String, VecDeque<Arc<DecisionRecord>>>,
+    pub(crate) decisions: BTreeMap<String, VecDeque<Arc<Decision>>>,
     pub(crate) terms: BTreeMap<String, Arc<Terms>>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) last_event: u64,
-    pub(crate) keys: VecDeque<KeyRecord>,
+    pub(crate) keys: VecDeque<Key>,
     /// Why the last write failed, while it does.
     pub(crate) fault: Option<String>,
     /// Records that a failing disk made us throw away.
@@ -57,11 +56,11 @@ impl Memory {
                 push_bounded(&mut self.events, Event::clone(event), EVENTS);
             }
             Record::Freeze { freeze } => self.freeze.clone_from(freeze),
-            Record::Key(key) => push_bounded(&mut self.keys, KeyRecord::clone(key), KEYS),
+            Record::Key(key) => push_bounded(&mut self.keys, Key::clone(key), KEYS),
         }
     }
 
-    fn remember(&mut self, decision: &DecisionRecord) {
+    fn remember(&mut self, decision: &Decision) {
         let of_rollout = self.decisions.entry(decision.rollout.clone()).or_default();
         of_rollout.push_back(Arc::new(decision.clone()));
         if of_rollout.len() > DECISIONS {
@@ -69,7 +68,7 @@ impl Memory {
         }
     }
 
-    fn rollout(&mut self, rollout: &RolloutRecord) {
+    fn rollout(&mut self, rollout: &Rollout) {
         match self.rollouts.iter_mut().rev().find(|known| known.id == rollout.id) {
             Some(known) => known.clone_from(rollout),
             None => {
@@ -92,12 +91,12 @@ impl Memory {
         self.events.range(from..).cloned().collect()
     }
 
-    pub(crate) fn find_rollout(&self, id: &str) -> Option<&RolloutRecord> {
+    pub(crate) fn find_rollout(&self, id: &str) -> Option<&Rollout> {
         self.rollouts.iter().rev().find(|r| r.id == id)
     }
 
     /// The latest decision about a service's rollouts.
-    pub(crate) fn last_decision(&self, service: &str) -> Option<Arc<DecisionRecord>> {
+    pub(crate) fn last_decision(&self, service: &str) -> Option<Arc<Decision>> {
         let newest = self.rollouts.iter().rev().filter(|r| r.service == service);
         newest.filter_map(|r| self.decisions.get(&r.id)?.back().cloned()).next()
     }
@@ -116,7 +115,7 @@ impl Memory {
             Record::Terms { id: id.clone(), terms }
         });
         let decisions = self.decisions.values().flatten();
-        let decisions = decisions.map(|d| Record::Decision(Box::new(DecisionRecord::clone(d))));
+        let decisions = decisions.map(|d| Record::Decision(Box::new(Decision::clone(d))));
         let events = self.events.iter().map(|e| Record::Event(Box::new(e.clone())));
         let keys = self.keys.iter().map(|k| Record::Key(Box::new(k.clone())));
         let state = positions.chain(freeze).collect();
@@ -141,16 +140,15 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, bound: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventKind;
-    use crate::view::{HarmView, RolloutState, Timestamp};
+    use crate::journal::schema::{EventKind, Harm};
     use serin_core::ids::VersionName;
-    use serin_core::rollout::Identity;
+    use serin_core::rollout::{Identity, Phase};
     use serin_core::time::Wall;
 
     fn event(id: u64) -> Record {
         Record::Event(Box::new(Event {
             id,
-            at: Timestamp(Wall(1_000)),
+            at: Wall(1_000),
             kind: EventKind::Started,
             service: Some("shop".to_owned()),
             rollout: None,
@@ -162,17 +160,17 @@ mod tests {
     }
 
     fn rollout(n: usize) -> Record {
-        Record::Rollout(Box::new(RolloutRecord {
+        Record::Rollout(Box::new(Rollout {
             id: format!("shop-{n}"),
             service: "shop".to_owned(),
             from: "v1".to_owned(),
             to: "v2".to_owned(),
             release: "v2".to_owned(),
-            state: RolloutState::Complete,
+            state: Phase::Complete,
             reason: String::new(),
             start_reason: String::new(),
             started_by: "test".to_owned(),
-            started_at: Timestamp::default(),
+            started_at: Wall(1_000),
             ended_at: None,
             committed_at: None,
             severity: None,
@@ -181,7 +179,7 @@ mod tests {
             failures: None,
             comparison: None,
             reached: 0,
-            harm: HarmView::default(),
+            harm: Harm::default(),
             timeline: Vec::new(),
         }))
     }

@@ -1,6 +1,6 @@
 //! What survives a crash.
 //!
-//! [`Log`] is the file, `Record` what is in it, `Memory` what it adds up to, `Writer` the
+//! [`Log`] is the file, `schema` what is in it, `Memory` what it adds up to, `Writer` the
 //! rules of writing, and `Desk` the writer on a thread of its own. `Storage` is the disk.
 
 mod desk;
@@ -8,8 +8,7 @@ mod line;
 mod lock;
 mod log;
 mod memory;
-mod record;
-mod shape;
+pub(crate) mod schema;
 mod storage;
 mod unwritten;
 mod writer;
@@ -18,10 +17,7 @@ pub(crate) use desk::{Desk, Ticket};
 pub use lock::{Lock, LockError};
 pub use log::{Log, LogError, Reserve, replace};
 pub(crate) use memory::Memory;
-pub(crate) use record::{DecisionRecord, DecisionText, Explained, KeyRecord, Listing, Record};
-pub(crate) use shape::{
-    EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped, TermsShape,
-};
+pub(crate) use schema::Record;
 pub use storage::{Custody, Folder, Storage};
 pub use writer::JournalError;
 pub(crate) use writer::{Duty, Shared, Writer, read};

@@ -4,7 +4,7 @@
 //! of each service, rollout and freeze the latest counts, and it is never thrown away. Evidence
 //! and old events are, and are counted.
 
-use super::record::Record;
+use super::schema::Record;
 use std::collections::HashSet;
 
 /// Beyond so many they are merged.
@@ -87,7 +87,7 @@ fn merge(records: Vec<Record>) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::Shaped;
+    use crate::journal::schema::Shaped;
     use serin_core::ids::VersionName;
     use serin_core::rollout::{Identity, Position};
 

@@ -2,7 +2,6 @@
 //! endpoint. Networks are shortened and shown to operators only; no metric has them.
 
 use serde::{Deserialize, Serialize};
-use serin_core::rollout::{Concentration, Named};
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -32,25 +31,4 @@ pub struct FailuresView {
 pub struct CountView {
     pub name: String,
     pub count: u64,
-}
-
-impl From<&Concentration> for FailuresView {
-    fn from(found: &Concentration) -> Self {
-        let counts = |named: &[Named]| {
-            let count = |n: &Named| CountView { name: n.name.clone(), count: n.count };
-            named.iter().map(count).collect()
-        };
-        Self {
-            of: found.of,
-            users: found.users,
-            networks: found.networks,
-            failing_on_stable: found.elsewhere,
-            concentrated: found.is_concentrated(),
-            summary: found.to_string(),
-            by_network: counts(&found.by_network),
-            by_route: counts(&found.by_route),
-            by_method: counts(&found.by_method),
-            by_endpoint: counts(&found.by_endpoint),
-        }
-    }
 }

@@ -11,6 +11,7 @@ mod moment;
 mod past;
 mod rollout;
 mod shadow;
+mod stored;
 mod unit;
 
 pub use failures::{CountView, FailuresView};
@@ -26,6 +27,7 @@ pub use shadow::{
     BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView, ShadowResultsView,
     ShadowView,
 };
+pub(crate) use stored::alike;
 pub use unit::Unit;
 
 use serde::{Deserialize, Serialize};

@@ -157,20 +157,6 @@ fn told_apart() -> bool {
     true
 }
 
-impl Default for HarmView {
-    fn default() -> Self {
-        Self {
-            failed_requests: 0,
-            failed_requests_limit: None,
-            failed_requests_forgiven: 0,
-            users: 0,
-            users_limit: None,
-            users_forgiven: 0,
-            users_told_apart: true,
-        }
-    }
-}
-
 /// What the configuration plans for a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

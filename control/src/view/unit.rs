@@ -1,7 +1,7 @@
 //! What the numbers of a verdict are numbers of, and how such a number is written.
 
 use serde::{Deserialize, Serialize};
-use serin_core::rollout::{Percent, Span, Value};
+use serin_core::rollout::{Percent, Span};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -24,14 +24,6 @@ pub enum Unit {
 }
 
 impl Unit {
-    pub(crate) fn of(value: Value) -> Self {
-        match value {
-            Value::Share(_) => Self::Share,
-            Value::Time(_) => Self::Seconds,
-            Value::Ratio(_) => Self::Ratio,
-        }
-    }
-
     /// A whole number of something.
     pub fn is_count(self) -> bool {
         match self {

@@ -26,8 +26,8 @@ impl Engine {
             None => (EventKind::Unfrozen, Duty::May, "the freeze is lifted".to_owned()),
         };
         let event = Event { actor: Some(actor), ..bare(kind, message, now) };
-        let record = Record::Freeze { freeze: freeze.clone() };
-        let ticket = self.desk.commit(vec![record, Record::Event(Box::new(event.clone()))], duty);
+        let record = Record::Freeze { freeze: freeze.as_ref().map(Into::into) };
+        let ticket = self.desk.commit(vec![record, event.clone().record()], duty);
         let patience = if duty == Duty::Must { PATIENCE } else { Duration::from_secs(1) };
         let answer = ticket.wait(patience);
         match (&answer, duty) {
@@ -43,7 +43,7 @@ impl Engine {
             (Some(Err(fault)), Duty::May) => Err(Refusal::NotDurable(fault.clone())),
             (None, Duty::May) => {
                 // It may be written yet, and then has to be taken back: it was refused.
-                let record = Record::Freeze { freeze: self.freeze.clone() };
+                let record = Record::Freeze { freeze: self.freeze.as_ref().map(Into::into) };
                 drop(self.desk.commit(vec![record], Duty::Must));
                 Err(Refusal::NotDurable("the disk is too slow".to_owned()))
             }
@@ -133,7 +133,7 @@ impl Engine {
     pub(crate) fn happened(&mut self, event: Event) {
         tracing::info!(event = event.kind.as_str(), "{}", event.message);
         self.outlet.tell(&event);
-        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
+        drop(self.desk.commit(vec![event.record()], Duty::May));
     }
 }
 

@@ -14,6 +14,7 @@ use super::telling::weights_of;
 use super::windows;
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
+use crate::journal::schema::Windows;
 use crate::journal::{Desk, Duty, Record, read};
 use crate::metrics::Tallies;
 use crate::view::{ConfigView, FreezeView, Timestamp};
@@ -68,7 +69,7 @@ impl Engine {
         config: Arc<Config>,
         plane: Arc<dyn DataPlane>,
         desk: Desk,
-        kept: Option<windows::Kept>,
+        kept: Option<Windows>,
         inner: Arc<Inner>,
         outlet: Box<dyn Outlet>,
         now: Now,
@@ -89,7 +90,8 @@ impl Engine {
             canary: None,
         };
         count_rollbacks(&inner.tallies, &config);
-        let outside = Outside { freeze: memory.freeze.as_ref().map(freeze_of) };
+        let freeze: Option<FreezeView> = memory.freeze.as_ref().map(Into::into);
+        let outside = Outside { freeze: freeze.as_ref().map(freeze_of) };
         let mut engine = Self {
             plane,
             desk,
@@ -100,7 +102,7 @@ impl Engine {
             inner,
             outlet,
             generation: 1,
-            freeze: memory.freeze.clone(),
+            freeze,
             freeze_not_durable: None,
             fault: None,
             second_at: None,
@@ -119,7 +121,7 @@ impl Engine {
     }
 
     /// The same instance over a journal that another process may have written to meanwhile.
-    pub(crate) fn again(self, desk: Desk, kept: Option<windows::Kept>, now: Now) -> Self {
+    pub(crate) fn again(self, desk: Desk, kept: Option<Windows>, now: Now) -> Self {
         let Self { config, plane, inner, outlet, config_view, generation, .. } = self;
         inner.remember(desk.shared());
         let again = Self::start(config, plane, desk, kept, inner, outlet, now);
@@ -243,7 +245,7 @@ impl Engine {
         };
         tracing::warn!(service = %name, event = event.kind.as_str(), "{}", event.message);
         self.outlet.tell(&event);
-        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
+        drop(self.desk.commit(vec![event.record()], Duty::May));
         self.generation += 1;
     }
 
@@ -275,7 +277,7 @@ impl Engine {
         };
         tracing::error!(event = event.kind.as_str(), "{}", event.message);
         self.outlet.tell(&event);
-        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::Must));
+        drop(self.desk.commit(vec![event.record()], Duty::Must));
         self.fault = fault;
         self.generation += 1;
         // What a rollout waits for may be the journal.

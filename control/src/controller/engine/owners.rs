@@ -6,11 +6,11 @@ use crate::command::Refusal;
 use crate::controller::flight::{Flight, listed_of, terms_of};
 use crate::controller::intents::{self, ConsequenceView, Known, Wanted};
 use crate::event::{Event, EventKind};
-use crate::journal::{Desk, Duty, Listing, Memory, Record, Shaped, read};
-use crate::view::{RolloutState, Timestamp};
+use crate::journal::schema::{Listing, Shaped};
+use crate::journal::{Desk, Duty, Memory, Record, read};
 use serin_config::model::{Config, Service};
 use serin_core::ids::ServiceName;
-use serin_core::rollout::{Consequence, Outside, Position, adopt_stable, set_aside};
+use serin_core::rollout::{Consequence, Outside, Phase, Position, adopt_stable, set_aside};
 use serin_core::time::Now;
 use std::time::Duration;
 
@@ -110,11 +110,11 @@ fn moved(placed: Placed<'_>, memory: &Memory, why: &str, now: Now) -> Vec<Record
     let position = Box::new(Shaped(next));
     let mut records = vec![
         Record::Position { service: service.to_owned(), revision: revision + 1, position, listed },
-        Record::Event(Box::new(event)),
+        event.record(),
     ];
     if let Some(mut record) = ended {
-        record.state = RolloutState::RolledBack;
-        record.ended_at = Some(Timestamp(now.wall));
+        record.state = Phase::RolledBack;
+        record.ended_at = Some(now.wall);
         why.clone_into(&mut record.reason);
         records.push(Record::Rollout(Box::new(record)));
     }

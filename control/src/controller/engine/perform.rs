@@ -7,7 +7,8 @@ use crate::controller::orders;
 use crate::controller::records::{self, Made};
 use crate::controller::telling::{told, waiting_for, weights_of};
 use crate::event::{Event, EventKind};
-use crate::journal::{Duty, KeyRecord, Record, read};
+use crate::journal::schema::Key;
+use crate::journal::{Duty, Record, read};
 use crate::view::{Timestamp, WaitingFor};
 use serin_core::ids::ServiceName;
 use serin_core::rollout::{Ask, Decision, Position};
@@ -47,7 +48,7 @@ impl Engine {
             None => Vec::new(),
         };
         let evidence = flight.pilot.evidence();
-        let asked = order.as_ref().map(|(order, _)| orders::text(order));
+        let asked = order.as_ref().map(|(order, _)| orders::stored(order).text());
         let by = order.as_ref().map(|(order, _)| (order.actor.0.as_str(), order.command.reason()));
         let made = Made { position, evidence, outside: &self.outside, now, asked, by, bad };
         let terms_known = read(self.desk.shared()).terms.contains_key(&flight.terms_id);
@@ -57,8 +58,9 @@ impl Engine {
             && let Some(key) = &order.idempotency_key
         {
             let outcome = orders::outcome(name, revision, &decision, &flight.published);
-            let digest = orders::digest(name, order);
-            records.push(Record::Key(Box::new(KeyRecord { key: key.clone(), digest, outcome })));
+            let digest = orders::stored(order).digest(name.as_str());
+            let (key, outcome) = (key.clone(), (&outcome).into());
+            records.push(Record::Key(Box::new(Key { key, digest, outcome })));
         }
         // Whoever comes while the disk is behind need not wait to know that it is.
         let patience = if self.desk.is_behind() { Duration::ZERO } else { PATIENCE };
@@ -252,6 +254,6 @@ impl Engine {
             actor: None,
             weights: weights_of(&flight.published),
         };
-        drop(self.desk.commit(vec![Record::Event(Box::new(event))], Duty::May));
+        drop(self.desk.commit(vec![event.record()], Duty::May));
     }
 }

@@ -112,17 +112,18 @@ pub(super) enum ScopeShape {
     NewSessions,
 }
 
-struct PhaseShape;
-
-impl PhaseShape {
-    fn serialize<T: Serializer>(value: &Phase, to: T) -> Result<T::Ok, T::Error> {
-        to.serialize_str(value.as_str())
-    }
-
-    fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Phase, D::Error> {
-        let text = String::deserialize(from)?;
-        Phase::parse(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is no state")))
-    }
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Phase", rename_all = "camelCase")]
+pub(in crate::journal::schema) enum PhaseShape {
+    Pending,
+    Dark,
+    Running,
+    Holding,
+    Paused,
+    Inconclusive,
+    RolledBack,
+    Superseded,
+    Complete,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -267,6 +268,7 @@ impl WeightsShape {
 
 shape! {
     ClockShape => Clock,
+    PhaseShape => Phase,
     IdentityShape => Identity,
     CourseShape => Course,
     StepShape => Step,

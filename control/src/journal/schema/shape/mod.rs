@@ -10,6 +10,7 @@ mod position;
 mod terms;
 
 pub(crate) use evidence::EvidenceShape;
+pub(super) use position::PhaseShape;
 pub(crate) use position::PositionShape;
 pub(crate) use terms::{OutsideShape, TermsShape};
 
@@ -33,7 +34,7 @@ pub(crate) trait Shape {
 /// Lets a derived shape stand inside [`Maybe`] and [`List`].
 macro_rules! shape {
     ($($shape:ident => $of:ty),+ $(,)?) => { $(
-        impl $crate::journal::shape::Shape for $shape {
+        impl $crate::journal::schema::shape::Shape for $shape {
             type Of = $of;
             fn write<S: serde::Serializer>(value: &$of, to: S) -> Result<S::Ok, S::Error> {
                 $shape::serialize(value, to)
@@ -146,6 +147,33 @@ pub(crate) mod exact {
     }
 }
 
+/// A moment for people, as RFC 3339 in UTC with milliseconds.
+pub(crate) struct Moment;
+
+impl Moment {
+    pub(crate) fn serialize<T: Serializer>(value: &Wall, to: T) -> Result<T::Ok, T::Error> {
+        let moment = jiff::Timestamp::from_millisecond(value.0).unwrap_or_default();
+        to.collect_str(&format_args!("{moment:.3}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Wall, D::Error> {
+        let moment: jiff::Timestamp =
+            String::deserialize(from)?.parse().map_err(D::Error::custom)?;
+        Ok(Wall(moment.as_millisecond()))
+    }
+}
+
+impl Shape for Moment {
+    type Of = Wall;
+    fn write<S: Serializer>(value: &Wall, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(value, to)
+    }
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Wall, D::Error> {
+        Self::deserialize(from)
+    }
+}
+
+/// In the journal's positions, to the millisecond.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Wall")]
 pub(crate) struct WallShape(i64);
