@@ -1,7 +1,12 @@
 //! Copies of requests, as the shadow gets them, and as the primary never notices them.
 
 use crate::edge::{Edge, web};
-use serin_testkit::{ConfigText, Fault, Latch, Origin, RawOrigin, Script, ServiceText, eventually};
+use crate::lanes::carried;
+use crate::tls;
+use serin_testkit::{
+    ConfigText, Connection, Fault, Latch, Origin, RawOrigin, Script, ServiceText, eventually,
+    eventually_async,
+};
 use std::net::SocketAddr;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -158,6 +163,53 @@ fn a_retry_makes_no_second_copy() {
     let got = String::from_utf8(shadow.received()).unwrap();
     assert_eq!(got.matches("PUT / ").count(), 1, "{got}");
     assert!(got.ends_with("\r\n\r\nhello"), "{got}");
+}
+
+/// The first attempt breaks off when half of the body has left, and the second gets all of it.
+#[test]
+fn a_retry_in_the_middle_of_a_body_copies_each_byte_once() {
+    let asks = [
+        ("Content-Length: 11", "hello ", "world"),
+        ("Transfer-Encoding: chunked", "6\r\nhello \r\n", "5\r\nworld\r\n0\r\n\r\n"),
+    ];
+    for (framing, half, rest) in asks {
+        let broken = Script::new().read_until("hello ").reset();
+        let first = RawOrigin::in_turn(vec![broken, Script::answering(OK)]);
+        let shadow = RawOrigin::always(Script::new().read_until("world").write(OK).repeat());
+        let keys = ", methods: [PUT], allowUnsafe: true";
+        let text = service(first.address(), shadow.address(), keys)
+            .with("retries: { attempts: 1, on: [reset], budget: 100% }");
+        let edge = Edge::start(&ConfigText::simple(text).with("lanes: both"));
+        let mut client = edge.client();
+        client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{half}"));
+        eventually("it is tried again", || first.accepted() == 2);
+        client.send(rest);
+        assert_eq!(client.response().status, 200, "{framing}");
+        eventually("the copy is answered", || results(&edge, "answered") == 1.0);
+        let got = String::from_utf8(shadow.received()).unwrap();
+        assert!(got.ends_with("content-length: 11\r\n\r\nhello world"), "{got}");
+        settled(&edge);
+        assert_eq!(carried(&edge), (1.0, 0.0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_http2_is_copied_too() {
+    let (authority, folder) = tls::prepared();
+    let stable = Origin::start("v1");
+    let shadow = RawOrigin::always(Script::new().read_until("world").write(OK).repeat());
+    let keys = ", methods: [POST], allowUnsafe: true";
+    let service = service(stable.address(), shadow.address(), keys);
+    let config = tls::config(service, "", "").with("lanes: both");
+    let edge = Edge::start_in(folder, &config);
+    let io = tls::connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
+    let mut client = Connection::http2_over(io, "a.example").await;
+    let request = client.request("POST", "/body", "hello world");
+    assert_eq!(client.send(request).await.body, "hello world");
+    eventually_async("the copy is answered", async || results(&edge, "answered") == 1.0).await;
+    let got = String::from_utf8(shadow.received()).unwrap();
+    assert!(got.ends_with("content-length: 11\r\n\r\nhello world"), "{got}");
+    assert_eq!(carried(&edge), (1.0, 0.0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::life::Life;
 use crate::meter::Counting;
-use crate::route::{Action, Fields};
+use crate::route::Fields;
 use crate::shadow::Head;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -53,19 +53,11 @@ pub(super) fn answer_came(
     }
 }
 
-/// Whether a copy needs the request's body, which the fast lane passes on without looking.
-pub(super) fn needs_body(life: &Life, method: &str) -> bool {
-    life.route.as_ref().is_some_and(|route| match &route.action {
-        Action::Forward { service, .. } => {
-            service.shadow().is_some_and(|shadow| shadow.may_copy(method, &route.name))
-        }
-        Action::Redirect(_) | Action::Respond(_) => false,
-    })
-}
-
-/// A head leaves that is written already, of a request without a body.
-pub(super) fn written_head_leaves(life: &mut Life, head: &[u8], now: Instant) {
-    if life.service.as_ref().is_none_or(|service| service.shadow().is_none()) {
+/// A head leaves that is written already. Only that of the first attempt is told.
+pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
+    if !life.tee.is_unasked()
+        || life.service.as_ref().is_none_or(|service| service.shadow().is_none())
+    {
         return;
     }
     let Some(end) = memchr(b'\n', head) else { return };
@@ -75,6 +67,5 @@ pub(super) fn written_head_leaves(life: &mut Life, head: &[u8], now: Instant) {
     let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
     if let (Some(method), Some(target)) = (word(), word()) {
         head_leaves(life, method, target, || Cow::Borrowed(lines));
-        life.tee.ended(|| now);
     }
 }

@@ -84,11 +84,6 @@ impl Mirror {
         }
     }
 
-    /// Whether some requests of this kind are copied.
-    pub(crate) fn may_copy(&self, method: &str, route: &RouteName) -> bool {
-        lists(&self.config, method, route)
-    }
-
     /// Whether this one is. The percentage is asked for last.
     pub(super) fn copies(&self, method: &str, route: &RouteName, random: u64) -> bool {
         lists(&self.config, method, route) && random % 10_000 < u64::from(self.config.share.get())

@@ -1,8 +1,9 @@
 //! The serving thread's side: one of these for each request, and no wait in it.
 //!
 //! Both lanes tell it what passes, in the order in which it passes. It decides once, with the
-//! first attempt; later attempts of the same request make no second copy, and the part of a body
-//! that is replayed for them is not taken twice.
+//! first attempt; later attempts of the same request make no second copy. The full lane tells of a body
+//! as it leaves, and the part that is replayed for another attempt is not taken twice; the fast lane
+//! tells of it as it is read, once.
 
 use super::copy::Copy;
 use super::counts::Dropped;
@@ -18,6 +19,9 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// What a piece of a body takes beside its bytes: whoever sends one byte at a time pays for each.
+const PIECE_COST: usize = 2 * size_of::<Bytes>();
 
 /// A request's head as it is sent to the primary, but for its fields.
 #[derive(Clone, Copy)]
@@ -81,6 +85,18 @@ impl Tee {
         if let Err(why) = copying.take(piece) {
             self.give_up(why);
         }
+    }
+
+    /// The same, of a buffer that is used again.
+    pub(crate) fn body_piece(&mut self, piece: &[u8]) {
+        if let Self::On(_) = self {
+            self.body(&Bytes::copy_from_slice(piece));
+        }
+    }
+
+    /// No head has left yet.
+    pub(crate) fn is_unasked(&self) -> bool {
+        matches!(self, Self::Unasked)
     }
 
     /// The request's body has come whole, or there is none: the copy may leave.
@@ -237,7 +253,7 @@ impl Copying {
         }
         let known = (self.taken - begins.min(self.taken)) as usize;
         let new = piece.slice(known..);
-        if !copy.held.as_mut().is_some_and(|held| held.grow(new.len())) {
+        if !copy.held.as_mut().is_some_and(|held| held.grow(new.len() + PIECE_COST)) {
             return Err(Dropped::Full);
         }
         self.taken = self.at;

@@ -95,11 +95,13 @@ impl Parts<'_> {
         let (upload, down) = (&mut *self.upload, &mut *self.down);
         let client = self.client.again();
         let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
-        copy::written_head_leaves(self.life, out.bytes(), flow.moved);
+        copy::written_head_leaves(self.life, out.bytes());
+        flow.upload.tell(std::mem::take(&mut self.life.tee), &flow.client);
         let head = match flow.send(out.bytes()).await {
             Ok(()) => head_or_withdrawn(&mut flow, self.asked_head, self.life).await,
             Err(broken) => Err(broken),
         };
+        self.life.tee = std::mem::take(&mut flow.upload.tee);
         let head = head.and_then(|head| switches_as_asked(head, &flow, self.life));
         let next = match head {
             Ok(head) => answer(self.life, flow, &head, (&endpoint, out), keeps, self.sent).await,
@@ -275,9 +277,9 @@ async fn answer(
     }
     let passed = match begun {
         Ok(()) => {
-            flow.tee = std::mem::take(&mut life.tee);
+            flow.upload.tee = std::mem::take(&mut life.tee);
             let passed = flow.body(head.body, sent).await;
-            life.tee = std::mem::take(&mut flow.tee);
+            life.tee = std::mem::take(&mut flow.upload.tee);
             passed
         }
         Err(broken) => Err(broken),

@@ -8,7 +8,6 @@ use super::client::Client;
 use super::upload::{self, Upload, push_chunk};
 use crate::buffer::Buffer;
 use crate::ingress::rest_of;
-use crate::shadow::Tee;
 use crate::upstream::conn::Conn;
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
 use crate::wire::chunks::{Chunks, Piece};
@@ -60,8 +59,6 @@ pub(super) struct Flow<'a> {
     pub(super) moved: Instant,
     /// When the last of the request left: the answer is due from then on, whatever comes before it.
     asked: Instant,
-    /// What is told of the answer's body, while that passes.
-    pub(super) tee: Tee,
 }
 
 /// What a wait ended with.
@@ -79,9 +76,9 @@ impl<'a> Flow<'a> {
         fields: &'a mut Vec<Field>,
         (response, idle): (Duration, Duration),
     ) -> Self {
-        let (moved, tee) = (Instant::now(), Tee::default());
+        let moved = Instant::now();
         let asked = moved;
-        Self { client, upstream, upload, down, fields, response, idle, moved, asked, tee }
+        Self { client, upstream, upload, down, fields, response, idle, moved, asked }
     }
 
     /// Sends the head, and what is there of the body with it.
@@ -249,7 +246,7 @@ impl<'a> Flow<'a> {
     async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), Broken> {
         loop {
             let here = self.upstream.input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            self.tee.answer_piece(&self.upstream.input.bytes()[..here]);
+            self.upload.tee.answer_piece(&self.upstream.input.bytes()[..here]);
             self.pass(here).await?;
             *sent += here as u64;
             left -= here as u64;
@@ -270,7 +267,7 @@ impl<'a> Flow<'a> {
         let framed = self.client.takes_chunks();
         loop {
             let here = self.upstream.input.len();
-            self.tee.answer_piece(self.upstream.input.bytes());
+            self.upload.tee.answer_piece(self.upstream.input.bytes());
             if framed && here > 0 {
                 push_chunk(self.down, self.upstream.input.bytes());
                 self.upstream.input.clear();
@@ -296,7 +293,7 @@ impl<'a> Flow<'a> {
                 match chunks.step(input.bytes()).map_err(|_| Broken::Reset { silent: false })? {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
-                        self.tee.answer_piece(&input.bytes()[..count]);
+                        self.upload.tee.answer_piece(&input.bytes()[..count]);
                         match self.client.takes_chunks() {
                             true => push_chunk(self.down, &input.bytes()[..count]),
                             false => self.down.push(&input.bytes()[..count]),

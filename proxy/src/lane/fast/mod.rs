@@ -22,7 +22,7 @@ mod upload;
 use super::end::{self, Over};
 use super::life::Life;
 use super::reply::Reply;
-use super::{asked, assign, copy, identify, route};
+use super::{asked, assign, identify, route};
 use crate::accesslog::AccessLog;
 use crate::buffer::Buffer;
 use crate::ingress::Link;
@@ -118,9 +118,7 @@ impl FastLane {
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;
         route::find(method, &view, &mut life).ok()?;
-        if !life.route.as_ref().is_some_and(|route| route.is_lean())
-            || !matches!(head.framing, Framing::None) && copy::needs_body(&life, method)
-        {
+        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
             return None;
         }
         let (mut out, mut traceparent) = (Buffer::default(), None);

@@ -17,7 +17,7 @@ use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::stream::Stream;
-use crate::lane::{asked, assign, copy, full, identify, route};
+use crate::lane::{asked, assign, full, identify, route};
 use crate::wheel::Deadline;
 use http::{header, request::Parts as RequestHead};
 use serin_config::model::Lanes;
@@ -72,9 +72,7 @@ impl FastLane {
         identify::tell_root(&mut life);
         route::find(method, fields, &mut life).ok()?;
         let empty = stream.is_empty(head);
-        if !life.route.as_ref().is_some_and(|route| route.is_lean())
-            || !empty && copy::needs_body(&life, method)
-        {
+        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
             return None;
         }
         let length = fields.contains_key(header::CONTENT_LENGTH);

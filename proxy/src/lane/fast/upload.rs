@@ -8,6 +8,7 @@ use super::client::Client;
 use super::request::Translated;
 use crate::buffer::Buffer;
 use crate::ingress::{BodyPace, Link};
+use crate::shadow::Tee;
 use crate::upstream::conn::Conn;
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::{Framing, Head, Span};
@@ -52,6 +53,10 @@ pub(super) struct Upload {
     pub(super) repeatable: bool,
     /// The client waits for leave to send it, and for nothing else.
     pub(super) waits: bool,
+    /// What is told of the bodies, of this one as it is read, while an attempt is under way.
+    pub(super) tee: Tee,
+    /// It was told of what came with the head.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +96,8 @@ impl Upload {
             refused: false,
             repeatable: true,
             waits: false,
+            tee: Tee::default(),
+            told: false,
         }
     }
 
@@ -128,6 +135,21 @@ impl Upload {
             }
         }
         upload
+    }
+
+    /// A head has left; the tee is told what comes of the body from here on, each byte once.
+    pub(super) fn tell(&mut self, tee: Tee, client: &Client<'_>) {
+        self.tee = tee;
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        match client {
+            Client::Http1(link) => self.tee.body_piece(self.with_head.of(link.input.bytes())),
+            Client::Http2(_) => {}
+        }
+        if self.is_read() {
+            self.tee.ended(Instant::now);
+        }
     }
 
     /// A client that expects to be told when it may begin, and has not begun, is not slow.
@@ -286,8 +308,10 @@ impl Upload {
                 let read = ready!(link.poll_body(&mut self.framed, limit, cx));
                 let count = read.as_ref().map_or(0, |count| *count);
                 *left -= count as u64;
-                if *left == 0 {
-                    self.rest = Rest::Done;
+                let ends = *left == 0;
+                self.tee.body_piece(&self.framed.bytes()[self.framed.len() - count..]);
+                if ends {
+                    self.end();
                 }
                 self.note(count);
                 read
@@ -298,13 +322,14 @@ impl Upload {
             (Rest::Stream { chunked }, Client::Http2(stream)) => {
                 let chunked = *chunked;
                 let Some(read) = ready!(stream.poll_body(cx)) else {
-                    self.rest = Rest::Done;
+                    self.end();
                     if chunked {
                         self.framed.push(b"0\r\n\r\n");
                     }
                     return Poll::Ready(Ok(0));
                 };
                 let data = read.map_err(|_| Fault::Gone)?;
+                self.tee.body(&data);
                 match chunked {
                     true if data.is_empty() => {}
                     true => push_chunk(&mut self.framed, &data),
@@ -314,7 +339,7 @@ impl Upload {
                 return Poll::Ready(self.within(true).map(|_| data.len()));
             }
             (Rest::Done | Rest::Length(_) | Rest::Chunked(_) | Rest::Stream { .. }, _) => {
-                self.rest = Rest::Done;
+                self.end();
                 return Poll::Ready(Ok(0));
             }
         };
@@ -342,6 +367,7 @@ impl Upload {
             match chunks.step(self.raw.bytes()).map_err(|_| Fault::Invalid)? {
                 Piece::Framing(count) => self.raw.advance(count),
                 Piece::Data(count) => {
+                    self.tee.body_piece(&self.raw.bytes()[..count]);
                     push_chunk(&mut self.framed, &self.raw.bytes()[..count]);
                     self.raw.advance(count);
                     self.received += count as u64;
@@ -353,12 +379,18 @@ impl Upload {
                     // What follows is the next request.
                     client.keep(&self.raw);
                     self.raw.clear();
-                    self.rest = Rest::Done;
+                    self.end();
                     return self.within(true);
                 }
             }
         }
         self.within(any)
+    }
+
+    /// All of it was read.
+    fn end(&mut self) {
+        self.rest = Rest::Done;
+        self.tee.ended(Instant::now);
     }
 
     fn within(&self, any: bool) -> Result<bool, Fault> {
