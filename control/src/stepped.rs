@@ -69,7 +69,7 @@ impl Stepped {
     }
 
     pub fn tick(&mut self, now: Now) {
-        self.engine.tick(now);
+        self.engine.tick(now, Duration::ZERO);
     }
 
     pub fn command(

@@ -8,6 +8,7 @@
 pub mod assign;
 pub mod ids;
 pub mod judge;
+pub mod lag;
 pub mod measure;
 pub mod outcome;
 pub mod plane;

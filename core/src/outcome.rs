@@ -185,6 +185,14 @@ fn close_code_is_bad(code: u16) -> bool {
     (1011..3000).contains(&code)
 }
 
+impl Ending {
+    /// A clock of this process said so, and nobody else. While the process itself is late, that is
+    /// nobody's failure.
+    pub fn is_by_own_clock(self) -> bool {
+        matches!(self, Self::Failed(Failure::Timeout | Failure::ConnectTimeout))
+    }
+}
+
 /// The one place where an ending becomes an outcome.
 pub fn judge(ending: Ending, bad: &BadStatuses) -> Outcome {
     match ending {

@@ -8,6 +8,7 @@ use crate::measure::{ServiceCounts, ServiceLatencies};
 use crate::shadow::ShadowReport;
 use crate::split::Split;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub trait DataPlane: Send + Sync {
     /// Puts a split in force for its service. Returns once every request that begins later
@@ -18,6 +19,13 @@ pub trait DataPlane: Send + Sync {
 
     /// Says that control is alive; after 2 s of silence the data plane reports frozen weights.
     fn heartbeat(&self);
+
+    /// How late the threads of this process are, when so late that nothing they measure is to be
+    /// believed. `ticked` is how late control's own tick came; threads that serve tell their own.
+    fn own_lag(&self, ticked: Duration) -> Option<Duration> {
+        let _ = ticked;
+        None
+    }
 
     /// Cumulative counts since each version's meter was made. Cheap: called every 20 ms.
     /// `None` when the service is not known.

@@ -5,6 +5,7 @@ mod buffer;
 mod carriers;
 pub mod clock;
 mod exhaustion;
+mod heartbeat;
 pub mod ingress;
 mod lane;
 pub mod meter;

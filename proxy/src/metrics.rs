@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const EDGES: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// All names and labels; a metric that is not here is not collected.
-const FAMILIES: [(&str, &str, MetricType, &[&str]); 18] = [
+const FAMILIES: [(&str, &str, MetricType, &[&str]); 20] = [
     (
         "serin_requests_total",
         "Requests by the outcome of their first attempt on the version they were assigned to.",
@@ -124,6 +124,18 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 18] = [
         &["result"],
     ),
     (
+        "serin_own_lag_seconds",
+        "How late this process's own threads are, when so late that nothing they measure is believed; otherwise 0.",
+        MetricType::GAUGE,
+        &[],
+    ),
+    (
+        "serin_not_observing_seconds_total",
+        "Time in which own threads were too late for anything that they measured to be believed.",
+        MetricType::COUNTER,
+        &[],
+    ),
+    (
         "serin_weights_frozen",
         "1 while control is silent and the weights stay where they are.",
         MetricType::GAUGE,
@@ -164,6 +176,11 @@ impl Collector for PlaneCollector {
         let mut gathered = Gathered::default();
         let frozen = self.plane.weights_frozen(now);
         gathered.gauge("serin_weights_frozen", &[], f64::from(u8::from(frozen)));
+        let heartbeats = &self.plane.world_full().heartbeats;
+        let lag = heartbeats.lag(clock::micros(now)).unwrap_or_default();
+        gathered.gauge("serin_own_lag_seconds", &[], lag.as_secs_f64());
+        let lost = heartbeats.lost().as_secs_f64();
+        gathered.counter_of("serin_not_observing_seconds_total", &[], lost);
         for (result, count) in self.plane.world_full().spans.counts() {
             gathered.counter("serin_traced_requests_total", &[result], count);
         }
@@ -271,8 +288,12 @@ struct Gathered(BTreeMap<&'static str, Vec<Metric>>);
 
 impl Gathered {
     fn counter(&mut self, name: &'static str, labels: &[&str], value: u64) {
+        self.counter_of(name, labels, value as f64);
+    }
+
+    fn counter_of(&mut self, name: &'static str, labels: &[&str], value: f64) {
         let mut counter = Counter::default();
-        counter.set_value(value as f64);
+        counter.set_value(value);
         self.add(name, labels, |metric| metric.set_counter(counter));
     }
 

@@ -194,6 +194,10 @@ impl DataPlane for Plane {
         self.begun.store(true, Relaxed);
     }
 
+    fn own_lag(&self, ticked: Duration) -> Option<Duration> {
+        self.world().heartbeats.look(ticked, Instant::now())
+    }
+
     fn counts(&self, service: &ServiceName) -> Option<ServiceCounts> {
         self.of(service, Service::counts)
     }

@@ -1,6 +1,7 @@
 //! The data plane as one thing: started, changed, asked, and shut down.
 
 use crate::accesslog::AccessLog;
+use crate::heartbeat;
 use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
 use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
@@ -129,6 +130,8 @@ impl Proxy {
         let listeners = ingress.prepare(&config.listeners)?;
         let changed = Arc::clone(&environment.upstreams.changed);
         background.spawn(watch(plane.clone(), changed));
+        let heartbeats = Arc::clone(&environment.upstreams.heartbeats);
+        background.spawn(heartbeat::of_background(heartbeats));
         let background = Some(background);
         let changing = Mutex::new(());
         Ok((Self { plane, ingress, log, environment, background, changing }, listeners))

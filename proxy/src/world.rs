@@ -5,6 +5,7 @@
 //! splits, meters, endpoints with their health, rates, keys. What cannot be built leaves the old
 //! world in force.
 
+use crate::heartbeat::Heartbeats;
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
 use crate::service::{Service, ServiceError, Surroundings};
 use crate::shadow::Shadows;
@@ -27,6 +28,7 @@ pub struct World {
     clients: Arc<ClientRates>,
     pub(crate) spans: Spans,
     pub(crate) shadows: Shadows,
+    pub(crate) heartbeats: Arc<Heartbeats>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +52,8 @@ pub struct Environment {
 impl Environment {
     /// `runtime` runs health checks and the resolution of names; without one there are none.
     pub fn new(threads: usize, runtime: Option<tokio::runtime::Handle>) -> Self {
-        let upstreams = Upstreams::new(runtime, system_resolver());
+        let mut upstreams = Upstreams::new(runtime, system_resolver());
+        upstreams.heartbeats = Arc::new(Heartbeats::new(threads));
         let spans = Spans::default();
         let shadows = Shadows::new(spans.clone());
         Self { threads, upstreams, spans, shadows }
@@ -91,7 +94,8 @@ impl World {
         let routes = routes(&config, &services, &clients, previous)?;
         let generation = previous.map_or(1, |previous| previous.generation + 1);
         let (spans, shadows) = (environment.spans.clone(), environment.shadows.clone());
-        Ok(World { config, generation, routes, services, clients, spans, shadows })
+        let heartbeats = upstreams.heartbeats;
+        Ok(World { config, generation, routes, services, clients, spans, shadows, heartbeats })
     }
 
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {

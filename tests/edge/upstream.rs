@@ -231,6 +231,38 @@ fn checks_that_fail_everywhere_are_overruled_and_believed_again_afterwards() {
 }
 
 #[test]
+fn endpoints_are_not_ejected_for_timeouts_while_own_threads_are_late() {
+    let origins = [Origin::start("v1"), Origin::start("v1")];
+    let addresses: Vec<SocketAddr> = origins.iter().map(Origin::address).collect();
+    let service = ServiceText::new("web")
+        .version("v1", &addresses)
+        .with("timeouts: { response: 100ms }")
+        .with("outliers: { consecutiveFailures: 3, ejectFor: 30s, maxEjected: 50% }");
+    let edge = Edge::start(&ConfigText::simple(service));
+    let ejections = || edge.metric("serin_endpoint_ejections_total", ("service", "web"));
+    let on_time = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !on_time.load(SeqCst) {
+                // Control ticks late.
+                assert!(edge.plane().own_lag(Duration::from_secs(5)).is_some());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        for _ in 0..8 {
+            assert_eq!(edge.get("/hang").status, 504);
+        }
+        on_time.store(true, SeqCst);
+    });
+    eventually("all are counted", || edge.counts("v1").judged.excluded == 8);
+    assert_eq!((edge.counts("v1").judged.bad, ejections()), (0, 0.0));
+    eventually("one is ejected when threads are on time", || {
+        edge.get("/hang");
+        ejections() == 1.0
+    });
+}
+
+#[test]
 fn a_client_that_leaves_is_no_mark_against_the_version() {
     let origin = Origin::start("v1");
     let edge = Edge::to(origin.address());

@@ -50,6 +50,13 @@ export function Notices({ live, done, dismiss, retry }: Props) {
           </span>
         </Notice>
       )}
+      {snapshot?.health.notObserving && (
+        <Notice tone="bad" alert>
+          <span>
+            <strong>Not observing</strong>: {snapshot.health.notObserving}.
+          </span>
+        </Notice>
+      )}
       {snapshot?.freeze && (
         <Notice tone="cold">
           <span>

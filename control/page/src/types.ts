@@ -27,6 +27,8 @@ export interface Health {
   /** Services whose latest lowering is in force and not written yet. */
   notDurable: string[];
   freezeNotDurable: boolean;
+  /** Why nothing that is measured now counts. */
+  notObserving?: string | null;
   notificationsLost: number;
   recordsLost: number;
 }

@@ -126,8 +126,9 @@ pub(crate) fn run(
     stop_wait: Duration,
 ) {
     let mut next = Instant::now();
+    let mut late = Duration::ZERO;
     loop {
-        engine.tick(clock.now());
+        engine.tick(clock.now(), std::mem::take(&mut late));
         // Ticks that were missed are not made up for.
         next = (next + TICK).max(Instant::now());
         loop {
@@ -146,7 +147,11 @@ pub(crate) fn run(
                     }
                 }
                 Ok(message) => perform(&mut engine, message, clock.now()),
-                Err(RecvTimeoutError::Timeout) => break,
+                // Work of its own is no lag; to be woken too late is.
+                Err(RecvTimeoutError::Timeout) => {
+                    late = next.elapsed();
+                    break;
+                }
             }
             if Instant::now() >= next {
                 break;

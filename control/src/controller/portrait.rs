@@ -46,6 +46,7 @@ impl Engine {
             },
             health: Health {
                 journal: self.fault().map(str::to_owned),
+                not_observing: self.not_observing(),
                 notifications_lost: self.inner.tallies.notifications_lost(),
                 records_lost: lost,
                 not_durable: self.not_durable(),

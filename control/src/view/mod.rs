@@ -83,6 +83,9 @@ impl Snapshot {
 pub struct Health {
     /// Why the journal cannot be written; weights can then only go down.
     pub journal: Option<String>,
+    /// Why nothing that is measured now counts: this process's own threads are late.
+    #[serde(default)]
+    pub not_observing: Option<String>,
     /// Notifications given up or thrown away since the start.
     pub notifications_lost: u64,
     /// Records that a failing journal made Serin throw away.

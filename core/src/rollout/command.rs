@@ -240,7 +240,7 @@ pub(super) fn unskippable(turn: &Turn<'_>, course: &Course, plan: &Plan) -> Vec<
             return vec![Objection::Breached(why)];
         }
     }
-    waits::object_for_all(&mut probe, plan);
+    waits::object_for_all(&mut probe, plan, true);
     probe.objections
 }
 

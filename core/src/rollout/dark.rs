@@ -33,7 +33,7 @@ pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> V
     if turn.has_data() {
         course.held += turn.elapsed;
     }
-    waits::object_for_all(turn, plan);
+    waits::object_for_all(turn, plan, course.promoted);
     if !course.promoted {
         waits::object_to_budget(turn);
         let left = dark.hold.saturating_sub(course.held);

@@ -60,6 +60,11 @@ pub enum Data {
     Stale {
         age: Duration,
     },
+    /// Of now, and measured by threads that were late themselves. What backends have answered
+    /// still counts; times, timeouts and health checks do not.
+    Late {
+        by: Duration,
+    },
     /// The data plane does not know the service, the candidate, or nothing has come yet.
     #[default]
     Missing,

@@ -7,7 +7,7 @@ use super::turn::Turn;
 use super::{dark, waits, watching};
 
 pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Verdict {
-    waits::object_for_all(turn, plan);
+    waits::object_for_all(turn, plan, course.promoted);
     if !course.promoted {
         waits::object_to_budget(turn);
     }

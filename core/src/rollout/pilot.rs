@@ -53,6 +53,8 @@ pub struct Observed<'a> {
     /// Present once a second, not with every tick.
     pub latencies: Option<&'a ServiceLatencies>,
     pub readiness: &'a [Readiness],
+    /// How late this process's own threads are, when so late that its times are not believed.
+    pub own_lag: Option<Duration>,
 }
 
 /// What is worth storing every few seconds beside the position: losing it costs certainty,
@@ -201,6 +203,9 @@ impl Pilot {
                 at_rest(&self.slo, &self.terms, stable, observed.readiness)
             }
         };
+        if let Some(by) = observed.own_lag {
+            self.evidence.data = Data::Late { by };
+        }
         let known = |course: &Course| counts.of(&course.candidate.version).is_some();
         if course.is_some_and(|course| !known(course)) {
             self.evidence.data = Data::Missing;

@@ -25,6 +25,9 @@ impl fmt::Display for Objection {
             Self::NoData(Data::Stale { age }) => {
                 write!(f, "the latest numbers are {} old", Span(*age))
             }
+            Self::NoData(Data::Late { by }) => {
+                write!(f, "not observing: own threads were {} late", Span(*by))
+            }
             Self::NoData(Data::Fresh | Data::Missing) => {
                 f.write_str("no numbers from the data plane")
             }

@@ -10,11 +10,16 @@ use super::windows::{self, Windowed};
 use crate::weights::{BasisPoints, WHOLE};
 
 /// What stands against any move, promoted or not. Guards that stand were listed already.
-pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan) {
+pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan, promoted: bool) {
     object_to_shared_cause(turn);
     let data = turn.evidence.data;
-    if data != Data::Fresh {
-        turn.object(Objection::NoData(data));
+    match data {
+        Data::Fresh => {}
+        // Somebody who promotes has eyes of their own.
+        Data::Late { .. } if promoted => {}
+        Data::Late { .. } | Data::Stale { .. } | Data::Missing => {
+            turn.object(Objection::NoData(data));
+        }
     }
     if turn.first {
         turn.object(Objection::JustStarted);

@@ -17,7 +17,7 @@ pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> V
         return verdict;
     }
     let next = next_step(course, plan);
-    waits::object_for_all(turn, plan);
+    waits::object_for_all(turn, plan, course.promoted);
     if !course.promoted {
         waits::object_to_budget(turn);
         waits::object_to_hold(turn, course);

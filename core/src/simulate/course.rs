@@ -1,7 +1,7 @@
 //! Puts a pilot on a simulated data plane and lets time pass, as the controller does: tick,
 //! store, publish, answer gates; and restarts with what was stored.
 
-use super::plane::Plane;
+use super::plane::{Plane, WORKED_OFF_IN};
 use super::recorded::RecordedCounts;
 use super::script::{Entry, Happening, Report, Simulation, Source, Told};
 use crate::rollout::{
@@ -24,6 +24,8 @@ const STORE_POSITION: Duration = Duration::from_secs(1);
 const STORE_MEMORY: Duration = Duration::from_secs(10);
 const PUSH_SIGNALS: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How late the threads of a starved host are.
+const STARVED_LAG: Duration = Duration::from_millis(800);
 
 /// The same simulation always gives the same report.
 pub fn run(simulation: Simulation) -> Report {
@@ -49,6 +51,7 @@ struct Stage {
     /// When the running process began.
     process: Duration,
     silent_until: Duration,
+    starved_until: Duration,
     happenings: VecDeque<(Duration, Happening)>,
     webhooks: (Duration, Answer),
     asked: Vec<(Duration, GateRef)>,
@@ -112,6 +115,7 @@ impl Stage {
             clock_off_ms: 0,
             process: Duration::ZERO,
             silent_until: Duration::ZERO,
+            starved_until: Duration::ZERO,
             happenings: happenings.into(),
             webhooks: simulation.webhooks,
             asked: Vec::new(),
@@ -154,6 +158,13 @@ impl Stage {
                 Happening::Silence { lasts } => {
                     self.silent_until = self.at + lasts;
                     self.tell(Told::Silent { lasts });
+                }
+                Happening::Starve { lasts } => {
+                    self.starved_until = self.at + lasts + WORKED_OFF_IN;
+                    if let Played::Made(plane) = &mut self.played {
+                        plane.starve(self.at, lasts);
+                    }
+                    self.tell(Told::Starved { lasts });
                 }
                 Happening::Reload(terms) => {
                     self.pilot.set_terms(Arc::new(*terms));
@@ -214,6 +225,7 @@ impl Stage {
             counts: (!silent).then_some(&counts),
             latencies: latencies.as_ref().filter(|_| !silent),
             readiness: &readiness,
+            own_lag: (at < self.starved_until).then_some(STARVED_LAG),
         };
         let decision = self.pilot.tick(observed, &self.outside, self.now());
         if every(STORE_MEMORY, at, tick) {

@@ -8,6 +8,7 @@ use super::traffic::{Behaviour, Totals, Traffic, VersionTotals};
 use super::users::{SessionKind, Users};
 use crate::assign::Slots;
 use crate::ids::{Epoch, VersionName};
+use crate::lag::Stretch;
 use crate::measure::{
     Population, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
 };
@@ -34,7 +35,14 @@ pub struct Plane {
     failed_requests: u64,
     failed_users: HashSet<u64>,
     contacts: u64,
+    /// When the host was starved last.
+    starved: Stretch,
 }
+
+/// So many times as slow is everything on a starved host.
+const STARVED: u32 = 50;
+/// How long afterwards threads that were late are not believed.
+pub(super) const WORKED_OFF_IN: Duration = Duration::from_secs(2);
 
 /// The run of candidate failures since the last publication.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,6 +76,7 @@ impl Plane {
             failed_requests: 0,
             failed_users: HashSet::new(),
             contacts: 0,
+            starved: Stretch::default(),
         };
         plane.schedule();
         plane
@@ -97,6 +106,16 @@ impl Plane {
         }
         self.now = to;
         self.land(to);
+    }
+
+    /// Nobody on this host gets processor time for a while.
+    pub fn starve(&mut self, from: Duration, lasts: Duration) {
+        let until = micros(from + lasts + WORKED_OFF_IN);
+        self.starved = Stretch { from: micros(from), until };
+    }
+
+    fn is_spoilt(&self, began: Duration, now: Duration) -> bool {
+        self.starved.spoils(micros(began), micros(now))
     }
 
     /// The process dies and comes back at `at`: nobody is served, counters begin anew, and what
@@ -137,7 +156,7 @@ impl Plane {
         let mut versions: Vec<VersionLatencies> =
             self.versions.iter().map(|playing| playing.latencies.clone()).collect();
         for Reverse(flying) in &self.in_flight {
-            if flying.judged {
+            if flying.judged && !self.is_spoilt(flying.began, self.now) {
                 versions[flying.version].waiting.record(self.now - flying.began);
             }
         }
@@ -222,7 +241,9 @@ impl Plane {
     fn fly(&mut self, at: usize, user: u64, judged: bool) {
         let (now, timeout) = (self.now, self.traffic.timeout);
         let playing = &mut self.versions[at];
-        let (takes, bad) = playing.answer(now, user, timeout, &mut self.dice);
+        let slow_until = self.starved.until.saturating_sub(micros(WORKED_OFF_IN));
+        let slower = if micros(now) < slow_until { STARVED } else { 1 };
+        let (takes, bad) = playing.answer((now, slower), user, timeout, &mut self.dice);
         playing.counts.in_flight += 1;
         playing.totals.requests += 1;
         let ends = now + takes;
@@ -242,10 +263,15 @@ impl Plane {
 
     fn count(&mut self, flying: &Flying) {
         let rescued = flying.bad && self.rescues(flying);
+        let spoilt = self.is_spoilt(flying.began, flying.ends);
+        let timed_out = flying.ends.saturating_sub(flying.began) >= self.traffic.timeout;
         let playing = &mut self.versions[flying.version];
+        if spoilt && timed_out {
+            return playing.excuse(flying);
+        }
         let is_candidate = self.split.candidate() == Some(&playing.behaviour.version);
         let known = self.traffic.sessions != SessionKind::None;
-        playing.land(flying, known, rescued);
+        playing.land(flying, known, (rescued, spoilt));
         if !is_candidate {
             return;
         }
@@ -288,4 +314,8 @@ impl Plane {
         let differs = self.dice.chance(playing.behaviour.mismatch.at(self.now));
         playing.counts.shadow_mismatched += u64::from(differs);
     }
+}
+
+fn micros(at: Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
 }

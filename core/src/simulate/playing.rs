@@ -43,10 +43,10 @@ impl Playing {
         }
     }
 
-    /// How long it takes, and whether it fails.
+    /// How long it takes, on a host that is so many times slower than usual, and whether it fails.
     pub(super) fn answer(
         &self,
-        now: Duration,
+        (now, slower): (Duration, u32),
         user: u64,
         timeout: Duration,
         dice: &mut Dice,
@@ -57,7 +57,7 @@ impl Playing {
         let (p50, p95) = (self.behaviour.p50.at(now), self.behaviour.p95.at(now));
         // A lognormal through both: 1.645 standard deviations lie between them.
         let sigma = (p95 / p50).max(1.0).ln() / 1.645;
-        let takes = p50 * (sigma * dice.normal()).exp();
+        let takes = f64::from(slower) * p50 * (sigma * dice.normal()).exp();
         let takes = Duration::try_from_secs_f64(takes).unwrap_or(timeout);
         let none_ready = self.behaviour.ready.at(now) <= 0.0;
         if none_ready {
@@ -73,15 +73,29 @@ impl Playing {
         }
     }
 
+    /// It timed out while nobody could have looked in time: nobody's failure, and one all the same for
+    /// whoever asked.
+    pub(super) fn excuse(&mut self, flying: &Flying) {
+        self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
+        let counts = &mut self.counts;
+        let tally = if flying.judged { &mut counts.judged } else { &mut counts.rest };
+        tally.excluded += 1;
+        self.totals.failed += 1;
+        self.hurt.insert(flying.user);
+    }
+
     /// Where users cannot be told apart, every failure is somebody's first.
-    pub(super) fn land(&mut self, flying: &Flying, known: bool, rescued: bool) {
+    pub(super) fn land(&mut self, flying: &Flying, known: bool, (rescued, spoilt): (bool, bool)) {
         self.counts.in_flight = self.counts.in_flight.saturating_sub(1);
         let (tally, latencies) = if flying.judged {
             (&mut self.counts.judged, &mut self.latencies.judged)
         } else {
             (&mut self.counts.rest, &mut self.latencies.rest)
         };
-        latencies.record(flying.ends - flying.began);
+        // What a late process measured says nothing; what was answered does.
+        if !spoilt {
+            latencies.record(flying.ends - flying.began);
+        }
         if !flying.bad {
             tally.good += 1;
             return;

@@ -48,6 +48,10 @@ pub enum Happening {
     Silence {
         lasts: Duration,
     },
+    /// The whole host has no processor time for so long: every version is slow, and so is Serin.
+    Starve {
+        lasts: Duration,
+    },
     /// A reload.
     Reload(Box<Terms>),
 }
@@ -96,6 +100,9 @@ pub enum Told {
         by_ms: i64,
     },
     Silent {
+        lasts: Duration,
+    },
+    Starved {
         lasts: Duration,
     },
     Reloaded,

@@ -345,6 +345,59 @@ fn old_numbers_hold_and_stop_the_hold() {
     assert_eq!(world.weight(), bp(5_000));
 }
 
+fn late() -> Data {
+    Data::Late { by: Duration::from_millis(1_200) }
+}
+
+#[test]
+fn what_own_threads_measured_late_holds_and_stops_the_hold() {
+    let mut world = World::started(plan());
+    world.run(MINUTE * 10);
+    world.evidence.data = late();
+    let held = world.run(MINUTE * 60);
+    assert_eq!((world.phase(), world.weight()), (Phase::Holding, bp(1_000)));
+    let says = "hold: not observing: own threads were 1.2s late";
+    assert_eq!(held.verdict.to_string(), says);
+    world.evidence = healthy();
+    world.run(MINUTE * 5);
+    assert_eq!(world.weight(), bp(1_000));
+    world.run(SECOND * 2);
+    assert_eq!(world.weight(), bp(5_000));
+}
+
+#[test]
+fn a_guard_that_must_stand_for_a_while_grows_no_older_while_own_threads_are_late() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("slow", Value::Time(SECOND * 3));
+    world.run(MINUTE * 4);
+    world.evidence.data = late();
+    world.run(MINUTE * 10);
+    assert_eq!(world.phase(), Phase::Holding);
+    world.evidence.data = Data::Fresh;
+    world.run(MINUTE + SECOND * 2);
+    assert_eq!(world.phase(), Phase::RolledBack);
+}
+
+#[test]
+fn failures_that_backends_answered_go_back_while_own_threads_are_late() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("errors", Value::Share(0.2));
+    world.evidence.data = late();
+    assert_eq!(world.tick().verdict.as_str(), "rollback");
+}
+
+#[test]
+fn a_person_who_promotes_need_not_wait_for_own_threads() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence.data = late();
+    world.command(&promote()).unwrap();
+    world.tick();
+    assert_eq!(world.weight(), bp(5_000));
+}
+
 #[test]
 fn draining_sessions_have_ten_minutes_and_then_leave() {
     let mut world = World::started(Plan { on_rollback: OnRollback::Drain, ..plan() });

@@ -75,6 +75,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         8 => Just(Data::Fresh),
         1 => Just(Data::Missing),
         1 => (0u64..100).prop_map(|s| Data::Stale { age: SECOND * s as u32 }),
+        1 => (1u64..100).prop_map(|s| Data::Late { by: SECOND * s as u32 }),
     ];
     let numbers = (0u64..2_000, 0f64..60.0, prop::option::of(-0.2f64..1.0), 0u64..260, 0u32..4);
     let bad = (rare(), rare(), rare(), rare(), rare(), rare());
@@ -267,7 +268,13 @@ impl Checked {
         let World { evidence, outside, now, terms, .. } = &self.world;
         let plan = terms.plan.as_ref().unwrap();
         let phase = before.active().map(|course| course.phase);
-        prop_assert_eq!(evidence.data, Data::Fresh, "rose on missing data");
+        let promoted = before.active().is_some_and(|course| course.promoted);
+        let believed = match evidence.data {
+            Data::Fresh => true,
+            Data::Late { .. } => promoted,
+            Data::Stale { .. } | Data::Missing => false,
+        };
+        prop_assert!(believed, "rose on {:?}", evidence.data);
         prop_assert!(!first, "rose on a restart");
         prop_assert!(!jumped && self.unsettled.is_zero(), "rose by a clock that jumped");
         prop_assert!(outside.freeze.is_none(), "rose in a freeze");

@@ -6,6 +6,7 @@ use super::listener::ListenerState;
 use super::visit::Visit;
 use crate::accesslog::AccessLog;
 use crate::buffer;
+use crate::heartbeat;
 use crate::lane::{FastLane, FullLane};
 use crate::thread::ThreadId;
 use crate::upstream::conn::sweep;
@@ -150,6 +151,7 @@ pub(super) fn start(
             max_retries: MAX_ATTEMPTS,
             ..ServerConf::default()
         };
+        let heartbeats = Arc::clone(&lane.plane.world().heartbeats);
         let fast = Arc::new(FastLane::new(lane.plane.clone(), log.clone()));
         let worker = Arc::new(Worker {
             fast,
@@ -164,6 +166,7 @@ pub(super) fn start(
         });
         let (mut abort, tightened) = (watches.abort, watches.tightened);
         runtime.block_on(async {
+            tokio::spawn(heartbeat::of_serving(heartbeats, ThreadId(index)));
             tokio::select! {
                 biased;
                 _ = abort.wait_for(|abort| *abort) => {}

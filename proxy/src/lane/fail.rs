@@ -164,7 +164,10 @@ pub(super) fn end_attempt(life: &mut Life, ending: Ending, now: Instant) {
             lease.endpoint().in_trouble(trouble(failure));
         }
         life.failed_on = Some(Arc::clone(lease.endpoint()));
-        lease.finish(ending, clock::mono(now));
+        let excused = life.exchange.as_ref().is_some_and(|e| e.excuses(ending, now));
+        if !excused {
+            lease.finish(ending, clock::mono(now));
+        }
     }
     life.permit = None;
 }

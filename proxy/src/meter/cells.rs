@@ -7,6 +7,7 @@ use super::sources::OriginSample;
 use super::waiting::Waiting;
 use crate::thread::ThreadId;
 use serin_core::ids::{Epoch, VersionName};
+use serin_core::lag::Stretch;
 use serin_core::measure::{
     Cells, FailedRequest, Histogram, Network, Population, SERVED_EACH, Tally, VersionCounts,
     VersionLatencies,
@@ -260,9 +261,17 @@ impl VersionMeter {
         }
     }
 
-    pub fn latencies(&self, version: VersionName, now_micros: u64) -> VersionLatencies {
+    /// `late`: who waited through it waited for this process.
+    pub fn latencies(
+        &self,
+        version: VersionName,
+        now_micros: u64,
+        late: Stretch,
+    ) -> VersionLatencies {
         let mut waiting = Histogram::default();
-        self.threads.iter().for_each(|cells| cells.waiting.ages(now_micros, &mut waiting));
+        for cells in &self.threads {
+            cells.waiting.ages(now_micros, late, &mut waiting);
+        }
         VersionLatencies {
             version,
             judged: self.latency_of(Population::Judged),

@@ -126,8 +126,7 @@ impl Exchange {
         }
         self.headed = true;
         self.no_longer_waits();
-        let latency = now.saturating_duration_since(self.began);
-        self.version.meter.latency(self.thread, self.counting, latency);
+        self.took_until(now);
         if self.version.bad.contains(status) {
             self.settle(Outcome::Bad, &|| status.to_string(), Some((about, now)));
         }
@@ -141,7 +140,8 @@ impl Exchange {
         about: About<'_>,
         now: Instant,
     ) {
-        let outcome = judge(ending, &on.bad);
+        let excused = self.excuses(ending, now);
+        let outcome = if excused { Outcome::Excluded } else { judge(ending, &on.bad) };
         on.meter.attempt(self.thread, outcome);
         self.attempts += 1;
         if self.attempts == 1 {
@@ -165,10 +165,26 @@ impl Exchange {
             Ending::ClientAborted | Ending::Failed(Failure::Timeout | Failure::ConnectTimeout)
         );
         if told && !self.headed {
-            let age = now.saturating_duration_since(self.began);
-            self.version.meter.latency(self.thread, self.counting, age);
+            self.took_until(now);
         }
         self.no_longer_waits();
+    }
+
+    /// What this process measured while its threads were late says nothing about the version.
+    fn took_until(&self, now: Instant) {
+        if !self.is_spoilt(now) {
+            let took = now.saturating_duration_since(self.began);
+            self.version.meter.latency(self.thread, self.counting, took);
+        }
+    }
+
+    fn is_spoilt(&self, now: Instant) -> bool {
+        self.version.heartbeats.spoil(self.thread, self.began, now)
+    }
+
+    /// Whether an ending is nobody's failure: this process's own clock said so, and the process was late.
+    pub(crate) fn excuses(&self, ending: Ending, now: Instant) -> bool {
+        ending.is_by_own_clock() && self.is_spoilt(now)
     }
 
     fn no_longer_waits(&mut self) {

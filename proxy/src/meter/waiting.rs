@@ -6,6 +6,7 @@
 //! what it sees. Places come in chunks that are made when first needed and kept; beyond the last
 //! chunk a request waits unseen, which is counted.
 
+use serin_core::lag::Stretch;
 use serin_core::measure::Histogram;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -61,10 +62,10 @@ impl Waiting {
         }
     }
 
-    pub(super) fn ages(&self, now_micros: u64, ages: &mut Histogram) {
+    pub(super) fn ages(&self, now_micros: u64, late: Stretch, ages: &mut Histogram) {
         for place in 0..self.used.load(Relaxed) {
             let word = self.cell(place).map_or(0, |cell| cell.load(Relaxed));
-            if word & TAKEN == TAKEN {
+            if word & TAKEN == TAKEN && !late.spoils(word >> 1, now_micros) {
                 ages.record(Duration::from_micros(now_micros.saturating_sub(word >> 1)));
             }
         }

@@ -319,7 +319,8 @@ impl Service {
 
     pub fn latencies(&self, now_micros: u64) -> ServiceLatencies {
         let of = |version: &Arc<VersionRuntime>| {
-            version.meter.latencies(version.name.clone(), now_micros)
+            let late = version.heartbeats.stretch();
+            version.meter.latencies(version.name.clone(), now_micros, late)
         };
         ServiceLatencies { versions: self.versions.iter().map(of).collect() }
     }

@@ -7,6 +7,7 @@
 use super::endpoint::Endpoint;
 use super::probe::{Prober, Unfit};
 use crate::clock;
+use crate::heartbeat::Heartbeats;
 use serin_config::model::HealthCheck;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,21 +18,44 @@ use tokio::sync::Notify;
 pub(super) struct Observed {
     /// `None` before the first look.
     pub(super) healthy: Option<bool>,
-    /// Observations in a row that speak for a change.
+    /// What observations in a row that speak for a change weigh.
     pub(super) against: u32,
 }
 
+/// One look at an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Passed,
+    Failed,
+    /// While this process's own threads were late. It may well be that the answer lay there unread, so
+    /// it weighs little; an endpoint that is dead goes on failing, and has to go from a host that is
+    /// always late, too.
+    FailedLate,
+    /// Nothing was found out about the endpoint.
+    Unknown,
+}
+
+/// What a look on time weighs. One that failed late weighs one.
+const ON_TIME: u32 = 5;
+
 impl Observed {
     /// What is known after one more observation.
-    fn and(self, passed: bool, check: &HealthCheck) -> Self {
+    fn and(self, look: Look, check: &HealthCheck) -> Self {
+        let (passed, weight) = match look {
+            Look::Passed => (true, ON_TIME),
+            Look::Failed => (false, ON_TIME),
+            Look::FailedLate if self.healthy.is_none() => return self,
+            Look::FailedLate => (false, 1),
+            Look::Unknown => return self,
+        };
         let decided = Self { healthy: Some(passed), against: 0 };
         let Some(healthy) = self.healthy else { return decided };
         if passed == healthy {
             return decided;
         }
-        let against = self.against + 1;
+        let against = self.against.saturating_add(weight);
         let needed = if passed { check.healthy_after } else { check.unhealthy_after };
-        if against < needed { Self { against, ..self } } else { decided }
+        if against < needed.saturating_mul(ON_TIME) { Self { against, ..self } } else { decided }
     }
 }
 
@@ -42,21 +66,25 @@ pub(super) async fn watch(
     check: HealthCheck,
     prober: Arc<Prober>,
     changed: Arc<Notify>,
+    heartbeats: Arc<Heartbeats>,
 ) {
     loop {
+        let began = Instant::now();
         let passed = tokio::time::timeout(check.timeout, prober.probe(&endpoint, &check.kind));
         let passed = match passed.await {
             Ok(result) => result,
             Err(_) => Err(Unfit::Endpoint("no answer in time".to_owned())),
         };
-        let now = clock::mono(Instant::now());
-        let before = endpoint.observed();
-        let after = match &passed {
-            Ok(()) => before.and(true, &check),
-            Err(Unfit::Endpoint(_)) => before.and(false, &check),
-            // Nothing was found out about the endpoint.
-            Err(Unfit::Unknown) => before,
+        let ended = Instant::now();
+        let look = match &passed {
+            Ok(()) => Look::Passed,
+            Err(Unfit::Unknown) => Look::Unknown,
+            Err(Unfit::Endpoint(_)) if heartbeats.spoil_check(began, ended) => Look::FailedLate,
+            Err(Unfit::Endpoint(_)) => Look::Failed,
         };
+        let now = clock::mono(ended);
+        let before = endpoint.observed();
+        let after = before.and(look, &check);
         endpoint.observe(after, now);
         if before.healthy != after.healthy {
             changed.notify_one();
@@ -76,4 +104,47 @@ pub(super) async fn watch(
 pub(super) fn jittered(interval: Duration, random: u64) -> Duration {
     let unit = (random >> 11) as f64 / (1u64 << 53) as f64;
     interval.mul_f64(0.9 + 0.2 * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_config::model::HealthKind;
+
+    const CHECK: HealthCheck = HealthCheck {
+        kind: HealthKind::Tcp,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        unhealthy_after: 2,
+        healthy_after: 3,
+        panic_below: 0.5,
+    };
+
+    /// How many looks of a kind it takes until an endpoint's health is another.
+    fn takes(look: Look, healthy: Option<bool>) -> Option<usize> {
+        let mut known = Observed { healthy, against: 0 };
+        (1..100).find(|_| {
+            known = known.and(look, &CHECK);
+            known.healthy != healthy
+        })
+    }
+
+    #[test]
+    fn a_change_takes_as_many_looks_as_the_operator_asked_for() {
+        assert_eq!(takes(Look::Failed, Some(true)), Some(2));
+        assert_eq!(takes(Look::Passed, Some(false)), Some(3));
+        assert_eq!((takes(Look::Failed, None), takes(Look::Passed, None)), (Some(1), Some(1)));
+    }
+
+    #[test]
+    fn what_failed_while_own_threads_were_late_weighs_a_fifth_and_nothing_at_first() {
+        assert_eq!(takes(Look::FailedLate, Some(true)), Some(10));
+        assert_eq!(takes(Look::FailedLate, None), None);
+        assert_eq!((takes(Look::Unknown, Some(true)), takes(Look::Unknown, None)), (None, None));
+        let mut known = Observed { healthy: Some(true), against: 0 };
+        for look in [[Look::FailedLate; 9].as_slice(), &[Look::Passed], &[Look::FailedLate; 9]] {
+            look.iter().for_each(|look| known = known.and(*look, &CHECK));
+        }
+        assert_eq!(known.healthy, Some(true), "one that passes in between is alive");
+    }
 }

@@ -13,6 +13,7 @@ use super::peer::{PeerSettings, PeerTemplate};
 use super::probe::Prober;
 use super::resolve::{self, Resolver};
 use crate::clock;
+use crate::heartbeat::Heartbeats;
 use serin_config::model::{self, UpstreamProtocol};
 use serin_core::outcome::Failure;
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +35,8 @@ pub struct Upstreams {
     pub(super) prober: Arc<Prober>,
     /// Told when an endpoint's health has changed, or who belongs to a version.
     pub(crate) changed: Arc<Notify>,
+    /// Whether this process is on time for what it measures.
+    pub(crate) heartbeats: Arc<Heartbeats>,
     /// A configuration before this one was in force: endpoints that are new now have to pass
     /// their first health check before they get requests, and start slowly. The first
     /// configuration's endpoints count as ready until a check says otherwise.
@@ -54,6 +57,7 @@ impl Upstreams {
             resolve_every: resolve::AGAIN,
             prober: Arc::default(),
             changed: Arc::default(),
+            heartbeats: Arc::new(Heartbeats::new(1)),
             joining: false,
         }
     }
@@ -229,7 +233,9 @@ impl Keeper {
         let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
         let prober = Arc::clone(&self.upstreams.prober);
         let changed = Arc::clone(&self.upstreams.changed);
-        Some(Task(runtime.spawn(health::watch(Arc::clone(endpoint), check, prober, changed))))
+        let heartbeats = Arc::clone(&self.upstreams.heartbeats);
+        let watch = health::watch(Arc::clone(endpoint), check, prober, changed, heartbeats);
+        Some(Task(runtime.spawn(watch)))
     }
 
     fn follow(self: &Arc<Self>, index: usize, name: &str, previous: &[Arc<Endpoint>]) {

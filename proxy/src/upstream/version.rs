@@ -8,6 +8,7 @@ use super::peer::PeerSettings;
 use super::pick::Lease;
 use super::spoken::Spoken;
 use super::tls;
+use crate::heartbeat::Heartbeats;
 use crate::meter::VersionMeter;
 use serin_config::model;
 use serin_core::assign::key_of;
@@ -30,6 +31,7 @@ pub struct VersionRuntime {
     pub meter: Arc<VersionMeter>,
     /// Which statuses speak against the version.
     pub bad: BadStatuses,
+    pub(crate) heartbeats: Arc<Heartbeats>,
     /// Endpoints of its choose their protocol.
     chooses: bool,
     keeper: Arc<Keeper>,
@@ -102,6 +104,7 @@ impl VersionRuntime {
             timeouts: service.timeouts,
             meter,
             bad: service.objectives.availability.bad.clone(),
+            heartbeats: Arc::clone(&upstreams.heartbeats),
             chooses: has_choice(version),
             keeper,
             made_from,

@@ -2,7 +2,9 @@
 
 use super::support::*;
 use serin_config::model::{HealthCheck, HealthKind, Service, UpstreamProtocol};
+use serin_core::plane::DataPlane;
 use serin_proxy::clock;
+use serin_proxy::plane::Plane;
 use serin_proxy::upstream::{Unavailable, VersionRuntime};
 use serin_proxy::world::{Environment, World};
 use std::net::SocketAddr;
@@ -326,4 +328,19 @@ async fn a_ca_file_without_a_certificate_is_an_error_and_not_a_panic() {
         let built = World::build(config, None, &Environment::new(1, None));
         assert!(built.unwrap_err().to_string().contains(name));
     }
+}
+
+#[tokio::test]
+async fn checks_that_fail_while_own_threads_are_late_weigh_little() {
+    let backend = backend(200).await;
+    let plane = Plane::new(build(service(&[backend.address], http()), None));
+    let version = stable(&plane.world());
+    ready_becomes(&version, 1).await;
+    eventually(|| backend.asked.load(Relaxed) > 0).await;
+    backend.status.store(CLOSES, Relaxed);
+    let asked = backend.asked.load(Relaxed);
+    let late = || plane.own_lag(Duration::from_secs(5)).is_some();
+    eventually(|| late() && backend.asked.load(Relaxed) > asked + 6).await;
+    assert_eq!(version.group().readiness(clock::mono(Instant::now())).0, 1);
+    ready_becomes(&version, 0).await;
 }

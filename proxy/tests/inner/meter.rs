@@ -1,6 +1,7 @@
 use super::support::*;
 use http::HeaderMap;
 use proptest::prelude::*;
+use serin_core::lag::Stretch;
 use serin_core::outcome::{Ending, Failure, Outcome};
 use serin_core::plane::DataPlane;
 use serin_proxy::clock;
@@ -74,7 +75,7 @@ fn a_hang_is_seen_while_it_lasts_and_again_when_it_ends() {
     answered.head(200, about("r"), began + Duration::from_millis(3));
     let later = clock::micros(began + Duration::from_secs(10));
     let v1 = service.stable();
-    let latencies = || v1.meter.latencies(v1.name.clone(), later);
+    let latencies = || v1.meter.latencies(v1.name.clone(), later, Stretch::default());
     let seen = latencies();
     assert_eq!(seen.waiting.total(), 1);
     assert_eq!(seen.waiting.above(Duration::from_secs(9)), 1);
@@ -183,4 +184,45 @@ proptest! {
             prop_assert_eq!(first_bad.insert(serin_core::ids::Epoch(epoch), user), expected);
         }
     }
+}
+
+/// Control says that it ticked five seconds late: until a little from now nothing is believed.
+fn starve(plane: &dyn DataPlane) {
+    assert!(plane.own_lag(Duration::from_secs(5)).is_some());
+}
+
+#[test]
+fn while_own_threads_are_late_times_and_timeouts_count_for_nobody_and_answers_do() {
+    let (plane, service) = plane_of(shop());
+    let v1 = service.stable();
+    let began = Instant::now();
+    starve(&plane);
+    let soon = began + Duration::from_millis(50);
+    let end = |failure: Failure, at: Instant| {
+        let mut exchange = begin(&service, 0, began);
+        exchange.attempt_ended(&v1, Ending::Failed(failure), about("r"), at);
+        v1_tally(&plane)
+    };
+    assert_eq!((end(Failure::Timeout, soon).bad, end(Failure::ConnectTimeout, soon).bad), (0, 0));
+    assert_eq!(v1_tally(&plane).excluded, 2);
+    assert_eq!(end(Failure::Reset, soon).bad, 1, "somebody else said so");
+    let later = began + Duration::from_secs(30);
+    assert_eq!(end(Failure::Timeout, later).bad, 2, "nearly all of it was on time");
+
+    let mut exchange = begin(&service, 0, began);
+    exchange.head(500, about("r"), soon);
+    assert_eq!(v1_tally(&plane).bad, 3, "the version answered it");
+    drop(exchange);
+    let latencies = v1.meter.latencies(v1.name.clone(), clock::micros(soon), Stretch::default());
+    assert_eq!(latencies.judged.total(), 1, "that of half a minute alone");
+}
+
+#[test]
+fn a_request_that_waited_for_own_threads_is_not_seen_as_slow() {
+    let (plane, service) = plane_of(shop());
+    let waiting = || plane.latencies(&service.name).unwrap().versions[0].waiting.total();
+    let _exchange = begin(&service, 0, Instant::now());
+    assert_eq!(waiting(), 1);
+    starve(&plane);
+    assert_eq!(waiting(), 0);
 }

@@ -59,6 +59,8 @@ fn a_scrape_says_what_was_counted() {
         "serin_endpoint_ready{endpoint=\"127.0.0.1:1001\",service=\"shop\",version=\"v1\"} 1"
             .to_owned(),
         "serin_weights_frozen 0".to_owned(),
+        "serin_own_lag_seconds 0".to_owned(),
+        "serin_not_observing_seconds_total 0".to_owned(),
     ] {
         let found = text.lines().any(|l| sorted(l) == sorted(&line));
         assert!(found, "{line}\nis not in\n{text}");

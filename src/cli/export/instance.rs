@@ -13,6 +13,7 @@ pub(super) fn groups(config: &Config, scrape: &Scrape) -> [Group; 2] {
         down(scrape),
         no_endpoint(scrape),
         frozen(scrape),
+        not_observing(scrape),
         journal(scrape),
         reload(scrape),
         notifications(scrape),
@@ -101,6 +102,20 @@ fn frozen(scrape: &Scrape) -> Rule {
         labels: Vec::new(),
         summary: "the controller of {{ $labels.instance }} is silent".to_owned(),
         description: "Requests are served, and the weights stay where they are: nothing is judged and nothing would be rolled back.".to_owned(),
+    })
+}
+
+fn not_observing(scrape: &Scrape) -> Rule {
+    let lost = scrape.select("serin_not_observing_seconds_total", "");
+    Rule::Alert(Alert {
+        name: "SerinNotObserving",
+        expr: format!("rate({lost}[5m]) > 0.2"),
+        lasting: MINUTE,
+        severity: Severity::P2,
+        labels: Vec::new(),
+        summary: "the threads of {{ $labels.instance }} are late themselves".to_owned(),
+        description: "The host or the limit on its processor time starves it. Latencies, timeouts and health checks count for nobody, and holds stand still."
+            .to_owned(),
     })
 }
 

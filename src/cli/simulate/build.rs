@@ -293,6 +293,7 @@ fn of_moment(
     happenings.extend(said.restart.map(|downtime| Happening::Restart { downtime: downtime.0 }));
     happenings.extend(said.clock.map(|shift| Happening::Clock { by_ms: shift.0 }));
     happenings.extend(said.silence.map(|lasts| Happening::Silence { lasts: lasts.0 }));
+    happenings.extend(said.starve.map(|lasts| Happening::Starve { lasts: lasts.0 }));
     Ok(happenings)
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Moment {
     pub(super) clock: Option<Shift>,
     /// No counts for so long.
     pub(super) silence: Option<Span>,
+    /// The whole host without processor time for so long.
+    pub(super) starve: Option<Span>,
     pub(super) requests_per_second: Option<f64>,
     /// Several at once for an outage that they share.
     #[serde(default)]

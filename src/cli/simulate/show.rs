@@ -56,6 +56,9 @@ fn sentence(told: &Told) -> String {
             format!("the wall clock is set {by} {}", if *by_ms < 0 { "back" } else { "ahead" })
         }
         Told::Silent { lasts } => format!("no counts from the data plane for {}", Span(*lasts)),
+        Told::Starved { lasts } => {
+            format!("the whole host is starved of processor time for {}", Span(*lasts))
+        }
         Told::Reloaded => "the configuration is reloaded".into(),
     }
 }
@@ -185,6 +188,7 @@ fn what(told: &Told) -> &'static str {
         Told::Restarted { .. } => "restarted",
         Told::ClockSet { .. } => "clockSet",
         Told::Silent { .. } => "silent",
+        Told::Starved { .. } => "starved",
         Told::Reloaded => "reloaded",
     }
 }

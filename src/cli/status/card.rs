@@ -34,6 +34,9 @@ pub(super) fn general(snapshot: &Snapshot, width: usize, style: Style) -> Vec<St
     if let Some(failed) = &snapshot.config.failed {
         say("config", format!("the reload of {} failed: {}", failed.at, failed.fault));
     }
+    if let Some(late) = &snapshot.health.not_observing {
+        say("own lag", late.clone());
+    }
     if let Some(journal) = snapshot.health.of_journal() {
         say(
             "journal",

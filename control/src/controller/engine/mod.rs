@@ -5,10 +5,12 @@
 //! in here touches the network: notifications and gates are handed out through bounded queues.
 
 mod instance;
+mod lag;
 mod order;
 pub(crate) mod owners;
 mod perform;
 
+use self::lag::LagWatch;
 use super::flight::{Flight, NotDurable};
 use super::telling::weights_of;
 use super::windows;
@@ -60,6 +62,7 @@ pub(crate) struct Engine {
     checkpoint_at: Option<Mono>,
     pub(super) portrait_at: Option<Mono>,
     harm_kept: u64,
+    lag: LagWatch,
     /// Decisions of this tick that lower a weight and wait for their records together.
     pub(super) lowering: Vec<ServiceName>,
 }
@@ -110,6 +113,7 @@ impl Engine {
             checkpoint_at: Some(now.mono),
             portrait_at: None,
             harm_kept: 0,
+            lag: LagWatch::default(),
             lowering: Vec::new(),
         };
         engine.show_recorders();
@@ -128,9 +132,10 @@ impl Engine {
         Self { config_view, generation: generation + 1, ..again }
     }
 
-    /// One tick. Called every 20 ms, and soon after a commit is durable.
-    pub(crate) fn tick(&mut self, now: Now) {
+    /// One tick. Called every 20 ms, and so late this time.
+    pub(crate) fn tick(&mut self, now: Now, late: Duration) {
         self.plane.heartbeat();
+        self.watch_lag(late, now);
         self.settle(now);
         let second = due(&mut self.second_at, SECOND, now.mono);
         let before = self.ticked_at.replace(now.mono);
@@ -216,6 +221,7 @@ impl Engine {
             counts: counts.as_ref(),
             latencies: latencies.as_ref(),
             readiness: &readiness,
+            own_lag: self.lag.now(),
         };
         if flight.readiness != readiness || second && flight.has_other_figures(now.mono) {
             flight.view = None;
@@ -282,6 +288,11 @@ impl Engine {
         self.generation += 1;
         // What a rollout waits for may be the journal.
         self.flights.values_mut().for_each(|flight| flight.view = None);
+    }
+
+    /// Why nothing that is measured is believed right now.
+    pub(crate) fn not_observing(&self) -> Option<String> {
+        self.lag.now().map(lag::sentence)
     }
 
     pub(crate) fn fault(&self) -> Option<&str> {

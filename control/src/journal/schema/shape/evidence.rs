@@ -56,6 +56,10 @@ enum DataShape {
         #[serde(with = "exact")]
         age: Duration,
     },
+    Late {
+        #[serde(with = "exact")]
+        by: Duration,
+    },
     Missing,
 }
 
