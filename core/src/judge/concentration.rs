@@ -18,7 +18,7 @@ use std::time::Duration;
 const AT_LEAST: usize = 16;
 const LATELY: Duration = Duration::from_secs(60);
 /// Fewer requests that were answered well say nothing about where traffic comes from.
-const TELLING: usize = 8;
+const TELLING: usize = 4;
 /// A network may fail so many times as often as its part of the traffic says.
 const ROOM: f64 = 2.0;
 /// So many names of a kind are kept.
@@ -42,8 +42,14 @@ pub(super) fn concentration(sources: &Sources) -> Option<Concentration> {
             continue;
         }
         let part = well as f64 / sources.served.len().max(1) as f64;
-        let explained = (ROOM * part * failed.len() as f64).max(1.0);
-        spread += if known { explained.min(*failures as f64) } else { *failures as f64 };
+        let explained = match known {
+            true => (ROOM * part * failed.len() as f64).max(1.0),
+            // In its first seconds anybody may be the only one who fails. Not for long: who fails
+            // everything is never known to answer anybody well.
+            false if failed.len() < AT_LEAST => 1.0,
+            false => failed.len() as f64,
+        };
+        spread += explained.min(*failures as f64);
     }
     let users: HashSet<u64> = failed.iter().filter_map(|f| f.user).collect();
     Some(Concentration {
@@ -144,7 +150,9 @@ mod tests {
     #[test]
     fn behind_one_balancer_everything_is_one_network_and_counts() {
         assert!(!of(&[1; 8], &[1, 1], &[1; 300]).is_concentrated());
-        assert!(!of(&[1; 8], &[], &[]).is_concentrated(), "nothing is known");
+        assert!(of(&[1; 15], &[], &[]).is_concentrated(), "nothing is known yet");
+        assert!(!of(&[1; 16], &[], &[]).is_concentrated(), "and it is time to act");
+        assert!(!of(&[1, 2, 1, 3, 4], &[], &[]).is_concentrated(), "of many networks");
         let offices: Vec<u32> = (0..300).map(|n| n % 3).collect();
         assert!(!of(&[2; 9], &[], &offices).is_concentrated());
     }

@@ -68,11 +68,14 @@ pub struct Sources {
     pub failed: Vec<FailedRequest>,
     /// Of stable, newest first.
     pub failed_on_stable: Vec<Network>,
-    /// Of requests that either version answered well: one of [`SERVED_EACH`] of the latest.
+    /// Of requests that either version answered well: the first [`SERVED_AT_FIRST`] of each, then one
+    /// of [`SERVED_EACH`] of the latest.
     pub served: Vec<Network>,
 }
 
 pub const SERVED_EACH: u64 = 8;
+/// The first so many of a version are all noted: until then little is known of where traffic comes from.
+pub const SERVED_AT_FIRST: u64 = 64;
 
 /// Methods that are told apart; a client could make up any number of others.
 pub fn method_word(method: &str) -> &'static str {

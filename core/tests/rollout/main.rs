@@ -6,4 +6,5 @@ mod commands;
 mod owners;
 mod playbook;
 mod properties;
+mod strangers;
 mod world;

@@ -9,8 +9,8 @@ use crate::thread::ThreadId;
 use serin_core::ids::{Epoch, VersionName};
 use serin_core::lag::Stretch;
 use serin_core::measure::{
-    Cells, FailedRequest, Histogram, Network, Population, SERVED_EACH, Tally, VersionCounts,
-    VersionLatencies,
+    Cells, FailedRequest, Histogram, Network, Population, SERVED_AT_FIRST, SERVED_EACH, Tally,
+    VersionCounts, VersionLatencies,
 };
 use serin_core::outcome::Outcome;
 use serin_core::plane::BadSample;
@@ -205,7 +205,7 @@ impl VersionMeter {
     /// Some of the requests that were answered well say where from.
     pub(super) fn served(&self, thread: ThreadId, client: IpAddr) {
         let good = self.cells(thread).judged.good.get();
-        if good <= SERVED_EACH || good.is_multiple_of(SERVED_EACH) {
+        if self.origins.knows_little() || good.is_multiple_of(SERVED_EACH) {
             self.origins.served(Network::of(client));
         }
     }
@@ -327,6 +327,11 @@ impl VersionMeter {
     /// The latest of them, newest first.
     pub(crate) fn latest_failures(&self, epoch: Epoch) -> Vec<FailedRequest> {
         self.origins.latest(epoch)
+    }
+
+    /// How many networks were noted, until they say enough.
+    pub(crate) fn networks_noted_at_first(&self) -> u64 {
+        u64::from(self.origins.noted()).min(SERVED_AT_FIRST)
     }
 
     pub(crate) fn networks_served(&self, into: &mut Vec<Network>) {

@@ -1,11 +1,11 @@
 //! Where a version's failures came from, and some of what it served: a bounded sample of one rollout.
 //!
-//! Failures take a lock, and the memory is made with the first of them. Of good requests every
-//! eighth leaves its client's network in a ring of atomic cells, and only while a rollout is in
-//! force; what is overwritten is forgotten.
+//! Failures take a lock, and the memory is made with the first of them. Of good requests the
+//! first and then every eighth leaves its client's network in a ring of atomic cells, and only while a
+//! rollout is in force; what is overwritten is forgotten.
 
 use serin_core::ids::Epoch;
-use serin_core::measure::{FailedRequest, Network};
+use serin_core::measure::{FailedRequest, Network, SERVED_AT_FIRST};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -41,6 +41,16 @@ impl OriginSample {
         failed.count += 1;
         failed.latest.truncate(FAILURES - 1);
         failed.latest.push_front(request);
+    }
+
+    /// Every request that was answered well is to be noted: what is failed meanwhile has to be told
+    /// from that by something.
+    pub(super) fn knows_little(&self) -> bool {
+        u64::from(self.noted()) < SERVED_AT_FIRST
+    }
+
+    pub(super) fn noted(&self) -> u32 {
+        self.next.load(Relaxed)
     }
 
     pub(super) fn served(&self, network: Network) {

@@ -74,8 +74,8 @@ impl Lean {
     }
 }
 
-/// Of so many failures of an epoch.
-type KnownSources = ((Epoch, u64), Arc<Sources>);
+/// Of so many failures of an epoch, and so many networks that were noted at first.
+type KnownSources = ((Epoch, u64, u64), Arc<Sources>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -289,7 +289,7 @@ impl Service {
     }
 
     /// Where the failures of the rollout in force came from: made anew only when the candidate had
-    /// another one, since this is asked with every tick.
+    /// another one or more is known of the traffic, since this is asked with every tick.
     fn sources(&self, prepared: &Prepared) -> Option<Arc<Sources>> {
         let rollout = prepared.split().rollout.as_ref()?;
         let candidate = self.version(&rollout.candidate)?;
@@ -297,13 +297,16 @@ impl Service {
         if failures == 0 {
             return None;
         }
+        let stable = prepared.stable();
+        let noted =
+            [candidate, stable].into_iter().map(|version| version.meter.networks_noted_at_first());
+        let mark = (rollout.epoch, failures, noted.sum());
         let mut known = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((mark, sources)) = &*known
-            && *mark == (rollout.epoch, failures)
+        if let Some((of, sources)) = &*known
+            && *of == mark
         {
             return Some(Arc::clone(sources));
         }
-        let stable = prepared.stable();
         let on_stable = stable.meter.latest_failures(rollout.epoch);
         let mut sources = Sources {
             failed: candidate.meter.latest_failures(rollout.epoch),
@@ -313,7 +316,7 @@ impl Service {
         candidate.meter.networks_served(&mut sources.served);
         stable.meter.networks_served(&mut sources.served);
         let sources = Arc::new(sources);
-        *known = Some(((rollout.epoch, failures), Arc::clone(&sources)));
+        *known = Some((mark, Arc::clone(&sources)));
         Some(sources)
     }
 
