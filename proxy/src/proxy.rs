@@ -76,6 +76,9 @@ impl std::fmt::Debug for Proxy {
 /// How often control's silence is looked at, and health checks that have found nothing new.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Between two looks at what is still open.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// How long a configuration waits for the first resolution of its names and the first check of its
 /// endpoints before it comes into force.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -278,6 +281,25 @@ impl Proxy {
     /// Waits until everything has ended; says whether that was within so long. Blocks.
     pub fn has_ended(&self, within: Duration) -> bool {
         self.ingress.has_ended(Instant::now() + within)
+    }
+
+    /// Stops accepting, closes what is idle, and waits until nothing is open but tunnels, at most so
+    /// long. Says whether tunnels are left, and nothing else. Blocks.
+    pub fn comes_to_tunnels(&self, within: Duration) -> bool {
+        self.plane.drain();
+        self.ingress.begin_to_leave();
+        let until = Instant::now() + within;
+        loop {
+            if self.ingress.has_ended(Instant::now() + PAUSE) {
+                return false;
+            }
+            if self.ingress.has_only_tunnels() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+        }
     }
 
     /// Stops accepting, closes what is idle, and waits for what is in flight, at most until the

@@ -10,16 +10,15 @@ use serin_control::api::{
 };
 use serin_control::intents;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The admin address, for a process that takes over.
 pub(super) struct Door {
     pub(super) address: AdminAddress,
-    pub(super) socket: OwnedFd,
-    /// Of `admin.probes`.
-    pub(super) probes: Option<OwnedFd>,
+    /// To be handed over, until they are closed: of the API, and of `admin.probes`.
+    pub(super) sockets: Mutex<Vec<OwnedFd>>,
     pub(super) serve: watch::Sender<Serve>,
 }
 
@@ -43,9 +42,10 @@ pub(super) fn serve(
     warn_of_open(&config.admin);
     tracing::info!(listener = "admin", address = %bound.address(), "listening");
     let (serve, served) = watch::channel(Serve::Accept);
-    let (address, socket) = (config.admin.address.clone(), bound.socket()?);
+    let address = config.admin.address.clone();
     let probes_socket = probes.as_ref().map(Bound::socket).transpose()?;
-    parts.open_door(Door { address, socket, probes: probes_socket, serve }, api.clone());
+    let sockets = [Some(bound.socket()?), probes_socket].into_iter().flatten().collect();
+    parts.open_door(Door { address, sockets: Mutex::new(sockets), serve }, api.clone());
     if let Some(probes) = probes {
         tracing::info!(listener = "probes", address = %probes.address(), "listening");
         runtime.spawn(probes.serve_probes(api.clone(), served.clone()));

@@ -15,7 +15,7 @@ pub(crate) use handover::Takeover;
 use parts::Occasion;
 pub(crate) use parts::Parts;
 use serin_config::{Faults, Loaded};
-use serin_control::api::{BindError, Serve, Verdict};
+use serin_control::api::{BindError, Verdict};
 use serin_control::{Control, Handle, Options as ControlOptions, StartError};
 use serin_core::ids::ServiceName;
 use serin_proxy::{Options, Proxy, ProxyError};
@@ -145,15 +145,28 @@ impl Running {
         reloaded.unwrap_or_else(|e| Err(Faults::of_file(self.parts.path(), e.to_string())))
     }
 
-    /// `runtime` is the caller's; it only waits.
+    /// `runtime` is the caller's; it only waits. Tunnels (WebSockets) may last as long as they like, so
+    /// what another process needs to begin, the addresses and the state, is given up before they end.
     pub(crate) fn stop(self, grace: Duration, runtime: &Runtime) {
-        if !self.parts.proxy.shutdown(grace) {
-            tracing::warn!(?grace, "requests were cut off when the grace period ended");
+        let Self { parts, admin } = self;
+        let until = Instant::now() + grace;
+        let tunnels = parts.proxy.comes_to_tunnels(grace);
+        let close_admin = || {
+            parts.close_door();
+            // It may have ended by itself.
+            let _ = runtime.block_on(admin);
+        };
+        if tunnels {
+            tracing::info!("only upgraded connections are left: another process can begin");
+            close_admin();
+            // Last, because whoever is to follow waits for the lock before it opens an address.
+            parts.control.hand_over();
+            cut_off(&parts, until, grace);
+        } else {
+            cut_off(&parts, until, grace);
+            close_admin();
         }
-        self.parts.serve_admin(Serve::Stop);
-        // It may have ended by itself.
-        let _ = runtime.block_on(self.admin);
-        self.parts.control.stop();
+        parts.control.stop();
     }
 
     /// Another process serves: finishes what is in flight, for so long at most, or for `grace` once
@@ -172,5 +185,12 @@ impl Running {
             }
         }
         self.parts.proxy.shutdown(Duration::ZERO);
+    }
+}
+
+/// Waits for what is in flight, and ends what is not over by then.
+fn cut_off(parts: &Parts, until: Instant, grace: Duration) {
+    if !parts.proxy.shutdown(until.saturating_duration_since(Instant::now())) {
+        tracing::warn!(?grace, "requests were cut off when the grace period ended");
     }
 }

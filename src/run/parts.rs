@@ -86,6 +86,14 @@ impl Parts {
         }
     }
 
+    /// Ends the admin API, and gives its addresses up.
+    pub(super) fn close_door(&self) {
+        self.serve_admin(Serve::Stop);
+        if let Some(door) = self.door.get() {
+            door.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     pub(super) fn handed_over(&self) -> watch::Receiver<bool> {
         self.handed_over.subscribe()
     }

@@ -1,6 +1,6 @@
 //! The binary itself: how it leaves when it is told to.
 
-use crate::edge::web;
+use crate::edge::{ROUTE, web};
 use serin_testkit::{ConfigText, Latch, RawClient, RawOrigin, Script, Serin, eventually, temp_dir};
 use std::net::SocketAddr;
 use std::process::Command;
@@ -48,4 +48,28 @@ fn told_to_leave_with_a_request_in_flight_it_finishes_that_first() {
     let response = client.response();
     assert_eq!((response.status, response.body.as_slice()), (200, &b"done"[..]));
     assert!(serin.ended().success());
+}
+
+/// The process that was told to leave keeps its tunnels, and nothing that another one needs to begin.
+#[test]
+fn told_to_leave_with_nothing_but_tunnels_it_makes_room_for_the_next() {
+    let origin = serin_testkit::Origin::start("v1");
+    let folder = temp_dir();
+    let config = ConfigText::new().service(web(origin.address())).route(ROUTE).with("lanes: both");
+    let (mut old, address) = started(&folder, &config.clone().http_listener("http"));
+    let admin = format!("{{ address: \"{}\" }}", old.address("admin"));
+    let mut tunnel = RawClient::connect(address);
+    tunnel.send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: own\r\n\r\n");
+    tunnel.read_past(b"\r\n\r\n");
+    old.signal("TERM");
+    let same = format!("{{ name: http, address: \"{address}\", protocol: HTTP }}");
+    eventually("nobody new is let in", || std::net::TcpStream::connect(address).is_err());
+    let (_new, again) = started(&folder, &config.admin(&admin).listener(&same));
+    assert_eq!(again, address);
+    assert_eq!(serin_testkit::get(address, "a", "/").status, 200);
+    tunnel.send("still here?");
+    assert_eq!(tunnel.read_exactly(11), b"still here?");
+    drop(tunnel);
+    assert!(old.ended().success());
+    assert_eq!(serin_testkit::get(address, "a", "/").status, 200);
 }

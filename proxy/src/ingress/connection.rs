@@ -12,7 +12,7 @@ use super::stream::ClientStream;
 use super::transport::Transport;
 use super::visit::Visit;
 use super::waiting::{Next, Waiting};
-use super::worker::Worker;
+use super::worker::{TunnelOpen, Worker};
 use crate::lane::{After, Carrying};
 use crate::wire::refusal::Refusal;
 use bytes::BytesMut;
@@ -35,7 +35,10 @@ pub(super) struct Connection {
 enum Stage {
     Waiting(Waiting),
     Fast(Carrying),
-    Tunnel(Pin<Box<dyn Future<Output = Box<Link>> + Send>>),
+    Tunnel {
+        carrying: Pin<Box<dyn Future<Output = Box<Link>> + Send>>,
+        _open: TunnelOpen,
+    },
     /// All that is rare. It may give the connection back, for its next request.
     Elsewhere(Pin<Box<dyn Future<Output = Option<Box<Link>>> + Send>>),
     Over,
@@ -78,12 +81,14 @@ impl Future for Connection {
                     (link, After::Closed) => Stage::Elsewhere(Box::pin(close(link, Vec::new()))),
                     (link, After::Switched(switched)) => {
                         let lane = Arc::clone(&admitted.worker.fast);
-                        Stage::Tunnel(Box::pin(lane.tunnel(link, *switched)))
+                        let _open = admitted.worker.tunnel_began();
+                        let carrying = Box::pin(lane.tunnel(link, *switched));
+                        Stage::Tunnel { carrying, _open }
                     }
                     (_, After::Done | After::Cut) => Stage::Over,
                 },
-                Stage::Tunnel(tunnel) => {
-                    let link = ready!(tunnel.as_mut().poll(cx));
+                Stage::Tunnel { carrying, .. } => {
+                    let link = ready!(carrying.as_mut().poll(cx));
                     Stage::Elsewhere(Box::pin(close(link, Vec::new())))
                 }
                 Stage::Elsewhere(doing) => match ready!(doing.as_mut().poll(cx)) {

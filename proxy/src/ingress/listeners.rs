@@ -232,11 +232,21 @@ impl Ingress {
         let _ = self.parting.send(true);
     }
 
+    /// Parts, and closes what is idle.
+    pub(crate) fn begin_to_leave(&self) {
+        self.part();
+        let _ = self.leaving.send(true);
+    }
+
+    /// Whether tunnels are all that is open. Means something once nothing more is accepted.
+    pub(crate) fn has_only_tunnels(&self) -> bool {
+        self.workers.iter().all(|worker| worker.open.are_tunnels())
+    }
+
     /// Parts, closes what is idle, and waits for what is in flight, at most until the deadline. Says
     /// whether everything had ended by itself.
     pub(crate) fn leave(&self, deadline: Duration) -> bool {
-        self.part();
-        let _ = self.leaving.send(true);
+        self.begin_to_leave();
         let until = Instant::now() + deadline;
         let drained = self.has_ended(until);
         if !drained {

@@ -17,7 +17,10 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::{HttpProxy, http_proxy};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -38,7 +41,7 @@ pub(super) struct Worker {
     /// Idle connections end at once.
     pub(super) leaving: watch::Receiver<bool>,
     log: AccessLog,
-    open: AtomicUsize,
+    open: Arc<OpenCounts>,
     ended: Notify,
     /// What was heard of it, for those who ask with every request.
     left: AtomicBool,
@@ -49,6 +52,31 @@ pub(super) struct Worker {
 pub(super) struct LaneCounts {
     fast: AtomicU64,
     full: AtomicU64,
+}
+
+/// What a thread has open, tunnels among the connections. Only the thread itself writes it.
+#[derive(Debug, Default)]
+pub(super) struct OpenCounts {
+    connections: AtomicUsize,
+    tunnels: AtomicUsize,
+}
+
+impl OpenCounts {
+    /// Every connection is one end of a tunnel. Means something once nothing more is accepted.
+    pub(super) fn are_tunnels(&self) -> bool {
+        // In this order: a connection becomes a tunnel, and never the other way around.
+        let connections = self.connections.load(SeqCst);
+        connections == self.tunnels.load(SeqCst)
+    }
+}
+
+/// A connection is one end of a tunnel for as long as this is there.
+pub(super) struct TunnelOpen(Arc<OpenCounts>);
+
+impl Drop for TunnelOpen {
+    fn drop(&mut self) {
+        self.0.tunnels.fetch_sub(1, SeqCst);
+    }
 }
 
 impl LaneCounts {
@@ -72,11 +100,16 @@ impl Worker {
     }
 
     pub(super) fn connection_began(&self) {
-        self.open.fetch_add(1, Relaxed);
+        self.open.connections.fetch_add(1, SeqCst);
+    }
+
+    pub(super) fn tunnel_began(&self) -> TunnelOpen {
+        self.open.tunnels.fetch_add(1, SeqCst);
+        TunnelOpen(Arc::clone(&self.open))
     }
 
     pub(super) fn connection_ended(&self) {
-        self.open.fetch_sub(1, Relaxed);
+        self.open.connections.fetch_sub(1, SeqCst);
         self.ended.notify_one();
     }
 
@@ -86,7 +119,7 @@ impl Worker {
     }
 
     async fn drained(&self) {
-        while self.open.load(Relaxed) > 0 {
+        while self.open.connections.load(SeqCst) > 0 {
             self.ended.notified().await;
         }
     }
@@ -104,13 +137,15 @@ pub(super) struct WorkerHandle {
     /// Bounded by the number of listeners that a configuration opens.
     pub(super) openings: mpsc::UnboundedSender<Opening>,
     pub(super) lanes: Arc<LaneCounts>,
+    pub(super) open: Arc<OpenCounts>,
     thread: JoinHandle<()>,
 }
 
 impl WorkerHandle {
     #[cfg(test)]
     pub(super) fn of(thread: JoinHandle<()>) -> Self {
-        Self { openings: mpsc::unbounded_channel().0, lanes: Arc::default(), thread }
+        let (lanes, open) = (Arc::default(), Arc::default());
+        Self { openings: mpsc::unbounded_channel().0, lanes, open, thread }
     }
 
     /// Before it was told to, only a panic ends it.
@@ -140,8 +175,8 @@ pub(super) fn start(
     watches: Watches,
 ) -> io::Result<WorkerHandle> {
     let (openings, opened) = mpsc::unbounded_channel();
-    let lanes = Arc::new(LaneCounts::default());
-    let counts = Arc::clone(&lanes);
+    let (lanes, open) = (Arc::new(LaneCounts::default()), Arc::new(OpenCounts::default()));
+    let (counts, opened_here) = (Arc::clone(&lanes), Arc::clone(&open));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name(format!("serin-{index}")).spawn(move || {
         ThreadId(index).enter();
@@ -160,7 +195,7 @@ pub(super) fn start(
             shutdown: watches.shutdown,
             leaving: watches.leaving,
             log,
-            open: AtomicUsize::new(0),
+            open: opened_here,
             ended: Notify::new(),
             left: AtomicBool::new(false),
         });
@@ -176,7 +211,7 @@ pub(super) fn start(
         drop(runtime);
         drop(watches.living);
     })?;
-    Ok(WorkerHandle { openings, lanes, thread })
+    Ok(WorkerHandle { openings, lanes, open, thread })
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.

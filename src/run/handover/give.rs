@@ -9,6 +9,7 @@ use serin_control::api::{Serve, Upgraded};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, Command, Stdio};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Reading ten thousand routes and waiting for the first health checks takes seconds.
@@ -82,8 +83,8 @@ fn introduce(successor: &Successor, parts: &Parts) -> Result<String, String> {
     if let Some(door) = parts.door.get() {
         let address = written(&door.address);
         // A program that knows of one socket only takes the first.
-        let sockets = [Some(&door.socket), door.probes.as_ref()];
-        let beside: Vec<BorrowedFd<'_>> = sockets.into_iter().flatten().map(AsFd::as_fd).collect();
+        let sockets = door.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
         channel.say_with(&Word::Admin { address }, &beside).map_err(text)?;
     }
     channel.say(&Word::Everything).map_err(text)?;
