@@ -11,6 +11,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{Request, Response};
 use serin_testkit::{Latch, PATIENCE, RawOrigin, Script, eventually, eventually_async};
 use std::future::poll_fn;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -78,6 +79,7 @@ async fn a_client_that_waits_for_leave_gets_the_backends_and_is_not_slow_before(
 
 /// Half of what the backend says, and far more than its sockets hold.
 const MOST: u64 = 16 * MIB;
+const MOMENT: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backend_that_never_ends_its_hints_fills_no_memory() {
@@ -95,11 +97,12 @@ async fn a_backend_that_never_ends_its_hints_fills_no_memory() {
     eventually("the request is with the backend", || !origin.received().is_empty());
     let before = resident(&serin);
     // Nothing is read of it until the backend's bytes have come to rest.
-    let mut last = 0;
+    let (mut last, mut still) = (0, 0);
     eventually_async("nothing moves any more", async || {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(MOMENT).await;
         let now = resident(&serin);
-        now == std::mem::replace(&mut last, now)
+        still = if now == std::mem::replace(&mut last, now) { still + 1 } else { 0 };
+        still == 20
     })
     .await;
     let more = last.saturating_sub(before);

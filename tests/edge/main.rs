@@ -30,6 +30,7 @@ mod protocols;
 mod proxy_protocol;
 mod recorder;
 mod reload;
+mod resets;
 mod shadow;
 mod shadow_compare;
 mod shadow_hurt;

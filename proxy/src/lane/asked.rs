@@ -3,7 +3,71 @@
 use super::life::Life;
 use super::reply::Reply;
 use crate::route::{Fields, path};
-use crate::wire::authority;
+use crate::wire::{authority, fields};
+use http::request::Parts;
+use http::{Method, Version, header};
+
+/// What is served, and within which limits. HTTP/1 was held to these before; for HTTP/2 this is the
+/// place.
+pub(super) fn within_limits(request: &Parts, life: &Life) -> Result<(), Reply> {
+    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+        return Err(Reply::refused(405, "this method is not served"));
+    }
+    let Some(visit) = life.visit.as_ref().filter(|_| request.version == Version::HTTP_2) else {
+        return Ok(());
+    };
+    let limits = &visit.listener.limits;
+    let target = request.uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() as u64 > limits.max_uri_bytes {
+        return Err(Reply::refused(414, "the request target is too long"));
+    }
+    if request.headers.len() > limits.max_headers as usize {
+        return Err(Reply::refused(431, "too many headers"));
+    }
+    if request
+        .headers
+        .get(header::EXPECT)
+        .is_some_and(|e| !e.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    {
+        return Err(Reply::refused(417, "this expectation cannot be met"));
+    }
+    let mut lengths = request.headers.get_all(header::CONTENT_LENGTH).iter();
+    let (length, second) = (lengths.next(), lengths.next());
+    // HTTP/2 needs none to know where a body ends. A backend of HTTP/1 does.
+    if second.is_some() || length.is_some_and(|l| fields::content_length(l.as_bytes()).is_none()) {
+        return Err(Reply::refused(400, "the Content-Length header is invalid"));
+    }
+    Ok(())
+}
+
+/// The one host that the request names, whichever way.
+pub(super) fn host(request: &Parts) -> Result<&str, Reply> {
+    let invalid = || Reply::refused(400, "there must be one valid host");
+    let mut named = request.headers.get_all(header::HOST).iter();
+    let (host, second) = (named.next(), named.next());
+    let authority = request.uri.authority().map(http::uri::Authority::as_str);
+    let host = match (authority, host) {
+        (Some(authority), None) => authority.as_bytes(),
+        (Some(authority), Some(host))
+            if authority.as_bytes().eq_ignore_ascii_case(host.as_bytes()) =>
+        {
+            host.as_bytes()
+        }
+        (None, Some(host)) => host.as_bytes(),
+        (Some(_), Some(_)) | (None, None) => return Err(invalid()),
+    };
+    if second.is_some() || !authority::is_valid(host) {
+        return Err(invalid());
+    }
+    std::str::from_utf8(host).map_err(|_| invalid())
+}
+
+/// A request that is not sound counts where those count whose head could not be read.
+pub(super) fn count_refusal(life: &Life) {
+    if let Some(visit) = &life.visit {
+        visit.listener.counters.refused_heads.add();
+    }
+}
 
 /// A connection that was opened for one certificate's names serves no others: a client that
 /// reuses it for them has to open its own.
@@ -21,8 +85,9 @@ pub(super) fn right_certificate(life: &Life) -> Result<(), Reply> {
 pub(super) fn split_target(life: &mut Life) -> Result<(), Reply> {
     let asked = &mut life.asked;
     if asked.target == "*" {
-        return Err(Reply::empty(204)
-            .with(http::header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return Err(
+            Reply::empty(204).with(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        );
     }
     let (raw, query) = match asked.target.split_once('?') {
         Some((raw, query)) => (raw, Some(query)),

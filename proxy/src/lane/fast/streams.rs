@@ -17,7 +17,7 @@ use crate::lane::end::{self, Over};
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::stream::Stream;
-use crate::lane::{asked, assign, full, identify, route};
+use crate::lane::{asked, assign, identify, route};
 use crate::wheel::Deadline;
 use http::{header, request::Parts as RequestHead};
 use serin_config::model::Lanes;
@@ -59,27 +59,20 @@ impl FastLane {
         life.visit = Some(Arc::clone(&stream.visit));
         let fields = &head.headers;
         let method = head.method.as_str();
-        if !full::is_plain(head, &life) || asked::is_grpc(fields) {
+        if asked::is_grpc(fields) {
             return None;
         }
-        life.asked.target.push_str(head.uri.path_and_query()?.as_str());
-        life.asked.idempotent = asked::is_idempotent(method);
-        life.asked.expects = fields.contains_key(header::EXPECT);
-        life.asked.host.push_str(full::host(head).ok()?);
-        asked::right_certificate(&life).ok()?;
-        asked::split_target(&mut life).ok()?;
-        identify::identify(fields, &mut life);
-        identify::tell_root(&mut life);
-        route::find(method, fields, &mut life).ok()?;
+        let asked = asked_for(head, &mut life).inspect_err(|_| asked::count_refusal(&life));
+        let found = asked.and_then(|()| route::find(method, fields, &mut life));
         let empty = stream.is_empty(head);
-        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
+        if found.is_ok() && !life.route.as_ref().is_some_and(|route| route.is_lean()) {
             return None;
         }
         let length = fields.contains_key(header::CONTENT_LENGTH);
         let body = (!empty).then_some(Translated { chunked: !length });
         let translated = body.unwrap_or(Translated { chunked: false });
         let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = route::admit(fields, &mut life).err();
+        let reply = found.and_then(|()| route::admit(fields, &mut life)).err();
         if reply.is_none() {
             assign::assign(fields, &mut life);
             let (method, to) = (method.as_bytes(), &mut out);
@@ -123,7 +116,6 @@ impl FastLane {
             }
         };
         let mut broken = matches!(asked, Asked::Cut);
-        let early = matches!(asked, Asked::Reply(_)) && !upload.is_read();
         match asked {
             Asked::Cut => stream.cut(),
             Asked::Passed { .. } => {}
@@ -135,7 +127,7 @@ impl FastLane {
             },
         }
         self.end_stream(head, life, (upload.received, sent), broken);
-        if early && !broken {
+        if !upload.is_read() && !broken {
             farewell::forget_body(stream).await;
         }
     }
@@ -159,6 +151,20 @@ impl FastLane {
         };
         end::end(&self.log, &over, life);
     }
+}
+
+/// What a stream asks for. An error is what its client is told instead.
+fn asked_for(head: &RequestHead, life: &mut Life) -> Result<(), Reply> {
+    let fields = &head.headers;
+    life.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
+    life.asked.idempotent = asked::is_idempotent(head.method.as_str());
+    life.asked.expects = fields.contains_key(header::EXPECT);
+    identify::identify(fields, life);
+    identify::tell_root(life);
+    asked::within_limits(head, life)?;
+    life.asked.host.push_str(asked::host(head)?);
+    asked::right_certificate(life)?;
+    asked::split_target(life)
 }
 
 /// Carries streams, one at a time.

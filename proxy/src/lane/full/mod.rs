@@ -13,11 +13,10 @@ mod reply;
 mod send;
 mod session;
 
-pub(super) use arrive::{host, is_plain};
 pub(crate) use session::Http2Session;
 
 use super::life::Life;
-use super::{assign, attempt, end, route};
+use super::{asked, assign, attempt, end, route};
 use crate::accesslog::AccessLog;
 use crate::exhaustion::{Descriptors, Lack};
 use crate::plane::Plane;
@@ -57,7 +56,7 @@ impl ProxyHttp for FullLane {
 
     async fn request_filter(&self, session: &mut Session, life: &mut Life) -> Result<bool> {
         let decided = arrive::arrive(session, life)
-            .inspect_err(|_| arrive::count_refusal(life))
+            .inspect_err(|_| asked::count_refusal(life))
             .and_then(|()| {
                 let request = session.req_header();
                 route::route(request.method.as_str(), &request.headers, life)
