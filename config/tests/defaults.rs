@@ -1,0 +1,128 @@
+//! A default is declared with its key, for the schema and the document, and applied by the check. Here
+//! the two meet: a file that leaves a key out says what a file says that writes the default.
+
+mod support;
+
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeSet;
+use support::Ground;
+
+const MINIMUM: &str = include_str!("contract/minimum.yaml");
+
+/// A key that could be written with its default: where, and what.
+struct Left {
+    /// JSON pointer of the mapping.
+    mapping: String,
+    /// Of the schema: `rollout.start`.
+    name: String,
+    key: String,
+    default: Json,
+}
+
+#[test]
+fn leaving_a_key_out_and_writing_its_default_say_the_same() {
+    let schema = serin_config::schema();
+    let mut minimum: Json = serde_saphyr::from_str(MINIMUM).unwrap();
+    let mut missed = every_default(&schema);
+    compare(&schema, &minimum, &mut missed);
+    // Where there are tokens, their own default has no place.
+    minimum["admin"] = json!({});
+    compare(&schema, &minimum, &mut missed);
+    assert!(missed.is_empty(), "the minimum has no place for {missed:?}");
+}
+
+/// Of every default that finds a place in a file; those are taken out of `missed`.
+fn compare(schema: &Json, minimum: &Json, missed: &mut BTreeSet<String>) {
+    let ground = Ground::new();
+    let before = effective(&ground, minimum).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut left = Vec::new();
+    walk(minimum, schema, schema, String::new(), &mut left);
+    let mut wrong = Vec::new();
+    for Left { mapping, name, key, default } in &left {
+        let mut file = minimum.clone();
+        let place = file.pointer_mut(mapping).and_then(Json::as_object_mut);
+        let place = place.expect("the mapping in which the key was missing");
+        place.insert(key.clone(), default.clone());
+        // Some keys are refused without another one: there must be a mapping that has it.
+        if let Ok(after) = effective(&ground, &file) {
+            missed.remove(name);
+            if after != before {
+                wrong.push(format!("{name} = {default}: {}", difference(&before, &after)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn effective(ground: &Ground, file: &Json) -> Result<Json, String> {
+    let path = ground.write("minimum.yaml", file.to_string());
+    let loaded = serin_config::load(&path, &serin_config::Options::default());
+    loaded
+        .map(|loaded| serin_config::effective(&loaded.config))
+        .map_err(|faults| faults.to_string())
+}
+
+fn walk(value: &Json, schema: &Json, whole: &Json, at: String, left: &mut Vec<Left>) {
+    let (name, schema) = resolved(schema, whole);
+    if let (Some(properties), Some(found)) = (schema["properties"].as_object(), value.as_object()) {
+        for (key, property) in properties {
+            match (found.get(key), property.get("default")) {
+                (Some(value), _) => walk(value, property, whole, format!("{at}/{key}"), left),
+                (None, Some(default)) => left.push(Left {
+                    mapping: at.clone(),
+                    name: format!("{name}.{key}"),
+                    key: key.clone(),
+                    default: default.clone(),
+                }),
+                (None, None) => {}
+            }
+        }
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        walk(item, &schema["items"], whole, format!("{at}/{index}"), left);
+    }
+    if schema["additionalProperties"].is_object() {
+        for (key, item) in value.as_object().into_iter().flatten() {
+            walk(item, &schema["additionalProperties"], whole, format!("{at}/{key}"), left);
+        }
+    }
+}
+
+/// The name and the body of a part of the schema.
+fn resolved<'a>(schema: &'a Json, whole: &'a Json) -> (&'a str, &'a Json) {
+    let name = schema["$ref"].as_str().map(|name| name.trim_start_matches("#/$defs/"));
+    name.map_or(("", schema), |name| (name, &whole["$defs"][name]))
+}
+
+/// Of keys that need not be written.
+fn every_default(schema: &Json) -> BTreeSet<String> {
+    let parts = schema["$defs"].as_object().into_iter().flatten();
+    let defaults = parts.flat_map(|(part, body)| {
+        let properties = body["properties"].as_object().into_iter().flatten();
+        let with = properties.filter(|(_, property)| property.get("default").is_some());
+        with.map(move |(key, _)| format!("{part}.{key}"))
+    });
+    defaults.collect()
+}
+
+/// The first place where two of them differ.
+fn difference(before: &Json, after: &Json) -> String {
+    let none = Map::new();
+    match (before, after) {
+        (Json::Object(a), Json::Object(b)) => {
+            let differs = a.iter().find(|(key, value)| b.get(*key) != Some(value));
+            let b = if b.is_empty() { &none } else { b };
+            differs.map_or_else(
+                || "a key more".to_owned(),
+                |(key, value)| {
+                    format!("{key}.{}", difference(value, b.get(key).unwrap_or(&Json::Null)))
+                },
+            )
+        }
+        (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+            let differs = a.iter().zip(b).find(|(a, b)| a != b);
+            differs.map_or_else(String::new, |(a, b)| difference(a, b))
+        }
+        (a, b) => format!("{a} and {b}"),
+    }
+}
