@@ -76,6 +76,7 @@ pub(crate) fn service() -> Option<Service> {
         judged: Histogram::default(),
         rest: Histogram::default(),
         waiting: Histogram::default(),
+        timed: Vec::new(),
     });
     Some(Service {
         judge: Judge::new(&plan(candidate.clone()), &objectives, &stable),

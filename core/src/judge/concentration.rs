@@ -10,7 +10,7 @@
 //! would dilute an attack with the usual errors of a day.
 
 use crate::measure::{FailedRequest, SERVED_EACH, Sources};
-use crate::rollout::{Concentration, Named};
+use crate::rollout::{Concentration, Met, Named};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use std::time::Duration;
 const AT_LEAST: usize = 16;
 const LATELY: Duration = Duration::from_secs(60);
 /// Fewer requests that were answered well say nothing about where traffic comes from.
-const TELLING: usize = 4;
+pub(super) const TELLING: usize = 4;
 /// A network may fail so many times as often as its part of the traffic says.
-const ROOM: f64 = 2.0;
+pub(super) const ROOM: f64 = 2.0;
 /// So many names of a kind are kept.
 const NAMES: usize = 3;
 
@@ -53,6 +53,7 @@ pub(super) fn concentration(sources: &Sources) -> Option<Concentration> {
     }
     let users: HashSet<u64> = failed.iter().filter_map(|f| f.user).collect();
     Some(Concentration {
+        met: Met::Failed,
         of: failed.len() as u64,
         spread: spread.ceil() as u64,
         elsewhere,
@@ -72,7 +73,7 @@ fn count<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
 }
 
 /// The most frequent first.
-fn names<T: ToString>(counts: impl IntoIterator<Item = (T, u64)>) -> Vec<Named> {
+pub(super) fn names<T: ToString>(counts: impl IntoIterator<Item = (T, u64)>) -> Vec<Named> {
     let named = |(name, count): (T, u64)| Named { name: name.to_string(), count };
     let mut all: Vec<Named> = counts.into_iter().map(named).collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));

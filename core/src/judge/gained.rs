@@ -6,7 +6,7 @@
 
 use super::compare::Batch;
 use crate::measure::{Part, Running, Sources, Tally, VersionCounts};
-use crate::rollout::Concentration;
+use crate::rollout::{Concentration, SlowClients};
 use std::sync::Arc;
 
 /// The data plane's counters at the last look; what they hold before the first is not ours.
@@ -18,6 +18,8 @@ pub(super) struct Read {
     pub(super) slow: Option<Running>,
     /// In the order of the guards; of latency guards only.
     pub(super) slower: Vec<Option<Batch>>,
+    /// Whose slow requests rules about times would act on, as of the latest look at latencies.
+    pub(super) slow_clients: Vec<SlowClients>,
     /// What was said last of where failures come from, and what it comes to.
     pub(super) sources: Option<(Arc<Sources>, Option<Concentration>)>,
 }

@@ -114,6 +114,15 @@ impl Watched {
         }
     }
 
+    /// Of a latency guard that has proof and is beyond its limit: that limit, the candidate's share beyond it
+    /// and the share that is allowed.
+    pub(super) fn too_slow(&self, needed: f64, at: u64) -> Option<(Duration, (f64, f64))> {
+        let Rule::Latency { quantile, above } = self.guard.rule else { return None };
+        let share = self.recent.seen(at).candidate.share()?;
+        let allowed = 1.0 - quantile;
+        (self.value() >= needed && share > allowed).then_some((above, (share, allowed)))
+    }
+
     /// `lately` gives the candidate's and stable's value of a quantile.
     pub(super) fn reading(
         &self,

@@ -20,6 +20,7 @@ mod promotion;
 mod rate;
 mod reading;
 mod recent;
+mod slow_clients;
 mod slower;
 mod trial;
 

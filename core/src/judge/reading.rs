@@ -2,12 +2,14 @@
 
 use super::compare::Batch;
 use super::promotion;
+use super::slow_clients::slow_clients;
+use super::slower::{Answers, Margin};
 use super::trial::{Judge, Tests, allowed};
 use crate::ids::VersionName;
 use crate::plane::Readiness;
 use crate::rollout::{
     Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, LatencyTest,
-    Ready, ShadowReading, SharedCause,
+    Ready, ShadowReading, SharedCause, SlowClients,
 };
 use crate::slo::{Promise, ServiceSlo};
 use crate::time::Mono;
@@ -41,6 +43,7 @@ impl Judge {
             budget_left: slo.budget_left(),
             harm: self.course.harm.so_far(),
             concentration: self.read.sources.as_ref().and_then(|(_, found)| found.clone()),
+            slow_clients: self.read.slow_clients.clone(),
             shared_cause: self.shared_cause(&errors, at),
             stable_worse: self.stable_worse(at),
             shadow: ShadowReading {
@@ -93,6 +96,39 @@ impl Judge {
             stable: worst.seen.stable,
             worse: value >= needed,
         })
+    }
+
+    /// Of each rule about times that has proof: whose requests they are.
+    pub(super) fn slow_clients(
+        &self,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
+        at: u64,
+    ) -> Vec<SlowClients> {
+        let of = |rule: String, limit: Duration, (observed, allowed): (f64, f64)| {
+            let requests = slow_clients(candidate.latencies, stable.latencies, limit)?;
+            Some(SlowClients { rule, observed, limit: allowed, requests })
+        };
+        let proof = self.proof();
+        let guards = self.tests.guards.iter().filter_map(|watched| {
+            let (above, shares) = watched.too_slow(proof, at)?;
+            of(watched.guard.name.clone(), above, shares)
+        });
+        let burns = self.objectives.burn_rates.iter().zip(&self.tests.burns);
+        let burns = burns.filter(|(_, [_, latency])| latency.value() >= proof);
+        let burns = burns.filter_map(|(rule, _)| {
+            let promised = self.objectives.latency.as_ref()?;
+            let share = candidate.passed(promised.under).share()?;
+            let rate = share / (1.0 - promised.objective);
+            of(format!("burn.{}", rule.name), promised.under, (rate, rule.above))
+        });
+        let slower = self.latency().filter(|test| test.worse).and_then(|test| {
+            let limit = Margin::of(&self.plan.regression).beyond(test.baseline);
+            let share = |part: crate::measure::Part| part.share().unwrap_or(0.0);
+            let shares = (share(test.candidate), share(test.stable));
+            of("regression.latency".to_owned(), limit, shares)
+        });
+        guards.chain(burns).chain(slower).collect()
     }
 
     fn promotion(&self) -> Option<Bet> {

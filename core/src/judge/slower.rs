@@ -47,7 +47,7 @@ impl Margin {
         Self { share: regression.latency.max(0.0), floor: regression.latency_floor }
     }
 
-    fn beyond(self, limit: Duration) -> Duration {
+    pub(super) fn beyond(self, limit: Duration) -> Duration {
         limit.mul_f64(1.0 + self.share).max(limit + self.floor)
     }
 }

@@ -205,6 +205,7 @@ impl Judge {
                 self.tests.burns.iter_mut().for_each(|tests| tests[1].observe(gained));
             }
         }
+        self.read.slow_clients = self.slow_clients(candidate, stable, at);
     }
 
     fn weigh_against_limits(

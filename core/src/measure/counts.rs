@@ -1,6 +1,6 @@
 //! Cumulative counts of one service, merged over the data plane's threads.
 
-use super::{Histogram, Sources};
+use super::{Histogram, Sources, Timed};
 use crate::ids::VersionName;
 use std::sync::Arc;
 
@@ -118,6 +118,8 @@ pub struct VersionLatencies {
     /// Not cumulative: the ages of judged requests that have no response head yet, so that a
     /// hang is visible before it ends.
     pub waiting: Histogram,
+    /// Of the judged ones during rollouts: the latest of each octave of time.
+    pub timed: Vec<Timed>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -9,4 +9,6 @@ pub use counts::{
     VersionLatencies,
 };
 pub use histogram::{BUCKETS, Cells, Histogram, Tails, bucket_of, upper_edge};
-pub use sources::{FailedRequest, Network, SERVED_AT_FIRST, SERVED_EACH, Sources, method_word};
+pub use sources::{
+    FailedRequest, Network, SERVED_AT_FIRST, SERVED_EACH, Sources, TIMED_EACH, Timed, method_word,
+};

@@ -9,6 +9,7 @@ use crate::time::Mono;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A client's network: /24 of IPv4, /48 of IPv6. Small enough for an atomic cell; never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +77,16 @@ pub struct Sources {
 pub const SERVED_EACH: u64 = 8;
 /// The first so many of a version are all noted: until then little is known of where traffic comes from.
 pub const SERVED_AT_FIRST: u64 = 64;
+
+/// A judged request of a rollout, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timed {
+    pub network: Network,
+    pub took: Duration,
+}
+
+/// So many are kept of each octave of time.
+pub const TIMED_EACH: usize = 32;
 
 /// Methods that are told apart; a client could make up any number of others.
 pub fn method_word(method: &str) -> &'static str {

@@ -30,6 +30,8 @@ pub struct Evidence {
     pub harm: Harmed,
     /// Where the candidate's latest failures came from; `None` without any, or where nobody knows.
     pub concentration: Option<Concentration>,
+    /// Of the rules about times that would act: whose slow requests they would act on.
+    pub slow_clients: Vec<SlowClients>,
     /// Both versions are bad together, and the test between them is silent.
     pub shared_cause: Option<SharedCause>,
     /// Stable provably fails more than the candidate, by more than the margin, and does so now.
@@ -194,9 +196,39 @@ pub struct Toll {
     pub users: u64,
 }
 
-/// How concentrated the candidate's latest failures are: on clients, routes, methods, endpoints.
+/// What was met that a verdict may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Met {
+    #[default]
+    Failed,
+    Slow,
+}
+
+impl Met {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failure",
+            Self::Slow => "slow request",
+        }
+    }
+}
+
+/// Whose slow requests one rule about times is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlowClients {
+    /// The label of a rollback by it.
+    pub rule: String,
+    /// What it looks at, and from where on it acts: shares, or rates of burning.
+    pub observed: f64,
+    pub limit: f64,
+    pub requests: Concentration,
+}
+
+/// How concentrated the candidate's latest failures are: on clients, routes, methods, endpoints. Of slow
+/// requests only clients are known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Concentration {
+    pub met: Met,
     /// The failures that were looked at.
     pub of: u64,
     /// How many of them count, when no client network counts for more than its part of the traffic

@@ -45,7 +45,8 @@ pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
     Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
-    LatencyTest, MissingReading, Named, Ready, Samples, ShadowReading, SharedCause, Toll, Value,
+    LatencyTest, Met, MissingReading, Named, Ready, Samples, ShadowReading, SharedCause,
+    SlowClients, Toll, Value,
 };
 pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{

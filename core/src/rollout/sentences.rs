@@ -65,7 +65,8 @@ impl fmt::Display for Objection {
                     true => "clients whose requests fail on stable as well",
                     false => "few clients",
                 };
-                write!(f, "{rule} holds: its failures are those of {whose}; {failures}")
+                let what = failures.met.as_str();
+                write!(f, "{rule} holds: its {what}s are those of {whose}; {failures}")
             }
             Self::ClientErrors { candidate, stable } => {
                 write!(f, "more answers of 4xx than stable: {candidate}, stable {stable}")
@@ -209,16 +210,17 @@ impl fmt::Display for Part {
 impl fmt::Display for Concentration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, networks, users, .. } = self;
+        let what = self.met.as_str();
         let first = |named: &[Named]| named.first().cloned();
         match first(&self.by_network) {
             Some(top) if *networks == 1 => {
-                write!(f, "{of} of {of} failures came from {}", top.name)?;
+                write!(f, "{of} of {of} {what}s came from {}", top.name)?;
             }
             Some(top) => {
-                write!(f, "{of} failures came from {networks} networks, {} of them ", top.count)?;
+                write!(f, "{of} {what}s came from {networks} networks, {} of them ", top.count)?;
                 write!(f, "from {}", top.name)?;
             }
-            None => write!(f, "{}", Counted(*of, "failure"))?,
+            None => write!(f, "{}", Counted(*of, what))?,
         }
         if let Some(users) = users {
             write!(f, " ({})", Counted(*users, "user"))?;

@@ -2,10 +2,10 @@
 //!
 //! A few clients send no release back: what they ask for fails on any version, and cookies are free.
 //! And nobody is sent back to a stable that is provably worse. Both are told and neither is hidden:
-//! the first holds, the second pauses until a person has looked. What is a count
-//! (`harm.failedRequests`), a time or a signal is judged as ever.
+//! the first holds, the second pauses until a person has looked. Slow requests of a few clients are theirs
+//! as well. What is a count (`harm.failedRequests`) or a signal is judged as ever.
 
-use super::evidence::Value;
+use super::evidence::{Concentration, Value};
 use super::guards::{Breach, act_once, warn};
 use super::plan::Rule;
 use super::position::Course;
@@ -16,8 +16,8 @@ use crate::slo::{Promise, Severity};
 pub(super) fn spare(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
     for breach in std::mem::take(breaches) {
         match breach {
-            Breach::Rollback(why) if is_of_few_clients(turn, &why) => {
-                hold_for_few_clients(turn, course, &why);
+            Breach::Rollback(why) if let Some(whose) = few_clients(turn, &why) => {
+                hold_for_few_clients(turn, course, &why, whose);
             }
             Breach::Rollback(why) if is_onto_worse(turn, &why) => {
                 breaches.extend(pause_before_worse(turn, course, &why));
@@ -27,8 +27,12 @@ pub(super) fn spare(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec
     }
 }
 
-fn hold_for_few_clients(turn: &mut Turn<'_>, course: &mut Course, why: &RollbackReason) {
-    let Some(failures) = turn.evidence.concentration.clone() else { return };
+fn hold_for_few_clients(
+    turn: &mut Turn<'_>,
+    course: &mut Course,
+    why: &RollbackReason,
+    failures: Concentration,
+) {
     let rule = why.label();
     let objection = Objection::FewClients { rule: rule.clone(), failures };
     if act_once(course, &format!("few clients: {rule}")) {
@@ -51,6 +55,36 @@ fn pause_before_worse(
     let said = format!("{why}; stable is provably worse ({shares}), so nobody is sent back to it");
     warn(turn, &rule, said.clone(), Severity::P1);
     Some(Breach::Pause { rule, why: said })
+}
+
+/// A few clients, without whom the rule would not act.
+fn few_clients(turn: &Turn<'_>, why: &RollbackReason) -> Option<Concentration> {
+    if is_of_few_clients(turn, why) {
+        return turn.evidence.concentration.clone();
+    }
+    let slow = turn.evidence.slow_clients.iter().find(|slow| slow.rule == why.label())?;
+    let few = slow.requests.is_concentrated()
+        && !slow.requests.still_beyond(slow.observed, slow.limit)
+        && is_about_times(turn, why);
+    few.then(|| slow.requests.clone())
+}
+
+/// A guard may have a burn rule's name.
+fn is_about_times(turn: &Turn<'_>, why: &RollbackReason) -> bool {
+    match why {
+        RollbackReason::Guard { guard, .. } => {
+            let found = turn.plan().and_then(|plan| plan.guards.iter().find(|g| g.name == *guard));
+            found.is_some_and(|guard| matches!(guard.rule, Rule::Latency { .. }))
+        }
+        RollbackReason::Burn { promise, .. } => *promise == Promise::Latency,
+        RollbackReason::Slower { .. } => true,
+        RollbackReason::Errors { .. }
+        | RollbackReason::HarmRequests { .. }
+        | RollbackReason::HarmUsers { .. }
+        | RollbackReason::TooFew(_)
+        | RollbackReason::Aborted { .. }
+        | RollbackReason::Unlisted { .. } => false,
+    }
 }
 
 /// Without the failures of a few clients, would the rule still act?

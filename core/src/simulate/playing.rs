@@ -116,5 +116,6 @@ pub(super) fn no_latencies(version: VersionName) -> VersionLatencies {
         judged: Histogram::default(),
         rest: Histogram::default(),
         waiting: Histogram::default(),
+        timed: Vec::new(),
     }
 }

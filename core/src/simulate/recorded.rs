@@ -103,6 +103,7 @@ impl RecordedCounts {
             judged: latencies.clone(),
             rest: Histogram::default(),
             waiting: Histogram::default(),
+            timed: Vec::new(),
         };
         ServiceLatencies { versions: self.versions.iter().map(of).collect() }
     }

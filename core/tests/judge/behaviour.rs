@@ -3,7 +3,8 @@
 use crate::rng::Rng;
 use crate::world::{CANDIDATE, STABLE, World, plan, version, with_guard};
 use serin_core::rollout::{
-    Action, Compared, Guard, GuardReading, Harmed, MissingReading, Plan, Rule, Stage, Toll, Value,
+    Action, Compared, Guard, GuardReading, Harmed, MissingReading, Plan, Rule, SlowClients, Stage,
+    Toll, Value,
 };
 use serin_core::slo::{LatencyObjective, Objectives, Promise};
 use serin_core::time::Mono;
@@ -654,4 +655,42 @@ fn more_answers_of_4xx_than_stable_are_noticed_and_as_many_are_not() {
     assert!(!course(0.03, 2.0));
     assert!(course(0.3, 2.0));
     assert!(!course(0.3, 0.0), "nobody asked");
+}
+
+/// Forty networks; of the candidate's requests some are slow, all from one network or from any.
+fn whose_slow_requests(of_one: bool) -> Vec<SlowClients> {
+    let rule = Rule::Latency { quantile: 0.95, above: Duration::from_secs(2) };
+    let (over, lasting) = (Duration::from_secs(60), Duration::ZERO);
+    let guard = Guard { name: "slow".into(), rule, over, lasting, action: Action::Rollback };
+    let plan = with_guard(plan(0.001), guard);
+    let mut world = World::new(&plan, &Objectives::default(), 0.1);
+    world.show_latencies();
+    let quick = Duration::from_millis(20);
+    for second in 0..100u32 {
+        (0..40).for_each(|network| world.answer_from(STABLE, network, quick));
+        (0..4).for_each(|n| world.answer_from(CANDIDATE, (second * 4 + n) % 40, quick));
+        if second >= 60 {
+            let network = if of_one { 99 } else { second * 7 % 40 };
+            world.answer_from(CANDIDATE, network, Duration::from_secs(5));
+        }
+        world.add(STABLE, 40, 0, 0);
+        world.add(CANDIDATE, 4, 0, 0);
+        world.pass(1_000);
+    }
+    let evidence = world.evidence();
+    assert!(evidence.guards[0].breached && evidence.guards[0].proven, "{evidence:?}");
+    evidence.slow_clients
+}
+
+#[test]
+fn slow_requests_of_one_client_are_told_from_those_of_everybody() {
+    let of_one = whose_slow_requests(true);
+    let rules: Vec<&str> = of_one.iter().map(|slow| slow.rule.as_str()).collect();
+    assert_eq!(rules, ["slow", "regression.latency"]);
+    for slow in of_one {
+        assert!(slow.requests.is_concentrated(), "{slow:?}");
+        assert!(!slow.requests.still_beyond(slow.observed, slow.limit), "{slow:?}");
+    }
+    let of_all = whose_slow_requests(false);
+    assert!(of_all.iter().all(|slow| !slow.requests.is_concentrated()), "{of_all:?}");
 }

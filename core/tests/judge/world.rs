@@ -1,10 +1,12 @@
 //! A service with two versions, as the judge sees it: counts that grow by made traffic.
 
 use crate::rng::Rng;
+use core::net::{IpAddr, Ipv4Addr};
 use serin_core::ids::VersionName;
 use serin_core::judge::{Judge, Seen};
 use serin_core::measure::{
-    Histogram, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
+    Histogram, Network, ServiceCounts, ServiceLatencies, TIMED_EACH, Timed, VersionCounts,
+    VersionLatencies, bucket_of,
 };
 use serin_core::rollout::{
     Demand, Evidence, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Signal, Stage,
@@ -80,6 +82,7 @@ impl World {
             judged: Histogram::default(),
             rest: Histogram::default(),
             waiting: Histogram::default(),
+            timed: Vec::new(),
         });
         let mut world = Self {
             judge: Judge::new(plan, objectives, &names[STABLE]),
@@ -167,6 +170,21 @@ impl World {
 
     pub(crate) fn answer(&mut self, which: usize, latency: Duration) {
         self.latencies.versions[which].judged.record(latency);
+    }
+
+    /// As the data plane keeps it: of each octave of time the latest.
+    pub(crate) fn answer_from(&mut self, which: usize, network: u32, took: Duration) {
+        self.answer(which, took);
+        let octave = |took: Duration| bucket_of(took.as_micros() as u64) / 64;
+        let timed = &mut self.latencies.versions[which].timed;
+        let same = timed.iter().filter(|t| octave(t.took) == octave(took)).count();
+        if same >= TIMED_EACH
+            && let Some(oldest) = timed.iter().position(|t| octave(t.took) == octave(took))
+        {
+            timed.remove(oldest);
+        }
+        let network = Network::of(IpAddr::V4(Ipv4Addr::from(network << 8)));
+        timed.push(Timed { network, took });
     }
 
     pub(crate) fn signal(&mut self, name: &str, which: usize, good: u64, total: u64) {

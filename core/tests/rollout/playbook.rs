@@ -614,6 +614,7 @@ fn at_full_weight_a_signal_is_not_missed_of_stable() {
 fn few_clients() -> Concentration {
     let named = |name: &str| vec![Named { name: name.into(), count: 60 }];
     Concentration {
+        met: Met::Failed,
         of: 60,
         spread: 1,
         elsewhere: 60,
@@ -686,4 +687,34 @@ fn more_answers_of_4xx_than_stable_hold_and_are_told_once() {
     world.command(&promote()).unwrap();
     world.tick();
     assert_eq!(world.weight(), bp(5_000), "a person may go on");
+}
+
+#[test]
+fn slow_requests_of_a_few_clients_hold_and_those_of_everybody_go_back() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("slow", Value::Time(SECOND * 3));
+    let requests = |spread| Concentration {
+        met: Met::Slow,
+        of: 40,
+        spread,
+        networks: 1,
+        by_network: vec![Named { name: "192.0.2.0/24".into(), count: 40 }],
+        ..Concentration::default()
+    };
+    let slow = |spread| SlowClients {
+        rule: "slow".into(),
+        observed: 0.1,
+        limit: 0.05,
+        requests: requests(spread),
+    };
+    world.evidence.slow_clients = vec![slow(1)];
+    let held = world.run(MINUTE * 10);
+    assert_eq!(world.weight(), bp(1_000));
+    let says = "hold: slow holds: its slow requests are those of few clients; \
+                40 of 40 slow requests came from 192.0.2.0/24";
+    assert_eq!(held.verdict.to_string(), says);
+    assert!(world.saw("warned"), "{:?}", world.events);
+    world.evidence.slow_clients = vec![slow(40)];
+    assert_eq!(world.tick().verdict.as_str(), "rollback");
 }

@@ -4,6 +4,7 @@ use super::Counting;
 use super::first_bad::FirstBad;
 use super::samples::Samples;
 use super::sources::OriginSample;
+use super::timed::TimedSample;
 use super::waiting::Waiting;
 use crate::thread::ThreadId;
 use serin_core::ids::{Epoch, VersionName};
@@ -45,6 +46,7 @@ pub struct VersionMeter {
     first_refused: FirstBad,
     samples: Samples,
     origins: OriginSample,
+    timed: TimedSample,
 }
 
 /// On cache lines of its own, so that one thread's writes do not slow the others'.
@@ -113,6 +115,7 @@ impl VersionMeter {
             first_refused: FirstBad::default(),
             samples: Samples::default(),
             origins: OriginSample::default(),
+            timed: TimedSample::default(),
         }
     }
 
@@ -210,6 +213,10 @@ impl VersionMeter {
         }
     }
 
+    pub(super) fn took(&self, took: Duration, client: IpAddr) {
+        self.timed.note(took, Network::of(client));
+    }
+
     /// What came of a copy. Called by the one thread that sends copies.
     pub fn shadowed(&self, what: Shadowed) {
         self.shadowed[what as usize].add(1);
@@ -277,6 +284,7 @@ impl VersionMeter {
             judged: self.latency_of(Population::Judged),
             rest: self.latency_of(Population::Rest),
             waiting,
+            timed: self.timed.read(),
         }
     }
 

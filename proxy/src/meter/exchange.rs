@@ -126,7 +126,7 @@ impl Exchange {
         }
         self.headed = true;
         self.no_longer_waits();
-        self.took_until(now);
+        self.took_until(now, Some(about.client));
         if self.version.bad.contains(status) {
             self.settle(Outcome::Bad, &|| status.to_string(), Some((about, now)));
         }
@@ -145,7 +145,7 @@ impl Exchange {
         on.meter.attempt(self.thread, outcome);
         self.attempts += 1;
         if self.attempts == 1 {
-            self.age_without_head(ending, now);
+            self.age_without_head(ending, Some(about.client), now);
             self.settle(outcome, &|| what_was_bad(ending), Some((about, now)));
             self.note_refusal(ending);
         }
@@ -159,22 +159,27 @@ impl Exchange {
     /// A wait that ended without a head took at least as long as it lasted, and counts as such
     /// where the version made it long: when time ran out, and when the client gave up. A refused
     /// connection, which is quick, says nothing about latency.
-    fn age_without_head(&mut self, ending: Ending, now: Instant) {
+    fn age_without_head(&mut self, ending: Ending, client: Option<IpAddr>, now: Instant) {
         let told = matches!(
             ending,
             Ending::ClientAborted | Ending::Failed(Failure::Timeout | Failure::ConnectTimeout)
         );
         if told && !self.headed {
-            self.took_until(now);
+            self.took_until(now, client);
         }
         self.no_longer_waits();
     }
 
     /// What this process measured while its threads were late says nothing about the version.
-    fn took_until(&self, now: Instant) {
-        if !self.is_spoilt(now) {
-            let took = now.saturating_duration_since(self.began);
-            self.version.meter.latency(self.thread, self.counting, took);
+    fn took_until(&self, now: Instant, client: Option<IpAddr>) {
+        if self.is_spoilt(now) {
+            return;
+        }
+        let took = now.saturating_duration_since(self.began);
+        self.version.meter.latency(self.thread, self.counting, took);
+        let in_rollout = self.epoch != Epoch::default() && self.counting == Counting::Judged;
+        if let (Some(client), true) = (client, in_rollout) {
+            self.version.meter.took(took, client);
         }
     }
 
@@ -253,7 +258,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if self.outcome.is_none() {
             self.version.meter.attempt(self.thread, Outcome::Excluded);
-            self.age_without_head(Ending::ClientAborted, Instant::now());
+            self.age_without_head(Ending::ClientAborted, None, Instant::now());
             self.settle(Outcome::Excluded, &String::new, None);
         }
         self.no_longer_waits();

@@ -13,6 +13,7 @@ mod exchange;
 mod first_bad;
 mod samples;
 mod sources;
+mod timed;
 mod waiting;
 
 pub use cells::{Shadowed, VersionMeter};

@@ -4,8 +4,8 @@ use super::{List, Maybe, exact, shape};
 use serde::{Deserialize, Serialize};
 use serin_core::rollout::{
     Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
-    LatencyTest, MissingReading, Named, Part, Ready, Samples, ShadowReading, SharedCause, Toll,
-    Value,
+    LatencyTest, Met, MissingReading, Named, Part, Ready, Samples, ShadowReading, SharedCause,
+    SlowClients, Toll, Value,
 };
 use serin_core::slo::Promise;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct EvidenceShape {
     harm: Harmed,
     #[serde(with = "Maybe::<ConcentrationShape>", default)]
     concentration: Option<Concentration>,
+    #[serde(with = "List::<SlowClientsShape>", default)]
+    slow_clients: Vec<SlowClients>,
     #[serde(with = "Maybe::<SharedCauseShape>")]
     shared_cause: Option<SharedCause>,
     #[serde(with = "Maybe::<SharedCauseShape>", default)]
@@ -197,8 +199,27 @@ struct TollShape {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "Met", rename_all = "camelCase")]
+enum MetShape {
+    Failed,
+    Slow,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SlowClients", rename_all = "camelCase")]
+struct SlowClientsShape {
+    rule: String,
+    observed: f64,
+    limit: f64,
+    #[serde(with = "ConcentrationShape")]
+    requests: Concentration,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "Concentration", rename_all = "camelCase")]
 struct ConcentrationShape {
+    #[serde(with = "MetShape", default)]
+    met: Met,
     of: u64,
     spread: u64,
     elsewhere: u64,
@@ -246,6 +267,7 @@ struct ReadyShape {
 shape! {
     ErrorTestShape => ErrorTest,
     LatencyTestShape => LatencyTest,
+    SlowClientsShape => SlowClients,
     BetShape => Bet,
     ValueShape => Value,
     GuardReadingShape => GuardReading,
