@@ -1,17 +1,19 @@
 //! gRPC with a real client and a real server, over TLS on one side and cleartext on the other.
 
-use crate::edge::Edge;
+use crate::edge::{Edge, SHORT};
+use crate::http2_upstream::http2;
 use crate::tls::{Authority, connect, edge_to, prepared};
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
-use serin_testkit::{ServiceText, eventually_async};
+use serin_testkit::{PATIENCE, ServiceText, eventually_async};
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::sync::mpsc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming};
 use tonic::server::{NamedService, StreamingService, UnaryService};
 use tonic::transport::{Channel, Endpoint, Server};
@@ -163,6 +165,87 @@ async fn calls_streams_and_failures_pass_and_failures_are_bad() {
         (tally.good, tally.bad) == (2, 1)
     })
     .await;
+}
+
+/// How a backend ends a call after its first message.
+#[derive(Clone, Copy)]
+enum Ends {
+    Resets(h2::Reason),
+    Dies,
+    Waits,
+}
+
+/// Answers each call with one message, and ends it. Tells what its streams were reset with.
+async fn breaking(ends: Ends) -> (SocketAddr, mpsc::UnboundedReceiver<h2::Reason>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(socket).await.unwrap();
+                let (_call, mut stream) = connection.accept().await.unwrap().unwrap();
+                let head = http::Response::builder().header("content-type", "application/grpc");
+                let mut answer = stream.send_response(head.body(()).unwrap(), false).unwrap();
+                answer.send_data(Bytes::from_static(b"\0\0\0\0\x02hi"), false).unwrap();
+                let on = tokio::time::timeout(SHORT, poll_fn(|cx| connection.poll_accept(cx)));
+                let _quiet = on.await;
+                match ends {
+                    Ends::Dies => return,
+                    Ends::Resets(reason) => answer.send_reset(reason),
+                    Ends::Waits => {
+                        tokio::spawn(async move {
+                            let reset = poll_fn(|cx| answer.poll_reset(cx)).await;
+                            tell.send(reset.unwrap()).unwrap();
+                        });
+                    }
+                }
+                while connection.accept().await.is_some() {}
+            });
+        }
+    });
+    (address, told)
+}
+
+/// A call to such a backend, of which the first message has come.
+async fn begun(ends: Ends) -> (Streaming<Bytes>, Arc<Edge>, mpsc::UnboundedReceiver<h2::Reason>) {
+    let (authority, folder) = prepared();
+    let (endpoint, told) = breaking(ends).await;
+    let edge = Arc::new(edge_to(folder, http2(endpoint), ""));
+    let mut client = channel(&edge, &Arc::new(authority)).await;
+    let call = Request::new(Bytes::from_static(b"hello"));
+    let answer = client.server_streaming(call, path("/test.Echo/Stream"), Raw).await.unwrap();
+    let mut stream = answer.into_inner();
+    assert_eq!(stream.message().await.unwrap(), Some(Bytes::from_static(b"hi")));
+    (stream, edge, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_its_backend_breaks_off_ends_with_a_status_that_says_how() {
+    let full = std::env::var("SERIN_TEST_LANES").is_ok_and(|lanes| lanes == "full");
+    let resets = |reason| Ends::Resets(reason);
+    for (ends, code) in [
+        (Ends::Dies, Code::Unavailable),
+        (resets(h2::Reason::CANCEL), Code::Cancelled),
+        (resets(h2::Reason::ENHANCE_YOUR_CALM), Code::ResourceExhausted),
+        (resets(h2::Reason::INTERNAL_ERROR), Code::Internal),
+    ] {
+        let (mut stream, edge, _) = begun(ends).await;
+        let failure = stream.message().await.unwrap_err();
+        // The full lane does not know how.
+        let code = if full { Code::Unavailable } else { code };
+        assert_eq!(failure.code(), code, "{failure:?}");
+        eventually_async("it is bad", async || edge.counts("v1").judged.bad == 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_its_client_gives_up_is_cancelled_at_its_backend() {
+    let (stream, _edge, mut told) = begun(Ends::Waits).await;
+    drop(stream);
+    let reset = tokio::time::timeout(PATIENCE, told.recv()).await.unwrap();
+    assert_eq!(reset, Some(h2::Reason::CANCEL));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,19 @@
 //! Backends that speak HTTP/2: streams that are refused, reset and cut, and connections that end.
 
 use crate::edge::Edge;
+use crate::lanes::carried;
+use crate::tls::{config, connect, prepared};
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::SendResponse;
 use http::Response;
-use serin_testkit::{ConfigText, Connection, RawClient, ServiceText, eventually_async};
+use serin_testkit::{
+    ConfigText, Connection, Origin, RawClient, ServiceText, eventually_async, temp_dir,
+};
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
 /// What the backend does with one stream.
@@ -23,48 +28,86 @@ enum Act {
     Cut,
     /// Answers, and says that the connection takes no more.
     Leave,
+    /// Never answers, and waits to be told that nobody wants it to.
+    Hang,
 }
 
 struct Http2Origin {
     address: SocketAddr,
     streams: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
+    /// What streams that hung were told.
+    resets: Arc<Mutex<Vec<Reason>>>,
 }
 
 impl Http2Origin {
     /// Does with its first streams what `acts` says, and answers all others.
     async fn start(acts: &'static [Act]) -> Self {
+        Self::limited(100, move |stream| *acts.get(stream).unwrap_or(&Act::Answer)).await
+    }
+
+    /// Lets so many streams be open at once, and does with each what `act` says.
+    async fn limited(streams: u32, act: impl Fn(usize) -> Act + Clone + Send + 'static) -> Self {
+        let most = streams;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let streams = Arc::new(AtomicUsize::new(0));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (counted, accepted) = (streams.clone(), connections.clone());
+        let resets = Arc::new(Mutex::new(Vec::new()));
+        let ended = Arc::new(AtomicUsize::new(0));
+        let (counted, accepted, told) = (streams.clone(), connections.clone(), resets.clone());
+        let over = ended.clone();
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 accepted.fetch_add(1, SeqCst);
                 socket.set_nodelay(true).unwrap();
-                let counted = counted.clone();
+                let (counted, told, act) = (counted.clone(), told.clone(), act.clone());
+                let over = over.clone();
                 tokio::spawn(async move {
-                    let mut connection = h2::server::handshake(socket).await.unwrap();
-                    while let Some(Ok((_, stream))) = connection.accept().await {
-                        let act = acts.get(counted.fetch_add(1, SeqCst));
-                        if matches!(act, Some(Act::Leave)) {
+                    let mut builder = h2::server::Builder::new();
+                    let shaken = builder.max_concurrent_streams(most).handshake(socket);
+                    let mut connection = shaken.await.unwrap();
+                    while let Some(Ok((_, mut stream))) = connection.accept().await {
+                        let act = act(counted.fetch_add(1, SeqCst));
+                        if matches!(act, Act::Leave) {
                             connection.graceful_shutdown();
                         }
-                        perform(*act.unwrap_or(&Act::Answer), stream);
+                        let told = told.clone();
+                        if matches!(act, Act::Hang) {
+                            tokio::spawn(async move {
+                                let reset = poll_fn(|cx| stream.poll_reset(cx)).await;
+                                told.lock().unwrap().extend(reset);
+                            });
+                        } else {
+                            perform(act, stream);
+                        }
                     }
+                    over.fetch_add(1, SeqCst);
                 });
             }
         });
-        Self { address, streams, connections }
+        Self { address, streams, connections, ended, resets }
     }
 
     fn edge(&self) -> Edge {
-        let yaml = format!("{{ endpoints: [\"http://{}\"], protocol: http2 }}", self.address);
-        let service = ServiceText::new("web").version_yaml("v1", &yaml);
-        let service = service.with("retries: { attempts: 1, on: [connectFailure, reset] }");
-        Edge::start(&ConfigText::simple(service))
+        Edge::start(&self.config("retries: { attempts: 1, on: [connectFailure, reset] }"))
     }
+
+    fn config(&self, more: &str) -> ConfigText {
+        ConfigText::simple(http2(self.address).with(more))
+    }
+
+    /// By the lane of our own, on one thread.
+    fn alone(&self, more: &str) -> Edge {
+        Edge::start_on(1, temp_dir(), &self.config(more).with("lanes: both"))
+    }
+}
+
+/// A service `web` whose one version is spoken to in HTTP/2.
+pub(crate) fn http2(origin: SocketAddr) -> ServiceText {
+    let yaml = format!("{{ endpoints: [\"http://{origin}\"], protocol: http2 }}");
+    ServiceText::new("web").version_yaml("v1", &yaml)
 }
 
 fn perform(act: Act, mut stream: SendResponse<Bytes>) {
@@ -75,6 +118,7 @@ fn perform(act: Act, mut stream: SendResponse<Bytes>) {
             let mut body = stream.send_response(head("2"), false).unwrap();
             body.send_data(Bytes::from_static(b"hi"), true).unwrap();
         }
+        Act::Hang => unreachable!("it is not performed"),
         Act::Refuse => stream.send_reset(Reason::REFUSED_STREAM),
         Act::Reset => stream.send_reset(Reason::INTERNAL_ERROR),
         Act::Cut => {
@@ -141,4 +185,128 @@ async fn a_connection_that_takes_no_more_is_replaced_without_a_failure() {
         assert_eq!(status_of(&edge, "POST").await, 200);
     }
     assert!(origin.connections.load(SeqCst) >= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_take_no_more_in_the_middle_of_many_requests_cost_none_of_them() {
+    let leaves = |stream: usize| if stream % 20 == 19 { Act::Leave } else { Act::Answer };
+    let origin = Http2Origin::limited(100, leaves).await;
+    let edge = origin.alone("");
+    let address = edge.address();
+    let clients = (0..8).map(|_| {
+        tokio::spawn(async move {
+            let mut client = Connection::http1(address, "a.example").await;
+            for _ in 0..40 {
+                let request = client.request("POST", "/", vec![b'x'; 5_000]);
+                assert_eq!(client.send(request).await.status, 200);
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert_eq!(edge.counts("v1").judged.bad, 0);
+    assert_eq!(carried(&edge), (320.0, 0.0));
+    assert!(origin.connections.load(SeqCst) > 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_share_a_connection_up_to_what_the_backend_wants_open() {
+    let origin = Http2Origin::limited(10, |n| if n == 0 { Act::Answer } else { Act::Hang }).await;
+    let edge = origin.alone("timeouts: { response: 60s }");
+    let mut clients = vec![edge.client()];
+    clients[0].send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(clients[0].response().status, 200);
+    for _ in 0..35 {
+        let mut client = edge.client();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        clients.push(client);
+    }
+    eventually_async("all are with the backend", async || origin.streams.load(SeqCst) == 36).await;
+    assert_eq!(origin.connections.load(SeqCst), 4);
+    clients.into_iter().for_each(RawClient::reset);
+    eventually_async("all are cancelled", async || origin.resets.lock().unwrap().len() == 35).await;
+    assert!(origin.resets.lock().unwrap().iter().all(|reset| *reset == Reason::CANCEL));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_on_which_nothing_came_while_an_answer_was_due_carries_no_other_request() {
+    let origin = Http2Origin::start(&[Act::Answer, Act::Hang]).await;
+    let edge = origin.alone("timeouts: { response: 300ms }");
+    for (status, connections) in [(200, 1), (504, 1), (200, 2), (200, 2)] {
+        assert_eq!(status_of(&edge, "GET").await, status);
+        assert_eq!(origin.connections.load(SeqCst), connections);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_ends_when_its_time_is_over() {
+    let origin = Http2Origin::start(&[]).await;
+    let edge = origin.alone("timeouts: { idle: 1s }");
+    for connections in [1, 2] {
+        assert_eq!(status_of(&edge, "GET").await, 200);
+        eventually_async("its end", async || origin.ended.load(SeqCst) == connections).await;
+        assert_eq!(origin.connections.load(SeqCst), connections);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_keeps_back_no_other_on_the_same_connection() {
+    let origin = Origin::start("v1");
+    let config = ConfigText::simple(http2(origin.address())).with("lanes: both");
+    let edge = Edge::start_on(1, temp_dir(), &config);
+    let mut slow: Vec<RawClient> = (0..20).map(|_| edge.client()).collect();
+    for client in &mut slow {
+        client.send("GET /bytes/20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.read_past(b"\r\n\r\n");
+    }
+    for _ in 0..30 {
+        assert_eq!(edge.get("/bytes/300000").body.len(), 300_000);
+    }
+    assert_eq!(origin.connections(), 1);
+    for client in &mut slow {
+        assert_eq!(client.read_exactly(5_000_000).len(), 5_000_000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_pass_between_every_two_versions_of_http() {
+    let body: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+    for service in [http2, crate::edge::web] {
+        let (origin, (authority, folder)) = (Origin::start("v1"), prepared());
+        let config = config(service(origin.address()), "", "").with("lanes: both");
+        let edge = Edge::start_in(folder, &config);
+        for alpn in ["h2", "http/1.1"] {
+            let client = async || {
+                let io = connect(&edge, authority.client(&[alpn]), "a.example").await.unwrap();
+                match alpn {
+                    "h2" => Connection::http2_over(io, "a.example").await,
+                    _ => Connection::http1_over(io, "a.example").await,
+                }
+            };
+            for length in [0, 1, 70_000, 300_000] {
+                // An answer that comes before its request has ended ends a connection of HTTP/1.
+                let mut client = client().await;
+                let request = client.request("POST", "/body", body[..length].to_vec());
+                assert_eq!(client.send(request).await.body, body[..length], "{alpn} {length}");
+            }
+            let mut client = client().await;
+            assert_eq!(client.get("/stream/3/10").await.body.len(), 24);
+            let head = client.request("HEAD", "/bytes/1000", "");
+            assert_eq!(client.send(head).await.body.len(), 0);
+        }
+        assert_eq!(carried(&edge), (12.0, 0.0));
+    }
+}
+
+#[test]
+fn chunks_of_http1_are_a_body_of_http2_and_the_next_request_stays_behind() {
+    let origin = Origin::start("v1");
+    let edge = Edge::start(&ConfigText::simple(http2(origin.address())));
+    let mut client = edge.client();
+    let chunks = "POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    client.send([chunks, chunks, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+    assert_eq!(client.response().text(), "abcde");
+    assert_eq!(client.response().text(), "abcde");
+    assert_eq!(client.response().status, 200);
 }

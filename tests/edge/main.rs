@@ -38,6 +38,7 @@ mod spans;
 mod split;
 mod tls;
 mod tls_upstream;
+mod trailers;
 mod tunnels;
 mod unfinished;
 mod upstream;

@@ -197,42 +197,51 @@ fn exchanges_over_tls_go_by_the_fast_lane_and_their_connection_is_kept() {
 }
 
 #[test]
-fn a_backend_that_may_choose_its_protocol_is_asked_once_and_goes_by_the_lane_for_it() {
-    for (alpn, fast) in [(&["http/1.1"][..], true), (&[], true), (&["h2", "http/1.1"], false)] {
+fn a_backend_that_may_choose_its_protocol_gets_what_it_chooses() {
+    for (alpn, http2) in [(&["http/1.1"][..], false), (&[], false), (&["h2", "http/1.1"], true)] {
         let (folder, origin) = (prepared(), Origin::start("v1"));
         let front = BehindTls::start(folder.path(), alpn, origin.address());
         let edge = start(folder, front.service(""));
-        eventually("it was asked", || {
-            let before = carried(&edge);
-            assert_eq!(edge.get("/").status, 200);
-            let after = carried(&edge);
-            after.0 > before.0 || !fast && origin.seen().iter().any(|seen| seen.http2)
-        });
-        let before = carried(&edge);
         for _ in 0..5 {
             assert_eq!(edge.get("/").status, 200);
         }
-        let (by_fast, by_full) = carried(&edge);
-        let more = (by_fast - before.0, by_full - before.1);
-        assert_eq!(more, if fast { (5.0, 0.0) } else { (0.0, 5.0) }, "{alpn:?}");
+        assert_eq!(carried(&edge), (5.0, 0.0));
+        assert!(origin.seen().iter().all(|seen| seen.http2 == http2), "{alpn:?}");
     }
 }
 
 #[test]
-fn a_backend_that_begins_to_choose_http2_loses_no_request() {
+fn an_upgrade_goes_to_a_backend_in_http1_that_would_choose_http2() {
+    let (folder, origin) = (prepared(), Origin::start("v1"));
+    let front = BehindTls::start(folder.path(), &["h2", "http/1.1"], origin.address());
+    let edge = start(folder, front.service(""));
+    assert_eq!(edge.get("/").status, 200);
+    let mut client = edge.client();
+    client.send("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: own\r\n\r\n");
+    client.read_past(b"101 Switching Protocols");
+    client.read_past(b"\r\n\r\n");
+    client.send("hello");
+    assert_eq!(client.read_exactly(5), b"hello");
+    assert_eq!(edge.get("/").status, 200);
+    let seen: Vec<bool> = origin.seen().iter().map(|seen| seen.http2).collect();
+    assert_eq!(seen, [true, false, true]);
+}
+
+#[test]
+fn a_backend_that_chooses_anew_loses_no_request() {
     let (folder, origin) = (prepared(), Origin::start("v1"));
     let path = folder.path().to_owned();
     let front = BehindTls::start(&path, &["http/1.1"], origin.address());
     let edge = start(folder, front.service(""));
-    eventually("the fast lane has it", || edge.get("/").status == 200 && carried(&edge).0 > 0.0);
-    front.offer(&path, &["h2", "http/1.1"]);
-    let before = carried(&edge).1;
-    eventually("the full lane has it", || {
-        assert_eq!(edge.get("/").status, 200);
-        carried(&edge).1 > before
-    });
-    assert_eq!(edge.get("/").status, 200);
-    eventually("over HTTP/2", || origin.seen().iter().any(|seen| seen.http2));
+    let last = || origin.seen().last().is_some_and(|seen| seen.http2);
+    for alpn in [&["http/1.1"][..], &["h2", "http/1.1"], &["http/1.1"], &["h2"]] {
+        front.offer(&path, alpn);
+        let http2 = alpn[0] == "h2";
+        eventually("it is spoken to as it chose", || {
+            assert_eq!(edge.get("/").status, 200);
+            last() == http2
+        });
+    }
     assert_eq!(edge.counts("v1").judged.bad, 0);
 }
 

@@ -3,6 +3,7 @@
 use super::fail::{self, Standing};
 use super::life::{Life, about};
 use crate::route::Fields;
+use http::{HeaderMap, HeaderValue};
 use std::time::Instant;
 
 pub(super) const VERSION: &str = "x-serin-version";
@@ -28,6 +29,32 @@ pub(super) fn head_came(
     }
     life.first_byte = Some(now);
     false
+}
+
+/// What stands after an answer's body, where a gRPC call says how it went.
+pub(super) fn trailers_came(trailers: &dyn Fields, life: &mut Life) {
+    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut life.attempt) {
+        attempt.grpc = Some(status);
+    }
+}
+
+/// What a gRPC call ends with whose answer broke off in the middle, and not with a reset, which a client
+/// takes for its own doing. `reset` is the code of HTTP/2 with which the endpoint has reset the stream.
+pub(super) fn broken_off(reset: Option<u32>) -> HeaderMap {
+    let status = match reset {
+        // Cancelled, out of something, not secure enough: as gRPC has them over HTTP/2.
+        Some(0x8) => "1",
+        Some(0xb) => "8",
+        Some(0xc) => "7",
+        // Not looked at; or all of its connection is gone.
+        Some(0x7) | None => "14",
+        Some(_) => "13",
+    };
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static(status));
+    let why = HeaderValue::from_static("the backend broke off its answer");
+    trailers.insert("grpc-message", why);
+    trailers
 }
 
 pub(super) fn grpc_status(fields: &dyn Fields) -> Option<u32> {

@@ -109,6 +109,15 @@ pub(super) fn is_idempotent(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
 }
 
-pub(super) fn is_grpc(fields: &dyn Fields) -> bool {
+/// What of its own conventions a request has that its answer follows.
+pub(super) fn note_kind(fields: &dyn Fields, life: &mut Life) {
+    life.asked.grpc = is_grpc(fields);
+    life.asked.trailers = fields.any("te", &mut |line| {
+        let codings = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        codings.into_iter().any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    });
+}
+
+fn is_grpc(fields: &dyn Fields) -> bool {
     fields.first("content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }

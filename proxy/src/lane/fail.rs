@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// Connections that died while idle, and that one request may meet, before it counts.
 const MOST_STALE: u32 = 3;
+/// Streams of one request that endpoints have not looked at.
+const MOST_UNSEEN: u32 = 10;
 
 /// What only the lane knows: how far the request has come.
 #[derive(Debug, Clone, Copy)]
@@ -63,9 +65,21 @@ pub(super) fn try_again_after_answer(life: &mut Life, standing: Standing, now: I
 /// when the request was sent. Says nothing about the endpoint, and is not an attempt that counts;
 /// says whether the request may go over another connection. What cannot be sent twice is not.
 pub(super) fn was_stale(life: &mut Life, standing: Standing) -> bool {
+    is_free(life, standing, MOST_STALE)
+}
+
+/// The same of a request that the endpoint says it has not looked at.
+pub(super) fn was_unseen(life: &mut Life, standing: Standing) -> bool {
+    if let Some(attempt) = &mut life.attempt {
+        attempt.sent = false;
+    }
+    is_free(life, standing, MOST_UNSEEN)
+}
+
+fn is_free(life: &mut Life, standing: Standing, most: u32) -> bool {
     let Some(attempt) = &life.attempt else { return false };
     let may = attempt.status.is_none()
-        && life.stale < MOST_STALE
+        && life.stale < most
         && (life.asked.idempotent || !attempt.sent)
         && attempted(standing, life, Ending::Failed(Failure::Reset)).replayable;
     if may {

@@ -41,6 +41,8 @@ const HOP: [&str; 6] = [
     "http2-settings",
 ];
 
+const FORWARDED: &[u8] = b"x-forwarded-";
+
 /// What `Connection` lists of a message, looked at once.
 pub(super) struct Listed<'f> {
     fields: &'f dyn Fields,
@@ -104,12 +106,18 @@ fn is_hop(name: &[u8]) -> bool {
         && HOP.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes()))
 }
 
+/// Whether it is Serin's own, or the message's, to whoever reads it.
+pub(super) fn is_own(name: &[u8]) -> bool {
+    is_protected(name)
+        || is_twin(name)
+        || name.get(..FORWARDED.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(FORWARDED))
+}
+
 fn is_protected(name: &[u8]) -> bool {
     PROTECTED.iter().any(|protected| name.eq_ignore_ascii_case(protected.as_bytes()))
 }
 
 fn is_twin(name: &[u8]) -> bool {
-    const FORWARDED: &[u8] = b"x-forwarded-";
     let same = |twin: &[u8]| {
         name.iter().zip(twin).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
     };

@@ -86,6 +86,8 @@ pub(super) struct Asked {
     pub(super) upgrade: Option<Upgrade>,
     /// What it calls the protocol, where it asks for another.
     pub(super) protocol: String,
+    /// The client reads what stands after a body.
+    pub(super) trailers: bool,
     /// The client waits for leave to send its body, in a version of HTTP that knows that.
     pub(super) expects: bool,
     pub(super) request_id: String,
@@ -142,6 +144,7 @@ impl Asked {
             grpc,
             upgrade,
             protocol,
+            trailers,
             expects,
             request_id,
             traceparent,
@@ -150,7 +153,7 @@ impl Asked {
             text.clear();
         }
         (*has_query, *idempotent, *grpc, *upgrade) = (false, false, false, None);
-        *expects = false;
+        (*trailers, *expects) = (false, false);
     }
 
     pub(super) fn query(&self) -> Option<&str> {
@@ -194,6 +197,7 @@ impl Life {
                 grpc: false,
                 upgrade: None,
                 protocol: String::new(),
+                trailers: false,
                 expects: false,
                 request_id: String::new(),
                 traceparent: String::new(),

@@ -5,7 +5,7 @@
 //! and written).
 //!
 //! These steps are the same for both lanes and know neither: `full` is pingora's `HttpProxy`, which
-//! can do everything; `fast` forwards plain HTTP/1.1 exchanges without building a header map.
+//! can do everything; `fast` forwards exchanges from bytes to bytes, and leaves little to it.
 //! Nothing here decides what `core`, `route`, `service` or `upstream` can decide.
 
 mod answer;
@@ -25,6 +25,7 @@ mod reply;
 mod route;
 mod stream;
 mod trace;
+mod trailers;
 
 pub(crate) use fast::{After, Carrying, FastLane, Taken};
 pub(crate) use full::{FullLane, Http2Session};

@@ -94,7 +94,6 @@ impl Stream {
 
     /// The fields that came after the request's body, once all of that was read. Pseudo-headers among
     /// them are dropped by the library, and nobody gets to know.
-    #[expect(dead_code, reason = "for backends of HTTP/2")]
     pub(super) fn poll_trailers(
         &mut self,
         cx: &mut Context<'_>,

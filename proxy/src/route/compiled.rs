@@ -59,14 +59,6 @@ pub enum RouteError {
 }
 
 impl Route {
-    /// Whether the fast lane can do everything that the route asks for.
-    pub fn is_lean(&self) -> bool {
-        match &self.action {
-            Action::Forward { service, .. } => service.is_lean(),
-            Action::Redirect(_) | Action::Respond(_) => true,
-        }
-    }
-
     /// `previous` is the route of this name in the configuration before; its rate goes on.
     pub fn new(
         route: &model::Route,

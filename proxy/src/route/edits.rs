@@ -21,6 +21,12 @@ impl Edits {
         })
     }
 
+    /// Whether a field of this name is removed, or set anew.
+    pub fn touch(&self, name: &[u8]) -> bool {
+        let same = |edited: &HeaderName| name.eq_ignore_ascii_case(edited.as_str().as_bytes());
+        self.remove.iter().any(same) || self.set.iter().any(|(edited, _)| same(edited))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }

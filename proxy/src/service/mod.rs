@@ -21,7 +21,7 @@ use crate::session::{SessionError, Sessions};
 use crate::shadow::{Mirror, Shadows};
 use crate::upstream::{
     Attempted, RetryBudget, RetryPermit, RetryPolicy, Standing, Upstreams, VersionError,
-    VersionRuntime, has_choice,
+    VersionRuntime,
 };
 use arc_swap::ArcSwap;
 use publication::{Prepared, Shared};
@@ -46,32 +46,9 @@ pub struct Service {
     prepared: ArcSwap<Prepared>,
     shared: Arc<Shared>,
     shadow: Option<Arc<Mirror>>,
-    lean: Lean,
     /// Its health checks fail for so many endpoints that they decide nothing.
     overruled: AtomicBool,
     sources: Mutex<Option<KnownSources>>,
-}
-
-/// Whether all that a service's requests need is HTTP/1.1 to an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lean {
-    Yes,
-    No,
-    /// Some endpoints choose between it and HTTP/2.
-    AsChosen,
-}
-
-impl Lean {
-    fn of(versions: &[model::Version]) -> Self {
-        let has = |protocol| versions.iter().any(|version| version.protocol == protocol);
-        if has(model::UpstreamProtocol::Http2) {
-            Self::No
-        } else if versions.iter().any(has_choice) {
-            Self::AsChosen
-        } else {
-            Self::Yes
-        }
-    }
 }
 
 /// Of so many failures of an epoch, and so many networks that were noted at first.
@@ -135,19 +112,9 @@ impl Service {
             prepared: ArcSwap::from_pointee(prepared),
             shared,
             shadow: shadow.map(Arc::new),
-            lean: Lean::of(&config.versions),
             overruled: AtomicBool::new(previous.is_some_and(Self::overrules_checks)),
             sources: Mutex::default(),
         })
-    }
-
-    /// Whether all that its requests need is HTTP/1.1, as far as that is known.
-    pub fn is_lean(&self) -> bool {
-        match self.lean {
-            Lean::Yes => true,
-            Lean::No => false,
-            Lean::AsChosen => self.versions.iter().all(|version| version.speaks_http1()),
-        }
     }
 
     pub fn version(&self, name: &VersionName) -> Option<&Arc<VersionRuntime>> {

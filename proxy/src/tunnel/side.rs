@@ -43,7 +43,7 @@ impl Side for Conn {
     }
 
     fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        Conn::poll_write(self, [bytes, &[]], cx)
+        Conn::poll_write(self, [bytes, &[]], false, cx)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub configured: model::Endpoint,
     pub address: SocketAddr,
     pub(super) peer: PeerTemplate,
+    /// What it was last found to speak, or is said to.
+    http2: AtomicBool,
     /// Who it has to be, where it is spoken to over TLS.
     pub(super) tls: Option<ServerTls>,
     /// One for all configurations that have the endpoint.
@@ -77,6 +79,7 @@ impl Endpoint {
     pub(super) fn new(
         configured: model::Endpoint,
         address: SocketAddr,
+        speaks: model::UpstreamProtocol,
         peer: PeerTemplate,
         tls: Option<ServerTls>,
         checked: bool,
@@ -85,6 +88,7 @@ impl Endpoint {
         Self {
             configured,
             address,
+            http2: AtomicBool::new(speaks == model::UpstreamProtocol::Http2),
             peer,
             tls,
             load: Arc::default(),
@@ -103,6 +107,23 @@ impl Endpoint {
     /// For a connection that is nobody's attempt.
     pub(crate) fn peer(&self) -> HttpPeer {
         self.peer.peer()
+    }
+
+    /// Its next connection is thought to be of HTTP/2.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.http2.load(Relaxed)
+    }
+
+    /// It chooses its protocol with each connection.
+    pub(super) fn may_choose(&self) -> bool {
+        self.tls.as_ref().is_some_and(ServerTls::has_choice)
+    }
+
+    /// Writes only when it is news.
+    pub(super) fn note_http2(&self, http2: bool) {
+        if self.speaks_http2() != http2 {
+            self.http2.store(http2, Relaxed);
+        }
     }
 
     /// Healthy and not ejected. Whether it gets requests, its group says.

@@ -5,7 +5,6 @@
 
 use super::endpoint::Endpoint;
 use super::outlier::{self, Mark, Why};
-use super::spoken::LastSpoken;
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
 use serin_core::outcome::{Ending, Failure};
@@ -52,7 +51,6 @@ pub struct Group {
     /// Configured endpoints that have no address yet.
     unresolved: AtomicUsize,
     pub(super) cursor: AtomicUsize,
-    pub(super) spoken: LastSpoken,
     ejecting: Mutex<()>,
     ejections: AtomicU64,
     /// Health checks decide nothing for now: they fail for too many at once.
@@ -66,7 +64,6 @@ impl Group {
             members: ArcSwap::default(),
             unresolved: AtomicUsize::new(0),
             cursor: AtomicUsize::new(0),
-            spoken: LastSpoken::default(),
             ejecting: Mutex::new(()),
             ejections: AtomicU64::new(0),
             overruled: AtomicBool::new(false),

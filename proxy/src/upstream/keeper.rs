@@ -4,8 +4,6 @@
 //! names. It is the only one that changes a group's members. Its tasks end with it, or earlier,
 //! when a newer configuration takes its place.
 
-use super::conn;
-use super::connect::trouble;
 use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health;
@@ -14,8 +12,7 @@ use super::probe::Prober;
 use super::resolve::{self, Resolver};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
-use serin_config::model::{self, UpstreamProtocol};
-use serin_core::outcome::Failure;
+use serin_config::model;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -197,7 +194,9 @@ impl Keeper {
         let healthy = self.health_check.is_none() || !joining;
         let tls = configured.tls.then(|| self.settings.server_tls(&configured.host)).flatten();
         let checked = self.health_check.is_some();
-        let mut endpoint = Endpoint::new(configured.clone(), address, peer, tls, checked, healthy);
+        let speaks = self.settings.protocol;
+        let mut endpoint =
+            Endpoint::new(configured.clone(), address, speaks, peer, tls, checked, healthy);
         let known = previous
             .iter()
             .find(|known| known.address == address && known.configured == *configured);
@@ -207,26 +206,7 @@ impl Keeper {
             None => {}
         }
         let endpoint = Arc::new(endpoint);
-        self.ask_protocol(&endpoint);
         Member { _watch: self.watch(&endpoint), endpoint }
-    }
-
-    /// Which lane carries a request is decided before there is a connection for it, so an endpoint
-    /// that chooses its protocol is asked as soon as it appears. One that cannot be asked shows it
-    /// with its first answer.
-    fn ask_protocol(&self, endpoint: &Arc<Endpoint>) {
-        let chooses = endpoint.configured.tls && self.settings.protocol == UpstreamProtocol::Auto;
-        let Some(runtime) = self.upstreams.runtime.as_ref().filter(|_| chooses) else { return };
-        let (endpoint, group) = (Arc::clone(endpoint), Arc::clone(&self.group));
-        let patience = self.settings.timeouts.connect;
-        runtime.spawn(async move {
-            match conn::chosen(&endpoint, patience).await {
-                Ok(spoken) => group.spoken.note(spoken),
-                Err(failure @ Failure::Tls(_)) => endpoint.in_trouble(trouble(failure)),
-                // Whoever is not there yet is met by its requests.
-                Err(_) => {}
-            }
-        });
     }
 
     fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {

@@ -20,7 +20,6 @@ mod probe;
 mod resolve;
 mod retry;
 mod slow_start;
-mod spoken;
 mod tls;
 mod version;
 
@@ -34,7 +33,5 @@ pub use pick::Lease;
 pub(crate) use probe::probe;
 pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
-pub(crate) use spoken::Spoken;
 pub(crate) use tls::read_authorities;
-pub(crate) use version::has_choice;
 pub use version::{VersionError, VersionRuntime};

@@ -6,7 +6,6 @@ use super::group::{Group, Policy, Unavailable};
 use super::keeper::{Keeper, Upstreams};
 use super::peer::PeerSettings;
 use super::pick::Lease;
-use super::spoken::Spoken;
 use super::tls;
 use crate::heartbeat::Heartbeats;
 use crate::meter::VersionMeter;
@@ -32,16 +31,8 @@ pub struct VersionRuntime {
     /// Which statuses speak against the version.
     pub bad: BadStatuses,
     pub(crate) heartbeats: Arc<Heartbeats>,
-    /// Endpoints of its choose their protocol.
-    chooses: bool,
     keeper: Arc<Keeper>,
     made_from: MadeFrom,
-}
-
-/// Whether endpoints of it choose between HTTP/1.1 and HTTP/2, which needs TLS.
-pub(crate) fn has_choice(version: &model::Version) -> bool {
-    version.protocol == model::UpstreamProtocol::Auto
-        && version.endpoints.iter().any(|endpoint| endpoint.tls)
 }
 
 /// What the group depends on. Equal means that it can stay.
@@ -105,7 +96,6 @@ impl VersionRuntime {
             meter,
             bad: service.objectives.availability.bad.clone(),
             heartbeats: Arc::clone(&upstreams.heartbeats),
-            chooses: has_choice(version),
             keeper,
             made_from,
         })
@@ -119,22 +109,6 @@ impl VersionRuntime {
         now: Mono,
     ) -> Result<Lease, Unavailable> {
         self.group().pick(random, exclude, now)
-    }
-
-    /// Which protocol an endpoint chose, where it has the choice.
-    pub(crate) fn note_spoken(&self, spoken: Spoken) {
-        if self.chooses {
-            self.group().spoken.note(spoken);
-        }
-    }
-
-    /// No endpoint is asked for HTTP/2, or the last that could choose it did not.
-    pub(crate) fn speaks_http1(&self) -> bool {
-        match self.protocol {
-            model::UpstreamProtocol::Http1 => true,
-            model::UpstreamProtocol::Http2 => false,
-            model::UpstreamProtocol::Auto => !self.chooses || self.group().spoken.is(Spoken::Http1),
-        }
     }
 
     pub fn group(&self) -> &Arc<Group> {

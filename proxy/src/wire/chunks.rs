@@ -1,7 +1,7 @@
 //! A chunked body, read strictly and step by step: bytes in, pieces out.
 //!
 //! Sizes are bare hexadecimal digits, lines end in CRLF, extensions are checked, bounded and
-//! dropped, and so are trailers. What leaves here is framed anew by whoever forwards
+//! dropped; trailers are kept apart. What leaves here is framed anew by whoever forwards
 //! it, so no byte of the client's framing reaches a backend. Pure, as the head's parser is.
 
 use super::fields::{is_field_value, is_token};
@@ -67,11 +67,13 @@ pub struct Chunks {
     state: State,
     size: u64,
     aside: usize,
+    /// As lines.
+    trailers: Vec<u8>,
 }
 
 impl Default for Chunks {
     fn default() -> Self {
-        Self { state: State::Size { value: 0, digits: 0 }, size: 0, aside: 0 }
+        Self { state: State::Size { value: 0, digits: 0 }, size: 0, aside: 0, trailers: Vec::new() }
     }
 }
 
@@ -95,6 +97,11 @@ impl Chunks {
             }
         }
         Ok(if self.state == State::Ended { Piece::End(0) } else { Piece::Framing(input.len()) })
+    }
+
+    /// What stood after the body: `name:value` in each line, whose ends are bare.
+    pub fn trailers(&self) -> &[u8] {
+        &self.trailers
     }
 
     pub fn has_ended(&self) -> bool {
@@ -132,16 +139,19 @@ impl Chunks {
             (State::DataLf, b'\n') => Ok(State::Size { value: 0, digits: 0 }),
             (State::TrailerStart, b'\r') => Ok(State::LastLf),
             (State::TrailerStart, name) if is_token(name) => {
-                self.aside(State::TrailerName { length: 1 })
+                self.trailer(name, State::TrailerName { length: 1 })
             }
             (State::TrailerName { length }, name) if is_token(name) => {
-                self.aside(State::TrailerName { length: length + 1 })
+                self.trailer(name, State::TrailerName { length: length + 1 })
             }
-            (State::TrailerName { .. }, b':') => self.aside(State::TrailerValue),
+            (State::TrailerName { .. }, b':') => self.trailer(b':', State::TrailerValue),
             (State::TrailerStart | State::TrailerName { .. }, _) => Err(ChunkFault::Trailer),
-            (State::TrailerValue, b'\r') => Ok(State::TrailerLf),
-            (State::TrailerValue, b'\t' | 0x20..=0x7e | 0x80..=0xff) => {
-                self.aside(State::TrailerValue)
+            (State::TrailerValue, b'\r') => {
+                self.trailers.push(b'\n');
+                Ok(State::TrailerLf)
+            }
+            (State::TrailerValue, value @ (b'\t' | 0x20..=0x7e | 0x80..=0xff)) => {
+                self.trailer(value, State::TrailerValue)
             }
             (State::TrailerValue, _) => Err(ChunkFault::Trailer),
             (State::TrailerLf, b'\n') => Ok(State::TrailerStart),
@@ -157,6 +167,11 @@ impl Chunks {
                 _,
             ) => Err(ChunkFault::LineEnd),
         }
+    }
+
+    fn trailer(&mut self, byte: u8, state: State) -> Result<State, ChunkFault> {
+        self.trailers.push(byte);
+        self.aside(state)
     }
 
     fn aside(&mut self, state: State) -> Result<State, ChunkFault> {
@@ -268,13 +283,16 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined_and_trailers_dropped() {
+    fn chunks_are_joined_and_trailers_kept_apart() {
         let input = b"5\r\nhello\r\n6;a=\"b c\"\r\n world\r\n0\r\nHost: evil\r\n\r\nGET /";
         for size in 1..input.len() {
             let (body, used) = decode(input, size).unwrap().unwrap();
             assert_eq!(body, b"hello world");
             assert_eq!(&input[used..], b"GET /");
         }
+        let (mut chunks, input) = (Chunks::default(), b"0\r\na: b\r\nX:c\r\n\r\n");
+        assert_eq!(chunks.step(input), Ok(Piece::End(input.len())));
+        assert_eq!(chunks.trailers(), b"a: b\nX:c\n");
     }
 
     #[test]

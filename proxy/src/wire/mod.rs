@@ -1,4 +1,4 @@
-//! HTTP/1 on the wire: bytes in, meaning out. Pure, and strict: what two readers could take in two
+//! Heads and bodies on the wire, in the form of HTTP/1: bytes in, meaning out. Pure, and strict: what two readers could take in two
 //! ways is refused here, whichever side sent it.
 
 pub mod answer;
@@ -7,6 +7,7 @@ pub mod chunks;
 mod cursor;
 pub(crate) mod fields;
 pub mod head;
+pub(crate) mod http2;
 pub mod names;
 pub mod refusal;
 pub(crate) mod unwanted;

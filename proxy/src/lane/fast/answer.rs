@@ -1,12 +1,13 @@
 //! The head as the client gets it.
 
 use super::known;
-use super::request::{is_edited, line};
+use super::request::line;
 use crate::buffer::Buffer;
 use crate::lane::answer::VERSION;
 use crate::lane::hop;
 use crate::lane::life::Life;
 use crate::lane::reply::Reply;
+use crate::lane::trailers;
 use crate::route::{Edits, Fields};
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::names::Kind;
@@ -22,6 +23,8 @@ pub(super) struct Towards {
     pub(super) keeps: bool,
     /// It can read chunks, which HTTP/1.0 cannot.
     pub(super) chunks: bool,
+    /// It gets what stands after the body.
+    pub(super) trailers: bool,
 }
 
 /// A backend's answer over HTTP/1.
@@ -35,10 +38,11 @@ pub(super) fn write(
     if head.line.is_empty() {
         status_line(head.status, head.reason.of(view.bytes), to);
     }
-    let mut shape = Shape::of(head, view, life);
+    let mut shape = Shape::of(head, view, life, towards.trailers);
     shape.drop_coding |= !towards.chunks;
     shape.switching = head.status == 101;
-    view.copy_after(head.line, &mut |kind, name| shape.passes(kind, name), to);
+    let mut passes = |kind, name: &[u8], value: &[u8]| shape.passes(kind, name, value);
+    view.copy_after(head.line, &mut passes, to);
     shape.added(&mut |name, value| line(name, value, to));
     if head.body == Body::UntilEnd && towards.chunks {
         line(b"transfer-encoding", b"chunked", to);
@@ -59,6 +63,7 @@ pub(super) fn head_of(
     head: &ResponseHead,
     view: &View<'_>,
     life: &mut Life,
+    trailers: bool,
 ) -> Option<ResponseHeader> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = StatusCode::from_u16(head.status).ok()?;
@@ -71,10 +76,10 @@ pub(super) fn head_of(
             sound &= added;
         }
     };
-    let shape = Shape::of(head, view, life);
+    let shape = Shape::of(head, view, life, trailers);
     for field in view.fields {
         let name = field.name.of(view.bytes);
-        if shape.passes(field.kind, name) {
+        if shape.passes(field.kind, name, field.value.of(view.bytes)) {
             add(name, field.value.of(view.bytes));
         }
     }
@@ -89,6 +94,7 @@ struct Shape<'a> {
     drop_coding: bool,
     /// The protocol changes with it.
     switching: bool,
+    trailers: bool,
     listed: hop::Listed<'a>,
     edits: Option<&'a Edits>,
     /// The version that answers, where the route says it.
@@ -97,7 +103,7 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of(head: &ResponseHead, view: &'a View<'_>, life: &'a mut Life) -> Self {
+    fn of(head: &ResponseHead, view: &'a View<'_>, life: &'a mut Life, trailers: bool) -> Self {
         life.status = head.status;
         // A version that answers in another's place does not get the user.
         let cookie = life.set_cookie.take().filter(|_| !life.stand_in);
@@ -109,6 +115,7 @@ impl<'a> Shape<'a> {
             length_once: head.length_once,
             drop_coding: head.drop_coding,
             switching: false,
+            trailers,
             listed: hop::Listed::of(view),
             edits: route.map(|route| &route.response).filter(|edits| !edits.is_empty()),
             version: attempt.map(|attempt| attempt.on.name.as_str()),
@@ -116,7 +123,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn passes(&self, kind: Kind, name: &[u8]) -> bool {
+    fn passes(&self, kind: Kind, name: &[u8], value: &[u8]) -> bool {
         let ruled = self.edits.is_some() || !self.listed.is_plain();
         match kind {
             Kind::Other | Kind::Host | Kind::Cookie | Kind::Date if !ruled => true,
@@ -126,19 +133,25 @@ impl<'a> Shape<'a> {
             | Kind::Cookie
             | Kind::ContentLength
             | Kind::Date
-            | Kind::Special => self.lets_pass(name),
+            | Kind::Special => self.lets_pass(name, value),
         }
     }
 
-    fn lets_pass(&self, name: &[u8]) -> bool {
+    fn lets_pass(&self, name: &[u8], value: &[u8]) -> bool {
         !(hop::response_ends_here(name, self.switching, &self.listed)
             || name.eq_ignore_ascii_case(b"connection")
-            // What it announces is dropped.
-            || name.eq_ignore_ascii_case(b"trailer")
+            || name.eq_ignore_ascii_case(b"trailer") && !self.announces(value)
             || self.drop_length && name.eq_ignore_ascii_case(b"content-length")
             || self.drop_coding && name.eq_ignore_ascii_case(b"transfer-encoding")
             || self.version.is_some() && name.eq_ignore_ascii_case(VERSION.as_bytes())
-            || self.edits.is_some_and(|edits| is_edited(name, edits)))
+            || self.edits.is_some_and(|edits| edits.touch(name)))
+    }
+
+    /// Nothing is announced that is dropped.
+    fn announces(&self, trailer: &[u8]) -> bool {
+        let mut names = trailer.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let edited = |name| self.edits.is_some_and(|edits| edits.touch(name));
+        self.trailers && names.all(|name| trailers::may_follow(name) && !edited(name))
     }
 
     fn added(&self, to: &mut dyn FnMut(&[u8], &[u8])) {
@@ -180,6 +193,10 @@ pub(super) fn write_reply(
     status_line(response.status.as_u16(), reason.as_bytes(), to);
     for (name, value) in &response.headers {
         line(name.as_str().as_bytes(), value.as_bytes(), to);
+    }
+    if life.asked.grpc {
+        // Without its head's end, it would be one without an end.
+        line(b"content-length", b"0", to);
     }
     line(b"date", get_cached_date().as_bytes(), to);
     connection(keeps, to);

@@ -35,20 +35,17 @@ impl Client<'_> {
         }
     }
 
-    /// The answer was whole.
-    pub(super) fn finish(&mut self) -> Result<(), Broken> {
+    /// The answer was whole, and these stand after its body. HTTP/1 has written them with its chunks.
+    pub(super) fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Broken> {
         match self {
             Self::Http1(_) => Ok(()),
-            Self::Http2(stream) => stream.finish().map_err(|_| Broken::Client(Fault::Gone)),
-        }
-    }
-
-    /// It was, and these fields end it. Of HTTP/1 they are the business of whoever writes its chunks.
-    #[expect(dead_code, reason = "for backends of HTTP/2")]
-    pub(super) fn trailers(&mut self, fields: HeaderMap) -> Result<(), Broken> {
-        match self {
-            Self::Http1(_) => Ok(()),
-            Self::Http2(stream) => stream.trailers(fields).map_err(|_| Broken::Client(Fault::Gone)),
+            Self::Http2(stream) => {
+                let finished = match trailers {
+                    Some(trailers) => stream.trailers(trailers),
+                    None => stream.finish(),
+                };
+                finished.map_err(|_| Broken::Client(Fault::Gone))
+            }
         }
     }
 
@@ -76,11 +73,32 @@ impl Client<'_> {
         }
     }
 
-    /// It was not, and is not to be taken for it.
-    pub(super) fn cut(&mut self) {
+    /// The next `count` bytes are the last, and nothing stands after them.
+    pub(super) fn ends_after(&mut self, count: usize) {
         match self {
             Self::Http1(_) => {}
-            Self::Http2(stream) => stream.cut(),
+            Self::Http2(stream) => stream.ends_after(count),
+        }
+    }
+
+    /// It gets what stands after a body, where it has `asked` for it or the protocol lets it.
+    pub(super) fn takes_trailers(&self, asked: bool) -> bool {
+        match self {
+            Self::Http1(link) => asked && !link.is_http10,
+            Self::Http2(_) => true,
+        }
+    }
+
+    /// It was not, and is not to be taken for it. Who reads how it ended after a body is told there.
+    pub(super) fn break_off(&mut self, trailers: Option<HeaderMap>) {
+        match self {
+            Self::Http1(_) => {}
+            Self::Http2(stream) => {
+                let told = trailers.is_some_and(|trailers| stream.trailers(trailers).is_ok());
+                if !told {
+                    stream.cut();
+                }
+            }
         }
     }
 

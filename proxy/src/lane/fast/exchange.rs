@@ -2,7 +2,7 @@
 
 use super::answer::{self, Towards};
 use super::client::Client;
-use super::flow::{Broken, Flow};
+use super::flow::{Broken, Flow, Reset};
 use super::switched::Agreed;
 use super::upload::{Fault, Upload};
 use crate::buffer::Buffer;
@@ -14,8 +14,9 @@ use crate::lane::{attempt, copy};
 use crate::tunnel;
 use crate::upstream::Endpoint;
 use crate::upstream::conn::{self, Conn};
-use crate::wire::answer::ResponseHead;
+use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::view::View;
+use http::HeaderMap;
 use serin_config::model::Timeouts;
 use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl Parts<'_> {
             Err(next) => return next,
         };
         let reused = upstream.reused;
-        self.upload.rewind();
+        self.upload.rewind(upstream.frames_itself());
         let mut fields = std::mem::take(&mut self.life.fields);
         let times = (timeouts.response, timeouts.idle);
         let (upload, down) = (&mut *self.upload, &mut *self.down);
@@ -97,7 +98,7 @@ impl Parts<'_> {
         let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
         copy::written_head_leaves(self.life, out.bytes());
         flow.upload.tell(std::mem::take(&mut self.life.tee), &flow.client);
-        let head = match flow.send(out.bytes()).await {
+        let head = match flow.send(out.bytes(), self.life.asked.trailers).await {
             Ok(()) => head_or_withdrawn(&mut flow, self.asked_head, self.life).await,
             Err(broken) => Err(broken),
         };
@@ -125,16 +126,13 @@ impl Parts<'_> {
         (timeouts, now): (Timeouts, Instant),
         standing: Standing,
     ) -> Result<Conn, Next> {
-        let upstream = match conn::lend(endpoint, now) {
+        // HTTP/2 has no upgrades.
+        let http1 = self.life.asked.upgrade.is_some();
+        let upstream = match conn::lend(endpoint, http1, now) {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
-            None => match Box::pin(conn::connect(endpoint, timeouts.connect)).await {
-                Ok((upstream, spoken)) => {
-                    if let (Some(spoken), Some(attempt)) = (spoken, &self.life.attempt) {
-                        attempt.on.note_spoken(spoken);
-                    }
-                    upstream
-                }
+            None => match Box::pin(conn::connect(endpoint, http1, timeouts.connect)).await {
+                Ok(upstream) => upstream,
                 Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);
                 }
@@ -159,8 +157,10 @@ impl Parts<'_> {
                 fail::end_attempt(self.life, Ending::ClientAborted, Instant::now());
                 return Next::Over(told_off(fault));
             }
-            Broken::Reset { silent } => {
-                if reused && silent && fail::was_stale(self.life, standing) {
+            Broken::Reset(Reset { silent, unseen, code: _ }) => {
+                if unseen && fail::was_unseen(self.life, standing)
+                    || !unseen && reused && silent && fail::was_stale(self.life, standing)
+                {
                     return Next::Again;
                 }
                 Failure::Reset
@@ -246,18 +246,29 @@ async fn answer(
     out.rest();
     copy::answer_came(life, head.status, &view, || flow.moved);
     let chunks = flow.client.takes_chunks();
+    // They follow a body of chunks or of HTTP/2, and reach HTTP/1 in chunks alone.
+    let may_follow = match head.body {
+        Body::Chunked => true,
+        Body::UntilEnd => flow.upstream.frames_itself(),
+        Body::Length(_) => flow.upstream.frames_itself() && !chunks,
+        Body::None => false,
+    };
+    let trailers = may_follow && flow.client.takes_trailers(life.asked.trailers);
     // Who cannot read chunks takes the connection's end for that of a body without a length.
     let keeps = keeps() && flow.upload.is_read() && (chunks || head.body.is_sized());
     let begun = match &mut flow.client {
         Client::Http1(link) => {
             let is_whole = head.body.is_within(view.bytes.len() - head.length);
             link.is_last = !keeps && is_whole && head.status != 101;
-            answer::write(head, &view, life, Towards { keeps, chunks }, flow.down);
+            let towards = Towards { keeps, chunks, trailers };
+            answer::write(head, &view, life, towards, flow.down);
             Ok(())
         }
-        Client::Http2(stream) => match answer::head_of(head, &view, life) {
+        Client::Http2(stream) => match answer::head_of(head, &view, life, trailers) {
             Some(response) => {
-                stream.answer(response, head.body.length()).map_err(|_| Broken::Client(Fault::Gone))
+                // What trailers may follow has no last byte.
+                let length = head.body.length().map(|length| length.filter(|_| !trailers));
+                stream.answer(response, length).map_err(|_| Broken::Client(Fault::Gone))
             }
             None => Err(Broken::Invalid),
         },
@@ -278,23 +289,24 @@ async fn answer(
     let passed = match begun {
         Ok(()) => {
             flow.upload.tee = std::mem::take(&mut life.tee);
-            let passed = flow.body(head.body, sent).await;
+            let passed = flow.body(head.body, sent, life).await;
             life.tee = std::mem::take(&mut flow.upload.tee);
             passed
         }
         Err(broken) => Err(broken),
     };
-    let passed = passed.and_then(|()| flow.client.finish());
+    let passed = passed.and_then(|trailers| flow.client.finish(trailers));
     if let Err(broken) = passed {
-        flow.client.cut();
+        flow.client.break_off(break_off(life, broken));
         cut(life, head.status, broken);
         return Next::Over(Asked::Cut);
     }
     let whole = flow.upload.is_done() && !flow.upload.refused;
     // What has not left is a request that has not ended: the rest of it would be read as the next.
+    let keeps_upstream = head.keeps || flow.upstream.frames_itself();
     if whole
         && life.asked.upgrade.is_none()
-        && head.keeps
+        && keeps_upstream
         && flow.upstream.input.is_empty()
         && !flow.upstream.is_behind()
     {
@@ -303,15 +315,23 @@ async fn answer(
     Next::Over(Asked::Passed { keeps: keeps && whole })
 }
 
+/// What a gRPC client is told that an answer of the endpoint's ends with.
+fn break_off(life: &Life, broken: Broken) -> Option<HeaderMap> {
+    let code = match broken {
+        Broken::Client(_) => return None,
+        Broken::Reset(reset) => reset.code,
+        Broken::Invalid | Broken::Late | Broken::Stalled | Broken::Withdrawn => None,
+    };
+    life.asked.grpc.then(|| meaning::broken_off(code))
+}
+
 /// An answer broke off in the middle.
 fn cut(life: &mut Life, status: u16, broken: Broken) {
     let ending = match broken {
         Broken::Client(_) => Ending::ClientAborted,
-        Broken::Reset { .. }
-        | Broken::Invalid
-        | Broken::Late
-        | Broken::Stalled
-        | Broken::Withdrawn => Ending::Truncated { status },
+        Broken::Reset(_) | Broken::Invalid | Broken::Late | Broken::Stalled | Broken::Withdrawn => {
+            Ending::Truncated { status }
+        }
     };
     life.what = fail::what(ending);
     fail::end_attempt(life, ending, Instant::now());
@@ -324,6 +344,7 @@ fn told_off(fault: Fault) -> Asked {
         Fault::Invalid => (400, "the request body is not framed soundly"),
         Fault::TooLarge => (413, "the request body is too large"),
         Fault::TooSlow => (408, "the request body came too slowly"),
+        Fault::Unsayable => (400, "the request target is invalid"),
     };
     Asked::Reply(Reply::refused(status, why))
 }

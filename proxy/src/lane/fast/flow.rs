@@ -5,14 +5,19 @@
 //! has something.
 
 use super::client::Client;
-use super::upload::{self, Upload, push_chunk};
+use super::framing::{push_chunk, push_end};
+use super::upload::{self, Upload};
 use crate::buffer::Buffer;
 use crate::ingress::rest_of;
-use crate::upstream::conn::Conn;
+use crate::lane::life::Life;
+use crate::lane::{answer as meaning, trailers};
+use crate::upstream::conn::{Conn, Refused};
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::Field;
+use crate::wire::http2::trailers as trailers_of;
 use crate::wire::view::View;
+use http::HeaderMap;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
@@ -28,15 +33,29 @@ const CHUNKS_AT_ONCE: usize = 32 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
     Client(upload::Fault),
-    /// The endpoint's connection ended. `silent` says that it never said a byte.
-    Reset {
-        silent: bool,
-    },
+    /// The endpoint broke off.
+    Reset(Reset),
     Invalid,
     Late,
     Stalled,
     /// The candidate was rolled back while it was waited for.
     Withdrawn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reset {
+    /// Its connection ended, and never said a byte.
+    pub(super) silent: bool,
+    /// It says that it has not looked at the request.
+    pub(super) unseen: bool,
+    /// The code with which it broke off, where the protocol has one.
+    pub(super) code: Option<u32>,
+}
+
+impl Reset {
+    fn http1(silent: bool) -> Broken {
+        Broken::Reset(Self { silent, unseen: false, code: None })
+    }
 }
 
 impl From<upload::Fault> for Broken {
@@ -81,16 +100,26 @@ impl<'a> Flow<'a> {
         Self { client, upstream, upload, down, fields, response, idle, moved, asked }
     }
 
-    /// Sends the head, and what is there of the body with it.
-    pub(super) async fn send(&mut self, head: &[u8]) -> Result<(), Broken> {
+    /// Sends the head, and what is there of the body with it. `trailers`: the client reads them.
+    pub(super) async fn send(&mut self, head: &[u8], trailers: bool) -> Result<(), Broken> {
+        if let Some(stream) = self.upstream.stream() {
+            return stream.ask(head, trailers, self.upload.is_done()).map_err(
+                |refused| match refused {
+                    Refused::Closed => {
+                        Broken::Reset(Reset { silent: true, unseen: true, code: None })
+                    }
+                    Refused::Unsayable => Broken::Client(upload::Fault::Unsayable),
+                },
+            );
+        }
         let mut sent = 0;
         poll_fn(|cx| {
             while sent < head.len() {
                 let both = rest_of([head, self.upload.pending(&self.client)], sent);
-                match self.upstream.poll_write(both, cx) {
+                match self.upstream.poll_write(both, false, cx) {
                     Poll::Ready(Ok(count @ 1..)) => sent += count,
                     Poll::Ready(Ok(0) | Err(_)) => {
-                        return Poll::Ready(Err(Broken::Reset { silent: true }));
+                        return Poll::Ready(Err(Reset::http1(true)));
                     }
                     Poll::Pending => return self.late(self.moved + self.idle, Broken::Stalled, cx),
                 }
@@ -108,11 +137,13 @@ impl<'a> Flow<'a> {
         otherwise: Broken,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, Broken>> {
-        if self.client.deadline().has_come(due, cx) {
-            Poll::Ready(Err(otherwise))
-        } else {
-            Poll::Pending
+        if !self.client.deadline().has_come(due, cx) {
+            return Poll::Pending;
         }
+        if matches!(otherwise, Broken::Late | Broken::Stalled) {
+            self.upstream.doubt();
+        }
+        Poll::Ready(Err(otherwise))
     }
 
     /// Waits for the final head, or for one that changes the protocol. Interim answers go to the
@@ -136,16 +167,47 @@ impl<'a> Flow<'a> {
                         self.flush().await?;
                         continue;
                     }
-                    Read::Whole(head) => return Ok(head),
+                    Read::Whole(mut head) => {
+                        self.note_end(asked_head, &mut head);
+                        return Ok(head);
+                    }
                     Read::Invalid => return Err(Broken::Invalid),
                     Read::Partial => {}
                 }
             }
             match self.more(true).await? {
                 Came::Bytes => {}
-                Came::End => return Err(Broken::Reset { silent: self.upstream.input.is_empty() }),
+                Came::End => return Err(Reset::http1(self.upstream.input.is_empty())),
             }
         }
+    }
+
+    /// HTTP/2 says with the head whether anything follows it, and trailers may follow an empty body.
+    fn note_end(&mut self, asked_head: bool, head: &mut ResponseHead) {
+        let Some(stream) = self.upstream.stream() else { return };
+        let bodiless = asked_head || matches!(head.status, 204 | 304);
+        match (&self.client, head.body) {
+            (client, Body::UntilEnd) if stream.has_ended() => {
+                head.body = Body::None;
+                // In HTTP/1 an answer without a length is one without an end.
+                head.length_once = matches!(client, Client::Http1(_)).then_some(0);
+            }
+            (Client::Http2(_), Body::None) if !bodiless && !stream.has_ended() => {
+                head.body = Body::UntilEnd;
+            }
+            (_, Body::None | Body::Length(_) | Body::Chunked | Body::UntilEnd) => {}
+        }
+    }
+
+    /// The endpoint broke off.
+    fn reset(&mut self) -> Broken {
+        let silent = self.upstream.input.is_empty();
+        let Some(stream) = self.upstream.stream() else { return Reset::http1(silent) };
+        Broken::Reset(Reset {
+            silent: silent && stream.lost_its_connection(),
+            unseen: stream.was_unseen(),
+            code: stream.reset_code(),
+        })
     }
 
     /// Waits until the endpoint says something.
@@ -174,10 +236,7 @@ impl<'a> Flow<'a> {
                 self.moved = Instant::now();
                 return Poll::Ready(Ok(Came::Bytes));
             }
-            Poll::Ready(Err(_)) => {
-                let silent = self.upstream.input.is_empty();
-                return Poll::Ready(Err(Broken::Reset { silent }));
-            }
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(self.reset())),
             Poll::Pending if !awaiting_head => self.client.give_room_up(),
             Poll::Pending => {}
         }
@@ -233,14 +292,33 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Passes the body on. `sent` counts what the client got of it.
-    pub(super) async fn body(&mut self, body: Body, sent: &mut u64) -> Result<(), Broken> {
+    /// Passes the body on, and gives what stands after it. `sent` counts what the client got of it.
+    pub(super) async fn body(
+        &mut self,
+        body: Body,
+        sent: &mut u64,
+        life: &mut Life,
+    ) -> Result<Option<HeaderMap>, Broken> {
         match body {
-            Body::None => self.flush().await,
-            Body::Length(length) => self.length(length, sent).await,
-            Body::Chunked => self.chunks(sent).await,
-            Body::UntilEnd => self.until_end(sent).await,
+            Body::None => self.flush().await.map(|()| None),
+            Body::Length(length) if !self.upstream.frames_itself() => {
+                self.length(length, sent).await.map(|()| None)
+            }
+            Body::Chunked => self.chunks(sent, life).await,
+            Body::Length(_) | Body::UntilEnd => {
+                let framed = body == Body::UntilEnd && self.client.takes_chunks();
+                self.until_end(framed, sent, life).await
+            }
         }
+    }
+
+    /// What the client gets of what stands after the body.
+    fn following(&self, came: Option<HeaderMap>, life: &mut Life) -> Option<HeaderMap> {
+        let came = came?;
+        meaning::trailers_came(&came, life);
+        let takes = self.client.takes_trailers(life.asked.trailers);
+        let edits = life.route.as_ref().map(|route| &route.response);
+        trailers::passing(came, edits).filter(|_| takes)
     }
 
     async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), Broken> {
@@ -257,17 +335,25 @@ impl<'a> Flow<'a> {
                 self.upstream.input.enlarge();
             }
             if let Came::End = self.more(false).await? {
-                return Err(Broken::Reset { silent: false });
+                return Err(Reset::http1(false));
             }
         }
     }
 
-    /// A client of HTTP/1 gets it in chunks, so that it can tell the end from an accident.
-    async fn until_end(&mut self, sent: &mut u64) -> Result<(), Broken> {
-        let framed = self.client.takes_chunks();
+    /// Where no length is named a client of HTTP/1 gets it in chunks, so that it can tell the end from an
+    /// accident.
+    async fn until_end(
+        &mut self,
+        framed: bool,
+        sent: &mut u64,
+        life: &mut Life,
+    ) -> Result<Option<HeaderMap>, Broken> {
         loop {
             let here = self.upstream.input.len();
             self.upload.tee.answer_piece(self.upstream.input.bytes());
+            if here > 0 && self.upstream.stream().is_some_and(|stream| stream.has_ended()) {
+                self.client.ends_after(here);
+            }
             if framed && here > 0 {
                 push_chunk(self.down, self.upstream.input.bytes());
                 self.upstream.input.clear();
@@ -277,20 +363,26 @@ impl<'a> Flow<'a> {
             }
             *sent += here as u64;
             if let Came::End = self.more(false).await? {
+                let came = self.upstream.stream().and_then(|stream| stream.take_trailers());
+                let following = self.following(came, life);
                 if framed {
-                    self.down.push(b"0\r\n\r\n");
+                    push_end(self.down, following.as_ref());
                 }
-                return self.flush().await;
+                return self.flush().await.map(|()| following);
             }
         }
     }
 
-    async fn chunks(&mut self, sent: &mut u64) -> Result<(), Broken> {
+    async fn chunks(
+        &mut self,
+        sent: &mut u64,
+        life: &mut Life,
+    ) -> Result<Option<HeaderMap>, Broken> {
         let mut chunks = Chunks::default();
         loop {
             while !self.upstream.input.is_empty() && self.down.len() < CHUNKS_AT_ONCE {
                 let input = &mut self.upstream.input;
-                match chunks.step(input.bytes()).map_err(|_| Broken::Reset { silent: false })? {
+                match chunks.step(input.bytes()).map_err(|_| Reset::http1(false))? {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
                         self.upload.tee.answer_piece(&input.bytes()[..count]);
@@ -303,10 +395,13 @@ impl<'a> Flow<'a> {
                     }
                     Piece::End(count) => {
                         input.advance(count);
+                        let lines = chunks.trailers();
+                        let came = if lines.is_empty() { None } else { trailers_of(lines) };
+                        let following = self.following(came, life);
                         if self.client.takes_chunks() {
-                            self.down.push(b"0\r\n\r\n");
+                            push_end(self.down, following.as_ref());
                         }
-                        return self.flush().await;
+                        return self.flush().await.map(|()| following);
                     }
                 }
             }
@@ -314,7 +409,7 @@ impl<'a> Flow<'a> {
             if self.upstream.input.is_empty()
                 && let Came::End = self.more(false).await?
             {
-                return Err(Broken::Reset { silent: false });
+                return Err(Reset::http1(false));
             }
         }
     }

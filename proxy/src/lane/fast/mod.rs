@@ -1,9 +1,9 @@
-//! The fast lane: exchanges over HTTP/1.1 with the endpoint, on the connection's own thread, from
-//! bytes to bytes.
+//! The fast lane: exchanges with the endpoint, whichever HTTP it speaks, on the connection's own thread,
+//! from bytes to bytes.
 //!
 //! It takes a request only when it can do everything that its route asks for; all others go to the
 //! full lane before anything was decided. What is decided is decided by the same steps as there.
-//! In the steady state it allocates nothing: buffers, connections and the notes about a request are
+//! Over HTTP/1.1 it allocates nothing in the steady state: buffers, connections and the notes about a request are
 //! used again and again.
 
 mod answer;
@@ -11,6 +11,7 @@ mod client;
 mod exchange;
 mod farewell;
 mod flow;
+mod framing;
 mod known;
 mod lives;
 mod request;
@@ -118,9 +119,6 @@ impl FastLane {
         asked::right_certificate(&life).ok()?;
         asked::split_target(&mut life).ok()?;
         route::find(method, &view, &mut life).ok()?;
-        if !life.route.as_ref().is_some_and(|route| route.is_lean()) {
-            return None;
-        }
         let (mut out, mut traceparent) = (Buffer::default(), None);
         let reply = route::admit(&view, &mut life).err();
         if reply.is_none() {
@@ -138,9 +136,7 @@ impl FastLane {
     async fn exchange(self: Arc<Self>, mut owned: Box<Link>, taken: Taken) -> (Box<Link>, After) {
         let link = &mut *owned;
         let Taken { mut life, head, out, traceparent, reply } = taken;
-        let most = life.route.as_ref().and_then(|route| route.max_body);
-        let mut upload = Upload::begin(&head, link, most);
-        upload.repeatable = life.asked.idempotent;
+        let mut upload = Upload::begin(&head, link, &life);
         if head.expects_continue {
             upload.expect();
         }
@@ -234,7 +230,7 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
     life.asked.host.push_str(text(head.host.of(view.bytes))?);
     life.asked.idempotent = asked::is_idempotent(method);
     life.asked.expects = head.expects_continue;
-    if target == "*" || asked::is_grpc(view) {
+    if target == "*" {
         return None;
     }
     if head.upgrade
@@ -244,6 +240,7 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
         life.asked.upgrade = Some(upgrade);
         life.asked.protocol.push_str(protocol);
     }
+    asked::note_kind(view, life);
     identify::identify(view, life);
     identify::tell_root(life);
     Some(())

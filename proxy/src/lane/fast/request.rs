@@ -14,13 +14,13 @@ use std::borrow::Cow;
 /// Fields that can be copied to where they go.
 pub(super) trait Source: Fields {
     /// Copies the lines whose names may pass, in order.
-    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer);
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8], &[u8]) -> bool, to: &mut Buffer);
 }
 
 impl Source for http::HeaderMap {
-    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer) {
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8], &[u8]) -> bool, to: &mut Buffer) {
         self.each(&mut |name, value| {
-            if passes(Kind::of(name, name.contains(&b'_')), name) {
+            if passes(Kind::of(name, name.contains(&b'_')), name, value) {
                 to.push_line(name, value);
             }
         });
@@ -28,7 +28,7 @@ impl Source for http::HeaderMap {
 }
 
 impl Source for View<'_> {
-    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8]) -> bool, to: &mut Buffer) {
+    fn copy(&self, passes: &mut impl FnMut(Kind, &[u8], &[u8]) -> bool, to: &mut Buffer) {
         self.copy_after(Span::default(), passes, to);
     }
 }
@@ -39,11 +39,11 @@ impl View<'_> {
     pub(super) fn copy_after(
         &self,
         mut run: Span,
-        passes: &mut impl FnMut(Kind, &[u8]) -> bool,
+        passes: &mut impl FnMut(Kind, &[u8], &[u8]) -> bool,
         to: &mut Buffer,
     ) {
         for field in self.fields {
-            if !passes(field.kind, field.name.of(self.bytes)) {
+            if !passes(field.kind, field.name.of(self.bytes), field.value.of(self.bytes)) {
                 continue;
             }
             if field.plain {
@@ -126,7 +126,7 @@ fn head(
     }
     let listed = hop::Listed::of(fields);
     let ruled = edits.is_some() || !listed.is_plain();
-    let mut passes = |kind: Kind, name: &[u8]| match kind {
+    let mut passes = |kind: Kind, name: &[u8], _: &[u8]| match kind {
         Kind::Other | Kind::ContentLength | Kind::Date if !ruled => true,
         Kind::Host | Kind::Cookie if !ruled && translated.is_none() => true,
         Kind::Other
@@ -138,7 +138,7 @@ fn head(
             !(hop::ends_here(name, &listed)
                 || replaced.has(name)
                 || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
-                || edits.is_some_and(|edits| is_edited(name, edits)))
+                || edits.is_some_and(|edits| edits.touch(name)))
         }
     };
     fields.copy(&mut passes, to);
@@ -170,7 +170,7 @@ fn translate(
     if translated.chunked {
         line(b"transfer-encoding", b"chunked", to);
     }
-    if fields.first("cookie").is_none() || edits.is_some_and(|edits| is_edited(b"cookie", edits)) {
+    if fields.first("cookie").is_none() || edits.is_some_and(|edits| edits.touch(b"cookie")) {
         return;
     }
     let mut between: &[u8] = b"cookie: ";
@@ -220,16 +220,9 @@ impl Replaced {
 
 /// A line of Serin's own, which a route may edit like any other.
 fn own(name: &str, value: &str, edits: Option<&Edits>, to: &mut Buffer) {
-    if !edits.is_some_and(|edits| is_edited(name.as_bytes(), edits)) {
+    if !edits.is_some_and(|edits| edits.touch(name.as_bytes())) {
         line(name.as_bytes(), value.as_bytes(), to);
     }
-}
-
-/// Removed, or set anew.
-pub(super) fn is_edited(name: &[u8], edits: &Edits) -> bool {
-    let same = |edited: &str| name.eq_ignore_ascii_case(edited.as_bytes());
-    edits.remove.iter().any(|edited| same(edited.as_str()))
-        || edits.set.iter().any(|(edited, _)| same(edited.as_str()))
 }
 
 pub(super) fn line(name: &[u8], value: &[u8], to: &mut Buffer) {

@@ -59,15 +59,9 @@ impl FastLane {
         life.visit = Some(Arc::clone(&stream.visit));
         let fields = &head.headers;
         let method = head.method.as_str();
-        if asked::is_grpc(fields) {
-            return None;
-        }
         let asked = asked_for(head, &mut life).inspect_err(|_| asked::count_refusal(&life));
         let found = asked.and_then(|()| route::find(method, fields, &mut life));
         let empty = stream.is_empty(head);
-        if found.is_ok() && !life.route.as_ref().is_some_and(|route| route.is_lean()) {
-            return None;
-        }
         let length = fields.contains_key(header::CONTENT_LENGTH);
         let body = (!empty).then_some(Translated { chunked: !length });
         let translated = body.unwrap_or(Translated { chunked: false });
@@ -97,9 +91,7 @@ impl FastLane {
     async fn carry_stream(&self, boarded: &mut Boarded) {
         let Boarded { head, stream, taken, _open } = boarded;
         let life = &mut *taken.life;
-        let most = life.route.as_ref().and_then(|route| route.max_body);
-        let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, most);
-        upload.repeatable = life.asked.idempotent;
+        let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, life);
         if life.asked.expects {
             upload.expect();
         }
@@ -159,6 +151,7 @@ fn asked_for(head: &RequestHead, life: &mut Life) -> Result<(), Reply> {
     life.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
     life.asked.idempotent = asked::is_idempotent(head.method.as_str());
     life.asked.expects = fields.contains_key(header::EXPECT);
+    asked::note_kind(fields, life);
     identify::identify(fields, life);
     identify::tell_root(life);
     asked::within_limits(head, life)?;

@@ -5,14 +5,21 @@
 //! into memory that is still in the processor's cache.
 
 use super::client::Client;
+use super::framing;
 use super::request::Translated;
 use crate::buffer::Buffer;
 use crate::ingress::{BodyPace, Link};
+use crate::lane::life::Life;
+use crate::lane::trailers;
+use crate::route::Route;
 use crate::shadow::Tee;
 use crate::upstream::conn::Conn;
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::{Framing, Head, Span};
+use crate::wire::http2::trailers as trailers_of;
+use http::HeaderMap;
 use serin_config::model::ListenerLimits;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -45,12 +52,21 @@ pub(super) struct Upload {
     taken: usize,
     /// Bytes of the body, without framing.
     pub(super) received: u64,
-    pub(super) most: Option<u64>,
+    most: Option<u64>,
     pace: BodyPace,
+    /// A call of gRPC may be silent for as long as it likes.
+    paced: bool,
+    /// Its length is not named: in HTTP/1 it goes out in chunks.
+    is_unsized: bool,
+    /// The endpoint's protocol frames by itself, so that what goes out is the body as it is.
+    bare: bool,
+    /// What stands after it, and the route that says what may.
+    trailers: Option<HeaderMap>,
+    route: Option<Arc<Route>>,
     /// The endpoint takes nothing more.
     pub(super) refused: bool,
     /// The request may be sent again after it was sent.
-    pub(super) repeatable: bool,
+    repeatable: bool,
     /// The client waits for leave to send it, and for nothing else.
     pub(super) waits: bool,
     /// What is told of the bodies, of this one as it is read, while an attempt is under way.
@@ -64,10 +80,8 @@ enum Rest {
     Done,
     Length(u64),
     Chunked(Chunks),
-    /// Of HTTP/2, which frames by itself; in chunks where no length is named.
-    Stream {
-        chunked: bool,
-    },
+    /// Of HTTP/2, which frames by itself.
+    Stream,
 }
 
 /// What is wrong with the client's side.
@@ -77,10 +91,13 @@ pub(super) enum Fault {
     Invalid,
     TooLarge,
     TooSlow,
+    /// HTTP/2 has no place for the target, and the endpoint speaks no other.
+    Unsayable,
 }
 
 impl Upload {
-    fn new(rest: Rest, limits: &ListenerLimits, most: Option<u64>) -> Self {
+    fn new(rest: Rest, limits: &ListenerLimits, life: &Life) -> Self {
+        let paced = !life.asked.grpc;
         Self {
             rest,
             with_head: Span::default(),
@@ -91,10 +108,15 @@ impl Upload {
             raw: Buffer::default(),
             taken: 0,
             received: 0,
-            most,
-            pace: BodyPace::begin(limits),
+            most: life.route.as_ref().and_then(|route| route.max_body),
+            pace: if paced { BodyPace::begin(limits) } else { BodyPace::default() },
+            paced,
+            is_unsized: false,
+            bare: false,
+            trailers: None,
+            route: None,
             refused: false,
-            repeatable: true,
+            repeatable: life.asked.idempotent,
             waits: false,
             tee: Tee::default(),
             told: false,
@@ -102,20 +124,18 @@ impl Upload {
     }
 
     /// Of a stream; `None` when no body follows.
-    pub(super) fn stream(
-        body: Option<Translated>,
-        limits: &ListenerLimits,
-        most: Option<u64>,
-    ) -> Self {
-        let rest = match body {
-            Some(Translated { chunked }) => Rest::Stream { chunked },
-            None => Rest::Done,
+    pub(super) fn stream(body: Option<Translated>, limits: &ListenerLimits, life: &Life) -> Self {
+        let Some(Translated { chunked }) = body else {
+            return Self::new(Rest::Done, limits, life);
         };
-        Self::new(rest, limits, most)
+        let mut upload = Self::new(Rest::Stream, limits, life);
+        upload.is_unsized = chunked;
+        upload.route = life.route.clone();
+        upload
     }
 
-    pub(super) fn begin(head: &Head, link: &Link, most: Option<u64>) -> Self {
-        let mut upload = Self::new(Rest::Done, &link.visit.listener.limits, most);
+    pub(super) fn begin(head: &Head, link: &Link, life: &Life) -> Self {
+        let mut upload = Self::new(Rest::Done, &link.visit.listener.limits, life);
         upload.taken = head.length;
         let here = &link.input.bytes()[head.length..];
         match head.framing {
@@ -129,6 +149,8 @@ impl Upload {
                 upload.taken += count;
             }
             Framing::Chunked => {
+                upload.is_unsized = true;
+                upload.route = life.route.clone();
                 upload.raw.push(here);
                 upload.rest = Rest::Chunked(Chunks::default());
                 upload.taken += here.len();
@@ -159,7 +181,7 @@ impl Upload {
 
     /// It was told, and is waited for from now on.
     pub(super) fn may_come(&mut self, limits: &ListenerLimits) {
-        if std::mem::take(&mut self.waits) {
+        if std::mem::take(&mut self.waits) && self.paced {
             self.pace = BodyPace::begin(limits);
         }
     }
@@ -186,10 +208,33 @@ impl Upload {
         !self.overwritten
     }
 
-    /// To be sent again from its beginning.
-    pub(super) fn rewind(&mut self) {
+    /// To be sent from its beginning, to an endpoint whose protocol frames by itself or does not.
+    pub(super) fn rewind(&mut self, bare: bool) {
         self.sent = 0;
         self.refused = false;
+        if self.bare != bare {
+            self.bare = bare;
+            self.reframe();
+        }
+    }
+
+    /// Another attempt may speak another protocol than the one before.
+    #[cold]
+    fn reframe(&mut self) {
+        if !self.is_unsized {
+            return;
+        }
+        let before = std::mem::take(&mut self.framed);
+        if self.bare {
+            self.framed = framing::unframed(before);
+            return;
+        }
+        if !before.is_empty() {
+            framing::push_chunk(&mut self.framed, before.bytes());
+        }
+        if self.is_read() {
+            framing::push_end(&mut self.framed, self.trailers.as_ref());
+        }
     }
 
     /// What can leave next, in one piece.
@@ -212,17 +257,19 @@ impl Upload {
         }
     }
 
-    /// A small body stays where its head is needed.
+    /// A small body stays where its head is needed, and a larger one where the endpoint may say that it
+    /// has not looked at it.
     fn forget(&mut self, client: &mut Client<'_>) {
+        let worth = if self.bare { MAX_REPLAYED } else { WORTH_FORGETTING };
         if let Client::Http1(link) = client
-            && self.with_head.len() > WORTH_FORGETTING
+            && self.with_head.len() > worth
         {
             link.input.cut(self.with_head.from..self.with_head.to);
             self.taken -= self.with_head.len();
             self.with_head = Span::default();
             self.overwritten = true;
         }
-        if self.framed.len() > WORTH_FORGETTING {
+        if self.framed.len() > worth {
             self.framed.clear();
             self.framed.rest();
             self.overwritten = true;
@@ -244,7 +291,8 @@ impl Upload {
             }
             if !self.has_left() {
                 let pending = self.pending(client);
-                match ready!(upstream.poll_write([pending, &[]], cx)) {
+                let last = self.is_read() && self.trailers.is_none();
+                match ready!(upstream.poll_write([pending, &[]], last, cx)) {
                     Ok(count @ 1..) => self.left(count, client),
                     // It may have answered before it closed: that is for the reader to find out.
                     Ok(0) | Err(_) => self.refused = true,
@@ -252,6 +300,7 @@ impl Upload {
                 continue;
             }
             if self.is_read() {
+                upstream.end(self.trailers.as_ref());
                 return Poll::Ready(Ok(()));
             }
             if self.frame(client)? {
@@ -282,7 +331,8 @@ impl Upload {
     /// As many may wait in the middle of their bodies as there are connections.
     fn wait_small(&mut self, client: &mut Client<'_>) {
         let kept = self.with_head.len() + self.framed.len();
-        if self.has_left() && self.sent > 0 && (!self.repeatable || kept > MAX_REPLAYED) {
+        let repeatable = self.repeatable || self.bare;
+        if self.has_left() && self.sent > 0 && (!repeatable || kept > MAX_REPLAYED) {
             self.forget(client);
         }
         self.framed.fit(0);
@@ -311,7 +361,7 @@ impl Upload {
                 let ends = *left == 0;
                 self.tee.body_piece(&self.framed.bytes()[self.framed.len() - count..]);
                 if ends {
-                    self.end();
+                    self.end(None);
                 }
                 self.note(count);
                 read
@@ -319,27 +369,25 @@ impl Upload {
             (Rest::Chunked(_), Client::Http1(link)) => {
                 ready!(link.poll_body(&mut self.raw, PIECE, cx))
             }
-            (Rest::Stream { chunked }, Client::Http2(stream)) => {
-                let chunked = *chunked;
+            (Rest::Stream, Client::Http2(stream)) => {
                 let Some(read) = ready!(stream.poll_body(cx)) else {
-                    self.end();
-                    if chunked {
-                        self.framed.push(b"0\r\n\r\n");
-                    }
+                    let trailers = ready!(stream.poll_trailers(cx)).map_err(|_| Fault::Gone)?;
+                    self.end(trailers);
                     return Poll::Ready(Ok(0));
                 };
                 let data = read.map_err(|_| Fault::Gone)?;
                 self.tee.body(&data);
-                match chunked {
+                match self.is_unsized && !self.bare {
                     true if data.is_empty() => {}
-                    true => push_chunk(&mut self.framed, &data),
+                    true => framing::push_chunk(&mut self.framed, &data),
                     false => self.framed.push(&data),
                 }
                 self.note(data.len());
                 return Poll::Ready(self.within(true).map(|_| data.len()));
             }
-            (Rest::Done | Rest::Length(_) | Rest::Chunked(_) | Rest::Stream { .. }, _) => {
-                self.end();
+            (Rest::Done | Rest::Length(_) | Rest::Chunked(_) | Rest::Stream, _) => {
+                self.rest = Rest::Done;
+                self.tee.ended(Instant::now);
                 return Poll::Ready(Ok(0));
             }
         };
@@ -367,19 +415,24 @@ impl Upload {
             match chunks.step(self.raw.bytes()).map_err(|_| Fault::Invalid)? {
                 Piece::Framing(count) => self.raw.advance(count),
                 Piece::Data(count) => {
-                    self.tee.body_piece(&self.raw.bytes()[..count]);
-                    push_chunk(&mut self.framed, &self.raw.bytes()[..count]);
+                    let data = &self.raw.bytes()[..count];
+                    self.tee.body_piece(data);
+                    match self.bare {
+                        true => self.framed.push(data),
+                        false => framing::push_chunk(&mut self.framed, data),
+                    }
                     self.raw.advance(count);
                     self.received += count as u64;
                     any = true;
                 }
                 Piece::End(count) => {
                     self.raw.advance(count);
-                    self.framed.push(b"0\r\n\r\n");
+                    let lines = chunks.trailers();
+                    let trailers = if lines.is_empty() { None } else { trailers_of(lines) };
                     // What follows is the next request.
                     client.keep(&self.raw);
                     self.raw.clear();
-                    self.end();
+                    self.end(trailers);
                     return self.within(true);
                 }
             }
@@ -387,10 +440,15 @@ impl Upload {
         self.within(any)
     }
 
-    /// All of it was read.
-    fn end(&mut self) {
+    /// All of it was read, and these stand after it.
+    fn end(&mut self, trailers: Option<HeaderMap>) {
         self.rest = Rest::Done;
         self.tee.ended(Instant::now);
+        let edits = self.route.as_ref().map(|route| &route.request);
+        self.trailers = trailers.and_then(|came| trailers::passing(came, edits));
+        if self.is_unsized && !self.bare {
+            framing::push_end(&mut self.framed, self.trailers.as_ref());
+        }
     }
 
     fn within(&self, any: bool) -> Result<bool, Fault> {
@@ -408,23 +466,4 @@ impl Upload {
             link.input.rest();
         }
     }
-}
-
-pub(super) fn push_chunk(to: &mut Buffer, data: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut size = [0u8; 18];
-    let mut at = 16;
-    let mut rest = data.len();
-    (size[16], size[17]) = (b'\r', b'\n');
-    loop {
-        at -= 1;
-        size[at] = DIGITS[rest & 15];
-        rest >>= 4;
-        if rest == 0 {
-            break;
-        }
-    }
-    to.push(&size[at..]);
-    to.push(data);
-    to.push(b"\r\n");
 }

@@ -8,9 +8,8 @@ use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
 use crate::lane::life::Life;
 use crate::lane::{copy, hop};
 use crate::tunnel::{CloseCode, Upgrade, agrees};
-use crate::upstream::Spoken;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
+use http::{HeaderValue, StatusCode, Version, header};
 use pingora_core::{Error, ErrorType, OrErr, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
@@ -47,10 +46,6 @@ pub(super) fn head_came(
     let http1 = response.version != Version::HTTP_2;
     if let Some(attempt) = &mut life.attempt {
         attempt.http1 = http1;
-        // Who asks for an upgrade gets HTTP/1 without a choice.
-        if life.asked.upgrade.is_none() {
-            attempt.on.note_spoken(if http1 { Spoken::Http1 } else { Spoken::Http2 });
-        }
     }
     if !changes && is_bodiless(session, response) {
         answer_ended(session, life);
@@ -85,12 +80,6 @@ pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {
         && let Some(code) = &mut attempt.close_code
     {
         code.watch(body);
-    }
-}
-
-pub(super) fn trailers_came(trailers: &HeaderMap, life: &mut Life) {
-    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut life.attempt) {
-        attempt.grpc = Some(status);
     }
 }
 

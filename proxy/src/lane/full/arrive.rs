@@ -30,14 +30,14 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
     let request = session.req_header();
     life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
     life.asked.idempotent = asked::is_idempotent(request.method.as_str());
-    life.asked.grpc = asked::is_grpc(&request.headers);
+    asked::note_kind(&request.headers, life);
     identify::identify(&request.headers, life);
     asked::within_limits(request, life)?;
     life.asked.host = asked::host(request)?.to_owned();
     asked::right_certificate(life)?;
     asked::split_target(life)?;
     note_upgrade(session, life);
-    strip(session.req_header_mut(), life.asked.upgrade.is_some());
+    strip(session.req_header_mut(), life);
     Ok(())
 }
 
@@ -68,9 +68,8 @@ fn note_upgrade(session: &mut Session, life: &mut Life) {
 }
 
 /// Takes out what goes no further, and says what goes on instead.
-fn strip(request: &mut RequestHeader, upgrade: bool) {
-    let trailers = request.version == Version::HTTP_2
-        && request.headers.get_all(header::TE).iter().any(|te| te.as_bytes() == b"trailers");
+fn strip(request: &mut RequestHeader, life: &Life) {
+    let upgrade = life.asked.upgrade.is_some();
     let protocol = request.headers.get(header::UPGRADE).filter(|_| upgrade).cloned();
     let listed = hop::Listed::of(&request.headers);
     let ends = |name: &&HeaderName| hop::ends_here(name.as_str().as_bytes(), &listed);
@@ -78,7 +77,8 @@ fn strip(request: &mut RequestHeader, upgrade: bool) {
     for name in gone {
         request.remove_header(&name);
     }
-    if trailers {
+    // pingora passes them on from HTTP/2 to HTTP/2 alone.
+    if life.asked.trailers && request.version == Version::HTTP_2 {
         let _ = request.insert_header(header::TE, HeaderValue::from_static("trailers"));
     }
     if let Some(protocol) = protocol {

@@ -8,6 +8,7 @@ use super::body::ANSWERED_FIRST;
 use super::is_http2;
 use super::reply::send;
 use crate::ingress::StreamFault;
+use crate::lane::answer as meaning;
 use crate::lane::fail::{Standing, failed, upgraded, was_stale};
 use crate::lane::life::{Attempt, Life};
 use crate::lane::reply::Reply;
@@ -155,15 +156,9 @@ pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Erro
     FailToProxy { error_code: code, can_reuse_downstream: false }
 }
 
-/// A call whose answer broke off in the middle ends with a status, and not with a reset, which a client
-/// takes for its own doing.
 async fn break_off_grpc(session: &mut Session) {
-    let mut trailers = http::HeaderMap::new();
-    trailers.insert("grpc-status", http::HeaderValue::from_static("14"));
-    let why = http::HeaderValue::from_static("the backend broke off its answer");
-    trailers.insert("grpc-message", why);
     // A client that cannot be told any more is reset.
-    let _ = session.as_mut().write_response_trailers(trailers).await;
+    let _ = session.as_mut().write_response_trailers(meaning::broken_off(None)).await;
 }
 
 fn reply_to(e: &Error) -> Reply {

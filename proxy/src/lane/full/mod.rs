@@ -1,6 +1,6 @@
 //! The full lane: pingora's `HttpProxy`, driven by our decisions.
 //!
-//! gRPC, HTTP/2 to the backend, and whatever else the fast lane does not take. This file hands
+//! Whatever the fast lane does not take. This file hands
 //! the request from one step to the next; the steps are those of `lane`, and what stands here
 //! beside them only translates between them and pingora.
 
@@ -16,7 +16,7 @@ mod session;
 pub(crate) use session::Http2Session;
 
 use super::life::Life;
-use super::{asked, assign, attempt, end, route};
+use super::{answer as meaning, asked, assign, attempt, end, route};
 use crate::accesslog::AccessLog;
 use crate::exhaustion::{Descriptors, Lack};
 use crate::plane::Plane;
@@ -143,7 +143,7 @@ impl ProxyHttp for FullLane {
         trailers: &mut http::HeaderMap,
         life: &mut Life,
     ) -> Result<()> {
-        answer::trailers_came(trailers, life);
+        meaning::trailers_came(trailers, life);
         Ok(())
     }
 

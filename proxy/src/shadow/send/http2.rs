@@ -5,12 +5,11 @@ use super::pool::{self, Wire, room};
 use crate::shadow::counts::Dropped;
 use crate::shadow::pair::{Answer, Body};
 use crate::upstream::{Endpoint, VersionRuntime};
-use crate::wire::head::{self, HeadLimits, Verdict};
-use crate::wire::view::View;
+use crate::wire;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::SendRequest;
-use http::{Request, Uri};
+use http::{HeaderValue, Request, header};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,27 +51,16 @@ async fn connect(
     Ok(client)
 }
 
-/// The head is Serin's own, so that no limit is needed.
-const ANY: HeadLimits =
-    HeadLimits { max_bytes: usize::MAX, max_fields: usize::MAX, max_target: usize::MAX };
-
 fn request(outgoing: &Outgoing<'_>, tls: bool) -> Option<Request<()>> {
-    let (bytes, mut fields) = (outgoing.head, Vec::new());
-    let Verdict::Whole(head) = head::parse(bytes, &ANY, &mut fields) else { return None };
-    let view = View::of(bytes, &fields);
-    let scheme = if tls { "https" } else { "http" };
-    let uri = Uri::builder().scheme(scheme).authority(head.host.of(bytes));
-    let uri = uri.path_and_query(head.target.of(bytes)).build().ok()?;
-    let mut request = Request::builder().method(head.method.of(bytes)).uri(uri);
-    for (name, value) in view.lines().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host")) {
-        request = request.header(name, value);
-    }
-    if view.named("content-type").any(|kind| kind.starts_with(b"application/grpc")) {
-        request = request.header("te", "trailers");
+    let mut request = wire::http2::request(outgoing.head, tls)?;
+    let fields = request.headers_mut();
+    let kind = fields.get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
     } else if outgoing.framed {
-        request = request.header("content-length", outgoing.length());
+        fields.insert(header::CONTENT_LENGTH, outgoing.length().into());
     }
-    request.body(()).ok()
+    Some(request)
 }
 
 async fn answered(

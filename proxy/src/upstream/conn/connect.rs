@@ -1,49 +1,98 @@
 //! A new connection to an endpoint, within the time that the service gives it.
 
-use super::tls::{Offer, Session};
+use super::http2::{self, Making, Shared, Turn};
+use super::tls::Session;
 use super::{Conn, Io};
 use crate::exhaustion::{Descriptors, Lack};
-use crate::upstream::{Endpoint, Spoken, failure_of_io};
+use crate::upstream::{Endpoint, failure_of_io};
 use serin_core::outcome::{Failure, TlsFault};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Connects, and shakes hands where the endpoint wants TLS, within `patience`. Says which protocol the
-/// endpoint chose where it was given a choice. One that chooses HTTP/2 is asked once more without it.
+/// What a handshake has led to.
+enum Made {
+    Own(Io),
+    Shared(Arc<Shared>),
+}
+
+impl Made {
+    fn conn(self, to: &Arc<Endpoint>) -> Conn {
+        match self {
+            Self::Own(io) => Conn::http1(io, false),
+            Self::Shared(shared) => Conn::http2(http2::share(to, shared)),
+        }
+    }
+}
+
+/// Connects, and shakes hands where the endpoint wants TLS, within `patience`. An endpoint that may choose
+/// its protocol does not where it is to be `http1`.
 pub(crate) async fn connect(
-    to: &Endpoint,
+    to: &Arc<Endpoint>,
+    http1: bool,
     patience: Duration,
-) -> Result<(Conn, Option<Spoken>), Failure> {
-    let connected = tokio::time::timeout(patience, open(to));
+) -> Result<Conn, Failure> {
+    let connected = tokio::time::timeout(patience, async {
+        if http1 && to.may_choose() {
+            open(to, true, &mut None).await.map(|made| made.conn(to))
+        } else if to.speaks_http2() {
+            shared(to).await
+        } else {
+            made(to, &mut None).await
+        }
+    });
     connected.await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-/// Which protocol an endpoint chooses that has the choice.
-pub(crate) async fn chosen(to: &Endpoint, patience: Duration) -> Result<Spoken, Failure> {
-    let asked = tokio::time::timeout(patience, async {
-        let tls = to.tls.as_ref().ok_or(Failure::Tls(TlsFault::Other))?;
-        let session = tls.shake(socket(to.address).await?, Offer::Either).await?;
-        Ok(if session.http2 { Spoken::Http2 } else { Spoken::Http1 })
-    });
-    asked.await.unwrap_or(Err(Failure::ConnectTimeout))
+/// One that this request makes for all who wait, or waits for.
+async fn shared(to: &Arc<Endpoint>) -> Result<Conn, Failure> {
+    loop {
+        match http2::turn(to) {
+            Turn::Own(making) => {
+                let mut making = Some(making);
+                let made = made(to, &mut making).await;
+                if let (Err(failure), Some(making)) = (&made, &making) {
+                    making.failed(*failure);
+                }
+                return made;
+            }
+            Turn::Others(mut making) => {
+                let _made = making.changed().await;
+                if let Some(failure) = *making.borrow() {
+                    return Err(failure);
+                }
+                if let Some(stream) = http2::lend(to) {
+                    return Ok(Conn::http2(stream));
+                }
+                if !to.speaks_http2() {
+                    return self::made(to, &mut None).await;
+                }
+            }
+        }
+    }
 }
 
-async fn open(to: &Endpoint) -> Result<(Conn, Option<Spoken>), Failure> {
-    if !to.configured.tls {
-        return Ok((Conn::new(Io::Plain(socket(to.address).await?), false), None));
-    }
-    let Some(tls) = &to.tls else { return Err(Failure::Tls(TlsFault::Other)) };
-    let offer = if tls.has_choice() { Offer::Either } else { Offer::Http1 };
-    let Session { stream, http2 } = tls.shake(socket(to.address).await?, offer).await?;
+async fn made(to: &Arc<Endpoint>, making: &mut Option<Making>) -> Result<Conn, Failure> {
+    let made = open(to, false, making).await?;
+    to.note_http2(matches!(made, Made::Shared(_)));
+    Ok(made.conn(to))
+}
+
+async fn open(to: &Endpoint, http1: bool, making: &mut Option<Making>) -> Result<Made, Failure> {
+    let socket = socket(to.address).await?;
+    let (io, http2) = if to.configured.tls {
+        let Some(tls) = &to.tls else { return Err(Failure::Tls(TlsFault::Other)) };
+        let Session { stream, http2 } = tls.shake(socket, http1).await?;
+        (Io::Tls(stream), http2)
+    } else {
+        (Io::Plain(socket), to.speaks_http2())
+    };
     if !http2 {
-        let spoken = tls.has_choice().then_some(Spoken::Http1);
-        return Ok((Conn::new(Io::Tls(stream), false), spoken));
+        return Ok(Made::Own(io));
     }
-    drop(stream);
-    let Session { stream, .. } = tls.shake(socket(to.address).await?, Offer::Http1).await?;
-    Ok((Conn::new(Io::Tls(stream), false), Some(Spoken::Http2)))
+    http2::shake(io, to.configured.tls, making).await.map(Made::Shared)
 }
 
 async fn socket(to: SocketAddr) -> Result<TcpStream, Failure> {

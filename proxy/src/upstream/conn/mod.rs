@@ -1,19 +1,22 @@
-//! A connection to an endpoint, as requests use it: TCP, and TLS over it where the endpoint wants it.
+//! A connection to an endpoint, as a request uses it: of HTTP/1.1, with TLS over it where the endpoint
+//! wants it, or a stream on a connection of HTTP/2.
 //!
-//! HTTP/1.1 is what goes over it. It belongs to one thread and has no task: bytes move while its user
-//! waits for them. What TLS has taken and not yet sent leaves with the next flush, and whoever waits
-//! for the endpoint flushes first.
+//! It belongs to one thread. Over HTTP/1.1 it has no task: bytes move while its user waits for them. What
+//! TLS has taken and not yet sent leaves with the next flush, and whoever waits for the endpoint flushes
+//! first. A stream looks the same from outside but for the framing of bodies, of which it has its own.
 
 mod connect;
+mod http2;
 mod pool;
 mod tls;
 
-pub(super) use connect::chosen;
 pub(crate) use connect::connect;
+pub(crate) use http2::{Refused, Stream};
 pub(crate) use pool::{lend, put_back, sweep};
 pub(super) use tls::{ServerTls, TlsClients};
 
 use crate::buffer::{Buffer, Readable, has_nothing};
+use http::HeaderMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -23,11 +26,17 @@ use tokio_rustls::client::TlsStream;
 
 #[derive(Debug)]
 pub(crate) struct Conn {
-    io: Io,
+    via: Via,
     /// Read, and not done with.
     pub(crate) input: Buffer,
-    /// It has carried a request before.
+    /// It has carried a request before, and nothing since.
     pub(crate) reused: bool,
+}
+
+#[derive(Debug)]
+enum Via {
+    Http1(Io),
+    Http2(Box<Stream>),
 }
 
 #[derive(Debug)]
@@ -37,13 +46,37 @@ enum Io {
 }
 
 impl Conn {
-    fn new(io: Io, reused: bool) -> Self {
-        Self { io, input: Buffer::default(), reused }
+    fn http1(io: Io, reused: bool) -> Self {
+        Self { via: Via::Http1(io), input: Buffer::default(), reused }
+    }
+
+    fn http2(stream: Stream) -> Self {
+        let reused = stream.had_rested();
+        Self { via: Via::Http2(Box::new(stream)), input: Buffer::default(), reused }
+    }
+
+    /// Of HTTP/2, where it is that.
+    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
+        match &mut self.via {
+            Via::Http1(_) => None,
+            Via::Http2(stream) => Some(stream),
+        }
+    }
+
+    /// Bodies go over it as they are, and their ends need no framing.
+    pub(crate) fn frames_itself(&self) -> bool {
+        match self.via {
+            Via::Http1(_) => false,
+            Via::Http2(_) => true,
+        }
     }
 
     /// Whether there may be something to read.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_readable(cx)
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.via {
+            Via::Http1(io) => io.poll_readable(cx).map(|_| ()),
+            Via::Http2(stream) => stream.poll_readable(cx),
+        }
     }
 
     /// Reads once into `input`, at most `limit` bytes. `Ok(0)` is the end.
@@ -52,7 +85,10 @@ impl Conn {
         limit: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.input.poll_fill(Pin::new(&mut self.io), limit, cx)
+        match &mut self.via {
+            Via::Http1(io) => self.input.poll_fill(Pin::new(io), limit, cx),
+            Via::Http2(stream) => stream.poll_fill(&mut self.input, limit, cx),
+        }
     }
 
     /// Reads once into a buffer of its user's. `Ok(0)` is the end.
@@ -61,36 +97,65 @@ impl Conn {
         into: &mut Buffer,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        into.poll_fill(Pin::new(&mut self.io), usize::MAX, cx)
+        match &mut self.via {
+            Via::Http1(io) => into.poll_fill(Pin::new(io), usize::MAX, cx),
+            Via::Http2(stream) => stream.poll_fill(into, usize::MAX, cx),
+        }
     }
 
     /// Says that nothing more will be sent. What the endpoint sends can still be read.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        match &mut self.via {
+            Via::Http1(io) => Pin::new(io).poll_shutdown(cx),
+            Via::Http2(stream) => {
+                stream.end(None);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 
-    /// Writes once, of two pieces as much as is taken.
+    /// Writes once, of two pieces as much as is taken. `last` says that nothing of the request follows.
     pub(crate) fn poll_write(
         &mut self,
         pieces: [&[u8]; 2],
+        last: bool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        crate::ingress::poll_write(Pin::new(&mut self.io), pieces, cx)
+        match &mut self.via {
+            Via::Http1(io) => crate::ingress::poll_write(Pin::new(io), pieces, cx),
+            Via::Http2(stream) => stream.poll_write(pieces, last, cx),
+        }
+    }
+
+    /// All of the request was written but its trailers.
+    pub(crate) fn end(&mut self, trailers: Option<&HeaderMap>) {
+        match &mut self.via {
+            Via::Http1(_) => {}
+            Via::Http2(stream) => stream.end(trailers),
+        }
     }
 
     /// Sends what was written and is still here.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Plain(_) => Poll::Ready(Ok(())),
-            Io::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.via {
+            Via::Http1(Io::Plain(_)) | Via::Http2(_) => Poll::Ready(Ok(())),
+            Via::Http1(Io::Tls(stream)) => Pin::new(stream).poll_flush(cx),
         }
     }
 
-    /// Some of what was written is still here.
+    /// Some of what was written is still here, and leaves only when it is asked to.
     pub(crate) fn is_behind(&self) -> bool {
-        match &self.io {
-            Io::Plain(_) => false,
-            Io::Tls(stream) => stream.get_ref().1.wants_write(),
+        match &self.via {
+            Via::Http1(Io::Plain(_)) | Via::Http2(_) => false,
+            Via::Http1(Io::Tls(stream)) => stream.get_ref().1.wants_write(),
+        }
+    }
+
+    /// It was waited for in vain.
+    pub(crate) fn doubt(&self) {
+        match &self.via {
+            Via::Http1(_) => {}
+            Via::Http2(stream) => stream.doubt(),
         }
     }
 }

@@ -3,9 +3,10 @@
 //! No lock and no task: a connection that was lent is put back by whoever had it, and one pass a
 //! second closes those that have waited too long. One that has something to read while nobody asked
 //! was closed by its endpoint, and is not lent again. An endpoint belongs to one version under one set
-//! of TLS settings, so connections that were made under different ones are never mixed.
+//! of TLS settings, so connections that were made under different ones are never mixed. Those of HTTP/2
+//! are shared, and kept by [`super::http2`].
 
-use super::{Conn, Io};
+use super::{Conn, Io, Via, http2};
 use crate::upstream::{ByEndpoint, Endpoint, key};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -37,14 +38,21 @@ impl Waiting {
     }
 }
 
-/// A waiting connection to this endpoint.
-pub(crate) fn lend(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Conn> {
+/// A waiting connection to this endpoint, or a stream on one that is shared, unless it may be of
+/// `http1` and is to be.
+pub(crate) fn lend(endpoint: &Arc<Endpoint>, http1: bool, now: Instant) -> Option<Conn> {
+    if !(http1 && endpoint.may_choose())
+        && endpoint.speaks_http2()
+        && let Some(stream) = http2::lend(endpoint)
+    {
+        return Some(Conn::http2(stream));
+    }
     POOL.with_borrow_mut(|pool| {
         let waiting = pool.waiting.get_mut(&key(endpoint))?;
         while let Some(mut next) = waiting.pop() {
             pool.count -= 1;
             if next.is_usable(now) {
-                return Some(Conn::new(next.io, true));
+                return Some(Conn::http1(next.io, true));
             }
         }
         None
@@ -53,18 +61,23 @@ pub(crate) fn lend(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Conn> {
 
 /// Keeps a connection whose last request was sent, and whose last answer was read, to its end.
 pub(crate) fn put_back(endpoint: &Arc<Endpoint>, conn: Conn, until: Instant) {
+    let io = match conn.via {
+        Via::Http1(io) => io,
+        Via::Http2(stream) => return stream.shared().carried(until),
+    };
     POOL.with_borrow_mut(|pool| {
         if pool.count >= POOL_MAX_IDLE {
             return;
         }
         pool.count += 1;
-        let waiting = Waiting { _endpoint: Arc::clone(endpoint), io: conn.io, until };
+        let waiting = Waiting { _endpoint: Arc::clone(endpoint), io, until };
         pool.waiting.entry(key(endpoint)).or_default().push(waiting);
     });
 }
 
 /// Closes what has waited too long, and what was closed from the other side.
 pub(crate) fn sweep(now: Instant) {
+    http2::sweep(now);
     POOL.with_borrow_mut(|pool| {
         pool.waiting.retain(|_, waiting| {
             waiting.retain_mut(|one| one.is_usable(now));

@@ -27,6 +27,7 @@ pub(in crate::upstream) struct TlsClients {
 
 struct Clients {
     http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
     either: Arc<ClientConfig>,
 }
 
@@ -34,13 +35,6 @@ struct Clients {
 pub(in crate::upstream) struct ServerTls {
     name: ServerName<'static>,
     clients: Arc<TlsClients>,
-}
-
-/// What an endpoint may choose from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
-    Http1,
-    Either,
 }
 
 pub(super) struct Session {
@@ -57,12 +51,16 @@ impl TlsClients {
         Self { roots, protocol, clients: OnceLock::new() }
     }
 
-    fn of(&self, offer: Offer) -> Result<&Arc<ClientConfig>, Failure> {
+    /// What an endpoint may choose from is what its version is said to speak, and `http1` alone where it
+    /// may choose and is not to.
+    fn client(&self, http1: bool) -> Result<&Arc<ClientConfig>, Failure> {
         let made = self.clients.get_or_init(|| self.make());
         let clients = made.as_ref().ok_or(Failure::Tls(TlsFault::Other))?;
-        Ok(match offer {
-            Offer::Http1 => &clients.http1,
-            Offer::Either => &clients.either,
+        Ok(match self.protocol {
+            UpstreamProtocol::Http1 => &clients.http1,
+            UpstreamProtocol::Http2 => &clients.http2,
+            UpstreamProtocol::Auto if http1 => &clients.http1,
+            UpstreamProtocol::Auto => &clients.either,
         })
     }
 
@@ -75,10 +73,11 @@ impl TlsClients {
         let builder = ClientConfig::builder_with_provider(provider);
         let builder = builder.with_safe_default_protocol_versions().ok()?;
         let mut http1 = builder.with_root_certificates(roots).with_no_client_auth();
-        let mut either = http1.clone();
+        let (mut http2, mut either) = (http1.clone(), http1.clone());
         http1.alpn_protocols = vec![HTTP1.to_vec()];
+        http2.alpn_protocols = vec![HTTP2.to_vec()];
         either.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
-        Some(Clients { http1: Arc::new(http1), either: Arc::new(either) })
+        Some(Clients { http1: Arc::new(http1), http2: Arc::new(http2), either: Arc::new(either) })
     }
 }
 
@@ -101,15 +100,18 @@ impl ServerTls {
     }
 
     /// The endpoint chooses the protocol.
-    pub(super) fn has_choice(&self) -> bool {
+    pub(in crate::upstream) fn has_choice(&self) -> bool {
         self.clients.protocol == UpstreamProtocol::Auto
     }
 
-    pub(super) async fn shake(&self, socket: TcpStream, offer: Offer) -> Result<Session, Failure> {
-        let connector = TlsConnector::from(Arc::clone(self.clients.of(offer)?));
+    pub(super) async fn shake(&self, socket: TcpStream, http1: bool) -> Result<Session, Failure> {
+        let connector = TlsConnector::from(Arc::clone(self.clients.client(http1)?));
         let shaken = connector.connect(self.name.clone(), socket).await;
         let stream = shaken.map_err(|error| failure_of_tls(&error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        if !http2 && self.clients.protocol == UpstreamProtocol::Http2 {
+            return Err(Failure::Tls(TlsFault::Other));
+        }
         Ok(Session { stream: Box::new(stream), http2 })
     }
 }

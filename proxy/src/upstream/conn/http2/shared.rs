@@ -1,0 +1,212 @@
+//! The connections of HTTP/2 that a thread has, and who makes the next one.
+//!
+//! A request takes the first connection that has room for a stream. Where none has, one request makes
+//! another while all others that need it wait for that one, and share its failure: a burst opens as many
+//! connections as its streams need, and an endpoint that is down is asked once for all who wait.
+//!
+//! A connection leaves this place when its endpoint says that it takes no more, when it breaks, when a
+//! stream has waited in vain and nothing was heard in that time, and when it was idle for long. What is
+//! under way on it goes on.
+
+use super::MAX_STREAMS;
+use super::stream::Stream;
+use super::windows::Counted;
+use crate::clock;
+use crate::upstream::{ByEndpoint, Endpoint, key};
+use bytes::Bytes;
+use h2::client::SendRequest;
+use serin_core::outcome::Failure;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Until its first answer says for how long it may idle.
+const FIRST_IDLE: Duration = Duration::from_secs(10);
+
+thread_local! {
+    static PLACES: RefCell<ByEndpoint<Place>> = RefCell::default();
+}
+
+/// What a thread has of one endpoint.
+struct Place {
+    /// Keeps the endpoint's address from being another's.
+    _endpoint: Arc<Endpoint>,
+    connections: Vec<Arc<Shared>>,
+    /// Somebody makes another.
+    making: Option<watch::Receiver<Option<Failure>>>,
+}
+
+/// How often something came on a connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    pub(super) fn again(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(in super::super) struct Shared {
+    client: SendRequest<Bytes>,
+    pub(super) heard: Heard,
+    pub(super) tls: bool,
+    /// Streams under way.
+    open: AtomicUsize,
+    /// It has carried an answer.
+    carried: AtomicBool,
+    /// Nothing more is asked over it.
+    retired: AtomicBool,
+    /// Without streams it stays until then, in milliseconds.
+    until: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(client: SendRequest<Bytes>, heard: Heard, tls: bool) -> Self {
+        let until = clock::mono(Instant::now() + FIRST_IDLE).0;
+        Self {
+            client,
+            heard,
+            tls,
+            open: AtomicUsize::new(0),
+            carried: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            until: AtomicU64::new(until),
+        }
+    }
+
+    /// Nothing more is asked over it.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Relaxed);
+    }
+
+    /// An answer came whole.
+    pub(in super::super) fn carried(&self, until: Instant) {
+        self.carried.store(true, Relaxed);
+        self.until.fetch_max(clock::mono(until).0, Relaxed);
+    }
+
+    fn is_alive(&self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        // A handle that has asked nothing yet waits for nothing.
+        let ready = self.client.clone().poll_ready(&mut nobody);
+        !self.retired.load(Relaxed) && matches!(ready, Poll::Ready(Ok(())))
+    }
+
+    /// Until the endpoint has said how many streams it takes, which is the first it says, there is room
+    /// for one.
+    fn has_room(&self) -> bool {
+        let told = self.heard.count() > 0;
+        let most = if told { self.client.current_max_send_streams() } else { 1 };
+        self.open.load(Relaxed) < most.clamp(1, MAX_STREAMS)
+    }
+
+    fn is_needed(&self, now: Instant) -> bool {
+        self.open.load(Relaxed) > 0 || clock::mono(now).0 < self.until.load(Relaxed)
+    }
+}
+
+/// A stream's share of its connection.
+#[derive(Debug)]
+pub(super) struct Share {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: SendRequest<Bytes>,
+    /// The connection had carried an answer and rested: its end may have been on its way.
+    pub(super) rested: bool,
+    _counted: Counted,
+}
+
+impl Share {
+    fn of(shared: &Arc<Shared>) -> Self {
+        let others = shared.open.fetch_add(1, Relaxed);
+        let rested = others == 0 && shared.carried.load(Relaxed);
+        Self {
+            client: shared.client.clone(),
+            shared: Arc::clone(shared),
+            rested,
+            _counted: Counted::new(),
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A stream on a connection that has room for one.
+pub(in super::super) fn lend(endpoint: &Arc<Endpoint>) -> Option<Stream> {
+    PLACES.with_borrow_mut(|places| {
+        let connections = &mut places.get_mut(&key(endpoint))?.connections;
+        connections.retain(|shared| shared.is_alive());
+        let shared = connections.iter().find(|shared| shared.has_room())?;
+        Some(Stream::new(Share::of(shared)))
+    })
+}
+
+/// A new connection is everybody's, and its maker has the first stream.
+pub(in super::super) fn share(endpoint: &Arc<Endpoint>, shared: Arc<Shared>) -> Stream {
+    let stream = Stream::new(Share::of(&shared));
+    with_place(endpoint, |place| place.connections.push(shared));
+    stream
+}
+
+fn with_place<T>(endpoint: &Arc<Endpoint>, change: impl FnOnce(&mut Place) -> T) -> T {
+    PLACES.with_borrow_mut(|places| {
+        let place = places.entry(key(endpoint)).or_insert_with(|| Place {
+            _endpoint: Arc::clone(endpoint),
+            connections: Vec::new(),
+            making: None,
+        });
+        change(place)
+    })
+}
+
+/// Whose turn it is to make a connection.
+pub(in super::super) enum Turn {
+    Own(Making),
+    /// Waits for whoever makes one: `None` when that one gave up or was done, and it is to be looked
+    /// again.
+    Others(watch::Receiver<Option<Failure>>),
+}
+
+/// Makes a connection for all who wait. It ends when they may look.
+pub(in super::super) struct Making(watch::Sender<Option<Failure>>);
+
+impl Making {
+    pub(in super::super) fn failed(&self, failure: Failure) {
+        self.0.send_replace(Some(failure));
+    }
+}
+
+pub(in super::super) fn turn(endpoint: &Arc<Endpoint>) -> Turn {
+    with_place(endpoint, |place| {
+        // Whoever made the last one is gone.
+        if let Some(making) = place.making.clone().filter(|making| making.has_changed().is_ok()) {
+            return Turn::Others(making);
+        }
+        let (tell, told) = watch::channel(None);
+        place.making = Some(told);
+        Turn::Own(Making(tell))
+    })
+}
+
+/// Closes what has been idle for too long, and forgets what has ended.
+pub(in super::super) fn sweep(now: Instant) {
+    PLACES.with_borrow_mut(|places| {
+        places.retain(|_, place| {
+            place.connections.retain(|shared| shared.is_alive() && shared.is_needed(now));
+            let made = place.making.as_ref().is_none_or(|making| making.has_changed().is_err());
+            !(place.connections.is_empty() && made)
+        });
+    });
+}
