@@ -5,6 +5,7 @@ use crate::bombs::{MIB, resident};
 use crate::edge::{Edge, web};
 use crate::http2::{REQUEST, RST, begin, block, frame, read_frame};
 use crate::http2_ends::NO_WINDOW;
+use crate::http2_upstream::http2;
 use crate::tls::{Authority, config, connect, connect_to, prepared};
 use bytes::Bytes;
 use serin_testkit::{Origin, eventually_async};
@@ -244,6 +245,38 @@ async fn large_origin() -> SocketAddr {
         }
     });
     address
+}
+
+/// What they may make it hold of answers over HTTP/2: of each stream a window, which is small for many.
+const MOST_OVER_HTTP2: u64 = 40 * MIB;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_over_http2_that_no_client_takes_are_left_with_their_backends() {
+    for window in [0, 1] {
+        let (authority, folder) = prepared();
+        let origin = Origin::start("v1");
+        let config = config(http2(origin.address()), "", "").with("lanes: both");
+        let (serin, address) = started(&folder, &config);
+        drop(greedy(address, &authority, &[]).await);
+        eventually_async("none is with the backend", async || origin.in_flight() == 0).await;
+        let (before, asked) = (resident(&serin), origin.requests());
+        let mut streams = Vec::new();
+        for _ in 0..MANY {
+            let tls = authority.client(&["h2"]);
+            let mut stream = connect_to(address, tls, "a.example").await.unwrap();
+            begin(&mut stream, &[0, 4, 0, 0, 0, window]).await;
+            for n in 0..99 {
+                stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100000", &[])).await.unwrap();
+            }
+            streams.push(stream);
+        }
+        let begun = (MANY * (BEGUN - 1)) as u64;
+        eventually_async("all have begun that may", async || origin.requests() - asked >= begun)
+            .await;
+        let more = resident(&serin).saturating_sub(before);
+        println!("a window of {window}: {} KiB more", more / 1024);
+        assert!(more < MOST_OVER_HTTP2, "a window of {window}: {} KiB more", more / 1024);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,10 +11,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+/// How long an endpoint is waited for that has not said how many streams it takes. One that is busy takes
+/// them later.
+const MAX_UNSETTLED: Duration = Duration::from_millis(100);
 
 /// Does not wait for what the endpoint says: it is asked at once. Whoever else wants a stream waits until
-/// it has said how many it takes: `making` is taken, and ends then.
+/// it has said how many it takes, for a moment: `making` is taken, and ends then.
 pub(in super::super) async fn shake(
     io: Io,
     tls: bool,
@@ -34,7 +40,8 @@ pub(in super::super) async fn shake(
     let (client, connection) = shaken.await.map_err(|_| Failure::Connect)?;
     // Its streams are told how it ended.
     let making = making.take();
-    tokio::spawn(Driving { connection, window, heard: heard.clone(), making });
+    let unsettled = Some(Box::pin(tokio::time::sleep(MAX_UNSETTLED)));
+    tokio::spawn(Driving { connection, window, heard: heard.clone(), making, unsettled });
     Ok(Arc::new(Shared::new(client, heard, tls)))
 }
 
@@ -44,6 +51,8 @@ struct Driving {
     window: u32,
     heard: Heard,
     making: Option<Making>,
+    /// Until it is known how many streams the endpoint takes, and not for long.
+    unsettled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Future for Driving {
@@ -56,8 +65,12 @@ impl Future for Driving {
             self.window = window;
         }
         let polled = Pin::new(&mut self.connection).poll(cx);
-        if self.heard.count() > 0 {
-            self.making = None;
+        let told = self.heard.count() > 0;
+        if let Some(patience) = &mut self.unsettled
+            && (told || patience.as_mut().poll(cx).is_ready())
+        {
+            self.heard.settle();
+            (self.making, self.unsettled) = (None, None);
         }
         polled.map(|_ended| ())
     }

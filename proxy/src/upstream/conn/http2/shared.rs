@@ -39,17 +39,33 @@ struct Place {
     making: Option<watch::Receiver<Option<Failure>>>,
 }
 
-/// How often something came on a connection.
+/// What its driver knows of a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<AtomicU64>);
+pub(super) struct Heard(Arc<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// How often something came.
+    count: AtomicU64,
+    /// The endpoint has said how many streams it takes, or is not waited for any longer.
+    settled: AtomicBool,
+}
 
 impl Heard {
     pub(super) fn again(&self) {
-        self.0.fetch_add(1, Relaxed);
+        self.0.count.fetch_add(1, Relaxed);
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.count.load(Relaxed)
+    }
+
+    pub(super) fn settle(&self) {
+        self.0.settled.store(true, Relaxed);
+    }
+
+    fn is_settled(&self) -> bool {
+        self.0.settled.load(Relaxed)
     }
 }
 
@@ -91,7 +107,7 @@ impl Shared {
     /// An answer came whole.
     pub(in super::super) fn carried(&self, until: Instant) {
         self.carried.store(true, Relaxed);
-        self.until.fetch_max(clock::mono(until).0, Relaxed);
+        self.until.store(clock::mono(until).0, Relaxed);
     }
 
     fn is_alive(&self) -> bool {
@@ -101,11 +117,10 @@ impl Shared {
         !self.retired.load(Relaxed) && matches!(ready, Poll::Ready(Ok(())))
     }
 
-    /// Until the endpoint has said how many streams it takes, which is the first it says, there is room
-    /// for one.
+    /// Until it is settled how many streams the endpoint takes there is room for one.
     fn has_room(&self) -> bool {
-        let told = self.heard.count() > 0;
-        let most = if told { self.client.current_max_send_streams() } else { 1 };
+        let settled = self.heard.is_settled();
+        let most = if settled { self.client.current_max_send_streams() } else { 1 };
         self.open.load(Relaxed) < most.clamp(1, MAX_STREAMS)
     }
 
