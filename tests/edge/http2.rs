@@ -90,6 +90,28 @@ async fn requests_bodies_and_trailers_pass() {
     });
 }
 
+/// A body that ends with its last byte leaves its client nothing to wait for, and that is no sign of
+/// having gone.
+#[tokio::test]
+async fn what_a_backend_of_http2_answers_well_is_good_whoever_asked() {
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let service = serin_testkit::ServiceText::new("web").version_yaml(
+        "v1",
+        &format!("{{ endpoints: [\"http://{}\"], protocol: http2 }}", origin.address()),
+    );
+    let edge = edge_to(folder, service, "");
+    let over = |protocol: &'static str| connect(&edge, authority.client(&[protocol]), "a.example");
+    let mut http2 = Connection::http2_over(over("h2").await.unwrap(), "a.example").await;
+    let mut http1 = Connection::http1_over(over("http/1.1").await.unwrap(), "a.example").await;
+    for path in ["/", "/bytes/3", "/bytes/300000", "/trailers"] {
+        assert_eq!(http2.get(path).await.status, 200, "{path}");
+        assert_eq!(http1.get(path).await.status, 200, "{path}");
+    }
+    serin_testkit::eventually("all eight are good", || edge.counts("v1").judged.good == 8);
+    assert_eq!(edge.counts("v1").judged.bad, 0);
+}
+
 #[tokio::test]
 async fn a_request_goes_over_http1_upstream_with_one_host() {
     let (authority, folder) = prepared();

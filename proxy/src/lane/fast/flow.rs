@@ -351,17 +351,26 @@ impl<'a> Flow<'a> {
         loop {
             let here = self.upstream.input.len();
             self.upload.tee.answer_piece(self.upstream.input.bytes());
-            if here > 0 && self.upstream.stream().is_some_and(|stream| stream.has_ended()) {
+            // Then no trailers follow either.
+            let last = here > 0 && self.upstream.stream().is_some_and(|stream| stream.has_ended());
+            if last {
                 self.client.ends_after(here);
             }
             if framed && here > 0 {
                 push_chunk(self.down, self.upstream.input.bytes());
                 self.upstream.input.clear();
+                if last {
+                    push_end(self.down, None);
+                }
                 self.flush().await?;
             } else {
                 self.pass(here).await?;
             }
             *sent += here as u64;
+            // A client that has all of it has no room for more, and must not be taken for gone.
+            if last {
+                return Ok(None);
+            }
             if let Came::End = self.more(false).await? {
                 let came = self.upstream.stream().and_then(|stream| stream.take_trailers());
                 let following = self.following(came, life);
