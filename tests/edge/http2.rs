@@ -42,12 +42,15 @@ pub(crate) async fn begin(stream: &mut TlsStream<TcpStream>, settings: &[u8]) {
     stream.write_all(&frame(4, 0, 0, settings)).await.unwrap();
 }
 
-/// Reads frames until one of this kind comes; its payload.
+/// Reads frames until one of this kind comes; its payload. What was written leaves first: TLS keeps what the
+/// runtime has not let it write at once, and sends it with the next write or when it is told to.
 pub(crate) async fn read_frame(
     stream: &mut TlsStream<TcpStream>,
     kinds: &[u8],
 ) -> Option<(u8, Vec<u8>)> {
     let wait = async {
+        // Who is gone may have said why.
+        let _ = stream.flush().await;
         loop {
             let mut head = [0; 9];
             stream.read_exact(&mut head).await.ok()?;

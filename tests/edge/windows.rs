@@ -177,6 +177,7 @@ async fn greedy(
     for n in 0..99 {
         stream.write_all(&asking(2 * n + 1, "GET", "/bytes/524288", more)).await.unwrap();
     }
+    stream.flush().await.unwrap();
     stream
 }
 
@@ -269,6 +270,7 @@ async fn answers_over_http2_that_no_client_takes_are_left_with_their_backends() 
             for n in 0..99 {
                 stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100000", &[])).await.unwrap();
             }
+            stream.flush().await.unwrap();
             streams.push(stream);
         }
         let begun = (MANY * (BEGUN - 1)) as u64;
@@ -281,7 +283,6 @@ async fn answers_over_http2_that_no_client_takes_are_left_with_their_backends() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "now and then one head of 850 does not come beside the other tests, and nobody knows why yet"]
 async fn a_window_of_one_byte_is_as_little_as_none() {
     for window in [0, 1] {
         let (authority, folder) = prepared();
