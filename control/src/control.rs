@@ -2,14 +2,14 @@
 
 use crate::command::Refusal;
 use crate::controller::{
-    self, Clock, ConsequenceView, Engine, INBOX, Message, Outlet, contradictions,
+    self, Clock, ConsequenceView, Effects, Engine, INBOX, Message, contradictions,
     settle_before_start,
 };
 use crate::event::Event;
 use crate::gates::Gates;
 use crate::handle::{Handle, Inner};
-use crate::journal::schema::Windows;
-use crate::journal::{Desk, Folder, JournalError, Lock, LockError, Storage, Writer, read};
+use crate::journal::schema::Checkpoint;
+use crate::journal::{Folder, JournalError, JournalHandle, Lock, LockError, Storage, Writer, read};
 use crate::metrics::Tallies;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
@@ -107,7 +107,7 @@ impl Control {
         let clock = Clock::start();
         let events = broadcast::channel(LIVE_EVENTS).0;
         let mut writer = Writer::open(storage, events.clone())?;
-        let kept = kept(&mut writer);
+        let checkpoint = checkpoint(&mut writer);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .max_blocking_threads(4)
@@ -117,20 +117,21 @@ impl Control {
             .map_err(StartError::Thread)?;
         let tallies = Arc::new(Tallies::new(collectors)?);
         let (inbox, messages) = sync_channel(INBOX);
-        let desk = desk(writer, &inbox)?;
+        let journal = journal(writer, &inbox)?;
         let now = clock.now();
-        may_start(&config, &desk, &adopt, now)?;
+        may_start(&config, &journal, &adopt, now)?;
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
             events,
-            Arc::clone(desk.shared()),
+            Arc::clone(journal.shared()),
             Arc::clone(&tallies),
             Some(inbox.clone()),
         ));
-        let outlet = Outside::new(&config, &tallies, runtime.handle(), &inbox);
+        let effects = LiveEffects::new(&config, &tallies, runtime.handle(), &inbox);
         let inner = Arc::clone(&handle.inner);
-        let engine = Engine::start(config, plane, desk, kept, inner, Box::new(outlet), now);
+        let engine =
+            Engine::start(config, plane, journal, checkpoint, inner, Box::new(effects), now);
         let stop_wait = stop_wait.unwrap_or(STOP_WAIT);
         let controller = std::thread::Builder::new()
             .name("serin-controller".to_owned())
@@ -166,11 +167,11 @@ impl Control {
     pub fn take_back(&self, wait: Duration) -> Result<(), StartError> {
         let (storage, lock) = open_folder(&self.handle.config(), wait)?;
         let mut writer = Writer::open(storage, self.handle.inner.events.clone())?;
-        let kept = kept(&mut writer);
-        let desk = desk(writer, &self.inbox)?;
+        let checkpoint = checkpoint(&mut writer);
+        let journal = journal(writer, &self.inbox)?;
         *self.lock() = lock;
         let (done, resumed) = oneshot::channel();
-        if self.inbox.send(Message::Resume { desk, kept, done }).is_ok() {
+        if self.inbox.send(Message::Resume { journal, checkpoint, done }).is_ok() {
             let _ = resumed.blocking_recv();
         }
         Ok(())
@@ -203,9 +204,9 @@ impl Drop for Control {
     }
 }
 
-fn desk(writer: Writer, inbox: &SyncSender<Message>) -> Result<Desk, JournalError> {
+fn journal(writer: Writer, inbox: &SyncSender<Message>) -> Result<JournalHandle, JournalError> {
     let wake = inbox.clone();
-    Desk::threaded(writer, move || {
+    JournalHandle::threaded(writer, move || {
         // A full inbox means that the controller is about to look anyway.
         let _ = wake.try_send(Message::Wake);
     })
@@ -242,20 +243,20 @@ pub fn lock(dir: &Path, wait: Duration) -> Result<Lock, StartError> {
 /// only costs a candidate its share is taken, because then it is better to serve.
 pub(crate) fn may_start(
     config: &Config,
-    desk: &Desk,
+    journal: &JournalHandle,
     adopt: &[ServiceName],
     now: Now,
 ) -> Result<(), StartError> {
-    let refused = contradictions(config, &read(desk.shared()), adopt);
+    let refused = contradictions(config, &read(journal.shared()), adopt);
     if !refused.is_empty() {
         return Err(StartError::Contradicts(refused));
     }
-    settle_before_start(config, desk, adopt, now)
+    settle_before_start(config, journal, adopt, now)
         .map_err(|fault| StartError::Adopting(format!("stable could not be adopted: {fault}")))
 }
 
-/// Windows that cannot be read cost certainty, not safety: they begin anew.
-pub(crate) fn kept(writer: &mut Writer) -> Option<Windows> {
+/// Checkpoint that cannot be read cost certainty, not safety: they begin anew.
+pub(crate) fn checkpoint(writer: &mut Writer) -> Option<Checkpoint> {
     let bytes = match writer.last_checkpoint() {
         Ok(bytes) => bytes?,
         Err(fault) => {
@@ -263,15 +264,15 @@ pub(crate) fn kept(writer: &mut Writer) -> Option<Windows> {
             return None;
         }
     };
-    let kept = Windows::decode(&bytes);
-    if kept.is_none() {
+    let checkpoint = Checkpoint::decode(&bytes);
+    if checkpoint.is_none() {
         tracing::warn!("the windows file is damaged; windows begin anew");
     }
-    kept
+    checkpoint
 }
 
-/// The real outlet: tasks of control's own runtime.
-struct Outside {
+/// The real effects: tasks of control's own runtime.
+struct LiveEffects {
     notifier: Notifier,
     outbound: Outbound,
     gates: Gates,
@@ -280,7 +281,7 @@ struct Outside {
     inbox: SyncSender<Message>,
 }
 
-impl Outside {
+impl LiveEffects {
     fn new(
         config: &Config,
         tallies: &Arc<Tallies>,
@@ -299,7 +300,7 @@ impl Outside {
     }
 }
 
-impl Outlet for Outside {
+impl Effects for LiveEffects {
     fn tell(&self, event: &Event) {
         self.notifier.tell(event);
     }

@@ -5,11 +5,11 @@
 //! are made on the caller's thread, nobody is notified and no gate is asked.
 
 use crate::command::{Order, Outcome, Refusal};
-use crate::control::{LIVE_EVENTS, StartError, kept, may_start};
-use crate::controller::{ConsequenceView, Engine, Outlet, Wanted};
+use crate::control::{LIVE_EVENTS, StartError, checkpoint, may_start};
+use crate::controller::{ConsequenceView, Effects, Engine, Wanted};
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
-use crate::journal::{Desk, Storage, Writer};
+use crate::journal::{JournalHandle, Storage, Writer};
 use crate::metrics::Tallies;
 use crate::view::FreezeView;
 use serin_config::model::Config;
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Stepped {
 
 struct Silent;
 
-impl Outlet for Silent {
+impl Effects for Silent {
     fn tell(&self, _event: &Event) {}
     fn ask(&self, _service: &ServiceName, _ask: Ask) {}
     fn reconfigure(&mut self, _config: &Config) {}
@@ -51,20 +51,21 @@ impl Stepped {
     ) -> Result<Self, StartError> {
         let events = broadcast::channel(LIVE_EVENTS).0;
         let mut writer = Writer::open(storage, events.clone())?;
-        let kept = kept(&mut writer);
-        let desk = Desk::inline(writer);
-        may_start(&config, &desk, &[], now)?;
+        let checkpoint = checkpoint(&mut writer);
+        let journal = JournalHandle::inline(writer);
+        may_start(&config, &journal, &[], now)?;
         let tallies = Arc::new(Tallies::new(Vec::new())?);
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
             events,
-            Arc::clone(desk.shared()),
+            Arc::clone(journal.shared()),
             tallies,
             None,
         ));
         let inner = Arc::clone(&handle.inner);
-        let engine = Engine::start(config, plane, desk, kept, inner, Box::new(Silent), now);
+        let engine =
+            Engine::start(config, plane, journal, checkpoint, inner, Box::new(Silent), now);
         Ok(Self { engine, handle })
     }
 
@@ -97,7 +98,7 @@ impl Stepped {
 
     /// Has the journal compacted from this size on, in bytes, instead of the usual 8 MiB.
     pub fn compact_from(&mut self, size: u64) {
-        self.engine.desk.compact_from(size);
+        self.engine.journal.compact_from(size);
     }
 
     pub fn reconfigure(

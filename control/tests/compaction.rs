@@ -110,12 +110,12 @@ fn a_crash_at_any_operation_of_a_compaction_loses_nothing_that_was_acknowledged(
     for size in SIZES {
         let mut whole = world(size);
         let begun = whole.disk.operations();
-        let course = story(&mut whole);
+        let rollout = story(&mut whole);
         let total = whole.disk.operations();
         compactions += whole.disk.replaced("journal");
         for at in begun + 1..=total + 1 {
-            let committed = course.iter().rfind(|seen| seen.operations < at).unwrap();
-            let committing = course.iter().find(|seen| seen.operations >= at);
+            let committed = rollout.iter().rfind(|seen| seen.operations < at).unwrap();
+            let committing = rollout.iter().find(|seen| seen.operations >= at);
             let committing = committing.unwrap_or(committed);
             for seed in 0..2 {
                 let mut world = world(size);

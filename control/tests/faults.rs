@@ -42,34 +42,34 @@ fn story(world: &mut World) -> Vec<(u64, u16)> {
         weight(7_000),
         Command::Abort { reason: "enough".into() },
     ];
-    let mut course = vec![(0, 0)];
+    let mut rollout = vec![(0, 0)];
     let note = |world: &World| (world.disk.operations(), world.weight());
     for act in acts {
         // The answer does not matter: a command whose record was lost is refused.
         let _ = world.command(act);
-        course.push(note(world));
+        rollout.push(note(world));
         for _ in 0..4 {
             if world.disk.is_dead() {
-                return course;
+                return rollout;
             }
             world.tick();
-            course.push(note(world));
+            rollout.push(note(world));
         }
     }
-    course
+    rollout
 }
 
 #[test]
 fn a_crash_at_any_write_resumes_what_was_committed_or_was_just_being_committed() {
     let mut whole = world();
     let begun = whole.disk.operations();
-    let course = story(&mut whole);
-    assert!(course.iter().any(|(_, weight)| *weight == 7_000), "{course:?}");
+    let rollout = story(&mut whole);
+    assert!(rollout.iter().any(|(_, weight)| *weight == 7_000), "{rollout:?}");
     let total = whole.disk.operations();
     let (mut cases, mut between) = (0, 0);
     for at in begun + 1..=total {
-        let committed = course.iter().rfind(|(ops, _)| *ops < at).unwrap().1;
-        let committing = course.iter().find(|(ops, _)| *ops >= at).unwrap().1;
+        let committed = rollout.iter().rfind(|(ops, _)| *ops < at).unwrap().1;
+        let committing = rollout.iter().find(|(ops, _)| *ops >= at).unwrap().1;
         for seed in 0..6 {
             let mut world = world();
             world.disk.dies_at(at);

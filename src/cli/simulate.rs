@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 }
 
 fn exit_of(report: &Report) -> Exit {
-    match report.position.course.as_ref().map(|course| course.phase) {
+    match report.position.rollout.as_ref().map(|course| course.phase) {
         None | Some(Phase::Complete | Phase::Running | Phase::Dark) => Exit::Done,
         Some(Phase::RolledBack | Phase::Superseded) => Exit::RolledBack,
         Some(Phase::Pending | Phase::Holding | Phase::Paused | Phase::Inconclusive) => {

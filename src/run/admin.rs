@@ -6,7 +6,7 @@ use super::handover::Takeover;
 use super::parts::{Occasion, Parts};
 use serin_config::model::{Admin, AdminAddress, Config};
 use serin_control::api::{
-    Api, Bound, Hooks, Loaded, NoCanary, Serve, Taken, bind, bind_probes, inherit,
+    Api, AppliedConfig, Bound, Hooks, Loaded, NoCanary, Serve, bind, bind_probes, inherit,
 };
 use serin_control::intents;
 use std::os::fd::OwnedFd;
@@ -72,7 +72,7 @@ fn hooks(parts: &Arc<Parts>) -> Hooks {
     Hooks {
         reload: Arc::new(move |adopt| match reload.upgrade() {
             Some(parts) => parts.reload(Occasion::Asked, &adopt),
-            None => Ok(Taken::default()),
+            None => Ok(AppliedConfig::default()),
         }),
         canary: Arc::new(move |asked| match canary.upgrade() {
             Some(parts) => parts.begin_canary(asked),

@@ -11,7 +11,7 @@ use super::handover::{self, Program};
 use crate::expiry::Expiry;
 use serin_config::model::{AdminAddress, Config};
 use serin_config::{Fault, Faults, Loaded, Watch};
-use serin_control::api::{Api, Serve, Taken, Upgraded, Verdict};
+use serin_control::api::{Api, AppliedConfig, Serve, Upgraded, Verdict};
 use serin_control::{ConsequenceView, Control, Refusal, intents};
 use serin_core::ids::ServiceName;
 use serin_proxy::Proxy;
@@ -165,7 +165,7 @@ impl Parts {
         let _alone = self.changing();
         if self.proxy.is_going() {
             // The files are another process's business now, or nobody's.
-            return Ok(Taken::default());
+            return Ok(AppliedConfig::default());
         }
         let taken = self.read()?;
         let taken = self.take(taken, occasion, adopt);
@@ -223,7 +223,7 @@ impl Parts {
     }
 
     fn take(&self, loaded: Loaded, occasion: Occasion, adopt: &[ServiceName]) -> Verdict {
-        let nothing = |warnings| Taken { warnings, consequences: Vec::new() };
+        let nothing = |warnings| AppliedConfig { warnings, consequences: Vec::new() };
         let handle = self.control.handle();
         let hash = &loaded.config.hash;
         if occasion == Occasion::Changed && handle.config().hash == *hash {
@@ -241,7 +241,7 @@ impl Parts {
         let consequences = self.put_in_force(&Arc::new(loaded.config), adopt)?;
         let noted = consequences.iter().filter_map(|c| self.noted(c));
         let warnings = loaded.warnings.into_iter().chain(noted).collect();
-        Ok(Taken { warnings, consequences })
+        Ok(AppliedConfig { warnings, consequences })
     }
 
     /// What the files say and the journal knows better.

@@ -5,7 +5,7 @@ use serin_config::model::{
     Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
     Token, UpstreamProtocol, UpstreamTls, Version,
 };
-use serin_control::api::{Api, Hooks, Loaded, Serve, Taken, bind};
+use serin_control::api::{Api, AppliedConfig, Hooks, Loaded, Serve, bind};
 use serin_control::{Control, Handle, Options};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
@@ -151,7 +151,7 @@ pub(crate) fn everything_is_fine() -> Loaded {
 
 pub(crate) fn hooks() -> Hooks {
     Hooks {
-        reload: Arc::new(|_| Ok(Taken::default())),
+        reload: Arc::new(|_| Ok(AppliedConfig::default())),
         canary: Arc::new(|_| Ok(Vec::new())),
         end_canary: Arc::new(|| true),
         check: Arc::new(|_| Ok(everything_is_fine())),

@@ -23,11 +23,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use utoipa::ToSchema;
 
 /// What was taken, or everything that is wrong.
-pub type Verdict = Result<Taken, Faults>;
+pub type Verdict = Result<AppliedConfig, Faults>;
 
 /// A configuration that is in force.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct AppliedConfig {
     pub warnings: Vec<serin_config::Fault>,
     /// What became of each service's rollout. Empty when the files said what was in force.
     pub consequences: Vec<ConsequenceView>,
@@ -204,10 +204,10 @@ impl From<serin_config::Fault> for Fault {
     responses((status = 200, body = Config, headers(("etag" = String))))
 )]
 pub(crate) async fn read(State(api): State<Api>) -> Response {
-    body(&api, Taken::default())
+    body(&api, AppliedConfig::default())
 }
 
-pub(super) fn body(api: &Api, taken: Taken) -> Response {
+pub(super) fn body(api: &Api, taken: AppliedConfig) -> Response {
     let view = api.handle().snapshot().config.clone();
     let config = serin_config::effective(&api.handle().config());
     let tag = tag(&view);

@@ -36,7 +36,7 @@ mod tls;
 mod upgrade;
 mod weights;
 
-pub use config::{Fault, Hooks, Loaded, Taken, Verdict};
+pub use config::{AppliedConfig, Fault, Hooks, Loaded, Verdict};
 pub use reach::Reach;
 pub use reload::{Canary, NoCanary};
 pub use server::{BindError, Bound, Serve, bind, bind_probes, inherit};

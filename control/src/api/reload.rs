@@ -3,7 +3,7 @@
 //! How a canary is judged and when it ends is decided by whoever started Serin, through
 //! [`Hooks`](super::Hooks); here a request becomes one question, and the answer JSON.
 
-use super::config::{Config, Taken, body, invalid, names, tag};
+use super::config::{AppliedConfig, Config, body, invalid, names, tag};
 use super::etag;
 use super::extract::Raw;
 use super::problem::Problem;
@@ -77,7 +77,7 @@ pub(crate) async fn reload(State(api): State<Api>, headers: HeaderMap, raw: Raw)
     };
     let begin = Arc::clone(&api.inner.hooks.canary);
     match rollouts::read_journal(move || begin(canary)).await? {
-        Ok(warnings) => Ok(body(&api, Taken { warnings, ..Taken::default() })),
+        Ok(warnings) => Ok(body(&api, AppliedConfig { warnings, ..AppliedConfig::default() })),
         Err(NoCanary::Invalid(refused)) => Err(invalid(refused)),
         Err(NoCanary::Unfit(why)) => Err(Problem::conflict(why)),
     }
@@ -94,7 +94,7 @@ pub(crate) async fn end(State(api): State<Api>, headers: HeaderMap) -> Answered 
     etag::check(&headers, &tag(&api.handle().snapshot().config))?;
     let end = Arc::clone(&api.inner.hooks.end_canary);
     match rollouts::read_journal(move || end()).await? {
-        true => Ok(body(&api, Taken::default())),
+        true => Ok(body(&api, AppliedConfig::default())),
         false => Err(Problem::conflict("no configuration is on trial: one serves every request")),
     }
 }

@@ -1,7 +1,7 @@
 //! A decision in the terms of the question "why?": which rule, what it saw, what it allows.
 
 use crate::journal::schema::{Explained, Unit};
-use serin_core::rollout::{Decision, Evidence, Objection, RollbackReason, Value, Verdict};
+use serin_core::rollout::{Decision, Evidence, HoldReason, RollbackReason, Value, Verdict};
 
 /// Everything is taken from the decision and its evidence; nothing is measured again.
 pub(crate) fn explain(decision: &Decision, evidence: &Evidence) -> Explained {
@@ -14,8 +14,8 @@ pub(crate) fn explain(decision: &Decision, evidence: &Evidence) -> Explained {
     };
     match &decision.verdict {
         Verdict::Rollback(reason) => rollback(reason, &mut explained),
-        Verdict::Hold(objection) | Verdict::Inconclusive(objection) => {
-            hold(objection, &mut explained);
+        Verdict::Hold(hold_reason) | Verdict::Inconclusive(hold_reason) => {
+            hold(hold_reason, &mut explained);
         }
         Verdict::Supersede(_) => explained.rule = "onBusy".to_owned(),
         Verdict::Advance(grounds) | Verdict::Complete(grounds) => {
@@ -72,85 +72,85 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
     }
 }
 
-fn hold(objection: &Objection, to: &mut Explained) {
+fn hold(hold_reason: &HoldReason, to: &mut Explained) {
     let mut read = |unit, observed: Option<f64>, threshold: Option<f64>| {
         (to.unit, to.observed, to.threshold) = (Some(unit), observed, threshold);
     };
-    let rule = match objection {
-        Objection::Idle(_) => "idle",
-        Objection::Paused { .. } => "pause",
-        Objection::GaveUp { seen, needed, .. } => {
+    let rule = match hold_reason {
+        HoldReason::Idle(_) => "idle",
+        HoldReason::Paused { .. } => "pause",
+        HoldReason::GaveUp { seen, needed, .. } => {
             read(Unit::Requests, Some(*seen as f64), Some(*needed as f64));
             "giveUpAfter"
         }
-        Objection::NoData(_) => "data",
-        Objection::JustStarted => "start",
-        Objection::ClockJumped { .. } => "clock",
+        HoldReason::NoData(_) => "data",
+        HoldReason::JustStarted => "start",
+        HoldReason::ClockJumped { .. } => "clock",
         // Times are no readings of requests; the sentence has them.
-        Objection::GuardStanding { guard, .. } => guard.as_str(),
-        Objection::HoldRunning { .. } => "hold",
-        Objection::GuardDoubtful { guard, observed, threshold, samples } => {
+        HoldReason::GuardStanding { guard, .. } => guard.as_str(),
+        HoldReason::HoldRunning { .. } => "hold",
+        HoldReason::GuardDoubtful { guard, observed, threshold, samples } => {
             read(unit(*threshold), observed.map(number), Some(number(*threshold)));
             to.samples = *samples;
             guard.as_str()
         }
-        Objection::Burning { rule, rate, threshold } => {
+        HoldReason::Burning { rule, rate, threshold } => {
             read(Unit::BurnRate, Some(*rate), Some(*threshold));
             rule.as_str()
         }
-        Objection::FewClients { rule, failures } => {
+        HoldReason::FewClients { rule, failures } => {
             to.samples = failures.of;
             rule.as_str()
         }
-        Objection::StableWorse { rule, shares } => {
+        HoldReason::StableWorse { rule, shares } => {
             read(Unit::Share, Some(shares.candidate), None);
             to.stable_observed = Some(shares.stable);
             rule.as_str()
         }
-        Objection::ClientErrors { candidate, stable } => {
+        HoldReason::ClientErrors { candidate, stable } => {
             read(Unit::Share, candidate.share(), None);
             to.samples = candidate.of;
             (to.stable_samples, to.stable_observed) = (stable.of, stable.share());
             "regression.clientErrors"
         }
-        Objection::NoReading { guard, .. } => guard.as_str(),
-        Objection::SharedCause(shared) => {
+        HoldReason::NoReading { guard, .. } => guard.as_str(),
+        HoldReason::SharedCause(shared) => {
             read(Unit::Share, Some(shared.candidate), None);
             to.stable_observed = Some(shared.stable);
             "sharedCause"
         }
-        Objection::Tripped => "tripwire",
-        Objection::NotReady(ready) => {
+        HoldReason::Tripped => "tripwire",
+        HoldReason::NotReady(ready) => {
             read(Unit::Endpoints, Some(f64::from(ready.ready)), Some(f64::from(ready.total)));
             "readiness"
         }
-        Objection::TooFewReady { ready, share } => {
+        HoldReason::TooFewReady { ready, share } => {
             let open = f64::from(ready.ready) / f64::from(ready.total.max(1));
             read(Unit::Share, Some(open), Some(share.ratio()));
             "readiness"
         }
-        Objection::Frozen { .. } => "freeze",
-        Objection::BudgetFrozen { left, below } => {
+        HoldReason::Frozen { .. } => "freeze",
+        HoldReason::BudgetFrozen { left, below } => {
             read(Unit::Share, Some(*left), Some(*below));
             "budget"
         }
-        Objection::Window { .. } => "window",
-        Objection::TooFewSamples(samples) => {
+        HoldReason::Window { .. } => "window",
+        HoldReason::TooFewSamples(samples) => {
             read(Unit::Requests, Some(samples.seen as f64), Some(samples.needed as f64));
             "minRequests"
         }
-        Objection::NotProven { value, needed } => {
+        HoldReason::NotProven { value, needed } => {
             read(Unit::Evidence, Some(*value), Some(*needed));
             "promotion"
         }
-        Objection::Gate { .. } => "gate",
-        Objection::Shadow { mismatched, below, .. } => {
+        HoldReason::Gate { .. } => "gate",
+        HoldReason::Shadow { mismatched, below, .. } => {
             read(Unit::Share, Some(*mismatched), Some(*below));
             "shadow"
         }
-        Objection::Quarantined { .. } => "quarantine",
-        Objection::Accepted => "command",
-        Objection::Breached(reason) => return rollback(reason, to),
+        HoldReason::Quarantined { .. } => "quarantine",
+        HoldReason::Accepted => "command",
+        HoldReason::Breached(reason) => return rollback(reason, to),
     };
     rule.clone_into(&mut to.rule);
 }

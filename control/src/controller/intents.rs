@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serin_config::model::{Config, Service};
 use serin_core::ids::{NameError, ServiceName, VersionName};
 use serin_core::rollout::{
-    Conflict, Consequence, Identity, Intent, Listed, Next, OnBusy, Outside, Position, Start,
+    Conditions, Conflict, Consequence, Identity, Intent, Listed, Next, OnBusy, Position, Start,
     foretell,
 };
 use std::collections::BTreeMap;
@@ -172,11 +172,15 @@ pub(crate) struct Known<'a> {
 }
 
 /// Foretells one service that the configuration has.
-pub(crate) fn consequence(wanted: &Wanted, known: Known<'_>, outside: &Outside) -> Consequence {
+pub(crate) fn consequence(
+    wanted: &Wanted,
+    known: Known<'_>,
+    conditions: &Conditions,
+) -> Consequence {
     let fresh = Position::at_rest(wanted.stable.clone());
     let of = |position: &Position| {
         let file = Some((wanted.intent(), wanted.listed.as_slice()));
-        foretell(position, known.listed, file, outside)
+        foretell(position, known.listed, file, conditions)
     };
     let now = of(known.position.unwrap_or(&fresh));
     match (&now, known.pending.map(of)) {
@@ -187,8 +191,8 @@ pub(crate) fn consequence(wanted: &Wanted, known: Known<'_>, outside: &Outside) 
 }
 
 /// Foretells one service that the configuration no longer has.
-pub(crate) fn removal(known: Known<'_>, outside: &Outside) -> Consequence {
-    let of = |position: &Position| foretell(position, known.listed, None, outside);
+pub(crate) fn removal(known: Known<'_>, conditions: &Conditions) -> Consequence {
+    let of = |position: &Position| foretell(position, known.listed, None, conditions);
     let all = known.position.into_iter().chain(known.pending).map(of);
     let refused = |c: &Consequence| matches!(c, Consequence::Refused(_));
     let mut all = all.filter(refused);

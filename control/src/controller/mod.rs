@@ -4,33 +4,33 @@
 //! write is looked at as soon as it comes. When this thread stalls or dies, the data plane misses
 //! its heartbeat and freezes the weights by itself.
 
+mod checkpoint;
 mod engine;
 mod explain;
 mod figures;
-mod flight;
 mod intents;
 mod orders;
 mod planned;
-mod portrait;
 mod recorder;
 mod records;
+mod service_run;
+mod snapshot;
 mod telling;
-mod windows;
 
 pub(crate) use engine::owners::{contradictions, settle_before_start};
-pub(crate) use engine::{Engine, Outlet, bare};
-pub(crate) use flight::{Latest, Reply};
+pub(crate) use engine::{Effects, Engine, bare};
 pub(crate) use intents::Wanted;
 pub use intents::{
     ConsequenceView, OnBusyIntent, RolloutIntent, ServiceIntent, VersionIntent, intents,
 };
 pub(crate) use recorder::Recorder;
 pub(crate) use records::{recorded, text_of};
+pub(crate) use service_run::{Latest, Reply};
 
 use crate::command::{Order, Refusal, Signal};
 use crate::event::Event;
-use crate::journal::Desk;
-use crate::journal::schema::Windows;
+use crate::journal::JournalHandle;
+use crate::journal::schema::Checkpoint;
 use crate::view::FreezeView;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -90,8 +90,8 @@ pub(crate) enum Message {
     },
     /// Go on with what is in the journal now.
     Resume {
-        desk: Desk,
-        kept: Option<Windows>,
+        journal: JournalHandle,
+        checkpoint: Option<Checkpoint>,
         done: oneshot::Sender<()>,
     },
     Stop,
@@ -165,8 +165,8 @@ pub(crate) fn run(
 fn resumed(engine: Engine, inbox: &Receiver<Message>, clock: &Clock) -> Option<Engine> {
     loop {
         match inbox.recv() {
-            Ok(Message::Resume { desk, kept, done }) => {
-                let again = engine.again(desk, kept, clock.now());
+            Ok(Message::Resume { journal, checkpoint, done }) => {
+                let again = engine.again(journal, checkpoint, clock.now());
                 let _ = done.send(());
                 return Some(again);
             }

@@ -1,19 +1,20 @@
 //! Between the outside's commands and core's.
 
-use super::portrait::step_number;
+use super::snapshot::step_number;
 use crate::command::{Command, Order, Outcome, Refusal};
 use crate::journal::schema;
 use crate::view::RolloutState;
 use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::rollout::{
-    Command as Asked, Decision, Event, Objection, Position, Refusal as CoreRefusal, StartCommand,
+    Command as CoreCommand, Decision, Event, HoldReason, Position, Refusal as CoreRefusal,
+    StartCommand,
 };
 use serin_core::split::Split;
 
-pub(crate) fn to_core(order: &Order) -> Asked {
+pub(crate) fn to_core(order: &Order) -> CoreCommand {
     let actor = order.actor.0.clone();
     match &order.command {
-        Command::Start(start) => Asked::Start(StartCommand {
+        Command::Start(start) => CoreCommand::Start(StartCommand {
             to: start.to.clone(),
             release: start.release.clone(),
             reason: start.reason.clone(),
@@ -21,7 +22,7 @@ pub(crate) fn to_core(order: &Order) -> Asked {
             supersede: start.supersede,
             actor,
         }),
-        Command::Retry { reason } => Asked::Retry(StartCommand {
+        Command::Retry { reason } => CoreCommand::Retry(StartCommand {
             to: None,
             release: None,
             reason: reason.clone(),
@@ -29,12 +30,12 @@ pub(crate) fn to_core(order: &Order) -> Asked {
             supersede: false,
             actor,
         }),
-        Command::Promote { .. } => Asked::Promote { actor },
-        Command::Pause { reason } => Asked::Pause { actor, reason: reason.clone() },
-        Command::Resume { .. } => Asked::Resume { actor },
-        Command::Abort { reason } => Asked::Abort { actor, reason: reason.clone() },
+        Command::Promote { .. } => CoreCommand::Promote { actor },
+        Command::Pause { reason } => CoreCommand::Pause { actor, reason: reason.clone() },
+        Command::Resume { .. } => CoreCommand::Resume { actor },
+        Command::Abort { reason } => CoreCommand::Abort { actor, reason: reason.clone() },
         Command::Weights { weights, reason } => {
-            Asked::SetWeights { weights: weights.clone(), actor, reason: reason.clone() }
+            CoreCommand::SetWeights { weights: weights.clone(), actor, reason: reason.clone() }
         }
     }
 }
@@ -53,7 +54,7 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
         CoreRefusal::UnknownVersion(version) => {
             Refusal::UnknownVersion { service: service.clone(), version: version.to_string() }
         }
-        CoreRefusal::Objected(_) => Refusal::Frozen(text),
+        CoreRefusal::Held(_) => Refusal::Frozen(text),
         CoreRefusal::NoPlan
         | CoreRefusal::NotPlanned { .. }
         | CoreRefusal::NotThatRelease { .. }
@@ -76,7 +77,7 @@ pub(crate) fn outcome(
     decision: &Decision,
     before: &Split,
 ) -> Outcome {
-    let course = decision.next.course.as_ref();
+    let rollout = decision.next.rollout.as_ref();
     // What was asked for comes next; the rollout in the position is the one before it.
     let comes = decision.events.iter().any(|event| match event {
         Event::Queued { .. } | Event::Superseded { .. } => true,
@@ -102,8 +103,8 @@ pub(crate) fn outcome(
         | Event::Retried { .. } => false,
     });
     let next = comes.then(|| RolloutId::new(service, decision.next.epoch.next()).to_string());
-    let moved = course.and_then(|course| {
-        let candidate = &course.candidate.version;
+    let moved = rollout.and_then(|rollout| {
+        let candidate = &rollout.candidate.version;
         let (from, to) = (before.weights.of(candidate), decision.split.weights.of(candidate));
         (from != to).then(|| format!("{from} → {to}"))
     });
@@ -118,9 +119,9 @@ pub(crate) fn outcome(
         revision,
         state: match &next {
             Some(_) => Some(RolloutState::Pending),
-            None => course.map(|course| course.phase.into()),
+            None => rollout.map(|rollout| rollout.phase.into()),
         },
-        rollout: next.or_else(|| course.map(|course| course.id.to_string())),
+        rollout: next.or_else(|| rollout.map(|rollout| rollout.id.to_string())),
         message,
         durable: true,
         repeated: false,
@@ -129,7 +130,7 @@ pub(crate) fn outcome(
 
 /// Whether a command leaves it to the next decision to move the rollout.
 pub(crate) fn is_to_follow(decision: &Decision) -> bool {
-    decision.next.active().is_some() && decision.objections.contains(&Objection::Accepted)
+    decision.next.active().is_some() && decision.hold_reasons.contains(&HoldReason::Accepted)
 }
 
 /// What came of a command, and of the decision that followed it.

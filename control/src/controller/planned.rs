@@ -1,9 +1,9 @@
 //! The plan as the outside sees it: steps, gates, guards with what they see now.
 
-use super::flight::Flight;
+use super::service_run::ServiceRun;
 use crate::view::{GateView, GuardView, PlanView, ProofView, StepView};
 use serin_core::rollout::{
-    Action, Answer, Course, Evidence, GateKind, GateRefKind, Guard, GuardReading, Plan, Rule,
+    Action, Answer, Evidence, GateKind, GateRefKind, Guard, GuardReading, Plan, RolloutState, Rule,
     Samples, Step, Strategy, Value,
 };
 use serin_core::split::Scope;
@@ -26,11 +26,11 @@ pub(super) fn strategy(plan: &Plan) -> &'static str {
     }
 }
 
-pub(super) fn steps(plan: Option<&Plan>, course: &Course) -> Vec<StepView> {
-    course.steps.iter().map(|step| step_view(step, plan, Some(course))).collect()
+pub(super) fn steps(plan: Option<&Plan>, rollout: &RolloutState) -> Vec<StepView> {
+    rollout.steps.iter().map(|step| step_view(step, plan, Some(rollout))).collect()
 }
 
-fn step_view(step: &Step, plan: Option<&Plan>, course: Option<&Course>) -> StepView {
+fn step_view(step: &Step, plan: Option<&Plan>, rollout: Option<&RolloutState>) -> StepView {
     let gates = plan.map(|plan| plan.gates.as_slice()).unwrap_or_default();
     let gates = gates.iter().filter(|gate| gate.before == step.weight);
     StepView {
@@ -44,7 +44,7 @@ fn step_view(step: &Step, plan: Option<&Plan>, course: Option<&Course>) -> StepV
         gates: gates
             .map(|gate| GateView {
                 kind: kind_of_gate(&gate.kind).to_owned(),
-                granted: course.is_some_and(|c| c.weight >= step.weight || granted(c, gate)),
+                granted: rollout.is_some_and(|c| c.weight >= step.weight || granted(c, gate)),
             })
             .collect(),
     }
@@ -58,7 +58,7 @@ fn kind_of_gate(kind: &GateKind) -> &'static str {
     }
 }
 
-fn granted(course: &Course, gate: &serin_core::rollout::Gate) -> bool {
+fn granted(rollout: &RolloutState, gate: &serin_core::rollout::Gate) -> bool {
     let same = |kind: &GateRefKind| match (kind, &gate.kind) {
         (GateRefKind::Approval, GateKind::Approval)
         | (GateRefKind::Shadow, GateKind::Shadow { .. }) => true,
@@ -71,7 +71,7 @@ fn granted(course: &Course, gate: &serin_core::rollout::Gate) -> bool {
             GateKind::Approval | GateKind::Webhook { .. } | GateKind::Shadow { .. },
         ) => false,
     };
-    let answers = course.answers.iter().filter(|a| a.gate.before == gate.before);
+    let answers = rollout.answers.iter().filter(|a| a.gate.before == gate.before);
     let mut answers = answers.filter(|answer| same(&answer.gate.kind));
     answers.any(|answer| answer.answer == Answer::Granted)
 }
@@ -123,9 +123,9 @@ fn number(value: Value) -> f64 {
     }
 }
 
-pub(super) fn proof(flight: &Flight) -> ProofView {
-    let evidence = flight.pilot.evidence();
-    let plan = flight.pilot.terms().plan.as_ref();
+pub(super) fn proof(run: &ServiceRun) -> ProofView {
+    let evidence = run.pilot.evidence();
+    let plan = run.pilot.terms().plan.as_ref();
     ProofView {
         requests: evidence.step.candidate.of,
         requests_needed: plan.map_or(0, |plan| plan.evidence.min_requests),

@@ -1,17 +1,17 @@
 //! What is written down of a decision, and whether it may wait for the disk.
 
 use super::explain::explain;
-use super::flight::{Flight, Latest};
+use super::service_run::{Latest, ServiceRun};
 use super::telling::{is_by_hand, told, weights_of};
 use crate::journal::schema::{
-    self, BadRequest, Comparison, Count, Decided, Entry, EvidenceShape, Failures, Harm, NowShape,
-    OutsideShape, PositionShape, Rollout, Shaped, TermsShape,
+    self, BadRequest, Comparison, ConditionsShape, Count, Decided, Entry, EvidenceShape, Failures,
+    Harm, NowShape, PositionShape, Rollout, Shaped, TermsShape,
 };
-use crate::journal::{Duty, Record};
+use crate::journal::{Durability, Record};
 use crate::view::Timestamp;
 use serin_core::plane::BadSample;
 use serin_core::rollout::{
-    Concentration, Course, Decision, Event as Happened, Evidence, Named, Outside, Position,
+    Concentration, Conditions, Decision, Event as Happened, Evidence, Named, Position, RolloutState,
 };
 use serin_core::split::{Sessions, Split};
 use serin_core::time::Now;
@@ -21,7 +21,7 @@ use serin_core::weights::BasisPoints;
 const TIMELINE: usize = 200;
 
 /// What only lowers weights must happen, disk or no disk; everything else only if it is durable.
-pub(crate) fn duty(published: &Split, decision: &Decision) -> Duty {
+pub(crate) fn durability(published: &Split, decision: &Decision) -> Durability {
     let next = &decision.split;
     let raises = next.stable != published.stable
         || next.weights.iter().any(|(v, w)| *v != published.stable && w > published.weights.of(v));
@@ -40,14 +40,18 @@ pub(crate) fn duty(published: &Split, decision: &Decision) -> Duty {
         )
     });
     let sends_away = leaves(next) && next.rollout != published.rollout;
-    if !raises && (lowers || stops || sends_away) { Duty::Must } else { Duty::May }
+    if !raises && (lowers || stops || sends_away) {
+        Durability::Required
+    } else {
+        Durability::BestEffort
+    }
 }
 
 /// The circumstances of a decision, as far as they are recorded.
 pub(crate) struct Made<'a> {
     pub(crate) position: &'a Position,
     pub(crate) evidence: &'a Evidence,
-    pub(crate) outside: &'a Outside,
+    pub(crate) conditions: &'a Conditions,
     pub(crate) now: Now,
     pub(crate) asked: Option<String>,
     /// Who asked, and why.
@@ -57,31 +61,31 @@ pub(crate) struct Made<'a> {
 
 /// All records of one decision, and the rollout's own as it then is.
 pub(crate) fn records(
-    flight: &Flight,
+    run: &ServiceRun,
     decision: &Decision,
     made: &Made<'_>,
     terms_known: bool,
 ) -> (Vec<Record>, Option<Rollout>) {
     let at = Timestamp(made.now.wall);
     let mut records = vec![Record::Position {
-        service: flight.name.to_string(),
-        revision: flight.revision + 1,
+        service: run.name.to_string(),
+        revision: run.revision + 1,
         position: Box::new(Shaped(decision.next.clone())),
         listed: None,
     }];
-    let course = decision.next.course.as_ref();
-    let rollout = course.map(|c| c.id.to_string());
+    let rollout = decision.next.rollout.as_ref();
+    let id = rollout.map(|rollout| rollout.id.to_string());
     let under_way = made.position.active().is_some() || decision.next.active().is_some();
-    let record = course.map(|course| rollout_record(flight, course, decision, made));
-    if let (Some(record), Some(rollout)) = (&record, &rollout) {
+    let record = rollout.map(|rollout| rollout_record(run, rollout, decision, made));
+    if let (Some(record), Some(id)) = (&record, &id) {
         if !terms_known {
-            let terms = Shaped::<TermsShape>(flight.pilot.terms().as_ref().clone());
-            records.push(Record::Terms { id: flight.terms_id.clone(), terms: Box::new(terms) });
+            let terms = Shaped::<TermsShape>(run.pilot.terms().as_ref().clone());
+            records.push(Record::Terms { id: run.terms_id.clone(), terms: Box::new(terms) });
         }
         records.push(Record::Rollout(Box::new(record.clone())));
         // What happens after its end is no verdict on it.
         if under_way {
-            let made = decision_record(flight, decision, made, rollout.clone());
+            let made = decision_record(run, decision, made, id.clone());
             records.push(Record::Decision(Box::new(made)));
         }
     }
@@ -91,22 +95,22 @@ pub(crate) fn records(
 }
 
 fn decision_record(
-    flight: &Flight,
+    run: &ServiceRun,
     decision: &Decision,
     made: &Made<'_>,
     rollout: String,
 ) -> schema::Decision {
     schema::Decision {
-        service: flight.name.to_string(),
+        service: run.name.to_string(),
         rollout,
         at: made.now.wall,
         explained: explain(decision, made.evidence),
         bad_requests: made.bad.iter().map(bad_request).collect(),
         failures: failures_of(made.evidence),
-        terms: flight.terms_id.clone(),
+        terms: run.terms_id.clone(),
         position: json(&Shaped::<PositionShape>(made.position.clone())),
         evidence: json(&Shaped::<EvidenceShape>(made.evidence.clone())),
-        outside: json(&Shaped::<OutsideShape>(made.outside.clone())),
+        outside: json(&Shaped::<ConditionsShape>(made.conditions.clone())),
         now: json(&Shaped::<NowShape>(made.now)),
         asked: made.asked.clone(),
         decision: text_of(decision),
@@ -125,7 +129,7 @@ pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> schema::Decision {
         terms: latest.terms.clone(),
         position: json(&Shaped::<PositionShape>(latest.position.clone())),
         evidence: json(&Shaped::<EvidenceShape>(latest.evidence.clone())),
-        outside: json(&Shaped::<OutsideShape>(latest.outside.clone())),
+        outside: json(&Shaped::<ConditionsShape>(latest.conditions.clone())),
         now: json(&Shaped::<NowShape>(latest.now)),
         asked: None,
         decision: text_of(&latest.decision),
@@ -136,7 +140,7 @@ pub(crate) fn recorded(latest: &Latest, bad: &[BadSample]) -> schema::Decision {
 pub(crate) fn text_of(decision: &Decision) -> Decided {
     Decided {
         verdict: decision.verdict.to_string(),
-        objections: decision.objections.iter().map(ToString::to_string).collect(),
+        objections: decision.hold_reasons.iter().map(ToString::to_string).collect(),
         events: decision.events.iter().map(ToString::to_string).collect(),
         weights: weights_of(&decision.split),
         next: json(&Shaped::<PositionShape>(decision.next.clone())),
@@ -153,52 +157,52 @@ fn json(value: &impl serde::Serialize) -> serde_json::Value {
 }
 
 fn rollout_record(
-    flight: &Flight,
-    course: &Course,
+    run: &ServiceRun,
+    rollout: &RolloutState,
     decision: &Decision,
     made: &Made<'_>,
 ) -> Rollout {
-    let known = flight.record.clone().filter(|known| known.id == course.id.as_str());
-    let mut record = known.unwrap_or_else(|| begun(flight, course, made.position));
+    let known = run.record.clone().filter(|known| known.id == rollout.id.as_str());
+    let mut record = known.unwrap_or_else(|| begun(run, rollout, made.position));
     let was_over = record.state.is_over();
     // Once it is over, later decisions are not about this rollout any more.
     if !record.state.is_over() {
         record.reason = decision.verdict.to_string();
-        record.harm = harm_of(flight, made.evidence);
-        record.comparison = Some(comparison(flight, course, made));
+        record.harm = harm_of(run, made.evidence);
+        record.comparison = Some(comparison(run, rollout, made));
         record.failures = failures_of(made.evidence).or(record.failures);
     }
-    record.state = course.phase;
-    record.ended_at = course.ended.as_ref().map(|ended| ended.at);
-    record.reached = record.reached.max(course.weight.get());
+    record.state = rollout.phase;
+    record.ended_at = rollout.ended.as_ref().map(|ended| ended.at);
+    record.reached = record.reached.max(rollout.weight.get());
     for happened in &decision.events {
         if let Happened::RolledBack { severity, why, .. } = happened {
             record.severity = Some(severity.as_str().to_owned());
             record.reason = why.to_string();
             record.blamed = why.blames();
-            record.harmed_at = flight.harm.since.map(|at| at.0);
+            record.harmed_at = run.harm.since.map(|at| at.0);
         }
         if !(was_over && is_by_hand(happened)) {
-            push_timeline(&mut record.timeline, happened, made, course.weight);
+            push_timeline(&mut record.timeline, happened, made, rollout.weight);
         }
     }
     record
 }
 
-fn begun(flight: &Flight, course: &Course, before: &Position) -> Rollout {
+fn begun(run: &ServiceRun, rollout: &RolloutState, before: &Position) -> Rollout {
     Rollout {
-        id: course.id.to_string(),
-        service: flight.name.to_string(),
+        id: rollout.id.to_string(),
+        service: run.name.to_string(),
         from: before.stable.version.to_string(),
-        to: course.candidate.version.to_string(),
-        release: course.candidate.release.clone(),
-        state: course.phase,
+        to: rollout.candidate.version.to_string(),
+        release: rollout.candidate.release.clone(),
+        state: rollout.phase,
         reason: String::new(),
-        start_reason: course.started.reason.clone(),
-        started_by: course.started.by.clone(),
-        started_at: course.started.at,
+        start_reason: rollout.started.reason.clone(),
+        started_by: rollout.started.by.clone(),
+        started_at: rollout.started.at,
         ended_at: None,
-        committed_at: course.started.committed_at,
+        committed_at: rollout.started.committed_at,
         severity: None,
         blamed: false,
         harmed_at: None,
@@ -210,8 +214,8 @@ fn begun(flight: &Flight, course: &Course, before: &Position) -> Rollout {
     }
 }
 
-pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> Harm {
-    let caps = flight.pilot.terms().plan.as_ref().map(|plan| plan.harm).unwrap_or_default();
+pub(crate) fn harm_of(run: &ServiceRun, evidence: &Evidence) -> Harm {
+    let caps = run.pilot.terms().plan.as_ref().map(|plan| plan.harm).unwrap_or_default();
     Harm {
         failed_requests: evidence.harm.failed_requests,
         failed_requests_limit: caps.failed_requests,
@@ -224,10 +228,10 @@ pub(crate) fn harm_of(flight: &Flight, evidence: &Evidence) -> Harm {
 }
 
 /// Against the version that was stable when the decision was made: after it, it may be the candidate.
-fn comparison(flight: &Flight, course: &Course, made: &Made<'_>) -> Comparison {
-    let figures = |version| flight.ledger.this_stage(version, made.now.mono).into();
+fn comparison(run: &ServiceRun, rollout: &RolloutState, made: &Made<'_>) -> Comparison {
+    let figures = |version| run.ledger.this_stage(version, made.now.mono).into();
     Comparison {
-        candidate: figures(&course.candidate.version),
+        candidate: figures(&rollout.candidate.version),
         stable: figures(&made.position.stable.version),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::event::{Event, EventKind};
 use crate::view::{Timestamp, WaitingFor};
-use serin_core::rollout::{Decision, Event as Happened, GateRefKind, Objection, RollbackReason};
+use serin_core::rollout::{Decision, Event as Happened, GateRefKind, HoldReason, RollbackReason};
 use serin_core::slo::Severity;
 use serin_core::split::Split;
 use std::collections::BTreeMap;
@@ -16,13 +16,13 @@ pub(crate) fn weights_of(split: &Split) -> BTreeMap<String, u16> {
 pub(crate) fn told(happened: &Happened, at: Timestamp, decision: &Decision) -> Event {
     // Weights by hand are of no rollout, unless one is under way.
     let at_rest = decision.next.active().is_none() && is_by_hand(happened);
-    let course = decision.next.course.as_ref().filter(|_| !at_rest);
+    let rollout = decision.next.rollout.as_ref().filter(|_| !at_rest);
     Event {
         id: 0,
         at,
         kind: kind_of(happened),
         service: Some(decision.split.service.to_string()),
-        rollout: course.map(|course| course.id.to_string()),
+        rollout: rollout.map(|rollout| rollout.id.to_string()),
         severity: severity_of(happened).map(|s| s.as_str().to_owned()),
         message: happened.to_string(),
         actor: actor_of(happened).map(str::to_owned),
@@ -113,40 +113,40 @@ fn actor_of(happened: &Happened) -> Option<&str> {
     }
 }
 
-/// What the next step waits for: the weightiest objection's kind.
-pub(crate) fn waiting_for(objection: &Objection) -> Option<WaitingFor> {
-    Some(match objection {
-        Objection::Idle(_) => return None,
-        Objection::Paused { .. } | Objection::GaveUp { .. } | Objection::Quarantined { .. } => {
+/// What the next step waits for: the weightiest hold reason's kind.
+pub(crate) fn waiting_for(hold_reason: &HoldReason) -> Option<WaitingFor> {
+    Some(match hold_reason {
+        HoldReason::Idle(_) => return None,
+        HoldReason::Paused { .. } | HoldReason::GaveUp { .. } | HoldReason::Quarantined { .. } => {
             WaitingFor::Operator
         }
-        Objection::NoData(_)
-        | Objection::JustStarted
-        | Objection::ClockJumped { .. }
-        | Objection::GuardStanding { .. }
-        | Objection::GuardDoubtful { .. }
-        | Objection::Burning { .. }
-        | Objection::ClientErrors { .. }
-        | Objection::FewClients { .. }
-        | Objection::NoReading { .. }
-        | Objection::Tripped
-        | Objection::Breached(_)
-        | Objection::Accepted
-        | Objection::TooFewSamples(_)
-        | Objection::NotProven { .. } => WaitingFor::Evidence,
-        Objection::StableWorse { .. } => WaitingFor::Operator,
-        Objection::SharedCause(_) => WaitingFor::SharedCause,
-        Objection::NotReady(_) | Objection::TooFewReady { .. } => WaitingFor::Readiness,
-        Objection::Frozen { .. } => WaitingFor::Freeze,
-        Objection::BudgetFrozen { .. } => WaitingFor::Budget,
-        Objection::Window { .. } => WaitingFor::Window,
-        Objection::HoldRunning { .. } => WaitingFor::Hold,
-        Objection::Gate { gate, .. } => match gate.kind {
+        HoldReason::NoData(_)
+        | HoldReason::JustStarted
+        | HoldReason::ClockJumped { .. }
+        | HoldReason::GuardStanding { .. }
+        | HoldReason::GuardDoubtful { .. }
+        | HoldReason::Burning { .. }
+        | HoldReason::ClientErrors { .. }
+        | HoldReason::FewClients { .. }
+        | HoldReason::NoReading { .. }
+        | HoldReason::Tripped
+        | HoldReason::Breached(_)
+        | HoldReason::Accepted
+        | HoldReason::TooFewSamples(_)
+        | HoldReason::NotProven { .. } => WaitingFor::Evidence,
+        HoldReason::StableWorse { .. } => WaitingFor::Operator,
+        HoldReason::SharedCause(_) => WaitingFor::SharedCause,
+        HoldReason::NotReady(_) | HoldReason::TooFewReady { .. } => WaitingFor::Readiness,
+        HoldReason::Frozen { .. } => WaitingFor::Freeze,
+        HoldReason::BudgetFrozen { .. } => WaitingFor::Budget,
+        HoldReason::Window { .. } => WaitingFor::Window,
+        HoldReason::HoldRunning { .. } => WaitingFor::Hold,
+        HoldReason::Gate { gate, .. } => match gate.kind {
             GateRefKind::Approval => WaitingFor::Approval,
             GateRefKind::Webhook { .. } => WaitingFor::Webhook,
             GateRefKind::Shadow => WaitingFor::Shadow,
             GateRefKind::Budget => WaitingFor::Budget,
         },
-        Objection::Shadow { .. } => WaitingFor::Shadow,
+        HoldReason::Shadow { .. } => WaitingFor::Shadow,
     })
 }

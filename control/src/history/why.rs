@@ -2,7 +2,7 @@
 
 use crate::controller::text_of;
 use crate::journal::schema::{
-    Decision, EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped,
+    ConditionsShape, Decision, EvidenceShape, NowShape, PositionShape, Shape, Shaped,
 };
 use crate::view::{BadRequest, EvidenceView, Timestamp, Why};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub(crate) fn decide_again(decision: &Decision, terms: &Terms) -> Option<Value> 
     }
     let position = read::<PositionShape>(&decision.position)?;
     let evidence = read::<EvidenceShape>(&decision.evidence)?;
-    let outside = read::<OutsideShape>(&decision.outside)?;
+    let outside = read::<ConditionsShape>(&decision.outside)?;
     let now = read::<NowShape>(&decision.now)?;
     let again = decide(terms, &position, &evidence, &outside, now);
     serde_json::to_value(text_of(&again)).ok()

@@ -1,9 +1,9 @@
 //! What survives a crash.
 //!
 //! [`Log`] is the file, `schema` what is in it, `Memory` what it adds up to, `Writer` the
-//! rules of writing, and `Desk` the writer on a thread of its own. `Storage` is the disk.
+//! rules of writing, and `JournalHandle` the writer on a thread of its own. `Storage` is the disk.
 
-mod desk;
+mod handle;
 mod line;
 mod lock;
 mod log;
@@ -13,11 +13,11 @@ mod storage;
 mod unwritten;
 mod writer;
 
-pub(crate) use desk::{Desk, Ticket};
+pub(crate) use handle::{JournalHandle, Ticket};
 pub use lock::{Lock, LockError};
 pub use log::{Log, LogError, Reserve, replace};
 pub(crate) use memory::Memory;
 pub(crate) use schema::Record;
 pub use storage::{Custody, Folder, Storage};
 pub use writer::JournalError;
-pub(crate) use writer::{Duty, Shared, Writer, read};
+pub(crate) use writer::{Durability, Shared, Writer, read};

@@ -5,10 +5,10 @@
 //! disk is in the way it is remembered here, written as soon as the disk allows, and until then
 //! nothing that may happen does.
 //!
-//! [`May`]: Duty::May
-//! [`Must`]: Duty::Must
+//! [`May`]: Durability::BestEffort
+//! [`Must`]: Durability::Required
 
-use super::desk::Progress;
+use super::handle::Progress;
 use super::line::{FORMAT, OLDEST_FORMAT};
 use super::log::{Log, LogError, Reserve, replace};
 use super::memory::Memory;
@@ -40,9 +40,9 @@ pub enum JournalError {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Duty {
-    May,
-    Must,
+pub(crate) enum Durability {
+    BestEffort,
+    Required,
 }
 
 /// What is remembered, for readers on any thread.

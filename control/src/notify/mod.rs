@@ -24,12 +24,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// All receivers of one configuration. Dropping it lets each finish what it has.
 #[derive(Debug)]
 pub(crate) struct Notifier {
-    receivers: Vec<Desk>,
+    receivers: Vec<Subscription>,
     tallies: Arc<Tallies>,
 }
 
 #[derive(Debug)]
-struct Desk {
+struct Subscription {
     to: Arc<Notification>,
     queue: Sender<Event>,
 }
@@ -41,23 +41,25 @@ impl Notifier {
         tallies: &Arc<Tallies>,
         runtime: &Runtime,
     ) -> Self {
-        let desk = |notification: &Notification| {
+        let subscription = |notification: &Notification| {
             let (queue, events) = channel(QUEUE);
             let to = Arc::new(notification.clone());
             let work = serve(Arc::clone(&to), events, outbound.clone(), Arc::clone(tallies));
             runtime.spawn(work);
-            Desk { to, queue }
+            Subscription { to, queue }
         };
-        let receivers = notifications.iter().map(desk).collect();
+        let receivers = notifications.iter().map(subscription).collect();
         Self { receivers, tallies: Arc::clone(tallies) }
     }
 
     /// Hands the event to every receiver that wants it. Never blocks.
     pub(crate) fn tell(&self, event: &Event) {
-        for desk in self.receivers.iter().filter(|desk| wants(&desk.to, event)) {
-            if desk.queue.try_send(event.clone()).is_err() {
-                tracing::warn!(receiver = %desk.to.name, "notification queue is full");
-                self.tallies.notified(&desk.to.name, false);
+        for subscription in
+            self.receivers.iter().filter(|subscription| wants(&subscription.to, event))
+        {
+            if subscription.queue.try_send(event.clone()).is_err() {
+                tracing::warn!(receiver = %subscription.to.name, "notification queue is full");
+                self.tallies.notified(&subscription.to.name, false);
             }
         }
     }

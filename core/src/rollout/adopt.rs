@@ -23,12 +23,12 @@ pub fn set_aside(position: &Position, by: &str, why: &str, at: Wall) -> Position
     let mut next = position.clone();
     next.manual = None;
     next.queued = None;
-    if let Some(course) = next.course.as_mut().filter(|course| !course.phase.is_over()) {
-        let reached = std::mem::replace(&mut course.weight, BasisPoints::ZERO);
-        course.phase = Phase::RolledBack;
-        course.promoted = false;
-        course.pause = None;
-        course.ended = Some(Ended {
+    if let Some(rollout) = next.rollout.as_mut().filter(|rollout| !rollout.phase.is_over()) {
+        let reached = std::mem::replace(&mut rollout.weight, BasisPoints::ZERO);
+        rollout.phase = Phase::RolledBack;
+        rollout.promoted = false;
+        rollout.pause = None;
+        rollout.ended = Some(Ended {
             at,
             by: by.to_owned(),
             label: "unlisted".to_owned(),

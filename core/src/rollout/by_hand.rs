@@ -5,8 +5,8 @@
 use super::command::unskippable;
 use super::decision::{Event, Verdict};
 use super::plan::Plan;
-use super::position::{Course, Identity, Manual, Pause, Phase, Position, Started};
-use super::reason::{Idle, Objection, RollbackReason};
+use super::position::{Identity, Manual, Pause, Phase, Position, RolloutState, Started};
+use super::reason::{HoldReason, Idle, RollbackReason};
 use super::refusal::Refusal;
 use super::turn::Turn;
 use super::words::Given;
@@ -28,14 +28,14 @@ pub(super) fn set(
     }
     let stable = turn.next.stable.version.clone();
     let others: Vec<&VersionName> = used().map(|(v, _)| v).filter(|v| **v != stable).collect();
-    let candidate = before.active().map(|course| course.candidate.version.clone());
+    let candidate = before.active().map(|rollout| rollout.candidate.version.clone());
     let by = By { actor, reason };
     match (candidate, &others[..]) {
         (Some(_), []) => abort(turn, by),
         (Some(candidate), [one]) if **one == candidate => {
             let plan = turn.plan().ok_or(Refusal::NoPlan)?;
-            let course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
-            move_to(turn, plan, course, weights.of(&candidate), by)
+            let rollout = turn.next.rollout.take().ok_or(Refusal::NoRollout)?;
+            move_to(turn, plan, rollout, weights.of(&candidate), by)
         }
         (Some(candidate), _) => Err(Refusal::OtherVersions { candidate }),
         (None, []) => Ok(clear(turn, actor)),
@@ -54,11 +54,11 @@ struct By<'a> {
 }
 
 fn abort(turn: &mut Turn<'_>, by: By<'_>) -> Result<Verdict, Refusal> {
-    let mut course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
+    let mut rollout = turn.next.rollout.take().ok_or(Refusal::NoRollout)?;
     let why = RollbackReason::Aborted { by: by.actor.into(), reason: by.reason.into() };
-    let verdict = rollback::perform(turn, &mut course, why);
+    let verdict = rollback::perform(turn, &mut rollout, why);
     queue::drop_with_abort(turn);
-    turn.next.course = Some(course);
+    turn.next.rollout = Some(rollout);
     Ok(verdict)
 }
 
@@ -68,7 +68,7 @@ fn clear(turn: &mut Turn<'_>, actor: &str) -> Verdict {
     if from > BasisPoints::ZERO {
         turn.events.push(Event::SetByHand { from, to: BasisPoints::ZERO, by: actor.to_owned() });
     }
-    turn.object(Objection::Accepted);
+    turn.hold_for(HoldReason::Accepted);
     turn.hold()
 }
 
@@ -108,46 +108,46 @@ fn begin_at(
     turn.next.manual = None;
     turn.next.queued = None;
     rest::begin(turn, plan, started);
-    let course = turn.next.course.take().ok_or(Refusal::NoRollout)?;
-    move_to(turn, plan, course, weight, by)
+    let rollout = turn.next.rollout.take().ok_or(Refusal::NoRollout)?;
+    move_to(turn, plan, rollout, weight, by)
 }
 
 fn move_to(
     turn: &mut Turn<'_>,
     plan: &Plan,
-    mut course: Course,
+    mut rollout: RolloutState,
     weight: BasisPoints,
     by: By<'_>,
 ) -> Result<Verdict, Refusal> {
-    if weight > course.weight {
-        let objections = unskippable(turn, &course, plan);
-        if !objections.is_empty() {
-            return Err(Refusal::Objected(objections));
+    if weight > rollout.weight {
+        let hold_reasons = unskippable(turn, &rollout, plan);
+        if !hold_reasons.is_empty() {
+            return Err(Refusal::Held(hold_reasons));
         }
     }
-    let (from, actor) = (course.weight, by.actor.to_owned());
+    let (from, actor) = (rollout.weight, by.actor.to_owned());
     turn.events.push(Event::SetByHand { from, to: weight, by: actor.clone() });
-    course.weight = weight;
-    course.stage = watching::last_step_within(&plan.steps, weight).0;
-    course.of = course.step().map_or(course.of, |step| step.of);
-    course.held = Duration::ZERO;
-    course.promoted = false;
-    course.stage_at = turn.now.wall;
-    if course.phase != Phase::Paused {
+    rollout.weight = weight;
+    rollout.stage = watching::last_step_within(&plan.steps, weight).0;
+    rollout.of = rollout.step().map_or(rollout.of, |step| step.of);
+    rollout.held = Duration::ZERO;
+    rollout.promoted = false;
+    rollout.stage_at = turn.now.wall;
+    if rollout.phase != Phase::Paused {
         let why = format!("weight set by hand{}", Given(by.reason));
         let pause = Pause { by: actor, why, at: turn.now.wall, guard: None };
-        paused::enter(turn, &mut course, pause);
+        paused::enter(turn, &mut rollout, pause);
     }
-    let verdict = paused::decide(turn, &course);
-    turn.next.course = Some(course);
+    let verdict = paused::decide(turn, &rollout);
+    turn.next.rollout = Some(rollout);
     Ok(verdict)
 }
 
 /// Versions that no plan brings in: nothing is compared, and nothing rolls back.
 fn keep(turn: &mut Turn<'_>, weights: &Weights, by: By<'_>) -> Result<Verdict, Refusal> {
-    if let Some(freeze) = &turn.outside.freeze {
+    if let Some(freeze) = &turn.conditions.freeze {
         let (by, reason) = (freeze.by.clone(), freeze.reason.clone());
-        return Err(Refusal::Objected(vec![Objection::Frozen { by, reason }]));
+        return Err(Refusal::Held(vec![HoldReason::Frozen { by, reason }]));
     }
     let from = away(turn);
     turn.next.manual = Some(Manual {
@@ -158,6 +158,6 @@ fn keep(turn: &mut Turn<'_>, weights: &Weights, by: By<'_>) -> Result<Verdict, R
     });
     let to = away(turn);
     turn.events.push(Event::SetByHand { from, to, by: by.actor.to_owned() });
-    turn.object(Objection::Idle(Idle::ByHand));
+    turn.hold_for(HoldReason::Idle(Idle::ByHand));
     Ok(turn.hold())
 }

@@ -6,12 +6,12 @@ use super::decision::{Decision, Event, Verdict};
 use super::evidence::Evidence;
 use super::plan::{OnBusy, Plan};
 use super::position::{
-    Answer, Course, GateAnswer, GateRef, GateRefKind, Identity, Pause, Phase, Position, Stage,
-    Started,
+    Answer, GateAnswer, GateRef, GateRefKind, Identity, Pause, Phase, Position, RolloutState,
+    Stage, Started,
 };
-use super::reason::{Objection, RollbackReason};
+use super::reason::{HoldReason, RollbackReason};
 use super::refusal::Refusal;
-use super::terms::{Outside, Terms};
+use super::terms::{Conditions, Terms};
 use super::turn::Turn;
 use super::{by_hand, decide, guards, paused, queue, rest, rollback, supersede, waits};
 use crate::ids::VersionName;
@@ -76,11 +76,11 @@ pub fn command(
     terms: &Terms,
     position: &Position,
     evidence: &Evidence,
-    outside: &Outside,
+    conditions: &Conditions,
     command: &Command,
     now: Now,
 ) -> Result<Decision, Refusal> {
-    let mut turn = Turn::command(terms, position, evidence, outside, now);
+    let mut turn = Turn::command(terms, position, evidence, conditions, now);
     let verdict = match command {
         Command::Start(asked) => start(&mut turn, asked),
         Command::Retry(asked) => retry(&mut turn, asked),
@@ -93,10 +93,10 @@ pub fn command(
         | Command::Abort { .. }
         | Command::Approve { .. }
         | Command::GateAnswered { .. } => {
-            let active = turn.next.course.take_if(|course| !course.phase.is_over());
-            let mut course = active.ok_or(Refusal::NoRollout)?;
-            let verdict = on_course(&mut turn, &mut course, command);
-            turn.next.course = Some(course);
+            let active = turn.next.rollout.take_if(|rollout| !rollout.phase.is_over());
+            let mut rollout = active.ok_or(Refusal::NoRollout)?;
+            let verdict = on_course(&mut turn, &mut rollout, command);
+            turn.next.rollout = Some(rollout);
             verdict
         }
     }?;
@@ -105,25 +105,25 @@ pub fn command(
 
 fn on_course(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     command: &Command,
 ) -> Result<Verdict, Refusal> {
     match command {
-        Command::Promote { actor } => promote(turn, course, actor),
-        Command::Pause { actor, reason } => pause(turn, course, actor, reason),
-        Command::Resume { actor } => resume(turn, course, actor),
+        Command::Promote { actor } => promote(turn, rollout, actor),
+        Command::Pause { actor, reason } => pause(turn, rollout, actor, reason),
+        Command::Resume { actor } => resume(turn, rollout, actor),
         Command::Abort { actor, reason } => {
             let why = RollbackReason::Aborted { by: actor.clone(), reason: reason.clone() };
-            let verdict = rollback::perform(turn, course, why);
+            let verdict = rollback::perform(turn, rollout, why);
             queue::drop_with_abort(turn);
             Ok(verdict)
         }
-        Command::Approve { before, actor } => approve(turn, course, *before, actor),
+        Command::Approve { before, actor } => approve(turn, rollout, *before, actor),
         Command::GateAnswered { gate, answer, actor } => {
-            answered(turn, course, gate, answer.clone(), actor)
+            answered(turn, rollout, gate, answer.clone(), actor)
         }
         Command::Start(_) | Command::Retry(_) | Command::SetWeights { .. } => {
-            Err(Refusal::Phase { phase: course.phase, command: "start" })
+            Err(Refusal::Phase { phase: rollout.phase, command: "start" })
         }
     }
 }
@@ -141,7 +141,7 @@ fn retry(turn: &mut Turn<'_>, asked: &Start) -> Result<Verdict, Refusal> {
     let plan = startable(turn, asked)?;
     let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
     let held = turn.next.quarantine.iter().any(|held| held.identity == wanted);
-    let tried = turn.next.course.as_ref().is_some_and(|last| last.candidate == wanted);
+    let tried = turn.next.rollout.as_ref().is_some_and(|last| last.candidate == wanted);
     if !held && !tried {
         return Err(Refusal::NotTried(wanted));
     }
@@ -176,81 +176,85 @@ fn begin(turn: &mut Turn<'_>, plan: &Plan, asked: &Start) -> Result<Verdict, Ref
         reason: asked.reason.clone(),
         committed_at: asked.committed_at,
     };
-    if let Some(mut course) = turn.next.course.take_if(|course| !course.phase.is_over()) {
-        let verdict = behind(turn, &mut course, plan, asked, started);
-        turn.next.course = Some(course);
+    if let Some(mut rollout) = turn.next.rollout.take_if(|rollout| !rollout.phase.is_over()) {
+        let verdict = behind(turn, &mut rollout, plan, asked, started);
+        turn.next.rollout = Some(rollout);
         return verdict;
     }
     turn.next.queued = None;
     rest::begin(turn, plan, started);
-    turn.object(Objection::Accepted);
+    turn.hold_for(HoldReason::Accepted);
     Ok(turn.hold())
 }
 
 /// Another rollout is under way.
 fn behind(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     plan: &Plan,
     asked: &Start,
     started: Started,
 ) -> Result<Verdict, Refusal> {
     let wanted = Identity { version: plan.to.clone(), release: plan.release.clone() };
-    let (phase, candidate) = (course.phase, course.candidate.clone());
+    let (phase, candidate) = (rollout.phase, rollout.candidate.clone());
     if candidate == wanted {
         return Err(Refusal::UnderWay { phase, candidate });
     }
     let on_busy = if asked.supersede { OnBusy::Supersede } else { plan.on_busy };
-    match (on_busy, &turn.outside.freeze) {
+    match (on_busy, &turn.conditions.freeze) {
         (OnBusy::Refuse, _) => Err(Refusal::UnderWay { phase, candidate }),
         (OnBusy::Supersede, Some(freeze)) => {
             let (by, reason) = (freeze.by.clone(), freeze.reason.clone());
-            Err(Refusal::Objected(vec![Objection::Frozen { by, reason }]))
+            Err(Refusal::Held(vec![HoldReason::Frozen { by, reason }]))
         }
-        (OnBusy::Supersede, None) => Ok(supersede::perform(turn, course, wanted, started)),
+        (OnBusy::Supersede, None) => Ok(supersede::perform(turn, rollout, wanted, started)),
         (OnBusy::Queue, _) => {
             queue::add(turn, wanted, started);
-            turn.object(Objection::Accepted);
+            turn.hold_for(HoldReason::Accepted);
             Ok(turn.hold())
         }
     }
 }
 
-fn promote(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdict, Refusal> {
+fn promote(
+    turn: &mut Turn<'_>,
+    rollout: &mut RolloutState,
+    actor: &str,
+) -> Result<Verdict, Refusal> {
     let plan = turn.plan().ok_or(Refusal::NoPlan)?;
-    let objections = unskippable(turn, course, plan);
-    if !objections.is_empty() {
-        return Err(Refusal::Objected(objections));
+    let hold_reasons = unskippable(turn, rollout, plan);
+    if !hold_reasons.is_empty() {
+        return Err(Refusal::Held(hold_reasons));
     }
-    if matches!(course.phase, Phase::Paused | Phase::Inconclusive) {
-        go_on(course);
+    if matches!(rollout.phase, Phase::Paused | Phase::Inconclusive) {
+        go_on(rollout);
     }
-    course.promoted = true;
+    rollout.promoted = true;
     turn.events.push(Event::Promoted { by: actor.to_owned() });
-    turn.object(Objection::Accepted);
+    turn.hold_for(HoldReason::Accepted);
     Ok(turn.hold())
 }
 
 /// What stands against a promotion, looked at without changing anything.
-pub(super) fn unskippable(turn: &Turn<'_>, course: &Course, plan: &Plan) -> Vec<Objection> {
-    let mut probe = Turn::command(turn.terms, &turn.next, turn.evidence, turn.outside, turn.now);
-    if decide::exposed(course) {
-        let breach = guards::look(&mut probe, &mut course.clone());
+pub(super) fn unskippable(turn: &Turn<'_>, rollout: &RolloutState, plan: &Plan) -> Vec<HoldReason> {
+    let mut probe = Turn::command(turn.terms, &turn.next, turn.evidence, turn.conditions, turn.now);
+    if decide::exposed(rollout) {
+        let breach = guards::look(&mut probe, &mut rollout.clone());
         if let Some(guards::Breach::Rollback(why)) = breach {
-            return vec![Objection::Breached(why)];
+            return vec![HoldReason::Breached(why)];
         }
     }
     waits::object_for_all(&mut probe, plan, true);
-    probe.objections
+    probe.hold_reasons
 }
 
 fn pause(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     actor: &str,
     reason: &str,
 ) -> Result<Verdict, Refusal> {
-    match course.phase {
+    match rollout.phase {
         Phase::Pending | Phase::Dark | Phase::Running | Phase::Holding => {}
         phase @ (Phase::Paused
         | Phase::Inconclusive
@@ -262,15 +266,19 @@ fn pause(
     }
     let pause =
         Pause { by: actor.to_owned(), why: reason.to_owned(), at: turn.now.wall, guard: None };
-    paused::enter(turn, course, pause);
-    Ok(paused::decide(turn, course))
+    paused::enter(turn, rollout, pause);
+    Ok(paused::decide(turn, rollout))
 }
 
-fn resume(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdict, Refusal> {
-    match course.phase {
+fn resume(
+    turn: &mut Turn<'_>,
+    rollout: &mut RolloutState,
+    actor: &str,
+) -> Result<Verdict, Refusal> {
+    match rollout.phase {
         Phase::Paused => {}
         // Another `giveUpAfter`: the stage is watched from its beginning.
-        Phase::Inconclusive => course.held = Duration::ZERO,
+        Phase::Inconclusive => rollout.held = Duration::ZERO,
         phase @ (Phase::Pending
         | Phase::Dark
         | Phase::Running
@@ -279,17 +287,17 @@ fn resume(turn: &mut Turn<'_>, course: &mut Course, actor: &str) -> Result<Verdi
         | Phase::Superseded
         | Phase::Complete) => return Err(Refusal::Phase { phase, command: "resume" }),
     }
-    go_on(course);
+    go_on(rollout);
     turn.events.push(Event::Resumed { by: actor.to_owned() });
-    turn.object(Objection::Accepted);
+    turn.hold_for(HoldReason::Accepted);
     Ok(turn.hold())
 }
 
 /// Back to the phase that belongs to the stage.
-fn go_on(course: &mut Course) {
-    course.pause = None;
-    course.phase = match course.stage {
-        Stage::Before if course.weight == BasisPoints::ZERO => Phase::Pending,
+fn go_on(rollout: &mut RolloutState) {
+    rollout.pause = None;
+    rollout.phase = match rollout.stage {
+        Stage::Before if rollout.weight == BasisPoints::ZERO => Phase::Pending,
         Stage::Dark => Phase::Dark,
         Stage::Before | Stage::Step(_) => Phase::Holding,
     };
@@ -297,7 +305,7 @@ fn go_on(course: &mut Course) {
 
 fn approve(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     before: BasisPoints,
     actor: &str,
 ) -> Result<Verdict, Refusal> {
@@ -307,21 +315,21 @@ fn approve(
     let step = turn.plan().is_some_and(|p| p.steps.iter().any(|s| s.weight == before));
     let confirmable = step && waits::asks_for_confirmation(turn);
     if planned {
-        grant(turn, course, approval.clone(), Answer::Granted, actor);
+        grant(turn, rollout, approval.clone(), Answer::Granted, actor);
     }
     if confirmable {
-        grant(turn, course, budget, Answer::Granted, actor);
+        grant(turn, rollout, budget, Answer::Granted, actor);
     }
     if !planned && !confirmable {
         return Err(Refusal::NoSuchGate(approval));
     }
-    turn.object(Objection::Accepted);
+    turn.hold_for(HoldReason::Accepted);
     Ok(turn.hold())
 }
 
 fn answered(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     gate: &GateRef,
     answer: Answer,
     actor: &str,
@@ -334,8 +342,8 @@ fn answered(
     if !by_command {
         return Err(Refusal::NoSuchGate(gate.clone()));
     }
-    grant(turn, course, gate.clone(), answer, actor);
-    turn.object(Objection::Accepted);
+    grant(turn, rollout, gate.clone(), answer, actor);
+    turn.hold_for(HoldReason::Accepted);
     Ok(turn.hold())
 }
 
@@ -343,16 +351,22 @@ fn has_gate(turn: &Turn<'_>, gate: &GateRef) -> bool {
     turn.plan().is_some_and(|plan| plan.gates.iter().any(|g| waits::named(g) == *gate))
 }
 
-fn grant(turn: &mut Turn<'_>, course: &mut Course, gate: GateRef, answer: Answer, actor: &str) {
+fn grant(
+    turn: &mut Turn<'_>,
+    rollout: &mut RolloutState,
+    gate: GateRef,
+    answer: Answer,
+    actor: &str,
+) {
     let refused = match &answer {
         Answer::Granted => None,
         Answer::Refused { detail } => Some(detail.clone()),
     };
-    let before = course.answers.iter().find(|a| a.gate == gate);
+    let before = rollout.answers.iter().find(|a| a.gate == gate);
     if before.is_none_or(|a| a.answer != answer) {
         let (gate, by) = (gate.clone(), actor.to_owned());
         turn.events.push(Event::GateAnswered { gate, by, refused });
     }
-    course.answers.retain(|a| a.gate != gate);
-    course.answers.push(GateAnswer { gate, answer, by: actor.to_owned(), at: turn.now.wall });
+    rollout.answers.retain(|a| a.gate != gate);
+    rollout.answers.push(GateAnswer { gate, answer, by: actor.to_owned(), at: turn.now.wall });
 }

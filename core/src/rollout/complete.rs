@@ -2,25 +2,25 @@
 
 use super::decision::{Event, Verdict};
 use super::plan::Plan;
-use super::position::{Course, Ended, Phase};
+use super::position::{Ended, Phase, RolloutState};
 use super::rest;
 use super::turn::Turn;
 use super::watching;
 
-pub(super) fn perform(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Verdict {
-    let grounds = watching::grounds(turn, course, plan, course.weight);
-    course.phase = Phase::Complete;
-    course.promoted = false;
-    course.ended = Some(Ended {
+pub(super) fn perform(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Verdict {
+    let grounds = watching::grounds(turn, rollout, plan, rollout.weight);
+    rollout.phase = Phase::Complete;
+    rollout.promoted = false;
+    rollout.ended = Some(Ended {
         at: turn.now.wall,
-        by: course.started.by.clone(),
+        by: rollout.started.by.clone(),
         label: "complete".to_owned(),
         why: grounds.to_string(),
         blamed: false,
-        reached: course.weight,
+        reached: rollout.weight,
     });
-    turn.next.stable = course.candidate.clone();
-    rest::remember(&mut turn.next, &course.candidate);
-    turn.events.push(Event::Completed { stable: course.candidate.clone() });
+    turn.next.stable = rollout.candidate.clone();
+    rest::remember(&mut turn.next, &rollout.candidate);
+    turn.events.push(Event::Completed { stable: rollout.candidate.clone() });
     Verdict::Complete(grounds)
 }

@@ -9,9 +9,9 @@
 //! give requests to something that nobody has judged.
 
 use super::plan::{OnBusy, Plan, Start};
-use super::position::{Course, Identity, Position};
+use super::position::{Identity, Position, RolloutState};
 use super::rest;
-use super::terms::{Outside, Terms};
+use super::terms::{Conditions, Terms};
 use crate::ids::VersionName;
 use crate::weights::BasisPoints;
 use std::fmt;
@@ -198,7 +198,7 @@ pub fn foretell(
     position: &Position,
     known: &[Listed],
     file: Option<(Intent<'_>, &[Listed])>,
-    outside: &Outside,
+    conditions: &Conditions,
 ) -> Consequence {
     let Some((intent, listed)) = file else {
         return match serving_beside_stable(position).next() {
@@ -208,7 +208,7 @@ pub fn foretell(
             None => Consequence::Rests,
         };
     };
-    let meant = of_plan(intent, position, outside);
+    let meant = of_plan(intent, position, conditions);
     let changed =
         released(position, known, intent).or_else(|| moved(position, &meant, known, listed));
     match (meant, changed) {
@@ -223,9 +223,9 @@ pub fn foretell(
 }
 
 /// What a plan means for a position, whatever was in force before.
-fn of_plan(intent: Intent<'_>, position: &Position, outside: &Outside) -> Consequence {
-    if let Some(course) = position.active() {
-        return of_course(intent, position, course, outside);
+fn of_plan(intent: Intent<'_>, position: &Position, conditions: &Conditions) -> Consequence {
+    if let Some(rollout) = position.active() {
+        return of_course(intent, position, rollout, conditions);
     }
     if let Some(conflict) = stable_contradicted(intent, position) {
         return Consequence::Refused(conflict);
@@ -235,7 +235,7 @@ fn of_plan(intent: Intent<'_>, position: &Position, outside: &Outside) -> Conseq
     {
         return Consequence::Refused(Conflict::WeightedGone { version: version.clone(), weight });
     }
-    match (intent.next, rest::why_not_start(intent, position, outside)) {
+    match (intent.next, rest::why_not_start(intent, position, conditions)) {
         (Some(next), None) => Consequence::Starts(next.identity()),
         (Some(_) | None, _) => Consequence::Rests,
     }
@@ -245,12 +245,12 @@ fn of_plan(intent: Intent<'_>, position: &Position, outside: &Outside) -> Conseq
 pub(super) fn of_course(
     intent: Intent<'_>,
     position: &Position,
-    course: &Course,
-    outside: &Outside,
+    rollout: &RolloutState,
+    conditions: &Conditions,
 ) -> Consequence {
     match stable_contradicted(intent, position) {
         Some(conflict) => Consequence::Refused(conflict),
-        None => under_way(intent, position, course, outside),
+        None => under_way(intent, position, rollout, conditions),
     }
 }
 
@@ -270,10 +270,10 @@ fn stable_contradicted(intent: Intent<'_>, position: &Position) -> Option<Confli
 fn under_way(
     intent: Intent<'_>,
     position: &Position,
-    course: &Course,
-    outside: &Outside,
+    rollout: &RolloutState,
+    conditions: &Conditions,
 ) -> Consequence {
-    let (candidate, weight) = (course.candidate.clone(), course.weight);
+    let (candidate, weight) = (rollout.candidate.clone(), rollout.weight);
     let Some(next) = intent.next else {
         return Consequence::Refused(Conflict::PlanGone { candidate, weight });
     };
@@ -281,7 +281,7 @@ fn under_way(
         return Consequence::GoesOn(candidate);
     }
     let starts = rest::would_start(next, position);
-    if starts && next.on_busy == OnBusy::Supersede && outside.freeze.is_none() {
+    if starts && next.on_busy == OnBusy::Supersede && conditions.freeze.is_none() {
         return Consequence::Supersedes { ended: candidate, weight, next: next.identity() };
     }
     let conflict = match intent.listed(&candidate.version) {
@@ -311,12 +311,12 @@ fn under_way(
 
 /// Versions other than stable that have a share, or are about to get one.
 fn serving_beside_stable(position: &Position) -> impl Iterator<Item = (&VersionName, BasisPoints)> {
-    let course = position.active().map(|course| (&course.candidate.version, course.weight));
+    let rollout = position.active().map(|rollout| (&rollout.candidate.version, rollout.weight));
     let by_hand = position.manual.iter().flat_map(|manual| manual.weights.iter());
     let by_hand = by_hand.filter(|(version, weight)| {
         *weight > BasisPoints::ZERO && **version != position.stable.version
     });
-    course.into_iter().chain(by_hand)
+    rollout.into_iter().chain(by_hand)
 }
 
 /// Another release of a version that serves by hand. Those of stable and of a candidate are in the

@@ -2,19 +2,19 @@
 
 use super::decision::{Event, Verdict};
 use super::plan::{Dark, Plan};
-use super::position::{Course, Phase, Stage};
-use super::reason::{Grounds, Objection};
+use super::position::{Phase, RolloutState, Stage};
+use super::reason::{Grounds, HoldReason};
 use super::turn::Turn;
 use super::{inconclusive, waits, watching};
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
-pub(super) fn enter(turn: &mut Turn<'_>, course: &mut Course, dark: &Dark) -> Verdict {
-    course.phase = Phase::Dark;
-    course.stage = Stage::Dark;
-    course.held = Duration::ZERO;
-    course.promoted = false;
-    course.stage_at = turn.now.wall;
+pub(super) fn enter(turn: &mut Turn<'_>, rollout: &mut RolloutState, dark: &Dark) -> Verdict {
+    rollout.phase = Phase::Dark;
+    rollout.stage = Stage::Dark;
+    rollout.held = Duration::ZERO;
+    rollout.promoted = false;
+    rollout.stage_at = turn.now.wall;
     turn.events.push(Event::Dark { hold: dark.hold });
     Verdict::Advance(Grounds {
         from: BasisPoints::ZERO,
@@ -26,26 +26,26 @@ pub(super) fn enter(turn: &mut Turn<'_>, course: &mut Course, dark: &Dark) -> Ve
     })
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, course: &mut Course, plan: &Plan) -> Verdict {
+pub(super) fn decide(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Verdict {
     let Some(dark) = &plan.dark else {
-        return watching::enter_first(turn, course, plan);
+        return watching::enter_first(turn, rollout, plan);
     };
     if turn.has_data() {
-        course.held += turn.elapsed;
+        rollout.held += turn.elapsed;
     }
-    waits::object_for_all(turn, plan, course.promoted);
-    if !course.promoted {
+    waits::object_for_all(turn, plan, rollout.promoted);
+    if !rollout.promoted {
         waits::object_to_budget(turn);
-        let left = dark.hold.saturating_sub(course.held);
+        let left = dark.hold.saturating_sub(rollout.held);
         if !left.is_zero() {
-            turn.object(Objection::HoldRunning { left });
+            turn.hold_for(HoldReason::HoldRunning { left });
         }
         waits::object_to_shadow(turn, dark.comparisons, dark.mismatch_below);
-        let unproven = turn.objections.iter().any(|o| matches!(o, Objection::Shadow { .. }));
-        if unproven && course.held >= plan.evidence.give_up_after.max(dark.hold) {
+        let unproven = turn.hold_reasons.iter().any(|o| matches!(o, HoldReason::Shadow { .. }));
+        if unproven && rollout.held >= plan.evidence.give_up_after.max(dark.hold) {
             let seen = turn.evidence.shadow.compared;
-            return inconclusive::enter(turn, course, seen, dark.comparisons);
+            return inconclusive::enter(turn, rollout, seen, dark.comparisons);
         }
     }
-    watching::enter_first(turn, course, plan)
+    watching::enter_first(turn, rollout, plan)
 }

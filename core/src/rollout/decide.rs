@@ -7,9 +7,9 @@ use super::consequence::{self, Conflict, Consequence, Intent};
 use super::decision::{Decision, Event, Verdict};
 use super::evidence::Evidence;
 use super::guards::{self, Breach};
-use super::position::{Course, Identity, Phase, Position};
+use super::position::{Identity, Phase, Position, RolloutState};
 use super::reason::RollbackReason;
-use super::terms::{Outside, Terms};
+use super::terms::{Conditions, Terms};
 use super::turn::Turn;
 use super::{dark, inconclusive, paused, pending, queue, rest, rollback, supersede, watching};
 use crate::time::Now;
@@ -19,47 +19,47 @@ pub fn decide(
     terms: &Terms,
     position: &Position,
     evidence: &Evidence,
-    outside: &Outside,
+    conditions: &Conditions,
     now: Now,
 ) -> Decision {
-    let mut turn = Turn::tick(terms, position, evidence, outside, now);
+    let mut turn = Turn::tick(terms, position, evidence, conditions, now);
     relabel_stable(&mut turn);
-    let active = turn.next.course.take_if(|course| !course.phase.is_over());
+    let active = turn.next.rollout.take_if(|rollout| !rollout.phase.is_over());
     let verdict = match active {
         None => rest::decide(&mut turn),
-        Some(mut course) => {
-            let verdict = under_way(&mut turn, &mut course);
-            turn.next.course = Some(course);
+        Some(mut rollout) => {
+            let verdict = under_way(&mut turn, &mut rollout);
+            turn.next.rollout = Some(rollout);
             verdict
         }
     };
     turn.finish(verdict)
 }
 
-fn under_way(turn: &mut Turn<'_>, course: &mut Course) -> Verdict {
-    let plan = match (turn.plan(), meant(turn, course)) {
-        (_, Meant::Superseded(next)) => return supersede::by_file(turn, course, next),
+fn under_way(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Verdict {
+    let plan = match (turn.plan(), meant(turn, rollout)) {
+        (_, Meant::Superseded(next)) => return supersede::by_file(turn, rollout, next),
         (Some(plan), Meant::GoesOn) => plan,
         (Some(_), Meant::Unlisted) | (None, _) => {
             let wanted = turn.terms.wanted();
-            return rollback::perform(turn, course, RollbackReason::Unlisted { wanted });
+            return rollback::perform(turn, rollout, RollbackReason::Unlisted { wanted });
         }
     };
-    watching::follow_plan(turn, course, plan);
-    guards::warn_of_low_budget(turn, course);
-    if exposed(course) {
-        match guards::look(turn, course) {
-            Some(Breach::Rollback(why)) => return rollback::perform(turn, course, why),
-            Some(Breach::Pause { rule, why }) => return paused::by_guard(turn, course, rule, why),
+    watching::follow_plan(turn, rollout, plan);
+    guards::warn_of_low_budget(turn, rollout);
+    if exposed(rollout) {
+        match guards::look(turn, rollout) {
+            Some(Breach::Rollback(why)) => return rollback::perform(turn, rollout, why),
+            Some(Breach::Pause { rule, why }) => return paused::by_guard(turn, rollout, rule, why),
             None => {}
         }
     }
-    match course.phase {
-        Phase::Pending => pending::decide(turn, course, plan),
-        Phase::Dark => dark::decide(turn, course, plan),
-        Phase::Running | Phase::Holding => watching::decide(turn, course, plan),
-        Phase::Paused => paused::decide(turn, course),
-        Phase::Inconclusive => inconclusive::decide(turn, course, plan),
+    match rollout.phase {
+        Phase::Pending => pending::decide(turn, rollout, plan),
+        Phase::Dark => dark::decide(turn, rollout, plan),
+        Phase::Running | Phase::Holding => watching::decide(turn, rollout, plan),
+        Phase::Paused => paused::decide(turn, rollout),
+        Phase::Inconclusive => inconclusive::decide(turn, rollout, plan),
         Phase::RolledBack | Phase::Superseded | Phase::Complete => turn.hold(),
     }
 }
@@ -73,8 +73,8 @@ enum Meant {
 }
 
 /// What the file means for the rollout under way, and for what waits behind it.
-fn meant(turn: &mut Turn<'_>, course: &Course) -> Meant {
-    match consequence::of_course(Intent::of(turn.terms), &turn.next, course, turn.outside) {
+fn meant(turn: &mut Turn<'_>, rollout: &RolloutState) -> Meant {
+    match consequence::of_course(Intent::of(turn.terms), &turn.next, rollout, turn.conditions) {
         Consequence::Supersedes { next, .. } => Meant::Superseded(next),
         Consequence::Queues { next, .. } => {
             queue::add_by_itself(turn, next);
@@ -102,8 +102,8 @@ fn meant(turn: &mut Turn<'_>, course: &Course) -> Meant {
 }
 
 /// A rollout that waits for its first step has nothing that could be judged.
-pub(super) fn exposed(course: &Course) -> bool {
-    course.phase != Phase::Pending
+pub(super) fn exposed(rollout: &RolloutState) -> bool {
+    rollout.phase != Phase::Pending
 }
 
 /// Where nothing is ever judged, a release is a label: stable takes the file's. Which version is

@@ -2,7 +2,7 @@
 //! its events; it never asks why.
 
 use super::position::{GateRef, Identity, Position};
-use super::reason::{Grounds, Objection, RollbackReason};
+use super::reason::{Grounds, HoldReason, RollbackReason};
 use super::words::{Given, Span};
 use crate::ids::RolloutId;
 use crate::slo::Severity;
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct Decision {
     pub verdict: Verdict,
     /// Everything that stands against moving further; empty only when something moved.
-    pub objections: Vec<Objection>,
+    pub hold_reasons: Vec<HoldReason>,
     /// To be durable before `split` is published, unless it
     /// [equals](Position::equals_but_for_time) the one before.
     pub next: Position,
@@ -31,11 +31,11 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Advance(Grounds),
-    /// The weightiest objection. Also the verdict where no rollout is under way.
-    Hold(Objection),
+    /// The weightiest hold reason. Also the verdict where no rollout is under way.
+    Hold(HoldReason),
     Rollback(RollbackReason),
     Complete(Grounds),
-    Inconclusive(Objection),
+    Inconclusive(HoldReason),
     /// By this candidate, whose rollout the next decision starts.
     Supersede(Identity),
 }
@@ -149,7 +149,7 @@ pub enum Event {
         stable: Identity,
     },
     Inconclusive {
-        why: Objection,
+        why: HoldReason,
     },
     /// The plan of a rollout under way was changed by a reload.
     PlanChanged {

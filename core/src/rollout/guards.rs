@@ -4,8 +4,8 @@
 use super::decision::Event;
 use super::evidence::GuardReading;
 use super::plan::{Action, Guard};
-use super::position::{Course, Standing};
-use super::reason::{Objection, RollbackReason};
+use super::position::{RolloutState, StandingGuard};
+use super::reason::{HoldReason, RollbackReason};
 use super::turn::Turn;
 use super::{spared, waits};
 use crate::slo::{BurnAction, BurnRule, Severity};
@@ -18,16 +18,16 @@ pub(super) enum Breach {
     Pause { rule: String, why: String },
 }
 
-/// The weightiest breach that acts now. Those that stand and do not act yet become objections.
-pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
+/// The weightiest breach that acts now. Those that stand and do not act yet become hold reasons.
+pub(super) fn look(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Option<Breach> {
     let mut breaches = Vec::new();
     waits::object_to_shared_cause(turn);
-    breaches.extend(harm(turn, course).map(Breach::Rollback));
-    plan_guards(turn, course, &mut breaches);
-    burn_rules(turn, course, &mut breaches);
+    breaches.extend(harm(turn, rollout).map(Breach::Rollback));
+    plan_guards(turn, rollout, &mut breaches);
+    burn_rules(turn, rollout, &mut breaches);
     breaches.extend(regression(turn).map(Breach::Rollback));
-    spared::spare(turn, course, &mut breaches);
-    warn_of_client_errors(turn, course);
+    spared::spare(turn, rollout, &mut breaches);
+    warn_of_client_errors(turn, rollout);
     let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
     match rollback {
         Some(at) => Some(breaches.swap_remove(at)),
@@ -37,8 +37,8 @@ pub(super) fn look(turn: &mut Turn<'_>, course: &mut Course) -> Option<Breach> {
 
 /// The data plane begins to count with the rollout's first weight; before that, what it says is
 /// of the one before.
-fn harm(turn: &Turn<'_>, course: &Course) -> Option<RollbackReason> {
-    if course.weight == BasisPoints::ZERO {
+fn harm(turn: &Turn<'_>, rollout: &RolloutState) -> Option<RollbackReason> {
+    if rollout.weight == BasisPoints::ZERO {
         return None;
     }
     let cap = turn.plan()?.harm;
@@ -56,7 +56,7 @@ fn harm(turn: &Turn<'_>, course: &Course) -> Option<RollbackReason> {
     Some(RollbackReason::HarmUsers { users, cap, forgiven, told_apart })
 }
 
-fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+fn plan_guards(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &mut Vec<Breach>) {
     let Some(plan) = turn.plan() else { return };
     let evidence = turn.evidence;
     for guard in &plan.guards {
@@ -64,55 +64,55 @@ fn plan_guards(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Brea
         let Some(reading) = reading.filter(|r| r.missing.is_none()) else {
             // Nothing can be said: what stood keeps standing, and grows no older.
             if !guard.lasting.is_zero() {
-                object_if_standing(turn, course, guard);
+                object_if_standing(turn, rollout, guard);
             }
             continue;
         };
-        let lasted = stand(turn, course, guard, reading);
+        let lasted = stand(turn, rollout, guard, reading);
         let acts = reading.proven && lasted.is_some_and(|lasted| lasted >= guard.lasting);
         match (acts, guard.action) {
             (true, Action::Rollback) => {
                 breaches.push(Breach::Rollback(blame(turn, guard, reading, lasted)));
             }
             (true, Action::Pause) => {
-                object_if_standing(turn, course, guard);
-                if act_once(course, &guard.name) {
+                object_if_standing(turn, rollout, guard);
+                if act_once(rollout, &guard.name) {
                     let why = blame(turn, guard, reading, lasted).to_string();
                     breaches.push(Breach::Pause { rule: guard.name.clone(), why });
                 }
             }
             (true, Action::Notify) => {
-                if act_once(course, &guard.name) {
+                if act_once(rollout, &guard.name) {
                     let why = blame(turn, guard, reading, lasted).to_string();
                     warn(turn, &guard.name, why, Severity::P3);
                 }
             }
             // Without `for` it is a matter of proof, not of time: a doubt, among the evidence.
             (false, Action::Rollback | Action::Pause) if guard.lasting.is_zero() => {}
-            (false, Action::Rollback | Action::Pause) => object_if_standing(turn, course, guard),
+            (false, Action::Rollback | Action::Pause) => object_if_standing(turn, rollout, guard),
             (false, Action::Notify) => {}
         }
         if lasted.is_none() && guard.action == Action::Pause {
-            course.acted.retain(|name| *name != guard.name);
+            rollout.acted.retain(|name| *name != guard.name);
         }
     }
-    course.standing.retain(|s| plan.guards.iter().any(|guard| guard.name == s.guard));
+    rollout.standing.retain(|s| plan.guards.iter().any(|guard| guard.name == s.guard));
 }
 
 /// For how long a guard has been breached without a break; `None` when it is not.
 fn stand(
     turn: &Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     guard: &Guard,
     reading: &GuardReading,
 ) -> Option<Duration> {
     // Proof has no window: what proved it may be over, and what is within its limit now is no breach.
     if !reading.breached {
-        course.standing.retain(|s| s.guard != guard.name);
+        rollout.standing.retain(|s| s.guard != guard.name);
         return None;
     }
     let elapsed = if turn.has_data() { turn.elapsed } else { Duration::ZERO };
-    match course.standing.iter_mut().find(|s| s.guard == guard.name) {
+    match rollout.standing.iter_mut().find(|s| s.guard == guard.name) {
         Some(standing) => {
             standing.lasted += elapsed;
             Some(standing.lasted)
@@ -120,18 +120,18 @@ fn stand(
         None => {
             // It begins to stand now; what passed before this look is not known to count.
             let lasted = Duration::ZERO;
-            course.standing.push(Standing { guard: guard.name.clone(), lasted });
+            rollout.standing.push(StandingGuard { guard: guard.name.clone(), lasted });
             Some(lasted)
         }
     }
 }
 
-fn object_if_standing(turn: &mut Turn<'_>, course: &Course, guard: &Guard) {
+fn object_if_standing(turn: &mut Turn<'_>, rollout: &RolloutState, guard: &Guard) {
     if guard.action == Action::Notify {
         return;
     }
-    if let Some(standing) = course.standing.iter().find(|s| s.guard == guard.name) {
-        turn.object(Objection::GuardStanding {
+    if let Some(standing) = rollout.standing.iter().find(|s| s.guard == guard.name) {
+        turn.hold_for(HoldReason::GuardStanding {
             guard: guard.name.clone(),
             lasted: standing.lasted,
             acts_after: guard.lasting,
@@ -158,20 +158,20 @@ fn blame(
 }
 
 /// A rate of burning is no comparison: when stable burns as well it holds, and blames nobody.
-fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+fn burn_rules(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &mut Vec<Breach>) {
     let (terms, evidence) = (turn.terms, turn.evidence);
     for rule in &terms.objectives.burn_rates {
         let acted = acted_name(rule);
         let reading = evidence.burns.iter().find(|r| r.name == rule.name);
         let Some(reading) = reading.filter(|r| r.above && r.proven) else {
             if rule.action == BurnAction::Pause {
-                course.acted.retain(|name| *name != acted);
+                rollout.acted.retain(|name| *name != acted);
             }
             continue;
         };
         let rate = reading.short.or(reading.long).unwrap_or(reading.threshold);
         let burning =
-            || Objection::Burning { rule: rule.name.clone(), rate, threshold: rule.above };
+            || HoldReason::Burning { rule: rule.name.clone(), rate, threshold: rule.above };
         let stable_burns = reading.stable.is_some_and(|stable| stable > rule.above);
         let alone = evidence.shared_cause.is_none() && !stable_burns;
         match rule.action {
@@ -186,22 +186,22 @@ fn burn_rules(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breac
                     samples: reading.samples,
                 }));
             }
-            BurnAction::Rollback => turn.object(burning()),
+            BurnAction::Rollback => turn.hold_for(burning()),
             BurnAction::Pause => {
-                turn.object(burning());
-                if reading.proven && act_once(course, &acted) {
+                turn.hold_for(burning());
+                if reading.proven && act_once(rollout, &acted) {
                     let (rule, why) = (rule.name.clone(), burning().to_string());
                     breaches.push(Breach::Pause { rule, why });
                 }
             }
-            BurnAction::Notify if reading.proven => notify_burn(turn, course, rule, &burning()),
+            BurnAction::Notify if reading.proven => notify_burn(turn, rollout, rule, &burning()),
             BurnAction::Notify => {}
         }
     }
 }
 
-fn notify_burn(turn: &mut Turn<'_>, course: &mut Course, rule: &BurnRule, why: &Objection) {
-    if act_once(course, &acted_name(rule)) {
+fn notify_burn(turn: &mut Turn<'_>, rollout: &mut RolloutState, rule: &BurnRule, why: &HoldReason) {
+    if act_once(rollout, &acted_name(rule)) {
         warn(turn, &rule.name, why.to_string(), rule.severity);
     }
 }
@@ -230,10 +230,10 @@ fn acted_name(rule: &BurnRule) -> String {
 
 /// Whether this breach is new: what flickers is told of once a stage, and a pause that was
 /// lifted comes again only after its breach has cleared.
-pub(super) fn act_once(course: &mut Course, rule: &str) -> bool {
-    let new = !course.acted.iter().any(|name| name == rule);
+pub(super) fn act_once(rollout: &mut RolloutState, rule: &str) -> bool {
+    let new = !rollout.acted.iter().any(|name| name == rule);
     if new {
-        course.acted.push(rule.to_owned());
+        rollout.acted.push(rule.to_owned());
     }
     new
 }
@@ -261,22 +261,22 @@ pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
 }
 
 /// Told once a stage; the step holds as long as it lasts.
-fn warn_of_client_errors(turn: &mut Turn<'_>, course: &mut Course) {
+fn warn_of_client_errors(turn: &mut Turn<'_>, rollout: &mut RolloutState) {
     const NAME: &str = "client errors";
     let Some(test) = turn.evidence.client_errors.filter(|test| test.worse) else { return };
-    if act_once(course, NAME) {
+    if act_once(rollout, NAME) {
         let (candidate, stable) = (test.candidate, test.stable);
-        let why = Objection::ClientErrors { candidate, stable }.to_string();
+        let why = HoldReason::ClientErrors { candidate, stable }.to_string();
         warn(turn, "regression.clientErrors", why, Severity::P3);
     }
 }
 
 /// The budget's event is told once as well, under a name no rule can have.
-pub(super) fn warn_of_low_budget(turn: &mut Turn<'_>, course: &mut Course) {
+pub(super) fn warn_of_low_budget(turn: &mut Turn<'_>, rollout: &mut RolloutState) {
     const NAME: &str = "budget low";
     let below = turn.terms.objectives.budget.confirm_below;
     let Some(left) = turn.evidence.budget_left else { return };
-    if left < below && act_once(course, NAME) {
+    if left < below && act_once(rollout, NAME) {
         turn.events.push(Event::BudgetLow { left });
     }
 }

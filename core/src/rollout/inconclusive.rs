@@ -3,22 +3,28 @@
 
 use super::decision::{Event, Verdict};
 use super::plan::Plan;
-use super::position::{Course, Phase};
-use super::reason::Objection;
+use super::position::{Phase, RolloutState};
+use super::reason::HoldReason;
 use super::turn::Turn;
 use super::waits;
 
-pub(super) fn enter(turn: &mut Turn<'_>, course: &mut Course, seen: u64, needed: u64) -> Verdict {
-    let why = Objection::GaveUp { after: course.held, seen, needed };
-    course.phase = Phase::Inconclusive;
-    turn.objections.insert(0, why.clone());
+pub(super) fn enter(
+    turn: &mut Turn<'_>,
+    rollout: &mut RolloutState,
+    seen: u64,
+    needed: u64,
+) -> Verdict {
+    let why = HoldReason::GaveUp { after: rollout.held, seen, needed };
+    rollout.phase = Phase::Inconclusive;
+    turn.hold_reasons.insert(0, why.clone());
     turn.events.push(Event::Inconclusive { why: why.clone() });
     Verdict::Inconclusive(why)
 }
 
-pub(super) fn decide(turn: &mut Turn<'_>, course: &Course, plan: &Plan) -> Verdict {
+pub(super) fn decide(turn: &mut Turn<'_>, rollout: &RolloutState, plan: &Plan) -> Verdict {
     let samples = waits::samples(turn, plan);
-    let why = Objection::GaveUp { after: course.held, seen: samples.seen, needed: samples.needed };
-    turn.objections.insert(0, why.clone());
+    let why =
+        HoldReason::GaveUp { after: rollout.held, seen: samples.seen, needed: samples.needed };
+    turn.hold_reasons.insert(0, why.clone());
     Verdict::Inconclusive(why)
 }

@@ -1,7 +1,7 @@
 //! The rollout: its plan, its state machine, and the decision.
 //!
 //! [`decide`] looks at one service: the [`Terms`] of its configuration, its [`Position`], the
-//! [`Evidence`] of this moment and what is [`Outside`]; it answers with a [`Decision`]. Nothing
+//! [`Evidence`] of this moment and what is [`Conditions`]; it answers with a [`Decision`]. Nothing
 //! here measures, waits, stores or publishes. [`Pilot`] puts judge and decision together, for
 //! the controller and the simulator alike.
 
@@ -54,13 +54,13 @@ pub use plan::{
     Plan, Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
 pub use position::{
-    Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Queued, Stage, Standing, Started,
+    Answer, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started,
 };
 pub use publish::{is_news, split_of};
-pub use reason::{Grounds, Idle, Objection, RollbackReason};
+pub use reason::{Grounds, HoldReason, Idle, RollbackReason};
 pub use refusal::Refusal;
-pub use terms::{Freeze, Outside, Terms};
+pub use terms::{Conditions, Freeze, Terms};
 pub use words::{Percent, Span, When};
 
 /// How long sessions may drain after a rollback; then they are revoked.

@@ -9,9 +9,9 @@ use super::decide::decide;
 use super::decision::Decision;
 use super::evidence::{Data, Evidence, Ready};
 use super::plan::Plan;
-use super::position::{Clock, Course, Identity, Position};
+use super::position::{Clock, Identity, Position, RolloutState};
 use super::refusal::Refusal;
-use super::terms::{Outside, Terms};
+use super::terms::{Conditions, Terms};
 use crate::ids::{Epoch, VersionName};
 use crate::judge::{Judge, Seen};
 use crate::measure::{ServiceCounts, ServiceLatencies};
@@ -106,9 +106,9 @@ impl Pilot {
             self.slo = ServiceSlo::decode(objectives, &memory.slo, downtime, now)?;
         }
         let active = self.position.active();
-        if let (Some((epoch, bytes)), Some(course)) = (&memory.judge, active)
-            && course.epoch == *epoch
-            && let Some(plan) = plan_for(&self.terms, course)
+        if let (Some((epoch, bytes)), Some(rollout)) = (&memory.judge, active)
+            && rollout.epoch == *epoch
+            && let Some(plan) = plan_for(&self.terms, rollout)
         {
             let stable = &self.position.stable.version;
             let judge = Judge::decode(&plan, objectives, stable, bytes, downtime, now)?;
@@ -127,7 +127,7 @@ impl Pilot {
     /// After a reload. The next decision notices what has changed.
     pub fn set_terms(&mut self, terms: Arc<Terms>) {
         self.slo.set_objectives(&terms.objectives);
-        let plan = self.position.active().and_then(|course| plan_for(&terms, course));
+        let plan = self.position.active().and_then(|rollout| plan_for(&terms, rollout));
         if let (Some((_, judge)), Some(plan)) = (&mut self.judge, &plan) {
             judge.set_plan(plan, &terms.objectives);
         }
@@ -158,19 +158,19 @@ impl Pilot {
         }
     }
 
-    pub fn tick(&mut self, observed: Observed<'_>, outside: &Outside, now: Now) -> Decision {
+    pub fn tick(&mut self, observed: Observed<'_>, conditions: &Conditions, now: Now) -> Decision {
         self.judge(observed, now.mono);
-        decide(&self.terms, &self.position, &self.evidence, outside, now)
+        decide(&self.terms, &self.position, &self.evidence, conditions, now)
     }
 
     /// Uses what the latest tick knew.
     pub fn command(
         &self,
         asked: &Command,
-        outside: &Outside,
+        conditions: &Conditions,
         now: Now,
     ) -> Result<Decision, Refusal> {
-        command(&self.terms, &self.position, &self.evidence, outside, asked, now)
+        command(&self.terms, &self.position, &self.evidence, conditions, asked, now)
     }
 
     /// Makes a decision's position the present one, once it is durable. A decision that could
@@ -190,10 +190,10 @@ impl Pilot {
         };
         self.counted = Some(now);
         self.slo.observe(counts, observed.latencies, now);
-        let course = self.position.active();
-        self.evidence = match (course, &mut self.judge) {
-            (Some(course), Some((_, judge))) => {
-                let (stage, weight) = (course.stage, course.weight);
+        let rollout = self.position.active();
+        self.evidence = match (rollout, &mut self.judge) {
+            (Some(rollout), Some((_, judge))) => {
+                let (stage, weight) = (rollout.stage, rollout.weight);
                 let latencies = observed.latencies;
                 judge.observe(Seen { counts, latencies, stage, weight }, now);
                 judge.evidence(&self.slo, observed.readiness, now)
@@ -206,33 +206,33 @@ impl Pilot {
         if let Some(by) = observed.own_lag {
             self.evidence.data = Data::Late { by };
         }
-        let known = |course: &Course| counts.of(&course.candidate.version).is_some();
-        if course.is_some_and(|course| !known(course)) {
+        let known = |rollout: &RolloutState| counts.of(&rollout.candidate.version).is_some();
+        if rollout.is_some_and(|rollout| !known(rollout)) {
             self.evidence.data = Data::Missing;
         }
     }
 
     /// Each rollout has its own judge, from its first moment to its last.
     fn appoint(&mut self, now: Mono) {
-        let Some(course) = self.position.active() else {
+        let Some(rollout) = self.position.active() else {
             self.judge = None;
             return;
         };
-        if self.judge.as_ref().is_some_and(|(epoch, _)| *epoch == course.epoch) {
+        if self.judge.as_ref().is_some_and(|(epoch, _)| *epoch == rollout.epoch) {
             return;
         }
-        self.judge = plan_for(&self.terms, course).map(|plan| {
+        self.judge = plan_for(&self.terms, rollout).map(|plan| {
             let stable = &self.position.stable.version;
             let usual = self.slo.done(stable, A_DAY, now).unwrap_or_default();
-            (course.epoch, Judge::new(&plan, &self.terms.objectives, stable).after(usual))
+            (rollout.epoch, Judge::new(&plan, &self.terms.objectives, stable).after(usual))
         });
     }
 }
 
 /// The plan by which a rollout is judged: the file's, for its own candidate. The file may name the
 /// next one already.
-fn plan_for(terms: &Terms, course: &Course) -> Option<Plan> {
-    let Identity { version, release } = course.candidate.clone();
+fn plan_for(terms: &Terms, rollout: &RolloutState) -> Option<Plan> {
+    let Identity { version, release } = rollout.candidate.clone();
     terms.plan.clone().map(|plan| Plan { to: version, release, ..plan })
 }
 

@@ -34,7 +34,7 @@ pub struct Position {
     /// Of the latest rollout; 0 before the first.
     pub epoch: Epoch,
     /// The rollout under way, or the one that ended last.
-    pub course: Option<Course>,
+    pub rollout: Option<RolloutState>,
     /// Rejected releases: they start again only after an explicit retry.
     pub quarantine: Vec<Quarantined>,
     /// Weights set by hand while no rollout is under way.
@@ -49,7 +49,7 @@ pub struct Position {
 
 /// One rollout's way through its plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Course {
+pub struct RolloutState {
     pub id: RolloutId,
     pub epoch: Epoch,
     /// Picks the users who go first; made from the id, so that every proxy has the same.
@@ -66,7 +66,7 @@ pub struct Course {
     /// How long the present stage has been watched. Pauses and missing data do not count.
     pub held: Duration,
     /// Guards that are breached now, and for how long.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<StandingGuard>,
     /// Breaches that were reported in this stage, or paused for and not cleared since.
     pub acted: Vec<String>,
     pub answers: Vec<GateAnswer>,
@@ -156,7 +156,7 @@ pub enum Stage {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
+pub struct StandingGuard {
     pub guard: String,
     pub lasted: Duration,
 }
@@ -267,7 +267,7 @@ impl Position {
             seen: vec![stable.clone()],
             stable,
             epoch: Epoch::default(),
-            course: None,
+            rollout: None,
             quarantine: Vec::new(),
             manual: None,
             queued: None,
@@ -276,8 +276,8 @@ impl Position {
     }
 
     /// The rollout under way.
-    pub fn active(&self) -> Option<&Course> {
-        self.course.as_ref().filter(|course| !course.phase.is_over())
+    pub fn active(&self) -> Option<&RolloutState> {
+        self.rollout.as_ref().filter(|rollout| !rollout.phase.is_over())
     }
 
     /// Whether `other` says the same but for how much time has passed: then it need not be
@@ -289,16 +289,16 @@ impl Position {
     fn timeless(&self) -> Self {
         let mut copy = self.clone();
         copy.clock = Clock::default();
-        if let Some(course) = &mut copy.course {
-            course.held = Duration::ZERO;
-            course.drained = Duration::ZERO;
-            course.standing.iter_mut().for_each(|s| s.lasted = Duration::ZERO);
+        if let Some(rollout) = &mut copy.rollout {
+            rollout.held = Duration::ZERO;
+            rollout.drained = Duration::ZERO;
+            rollout.standing.iter_mut().for_each(|s| s.lasted = Duration::ZERO);
         }
         copy
     }
 }
 
-impl Course {
+impl RolloutState {
     pub fn step(&self) -> Option<&Step> {
         match self.stage {
             Stage::Step(index) => self.steps.get(usize::from(index)),

@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::plan::{Harm, OnRollback};
-use super::position::{Course, Phase, Position};
+use super::position::{Phase, Position, RolloutState};
 use super::terms::Terms;
 use crate::split::{HarmCeiling, InForce, Sessions, Split};
 use crate::weights::{BasisPoints, Weights};
@@ -19,7 +19,7 @@ pub fn split_of(terms: &Terms, position: &Position, evidence: &Evidence) -> Spli
         weights,
         rollout: None,
     };
-    let in_force = position.course.as_ref().and_then(|course| in_force(terms, course, evidence));
+    let in_force = position.rollout.as_ref().and_then(|rollout| in_force(terms, rollout, evidence));
     match (in_force, &position.manual) {
         (Some(rollout), None) if rollout.candidate != stable => Split {
             weights: Weights::two(stable.clone(), rollout.candidate.clone(), rollout.weight),
@@ -57,24 +57,24 @@ fn is_below(new: Option<u64>, old: Option<u64>) -> bool {
     new.is_some_and(|new| old.is_none_or(|old| new < old))
 }
 
-fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InForce> {
-    let sessions = match course.phase {
+fn in_force(terms: &Terms, rollout: &RolloutState, evidence: &Evidence) -> Option<InForce> {
+    let sessions = match rollout.phase {
         Phase::Pending | Phase::Dark | Phase::Complete => return None,
-        Phase::RolledBack | Phase::Superseded => sessions_after_rollback(terms, course),
+        Phase::RolledBack | Phase::Superseded => sessions_after_rollback(terms, rollout),
         Phase::Running | Phase::Holding | Phase::Paused | Phase::Inconclusive => Sessions::Honour,
     };
-    let over = course.phase.is_over();
-    if course.weight == BasisPoints::ZERO && !over {
+    let over = rollout.phase.is_over();
+    if rollout.weight == BasisPoints::ZERO && !over {
         return None;
     }
     let plan = terms.plan.as_ref();
     Some(InForce {
-        id: course.id.clone(),
-        epoch: course.epoch,
-        salt: course.salt,
-        candidate: course.candidate.version.clone(),
-        weight: course.weight,
-        of: course.of,
+        id: rollout.id.clone(),
+        epoch: rollout.epoch,
+        salt: rollout.salt,
+        candidate: rollout.candidate.version.clone(),
+        weight: rollout.weight,
+        of: rollout.of,
         sessions,
         tripwire: evidence.tripwire.and_then(NonZeroU32::new).filter(|_| !over),
         harm_ceiling: plan.map_or(HarmCeiling::default(), |plan| harm_ceiling(plan.harm, evidence)),
@@ -82,9 +82,13 @@ fn in_force(terms: &Terms, course: &Course, evidence: &Evidence) -> Option<InFor
     })
 }
 
-fn sessions_after_rollback(terms: &Terms, course: &Course) -> Sessions {
+fn sessions_after_rollback(terms: &Terms, rollout: &RolloutState) -> Sessions {
     let drains = terms.plan.as_ref().is_some_and(|plan| plan.on_rollback == OnRollback::Drain);
-    if drains && course.drained < super::DRAIN_AT_MOST { Sessions::Drain } else { Sessions::Revoke }
+    if drains && rollout.drained < super::DRAIN_AT_MOST {
+        Sessions::Drain
+    } else {
+        Sessions::Revoke
+    }
 }
 
 fn harm_ceiling(harm: Harm, evidence: &Evidence) -> HarmCeiling {

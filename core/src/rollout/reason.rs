@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// Something that stands against moving further. All that apply are listed, the weightiest first.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Objection {
+pub enum HoldReason {
     /// No rollout is under way, and why none begins by itself.
     Idle(Idle),
     Paused {

@@ -1,7 +1,7 @@
 //! Why a command is not obeyed, as the person who gave it reads it.
 
 use super::position::{GateRef, Identity, Phase};
-use super::reason::Objection;
+use super::reason::HoldReason;
 use crate::ids::VersionName;
 use std::fmt;
 
@@ -37,7 +37,7 @@ pub enum Refusal {
     NotTried(Identity),
     /// Weights were set by hand.
     ByHand,
-    Objected(Vec<Objection>),
+    Held(Vec<HoldReason>),
     NoSuchGate(GateRef),
     UnknownVersion(VersionName),
     /// Weights during a rollout can only divide stable and candidate.
@@ -74,8 +74,8 @@ impl fmt::Display for Refusal {
             Self::ByHand => {
                 f.write_str("weights were set by hand; give everything to stable first")
             }
-            Self::Objected(objections) => {
-                let all: Vec<String> = objections.iter().map(ToString::to_string).collect();
+            Self::Held(hold_reasons) => {
+                let all: Vec<String> = hold_reasons.iter().map(ToString::to_string).collect();
                 f.write_str(&all.join("; "))
             }
             Self::NoSuchGate(gate) => write!(f, "the rollout does not wait for {gate}"),

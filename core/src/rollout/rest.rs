@@ -4,9 +4,9 @@
 use super::consequence::{Intent, Next};
 use super::decision::{Event, Verdict};
 use super::plan::{OnRollback, Plan, Start};
-use super::position::{Course, Identity, Phase, Position, Stage, Started};
-use super::reason::{Idle, Objection};
-use super::terms::Outside;
+use super::position::{Identity, Phase, Position, RolloutState, Stage, Started};
+use super::reason::{HoldReason, Idle};
+use super::terms::Conditions;
 use super::turn::Turn;
 use super::{by_hand, queue};
 use crate::assign::salt_of;
@@ -25,17 +25,17 @@ pub(super) fn decide(turn: &mut Turn<'_>) -> Verdict {
     by_hand::forget_unlisted(turn);
     queue::drop_unwanted(turn);
     let intent = Intent::of(turn.terms);
-    let idle = match (turn.plan(), why_not_start(intent, &turn.next, turn.outside)) {
-        (None, _) => Objection::Idle(Idle::NoPlan),
-        (Some(_), Some(objection)) => objection,
+    let idle = match (turn.plan(), why_not_start(intent, &turn.next, turn.conditions)) {
+        (None, _) => HoldReason::Idle(Idle::NoPlan),
+        (Some(_), Some(hold_reason)) => hold_reason,
         (Some(plan), None) => {
             let queued = turn.next.queued.take().map(|queued| queued.started);
             let started = queued.unwrap_or_else(|| by_itself(turn.now.wall));
             begin(turn, plan, started);
-            Objection::JustStarted
+            HoldReason::JustStarted
         }
     };
-    turn.object(idle);
+    turn.hold_for(idle);
     turn.hold()
 }
 
@@ -43,22 +43,22 @@ pub(super) fn decide(turn: &mut Turn<'_>) -> Verdict {
 pub(super) fn why_not_start(
     intent: Intent<'_>,
     position: &Position,
-    outside: &Outside,
-) -> Option<Objection> {
-    let idle = |idle| Some(Objection::Idle(idle));
+    conditions: &Conditions,
+) -> Option<HoldReason> {
+    let idle = |idle| Some(HoldReason::Idle(idle));
     let Some(next) = intent.next else { return idle(Idle::NoPlan) };
     if *next.version == position.stable.version {
         return idle(Idle::UpToDate);
     }
     if let Some(held) = position.quarantine.iter().find(|held| next.is(&held.identity)) {
-        return Some(Objection::Quarantined { identity: next.identity(), why: held.why.clone() });
+        return Some(HoldReason::Quarantined { identity: next.identity(), why: held.why.clone() });
     }
     if position.manual.is_some() {
         return idle(Idle::ByHand);
     }
     if is_queued(next, position) {
-        let freeze = outside.freeze.as_ref()?;
-        return Some(Objection::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
+        let freeze = conditions.freeze.as_ref()?;
+        return Some(HoldReason::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
     }
     match next.start {
         Start::Manual => idle(Idle::Manual),
@@ -96,7 +96,7 @@ pub(super) fn begin(turn: &mut Turn<'_>, plan: &Plan, started: Started) {
     turn.events.push(Event::Started { candidate: candidate.clone(), by: started.by.clone() });
     remember(&mut turn.next, &candidate);
     turn.next.epoch = epoch;
-    turn.next.course = Some(new_course(plan, id, epoch, candidate, started, turn.now.wall));
+    turn.next.rollout = Some(new_course(plan, id, epoch, candidate, started, turn.now.wall));
 }
 
 fn new_course(
@@ -106,8 +106,8 @@ fn new_course(
     candidate: Identity,
     started: Started,
     now: Wall,
-) -> Course {
-    Course {
+) -> RolloutState {
+    RolloutState {
         salt: salt_of(&id),
         id,
         epoch,
@@ -142,13 +142,13 @@ pub(super) fn remember(position: &mut Position, identity: &Identity) {
 fn drain(turn: &mut Turn<'_>) {
     let drains = turn.plan().is_some_and(|plan| plan.on_rollback == OnRollback::Drain);
     let elapsed = turn.elapsed;
-    let Some(course) = &mut turn.next.course else { return };
-    let leaves = matches!(course.phase, Phase::RolledBack | Phase::Superseded);
-    if !leaves || course.drained >= super::DRAIN_AT_MOST {
+    let Some(rollout) = &mut turn.next.rollout else { return };
+    let leaves = matches!(rollout.phase, Phase::RolledBack | Phase::Superseded);
+    if !leaves || rollout.drained >= super::DRAIN_AT_MOST {
         return;
     }
-    course.drained += elapsed;
-    if drains && course.drained >= super::DRAIN_AT_MOST {
+    rollout.drained += elapsed;
+    if drains && rollout.drained >= super::DRAIN_AT_MOST {
         turn.events.push(Event::Drained);
     }
 }

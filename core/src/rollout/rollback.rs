@@ -2,7 +2,7 @@
 
 use super::decision::{Event, Verdict};
 use super::guards;
-use super::position::{Course, Ended, Phase, Quarantined};
+use super::position::{Ended, Phase, Quarantined, RolloutState};
 use super::reason::RollbackReason;
 use super::turn::Turn;
 use crate::weights::BasisPoints;
@@ -11,8 +11,12 @@ use std::time::Duration;
 /// So many rejected releases are remembered; the oldest is forgotten first.
 const QUARANTINED_AT_MOST: usize = 64;
 
-pub(super) fn perform(turn: &mut Turn<'_>, course: &mut Course, why: RollbackReason) -> Verdict {
-    let from = course.weight;
+pub(super) fn perform(
+    turn: &mut Turn<'_>,
+    rollout: &mut RolloutState,
+    why: RollbackReason,
+) -> Verdict {
+    let from = rollout.weight;
     let severity = guards::severity(turn, &why);
     let by = match &why {
         RollbackReason::Aborted { by, .. } => by.clone(),
@@ -25,12 +29,12 @@ pub(super) fn perform(turn: &mut Turn<'_>, course: &mut Course, why: RollbackRea
         | RollbackReason::TooFew(_)
         | RollbackReason::Unlisted { .. } => "serin".to_owned(),
     };
-    course.phase = Phase::RolledBack;
-    course.weight = BasisPoints::ZERO;
-    course.promoted = false;
-    course.pause = None;
-    course.drained = Duration::ZERO;
-    course.ended = Some(Ended {
+    rollout.phase = Phase::RolledBack;
+    rollout.weight = BasisPoints::ZERO;
+    rollout.promoted = false;
+    rollout.pause = None;
+    rollout.drained = Duration::ZERO;
+    rollout.ended = Some(Ended {
         at: turn.now.wall,
         by,
         label: why.label(),
@@ -39,20 +43,20 @@ pub(super) fn perform(turn: &mut Turn<'_>, course: &mut Course, why: RollbackRea
         reached: from,
     });
     if why.blames() {
-        quarantine(turn, course, &why);
+        quarantine(turn, rollout, &why);
     }
     turn.events.push(Event::RolledBack { why: why.clone(), from, severity });
-    turn.objections.clear();
+    turn.hold_reasons.clear();
     turn.asks.clear();
     Verdict::Rollback(why)
 }
 
-fn quarantine(turn: &mut Turn<'_>, course: &Course, why: &RollbackReason) {
+fn quarantine(turn: &mut Turn<'_>, rollout: &RolloutState, why: &RollbackReason) {
     let list = &mut turn.next.quarantine;
-    list.retain(|held| held.identity != course.candidate);
+    list.retain(|held| held.identity != rollout.candidate);
     list.push(Quarantined {
-        identity: course.candidate.clone(),
-        by: course.id.clone(),
+        identity: rollout.candidate.clone(),
+        by: rollout.id.clone(),
         at: turn.now.wall,
         why: why.to_string(),
     });

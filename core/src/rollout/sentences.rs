@@ -2,13 +2,13 @@
 
 use super::evidence::{Concentration, Data, MissingReading, Named, SharedCause, Value};
 use super::position::{GateRef, GateRefKind};
-use super::reason::{Grounds, Idle, Objection, RollbackReason};
+use super::reason::{Grounds, HoldReason, Idle, RollbackReason};
 use super::words::{Counted, Gathered, Given, Percent, Span, When};
 use crate::measure::Part;
 use crate::time::Wall;
 use std::fmt;
 
-impl fmt::Display for Objection {
+impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Idle(idle) => fmt::Display::fmt(idle, f),
@@ -385,9 +385,9 @@ mod tests {
     #[test]
     fn who_saw_enough_requests_is_not_told_that_they_were_too_few() {
         let after = Duration::from_secs(86_400);
-        let few = Objection::GaveUp { after, seen: 40, needed: 500 };
+        let few = HoldReason::GaveUp { after, seen: 40, needed: 500 };
         assert_eq!(few.to_string(), "no answer within 1d: 40 of 500 requests seen");
-        let many = Objection::GaveUp { after, seen: 720, needed: 500 };
+        let many = HoldReason::GaveUp { after, seen: 720, needed: 500 };
         let says = "no answer within 1d: 720 requests show it neither good enough nor worse";
         assert_eq!(many.to_string(), says);
     }

@@ -8,19 +8,19 @@
 use super::evidence::{Concentration, Value};
 use super::guards::{Breach, act_once, warn};
 use super::plan::Rule;
-use super::position::Course;
-use super::reason::{Objection, RollbackReason};
+use super::position::RolloutState;
+use super::reason::{HoldReason, RollbackReason};
 use super::turn::Turn;
 use crate::slo::{Promise, Severity};
 
-pub(super) fn spare(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec<Breach>) {
+pub(super) fn spare(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &mut Vec<Breach>) {
     for breach in std::mem::take(breaches) {
         match breach {
             Breach::Rollback(why) if let Some(whose) = few_clients(turn, &why) => {
-                hold_for_few_clients(turn, course, &why, whose);
+                hold_for_few_clients(turn, rollout, &why, whose);
             }
             Breach::Rollback(why) if is_onto_worse(turn, &why) => {
-                breaches.extend(pause_before_worse(turn, course, &why));
+                breaches.extend(pause_before_worse(turn, rollout, &why));
             }
             breach @ (Breach::Rollback(_) | Breach::Pause { .. }) => breaches.push(breach),
         }
@@ -29,27 +29,27 @@ pub(super) fn spare(turn: &mut Turn<'_>, course: &mut Course, breaches: &mut Vec
 
 fn hold_for_few_clients(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     why: &RollbackReason,
     failures: Concentration,
 ) {
     let rule = why.label();
-    let objection = Objection::FewClients { rule: rule.clone(), failures };
-    if act_once(course, &format!("few clients: {rule}")) {
-        warn(turn, &rule, objection.to_string(), Severity::P2);
+    let hold_reason = HoldReason::FewClients { rule: rule.clone(), failures };
+    if act_once(rollout, &format!("few clients: {rule}")) {
+        warn(turn, &rule, hold_reason.to_string(), Severity::P2);
     }
-    turn.objections.insert(0, objection);
+    turn.hold_reasons.insert(0, hold_reason);
 }
 
 fn pause_before_worse(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     why: &RollbackReason,
 ) -> Option<Breach> {
     let shares = turn.evidence.stable_worse?;
     let rule = why.label();
-    turn.object(Objection::StableWorse { rule: rule.clone(), shares });
-    if !act_once(course, &format!("stable is worse: {rule}")) {
+    turn.hold_for(HoldReason::StableWorse { rule: rule.clone(), shares });
+    if !act_once(rollout, &format!("stable is worse: {rule}")) {
         return None;
     }
     let said = format!("{why}; stable is provably worse ({shares}), so nobody is sent back to it");

@@ -2,31 +2,31 @@
 //! rollback; but nothing is held against the release, and the next one starts from its first step.
 
 use super::decision::{Event, Verdict};
-use super::position::{Course, Ended, Identity, Phase, Queued, Started};
+use super::position::{Ended, Identity, Phase, Queued, RolloutState, Started};
 use super::rest;
 use super::turn::Turn;
 use crate::weights::BasisPoints;
 
 /// The file names another candidate, with `onBusy: supersede` and `start: onChange`.
-pub(super) fn by_file(turn: &mut Turn<'_>, course: &mut Course, next: Identity) -> Verdict {
+pub(super) fn by_file(turn: &mut Turn<'_>, rollout: &mut RolloutState, next: Identity) -> Verdict {
     let waiting = turn.next.queued.take().filter(|queued| queued.identity == next);
     let started = waiting.map_or_else(|| rest::by_itself(turn.now.wall), |queued| queued.started);
-    perform(turn, course, next, started)
+    perform(turn, rollout, next, started)
 }
 
 /// The next decision starts `next`, once this one is durable or at least in force.
 pub(super) fn perform(
     turn: &mut Turn<'_>,
-    course: &mut Course,
+    rollout: &mut RolloutState,
     next: Identity,
     started: Started,
 ) -> Verdict {
-    let from = course.weight;
-    course.phase = Phase::Superseded;
-    course.weight = BasisPoints::ZERO;
-    course.promoted = false;
-    course.pause = None;
-    course.ended = Some(Ended {
+    let from = rollout.weight;
+    rollout.phase = Phase::Superseded;
+    rollout.weight = BasisPoints::ZERO;
+    rollout.promoted = false;
+    rollout.pause = None;
+    rollout.ended = Some(Ended {
         at: turn.now.wall,
         by: started.by.clone(),
         label: "superseded".to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn perform(
     let event = Event::Superseded { next: next.clone(), from, by: started.by.clone() };
     turn.events.push(event);
     turn.next.queued = Some(Queued { identity: next.clone(), started });
-    turn.objections.clear();
+    turn.hold_reasons.clear();
     turn.asks.clear();
     Verdict::Supersede(next)
 }

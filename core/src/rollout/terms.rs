@@ -38,7 +38,7 @@ impl Terms {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outside {
+pub struct Conditions {
     /// Set by an operator for every service; nothing but rollbacks happens.
     pub freeze: Option<Freeze>,
 }

@@ -5,8 +5,8 @@ use super::evidence::{Data, Evidence};
 use super::plan::Plan;
 use super::position::{Clock, Position};
 use super::publish::split_of;
-use super::reason::Objection;
-use super::terms::{Outside, Terms};
+use super::reason::HoldReason;
+use super::terms::{Conditions, Terms};
 use crate::time::Now;
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ const SETTLES_IN: Duration = Duration::from_secs(60);
 pub(super) struct Turn<'a> {
     pub(super) terms: &'a Terms,
     pub(super) evidence: &'a Evidence,
-    pub(super) outside: &'a Outside,
+    pub(super) conditions: &'a Conditions,
     pub(super) now: Now,
     /// How much watched time this turn adds.
     pub(super) elapsed: Duration,
     /// The first turn after a start or restart.
     pub(super) first: bool,
     pub(super) next: Position,
-    pub(super) objections: Vec<Objection>,
+    pub(super) hold_reasons: Vec<HoldReason>,
     pub(super) events: Vec<Event>,
     pub(super) asks: Vec<Ask>,
 }
@@ -39,10 +39,10 @@ impl<'a> Turn<'a> {
         terms: &'a Terms,
         position: &Position,
         evidence: &'a Evidence,
-        outside: &'a Outside,
+        conditions: &'a Conditions,
         now: Now,
     ) -> Self {
-        let mut turn = Self::command(terms, position, evidence, outside, now);
+        let mut turn = Self::command(terms, position, evidence, conditions, now);
         turn.run_clock();
         turn
     }
@@ -52,18 +52,18 @@ impl<'a> Turn<'a> {
         terms: &'a Terms,
         position: &Position,
         evidence: &'a Evidence,
-        outside: &'a Outside,
+        conditions: &'a Conditions,
         now: Now,
     ) -> Self {
         Self {
             terms,
             evidence,
-            outside,
+            conditions,
             now,
             elapsed: Duration::ZERO,
             first: position.clock.last.is_none(),
             next: position.clone(),
-            objections: Vec::new(),
+            hold_reasons: Vec::new(),
             events: Vec::new(),
             asks: Vec::new(),
         }
@@ -94,14 +94,14 @@ impl<'a> Turn<'a> {
         self.evidence.data == Data::Fresh
     }
 
-    pub(super) fn object(&mut self, objection: Objection) {
-        self.objections.push(objection);
+    pub(super) fn hold_for(&mut self, hold_reason: HoldReason) {
+        self.hold_reasons.push(hold_reason);
     }
 
-    /// The verdict of a turn in which nothing moved: the weightiest objection.
+    /// The verdict of a turn in which nothing moved: the weightiest hold reason.
     pub(super) fn hold(&self) -> Verdict {
-        let unnamed = Objection::NoData(self.evidence.data);
-        Verdict::Hold(self.objections.first().cloned().unwrap_or(unnamed))
+        let unnamed = HoldReason::NoData(self.evidence.data);
+        Verdict::Hold(self.hold_reasons.first().cloned().unwrap_or(unnamed))
     }
 
     pub(super) fn finish(self, verdict: Verdict) -> Decision {
@@ -109,7 +109,7 @@ impl<'a> Turn<'a> {
             verdict,
             split: split_of(self.terms, &self.next, self.evidence),
             lift_trip: self.evidence.tripped,
-            objections: self.objections,
+            hold_reasons: self.hold_reasons,
             next: self.next,
             events: self.events,
             asks: self.asks,

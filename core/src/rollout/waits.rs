@@ -3,8 +3,8 @@
 
 use super::evidence::{Data, Evidence, MissingReading, Samples};
 use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Strategy};
-use super::position::{Answer, Course, GateRef, GateRefKind};
-use super::reason::Objection;
+use super::position::{Answer, GateRef, GateRefKind, RolloutState};
+use super::reason::HoldReason;
 use super::turn::Turn;
 use super::windows::{self, Windowed};
 use crate::weights::{BasisPoints, WHOLE};
@@ -18,33 +18,33 @@ pub(super) fn object_for_all(turn: &mut Turn<'_>, plan: &Plan, promoted: bool) {
         // Somebody who promotes has eyes of their own.
         Data::Late { .. } if promoted => {}
         Data::Late { .. } | Data::Stale { .. } | Data::Missing => {
-            turn.object(Objection::NoData(data));
+            turn.hold_for(HoldReason::NoData(data));
         }
     }
     if turn.first {
-        turn.object(Objection::JustStarted);
+        turn.hold_for(HoldReason::JustStarted);
     }
     let settles_in = turn.next.clock.unsettled;
     if !settles_in.is_zero() {
-        turn.object(Objection::ClockJumped { settles_in });
+        turn.hold_for(HoldReason::ClockJumped { settles_in });
     }
     if turn.evidence.tripped {
-        turn.object(Objection::Tripped);
+        turn.hold_for(HoldReason::Tripped);
     }
-    if let Some(freeze) = &turn.outside.freeze {
-        turn.object(Objection::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
+    if let Some(freeze) = &turn.conditions.freeze {
+        turn.hold_for(HoldReason::Frozen { by: freeze.by.clone(), reason: freeze.reason.clone() });
     }
     if let Windowed::Closed { effect, reason, opens } = windows::look(&plan.windows, turn.now.wall)
     {
-        turn.object(Objection::Window { effect, reason, opens });
+        turn.hold_for(HoldReason::Window { effect, reason, opens });
     }
 }
 
 /// Listed once, and first: it explains what else is wrong.
 pub(super) fn object_to_shared_cause(turn: &mut Turn<'_>) {
-    let Some(shared) = turn.evidence.shared_cause.map(Objection::SharedCause) else { return };
-    if !turn.objections.contains(&shared) {
-        turn.object(shared);
+    let Some(shared) = turn.evidence.shared_cause.map(HoldReason::SharedCause) else { return };
+    if !turn.hold_reasons.contains(&shared) {
+        turn.hold_for(shared);
     }
 }
 
@@ -52,14 +52,14 @@ pub(super) fn object_to_shared_cause(turn: &mut Turn<'_>) {
 pub(super) fn object_to_endpoints(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
     let Some(ready) = turn.evidence.candidate_ready else {
         if turn.has_data() {
-            turn.object(Objection::NoData(Data::Missing));
+            turn.hold_for(HoldReason::NoData(Data::Missing));
         }
         return;
     };
     if ready.ready == 0 {
-        turn.object(Objection::NotReady(ready));
+        turn.hold_for(HoldReason::NotReady(ready));
     } else if plan.strategy == Strategy::Rolling && open_share(turn.evidence) < Some(weight) {
-        turn.object(Objection::TooFewReady { ready, share: weight });
+        turn.hold_for(HoldReason::TooFewReady { ready, share: weight });
     }
 }
 
@@ -73,13 +73,13 @@ pub(super) fn open_share(evidence: &Evidence) -> Option<BasisPoints> {
 pub(super) fn object_to_budget(turn: &mut Turn<'_>) {
     let below = turn.terms.objectives.budget.freeze_below;
     if let Some(left) = turn.evidence.budget_left.filter(|left| left.is_nan() || *left < below) {
-        turn.object(Objection::BudgetFrozen { left, below });
+        turn.hold_for(HoldReason::BudgetFrozen { left, below });
     }
 }
 
-pub(super) fn object_to_hold(turn: &mut Turn<'_>, course: &Course) {
-    if let Some(left) = course.hold_left().filter(|left| !left.is_zero()) {
-        turn.object(Objection::HoldRunning { left });
+pub(super) fn object_to_hold(turn: &mut Turn<'_>, rollout: &RolloutState) {
+    if let Some(left) = rollout.hold_left().filter(|left| !left.is_zero()) {
+        turn.hold_for(HoldReason::HoldRunning { left });
     }
 }
 
@@ -92,17 +92,17 @@ pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan, weight: Basis
     object_to_silence(turn, plan, weight);
     if let Some(test) = turn.evidence.client_errors.filter(|test| test.worse) {
         let (candidate, stable) = (test.candidate, test.stable);
-        turn.object(Objection::ClientErrors { candidate, stable });
+        turn.hold_for(HoldReason::ClientErrors { candidate, stable });
     }
     let samples = samples(turn, plan);
     if samples.seen < samples.needed {
-        turn.object(Objection::TooFewSamples(samples));
+        turn.hold_for(HoldReason::TooFewSamples(samples));
     }
     let bet = turn.evidence.promotion;
     let (value, needed) = bet.map_or((0.0, 20.0), |bet| (bet.value, bet.needed));
     // An evidence that is no number proves nothing.
     if value.is_nan() || value < needed {
-        turn.object(Objection::NotProven { value, needed });
+        turn.hold_for(HoldReason::NotProven { value, needed });
     }
 }
 
@@ -117,7 +117,7 @@ fn object_to_silence(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
         let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
         let missing = reading.and_then(|reading| reading.missing);
         if let Some(missing) = missing.filter(|missing| !expected(missing)) {
-            turn.object(Objection::NoReading { guard: guard.name.clone(), missing });
+            turn.hold_for(HoldReason::NoReading { guard: guard.name.clone(), missing });
         }
     }
 }
@@ -129,7 +129,7 @@ fn object_to_doubts(turn: &mut Turn<'_>, plan: &Plan) {
     for guard in plan.guards.iter().filter(acting) {
         let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
         let Some(reading) = reading.filter(|r| r.breached && !r.proven) else { continue };
-        turn.object(Objection::GuardDoubtful {
+        turn.hold_for(HoldReason::GuardDoubtful {
             guard: guard.name.clone(),
             observed: reading.observed,
             threshold: reading.threshold,
@@ -142,27 +142,27 @@ fn object_to_doubts(turn: &mut Turn<'_>, plan: &Plan) {
 /// `promoted` grants the rest.
 pub(super) fn object_to_gates(
     turn: &mut Turn<'_>,
-    course: &Course,
+    rollout: &RolloutState,
     plan: &Plan,
     to: BasisPoints,
     promoted: bool,
 ) {
-    let nothing_else = turn.objections.is_empty();
+    let nothing_else = turn.hold_reasons.is_empty();
     if !promoted {
-        object_to_confirmation(turn, course, to);
+        object_to_confirmation(turn, rollout, to);
     }
-    let ahead = |gate: &&Gate| gate.before > course.weight && gate.before <= to;
+    let ahead = |gate: &&Gate| gate.before > rollout.weight && gate.before <= to;
     for gate in plan.gates.iter().filter(ahead) {
         match &gate.kind {
             GateKind::Approval => {
                 if !promoted {
-                    object_unless_granted(turn, course, named(gate));
+                    object_unless_granted(turn, rollout, named(gate));
                 }
             }
             GateKind::Webhook { url, timeout } => {
                 let gate = named(gate);
-                if object_unless_granted(turn, course, gate.clone()) && nothing_else {
-                    let (rollout, url) = (course.id.clone(), url.clone());
+                if object_unless_granted(turn, rollout, gate.clone()) && nothing_else {
+                    let (rollout, url) = (rollout.id.clone(), url.clone());
                     turn.asks.push(super::Ask { rollout, gate, url, timeout: *timeout });
                 }
             }
@@ -181,22 +181,22 @@ pub(super) fn asks_for_confirmation(turn: &Turn<'_>) -> bool {
     turn.evidence.budget_left.is_some_and(|left| left.is_nan() || left < below)
 }
 
-fn object_to_confirmation(turn: &mut Turn<'_>, course: &Course, to: BasisPoints) {
+fn object_to_confirmation(turn: &mut Turn<'_>, rollout: &RolloutState, to: BasisPoints) {
     if asks_for_confirmation(turn) {
-        object_unless_granted(turn, course, GateRef { before: to, kind: GateRefKind::Budget });
+        object_unless_granted(turn, rollout, GateRef { before: to, kind: GateRefKind::Budget });
     }
 }
 
-fn object_unless_granted(turn: &mut Turn<'_>, course: &Course, gate: GateRef) -> bool {
-    let answer = course.answers.iter().find(|given| given.gate == gate).map(|a| &a.answer);
+fn object_unless_granted(turn: &mut Turn<'_>, rollout: &RolloutState, gate: GateRef) -> bool {
+    let answer = rollout.answers.iter().find(|given| given.gate == gate).map(|a| &a.answer);
     match answer {
         Some(Answer::Granted) => false,
         Some(Answer::Refused { detail }) => {
-            turn.object(Objection::Gate { gate, refused: Some(detail.clone()) });
+            turn.hold_for(HoldReason::Gate { gate, refused: Some(detail.clone()) });
             true
         }
         None => {
-            turn.object(Objection::Gate { gate, refused: None });
+            turn.hold_for(HoldReason::Gate { gate, refused: None });
             true
         }
     }
@@ -212,7 +212,7 @@ pub(super) fn object_to_shadow(turn: &mut Turn<'_>, comparisons: u64, below: f64
     let mismatched = if all == 0 { 0.0 } else { differ as f64 / all as f64 };
     let too_many = differ > 0 && mismatched >= below;
     if compared.seen < compared.needed || too_many {
-        turn.object(Objection::Shadow { compared, mismatched, below });
+        turn.hold_for(HoldReason::Shadow { compared, mismatched, below });
     }
 }
 

@@ -5,8 +5,8 @@ use super::plane::{Plane, WORKED_OFF_IN};
 use super::recorded::RecordedCounts;
 use super::script::{Entry, Happening, Report, Simulation, Source, Told};
 use crate::rollout::{
-    Answer, Command, Decision, Event, Freeze, GateRef, Memory, Objection, Observed, Outside, Pilot,
-    Position, Signal, Verdict, is_news, split_of,
+    Answer, Command, Conditions, Decision, Event, Freeze, GateRef, HoldReason, Memory, Observed,
+    Pilot, Position, Signal, Verdict, is_news, split_of,
 };
 use crate::split::Split;
 use crate::time::{Mono, Now, Wall};
@@ -43,7 +43,7 @@ pub fn run(simulation: Simulation) -> Report {
 struct Stage {
     pilot: Pilot,
     played: Played,
-    outside: Outside,
+    conditions: Conditions,
     at: Duration,
     tick: Duration,
     starts: Wall,
@@ -61,20 +61,20 @@ struct Stage {
     entries: Vec<Entry>,
     waits: Option<Waits>,
     told_waits: Vec<ToldWait>,
-    waiting: Vec<Objection>,
+    waiting: Vec<HoldReason>,
 }
 
 /// The reason that was met last.
 #[derive(Debug)]
 struct Waits {
-    why: Objection,
+    why: HoldReason,
     entry: Entry,
     told: bool,
 }
 
 #[derive(Debug)]
 struct ToldWait {
-    kind: Discriminant<Objection>,
+    kind: Discriminant<HoldReason>,
     /// When its stage began.
     stage: Option<Wall>,
     at: Duration,
@@ -108,7 +108,7 @@ impl Stage {
             stored: (position, Memory::default()),
             pilot,
             played,
-            outside: Outside::default(),
+            conditions: Conditions::default(),
             at: Duration::ZERO,
             tick: simulation.tick.max(Duration::from_millis(1)),
             starts: simulation.starts,
@@ -143,11 +143,11 @@ impl Stage {
                 Happening::Ask(command) => self.ask(command),
                 Happening::Freeze { by, reason } => {
                     let (by2, reason2, since) = (by.clone(), reason.clone(), self.now().wall);
-                    self.outside.freeze = Some(Freeze { by: by2, reason: reason2, since });
+                    self.conditions.freeze = Some(Freeze { by: by2, reason: reason2, since });
                     self.tell(Told::Frozen { by, reason });
                 }
                 Happening::Thaw => {
-                    self.outside.freeze = None;
+                    self.conditions.freeze = None;
                     self.tell(Told::Thawed);
                 }
                 Happening::Restart { downtime } => self.restart(downtime),
@@ -175,7 +175,7 @@ impl Stage {
     }
 
     fn ask(&mut self, command: Command) {
-        match self.pilot.command(&command, &self.outside, self.now()) {
+        match self.pilot.command(&command, &self.conditions, self.now()) {
             Ok(decision) => self.perform(decision),
             Err(why) => self.tell(Told::Refused { asked: command, why }),
         }
@@ -227,7 +227,7 @@ impl Stage {
             readiness: &readiness,
             own_lag: (at < self.starved_until).then_some(STARVED_LAG),
         };
-        let decision = self.pilot.tick(observed, &self.outside, self.now());
+        let decision = self.pilot.tick(observed, &self.conditions, self.now());
         if every(STORE_MEMORY, at, tick) {
             self.stored.1 = self.pilot.memory();
         }
@@ -271,7 +271,7 @@ impl Stage {
                 self.tell_events(decision.events);
             }
         }
-        self.waiting = decision.objections;
+        self.waiting = decision.hold_reasons;
     }
 
     fn answer_gates(&mut self) {
@@ -309,20 +309,20 @@ impl Stage {
     }
 
     fn entry(&self, told: Told) -> Entry {
-        let course = self.pilot.position().course.as_ref();
+        let rollout = self.pilot.position().rollout.as_ref();
         Entry {
             at: self.at,
             wall: self.now().wall,
-            phase: course.map(|course| course.phase),
-            weight: course.map_or(BasisPoints::ZERO, |course| course.weight),
+            phase: rollout.map(|rollout| rollout.phase),
+            weight: rollout.map_or(BasisPoints::ZERO, |rollout| rollout.weight),
             told,
         }
     }
 
     /// Tells a reason once it has lasted, and not again soon: numbers flicker.
-    fn wait(&mut self, why: Objection) {
-        let over = self.pilot.position().course.as_ref().is_some_and(|c| c.phase.is_over());
-        let is_command = matches!(why, Objection::Accepted | Objection::JustStarted);
+    fn wait(&mut self, why: HoldReason) {
+        let over = self.pilot.position().rollout.as_ref().is_some_and(|c| c.phase.is_over());
+        let is_command = matches!(why, HoldReason::Accepted | HoldReason::JustStarted);
         if is_command || over {
             return;
         }
@@ -341,11 +341,11 @@ impl Stage {
         }
     }
 
-    fn tell_wait(&mut self, why: &Objection, entry: Entry) {
-        let stage = self.pilot.position().course.as_ref().map(|course| course.stage_at);
+    fn tell_wait(&mut self, why: &HoldReason, entry: Entry) {
+        let stage = self.pilot.position().rollout.as_ref().map(|rollout| rollout.stage_at);
         let (kind, at) = (discriminant(why), self.at);
         let again = |told: &ToldWait| {
-            let often = !matches!(why, Objection::HoldRunning { .. });
+            let often = !matches!(why, HoldReason::HoldRunning { .. });
             told.stage != stage || (often && at.saturating_sub(told.at) >= TOLD_AGAIN)
         };
         let before = self.told_waits.iter().position(|told| told.kind == kind);

@@ -2,7 +2,9 @@
 
 use super::recorded::Recording;
 use super::traffic::{Behaviour, Totals, Traffic};
-use crate::rollout::{Answer, Command, Event, Objection, Phase, Position, Refusal, Terms, Verdict};
+use crate::rollout::{
+    Answer, Command, Event, HoldReason, Phase, Position, Refusal, Terms, Verdict,
+};
 use crate::time::Wall;
 use crate::weights::BasisPoints;
 use std::time::Duration;
@@ -62,7 +64,7 @@ pub struct Report {
     pub totals: Totals,
     pub position: Position,
     /// What stood against going further in the end.
-    pub waiting: Vec<Objection>,
+    pub waiting: Vec<HoldReason>,
 }
 
 /// One line of the timeline.
@@ -83,7 +85,7 @@ pub enum Told {
     /// The decision that allowed or forced what follows.
     Verdict(Verdict),
     /// Nothing moves, and the weightiest reason is another one than before.
-    Waits(Objection),
+    Waits(HoldReason),
     Refused {
         asked: Command,
         why: Refusal,

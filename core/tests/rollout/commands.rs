@@ -52,7 +52,7 @@ fn a_freeze_stops_everything_but_rollbacks() {
     let mut world = World::started(plan());
     world.tick();
     let (by, reason, since) = ("ana".into(), "black friday".into(), world.now.wall);
-    world.outside.freeze = Some(Freeze { by, reason, since });
+    world.conditions.freeze = Some(Freeze { by, reason, since });
     let decision = world.run(MINUTE * 30);
     assert_eq!(world.weight(), bp(1_000));
     assert_eq!(decision.verdict.to_string(), "hold: frozen by ana: black friday");
@@ -71,7 +71,7 @@ fn a_rejected_release_starts_only_by_a_retry() {
     world.tick();
     world.evidence = healthy();
     let rest = world.run(MINUTE * 60);
-    assert!(matches!(rest.objections[0], Objection::Quarantined { .. }));
+    assert!(matches!(rest.hold_reasons[0], HoldReason::Quarantined { .. }));
     assert!(matches!(world.command(&start()), Err(Refusal::Quarantined { .. })));
     assert!(matches!(world.command(&weights(500)), Err(Refusal::Quarantined { .. })));
     let epoch = world.position.epoch;

@@ -28,7 +28,7 @@ fn foretold(world: &World) -> Consequence {
 fn foretold_with(world: &World, file: &[Listed]) -> Consequence {
     let known = listed(&terms(plan()).versions);
     let intent = Intent::of(&world.terms);
-    foretell(&world.position, &known, Some((intent, file)), &world.outside)
+    foretell(&world.position, &known, Some((intent, file)), &world.conditions)
 }
 
 fn conflict(world: &World) -> Conflict {
@@ -107,7 +107,7 @@ fn a_release_is_a_label_where_nothing_is_ever_judged() {
 fn a_rollout_under_way_keeps_its_candidate_its_plan_and_its_service() {
     let mut world = World::started(plan());
     world.tick();
-    let gone = foretell(&world.position, &[], None, &world.outside);
+    let gone = foretell(&world.position, &[], None, &world.conditions);
     assert!(matches!(gone, Consequence::Refused(Conflict::ServiceGone { .. })), "{gone}");
     world.terms.plan = None;
     assert!(matches!(conflict(&world), Conflict::PlanGone { .. }));
@@ -158,11 +158,11 @@ fn a_second_candidate_waits_until_the_first_one_is_complete() {
     let mut world = with_third(OnBusy::Queue, Start::OnChange);
     assert!(matches!(foretold(&world), Consequence::Queues { .. }), "{}", foretold(&world));
     world.run(MINUTE);
-    assert_eq!((&world.course().candidate, world.weight()), (&candidate(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&candidate(), bp(1_000)));
     assert_eq!(world.position.queued.as_ref().unwrap().identity, third());
     world.run(MINUTE * 106);
     assert_eq!(world.position.stable, candidate());
-    assert_eq!((&world.course().candidate, world.weight()), (&third(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&third(), bp(1_000)));
     assert!(world.position.queued.is_none());
 }
 
@@ -174,13 +174,13 @@ fn after_a_rollback_the_queued_one_starts_and_after_an_abort_it_does_not() {
     world.tick();
     world.evidence = healthy();
     world.run(SECOND * 3);
-    assert_eq!((&world.course().candidate, world.weight()), (&third(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&third(), bp(1_000)));
 
     let mut world = with_third(OnBusy::Queue, Start::OnChange);
     world.tick();
     world.command(&abort()).unwrap();
     world.run(MINUTE);
-    assert_eq!((&world.course().candidate, world.phase()), (&candidate(), Phase::RolledBack));
+    assert_eq!((&world.rollout().candidate, world.phase()), (&candidate(), Phase::RolledBack));
     assert!(world.position.queued.is_none() && world.saw("unqueued"));
     world.command(&start()).unwrap();
 }
@@ -189,16 +189,16 @@ fn after_a_rollback_the_queued_one_starts_and_after_an_abort_it_does_not() {
 fn what_is_queued_does_not_start_in_a_freeze() {
     let mut world = with_third(OnBusy::Queue, Start::OnChange);
     world.tick();
-    world.outside.freeze = Some(freeze());
+    world.conditions.freeze = Some(freeze());
     world.evidence = breached("errors", Value::Share(0.2));
     world.tick();
     world.evidence = healthy();
     let rest = world.run(MINUTE);
-    assert!(matches!(rest.objections[0], Objection::Frozen { .. }), "{}", rest.verdict);
+    assert!(matches!(rest.hold_reasons[0], HoldReason::Frozen { .. }), "{}", rest.verdict);
     assert_eq!(world.phase(), Phase::RolledBack);
-    world.outside.freeze = None;
+    world.conditions.freeze = None;
     world.run(SECOND * 3);
-    assert_eq!((&world.course().candidate, world.weight()), (&third(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&third(), bp(1_000)));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_candidate_that_is_superseded_is_not_held_to_be_bad() {
     assert_eq!((world.phase(), &*world.position.quarantine), (Phase::Superseded, &[][..]));
     assert!(world.saw("superseded") && !world.saw("rolledBack"));
     world.tick();
-    assert_eq!((&world.course().candidate, world.weight()), (&third(), BasisPoints::ZERO));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&third(), BasisPoints::ZERO));
     world.run(SECOND * 3);
     assert_eq!(world.weight(), bp(1_000), "from its first step");
 }
@@ -221,7 +221,7 @@ fn a_candidate_may_leave_the_file_that_supersedes_it() {
     world.terms.versions.remove(1);
     assert!(matches!(foretold(&world), Consequence::Supersedes { .. }));
     world.run(SECOND * 4);
-    assert_eq!((&world.course().candidate, world.weight()), (&third(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&third(), bp(1_000)));
 }
 
 #[test]
@@ -234,14 +234,14 @@ fn by_hand_a_start_queues_supersedes_or_is_refused() {
     world.command(&begin(true)).unwrap();
     assert_eq!(world.phase(), Phase::Superseded);
     world.run(SECOND * 3);
-    assert_eq!(world.course().candidate, third());
+    assert_eq!(world.rollout().candidate, third());
 
     let mut world = with_third(OnBusy::Refuse, Start::Manual);
     assert!(matches!(conflict(&world), Conflict::Busy { .. }));
     assert!(matches!(world.command(&begin(false)), Err(Refusal::UnderWay { .. })));
-    world.outside.freeze = Some(freeze());
-    assert!(matches!(world.command(&begin(true)), Err(Refusal::Objected(_))));
-    world.outside.freeze = None;
+    world.conditions.freeze = Some(freeze());
+    assert!(matches!(world.command(&begin(true)), Err(Refusal::Held(_))));
+    world.conditions.freeze = None;
     world.command(&begin(true)).unwrap();
 }
 
@@ -252,7 +252,7 @@ fn a_file_that_takes_its_next_candidate_back_takes_it_out_of_the_queue() {
     world.terms.plan = Some(unshadowed());
     world.tick();
     assert!(world.position.queued.is_none());
-    assert_eq!((&world.course().candidate, world.weight()), (&candidate(), bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&candidate(), bp(1_000)));
 }
 
 #[test]

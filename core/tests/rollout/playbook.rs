@@ -12,11 +12,11 @@ fn a_healthy_release_goes_through_its_steps_and_becomes_stable() {
     let mut world = World::started(plan());
     world.tick();
     assert_eq!((world.phase(), world.weight()), (Phase::Running, bp(1_000)));
-    assert_eq!(world.course().of, Scope::NewSessions);
+    assert_eq!(world.rollout().of, Scope::NewSessions);
     world.run(MINUTE * 15 - SECOND);
     assert_eq!(world.weight(), bp(1_000), "the first hold is not over");
     world.tick();
-    assert_eq!((world.weight(), world.course().of), (bp(5_000), Scope::All));
+    assert_eq!((world.weight(), world.rollout().of), (bp(5_000), Scope::All));
     world.run(MINUTE * 30);
     assert_eq!(world.weight(), bp(10_000));
     let before = world.run(MINUTE * 60 - SECOND);
@@ -38,7 +38,7 @@ fn errors_over_one_percent_go_back_at_once() {
     assert_eq!(decision.split.weights.of(&candidate().version), bp(0));
     let rollout = decision.split.rollout.unwrap();
     assert_eq!(rollout.sessions, Sessions::Revoke);
-    let why = &world.course().ended.as_ref().unwrap().why;
+    let why = &world.rollout().ended.as_ref().unwrap().why;
     assert_eq!(why, "guard errors: 20% against a limit of 1%, stable 0.05%, 4000 samples");
     assert_eq!(world.position.quarantine.len(), 1);
 }
@@ -52,7 +52,7 @@ fn a_guard_whose_window_is_within_its_limit_does_not_act_whatever_was_proven_onc
     world.evidence.guards[0].breached = false;
     let decision = world.run(MINUTE);
     assert_eq!(world.phase(), Phase::Running, "{}", decision.verdict);
-    assert!(!decision.objections.iter().any(|o| matches!(o, Objection::GuardStanding { .. })));
+    assert!(!decision.hold_reasons.iter().any(|o| matches!(o, HoldReason::GuardStanding { .. })));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn slow_answers_go_back_after_five_minutes_without_a_break() {
     world.run(MINUTE);
     world.evidence = breached("slow", Value::Time(SECOND * 3));
     let standing = world.run(MINUTE * 4);
-    assert!(matches!(standing.objections[0], Objection::GuardStanding { .. }));
+    assert!(matches!(standing.hold_reasons[0], HoldReason::GuardStanding { .. }));
     world.evidence = healthy();
     world.tick();
     world.evidence = breached("slow", Value::Time(SECOND * 3));
@@ -69,7 +69,7 @@ fn slow_answers_go_back_after_five_minutes_without_a_break() {
     assert_eq!(world.phase(), Phase::Running, "the break began it anew");
     world.tick();
     assert_eq!(world.phase(), Phase::RolledBack);
-    assert_eq!(world.course().ended.as_ref().unwrap().label, "slow");
+    assert_eq!(world.rollout().ended.as_ref().unwrap().label, "slow");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn nothing_but_rollbacks_happens_between_friday_and_monday() {
         closed.verdict.to_string(),
         "hold: outside the deploy windows (no Friday deploys); opens 2026-12-01 13:00 UTC"
     );
-    assert!(matches!(world.command(&promote()), Err(Refusal::Objected(_))));
+    assert!(matches!(world.command(&promote()), Err(Refusal::Held(_))));
     world.evidence = breached("errors", Value::Share(0.2));
     world.tick();
     assert_eq!(world.phase(), Phase::RolledBack);
@@ -202,7 +202,7 @@ fn an_outage_of_both_versions_is_held_and_blames_nobody() {
     world.evidence.burns = vec![burn(40.0, 400.0)];
     let held = world.run(MINUTE * 30);
     assert_eq!(world.weight(), bp(1_000));
-    assert!(held.objections.iter().any(|o| matches!(o, Objection::SharedCause(_))));
+    assert!(held.hold_reasons.iter().any(|o| matches!(o, HoldReason::SharedCause(_))));
     let guard = breached("errors", Value::Share(0.4));
     world.evidence.guards = guard.guards;
     let back = world.tick();
@@ -220,7 +220,7 @@ fn a_burning_candidate_goes_back_with_the_rules_severity() {
     assert_eq!(world.phase(), Phase::Running, "one failure of twenty burns fast, too");
     world.evidence.burns[0].proven = true;
     world.tick();
-    assert_eq!(world.course().ended.as_ref().unwrap().label, "burn.fast");
+    assert_eq!(world.rollout().ended.as_ref().unwrap().label, "burn.fast");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn the_harm_cap_ends_it_whatever_the_statistics_say() {
     assert_eq!((ceiling.failed_requests, ceiling.users), (Some(200), Some(50)));
     world.evidence.harm.users = 50;
     world.tick();
-    assert_eq!(world.course().ended.as_ref().unwrap().label, "harm.users");
+    assert_eq!(world.rollout().ended.as_ref().unwrap().label, "harm.users");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn the_harm_cap_is_for_what_stable_does_not_explain() {
     );
     world.evidence.harm.failed_requests = 900;
     world.tick();
-    let ended = world.course().ended.clone().unwrap();
+    let ended = world.rollout().ended.clone().unwrap();
     assert_eq!(ended.label, "harm.failedRequests");
     let why = "900 requests failed, 200 may beyond the 700 that stable's own failures explain";
     assert_eq!(ended.why, why);
@@ -304,11 +304,11 @@ fn a_ceiling_that_sinks_is_told_at_once_and_one_that_rises_within_a_second() {
 fn a_restart_resumes_the_same_step_with_the_same_remaining_hold() {
     let mut world = World::started(plan());
     world.run(MINUTE * 10);
-    let left = world.course().hold_left();
+    let left = world.rollout().hold_left();
     world.restart();
     world.now.wall = serin_core::time::Wall(world.now.wall.0 + 3_600_000);
     world.decide();
-    assert_eq!(world.course().hold_left(), left, "an hour of downtime is no hold");
+    assert_eq!(world.rollout().hold_left(), left, "an hour of downtime is no hold");
     world.run(left.unwrap());
     assert_eq!(world.weight(), bp(5_000));
 }
@@ -419,11 +419,11 @@ fn a_guard_that_pauses_does_so_once_and_a_resume_holds_while_it_stands() {
     world.evidence = breached("diffs", Value::Share(0.02));
     world.tick();
     assert_eq!(world.phase(), Phase::Paused);
-    assert_eq!(world.course().pause.as_ref().unwrap().guard.as_deref(), Some("diffs"));
+    assert_eq!(world.rollout().pause.as_ref().unwrap().guard.as_deref(), Some("diffs"));
     world.command(&resume()).unwrap();
     let decision = world.run(MINUTE * 30);
     assert_eq!((world.phase(), world.weight()), (Phase::Holding, bp(1_000)));
-    assert!(matches!(decision.objections[0], Objection::GuardStanding { .. }));
+    assert!(matches!(decision.hold_reasons[0], HoldReason::GuardStanding { .. }));
     world.evidence = healthy();
     world.tick();
     assert_eq!(world.weight(), bp(5_000));
@@ -474,7 +474,7 @@ fn rolling_opens_a_step_when_its_endpoints_are_ready_and_closes_it_when_they_are
     world.evidence.candidate_ready = Some(Ready { ready: 2, total: 3 });
     let decision = world.run(MINUTE * 5);
     assert_eq!(world.weight(), bp(6_666));
-    assert!(matches!(decision.objections[0], Objection::TooFewReady { .. }));
+    assert!(matches!(decision.hold_reasons[0], HoldReason::TooFewReady { .. }));
     world.evidence.candidate_ready = Some(Ready { ready: 1, total: 3 });
     world.tick();
     assert_eq!(world.weight(), bp(3_333));
@@ -497,7 +497,7 @@ fn a_new_release_starts_by_itself_once() {
     world.terms.versions[1] = next.clone();
     world.terms.plan.as_mut().unwrap().release = next.release.clone();
     world.run(SECOND * 3);
-    assert_eq!((&world.course().candidate, world.weight()), (&next, bp(1_000)));
+    assert_eq!((&world.rollout().candidate, world.weight()), (&next, bp(1_000)));
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn a_start_with_another_release_of_the_candidate_takes_the_old_one_back() {
     world.terms.versions[1].release = "2026.11.21".into();
     world.terms.plan.as_mut().unwrap().release = "2026.11.21".into();
     world.tick();
-    assert_eq!(world.course().ended.as_ref().unwrap().label, "unlisted");
+    assert_eq!(world.rollout().ended.as_ref().unwrap().label, "unlisted");
     assert_eq!(world.position.quarantine, []);
 }
 
@@ -519,7 +519,7 @@ fn a_reload_that_changes_the_steps_raises_nothing() {
     let step = |weight| Step { weight: bp(weight), hold: MINUTE * 10, of: Scope::All };
     world.terms.plan.as_mut().unwrap().steps = vec![step(2_500), step(7_500), step(10_000)];
     world.tick();
-    assert_eq!((world.weight(), world.course().stage), (bp(5_000), Stage::Step(0)));
+    assert_eq!((world.weight(), world.rollout().stage), (bp(5_000), Stage::Step(0)));
     world.run(MINUTE * 9);
     assert_eq!(world.weight(), bp(5_000), "its hold began anew");
     world.run(MINUTE * 2);
@@ -530,12 +530,13 @@ fn a_reload_that_changes_the_steps_raises_nothing() {
 fn a_reload_that_raises_the_step_under_way_begins_its_hold_anew() {
     let mut world = World::started(plan());
     world.run(MINUTE * 10);
-    assert_eq!((world.weight(), world.course().stage), (bp(1_000), Stage::Step(0)));
+    assert_eq!((world.weight(), world.rollout().stage), (bp(1_000), Stage::Step(0)));
     world.terms.plan.as_mut().unwrap().steps[0].weight = bp(2_000);
     let decision = world.tick();
     assert_eq!(world.weight(), bp(1_000));
-    let held = |o: &Objection| matches!(o, Objection::HoldRunning { left } if *left > MINUTE * 14);
-    assert!(decision.objections.iter().any(held), "{:?}", decision.objections);
+    let held =
+        |o: &HoldReason| matches!(o, HoldReason::HoldRunning { left } if *left > MINUTE * 14);
+    assert!(decision.hold_reasons.iter().any(held), "{:?}", decision.hold_reasons);
     world.run(MINUTE * 14);
     assert_eq!(world.weight(), bp(1_000), "its hold began anew");
     // A second change, still under the first step.
@@ -543,7 +544,7 @@ fn a_reload_that_raises_the_step_under_way_begins_its_hold_anew() {
     world.run(MINUTE * 14);
     assert_eq!(world.weight(), bp(1_000), "and again");
     world.run(MINUTE * 2);
-    assert_eq!((world.weight(), world.course().stage), (bp(1_500), Stage::Step(0)));
+    assert_eq!((world.weight(), world.rollout().stage), (bp(1_500), Stage::Step(0)));
 }
 
 #[test]
@@ -566,7 +567,7 @@ fn a_tripped_thread_is_let_go_again_when_the_tests_do_not_confirm_it() {
     world.tick();
     world.evidence.tripped = true;
     let decision = world.tick();
-    assert!(decision.lift_trip && decision.objections.contains(&Objection::Tripped));
+    assert!(decision.lift_trip && decision.hold_reasons.contains(&HoldReason::Tripped));
     assert_eq!(decision.split.rollout.unwrap().tripwire.unwrap().get(), 9);
 }
 
@@ -576,7 +577,7 @@ fn a_gap_in_which_nobody_watched_is_no_hold() {
     world.tick();
     world.now = world.now.plus(MINUTE * 60);
     world.decide();
-    assert!(world.course().held <= Duration::from_secs(2));
+    assert!(world.rollout().held <= Duration::from_secs(2));
 }
 
 #[test]

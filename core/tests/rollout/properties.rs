@@ -178,7 +178,7 @@ impl Checked {
             Act::See(evidence) => self.world.evidence = *evidence,
             Act::Freeze(on) => {
                 let freeze = Freeze { by: "a".into(), reason: "b".into(), since: Wall(0) };
-                self.world.outside.freeze = on.then_some(freeze);
+                self.world.conditions.freeze = on.then_some(freeze);
             }
             Act::Replan(kind) => self.replan(kind),
             Act::Ask(asked) => self.ask(asked)?,
@@ -207,9 +207,9 @@ impl Checked {
             true => Duration::from_secs(60),
             false => self.unsettled.saturating_sub(gap.min(Duration::from_secs(2))),
         };
-        let World { terms, evidence, outside, now, .. } = &self.world;
-        let decision = decide(terms, &before, evidence, outside, *now);
-        let again = decide(terms, &before, evidence, outside, *now);
+        let World { terms, evidence, conditions, now, .. } = &self.world;
+        let decision = decide(terms, &before, evidence, conditions, *now);
+        let again = decide(terms, &before, evidence, conditions, *now);
         prop_assert_eq!(&decision, &again, "decide is not deterministic");
         self.check_guards(&before, &decision)?;
         self.check_rise(&before, &decision, first, jumped)?;
@@ -223,25 +223,25 @@ impl Checked {
 
     /// Whatever the rollout waits for, a breach that acts takes it back in the same decision.
     fn check_guards(&self, before: &Position, decision: &Decision) -> Result<(), TestCaseError> {
-        let Some(course) = before.active() else { return Ok(()) };
-        if course.phase == Phase::Pending || self.acting(course).is_none() {
+        let Some(rollout) = before.active() else { return Ok(()) };
+        if rollout.phase == Phase::Pending || self.acting(rollout).is_none() {
             return Ok(());
         }
-        prop_assert_eq!(decision.verdict.as_str(), "rollback", "{:?} hid a guard", course.phase);
-        let after = decision.next.course.as_ref().unwrap();
+        prop_assert_eq!(decision.verdict.as_str(), "rollback", "{:?} hid a guard", rollout.phase);
+        let after = decision.next.rollout.as_ref().unwrap();
         prop_assert_eq!((after.phase, after.weight), (Phase::RolledBack, BasisPoints::ZERO));
         Ok(())
     }
 
-    fn acting(&self, course: &Course) -> Option<&str> {
+    fn acting(&self, rollout: &RolloutState) -> Option<&str> {
         let evidence = &self.world.evidence;
         let plan = self.world.terms.plan.as_ref()?;
         let proven = |name: &str| {
             let planned = plan.guards.iter().any(|guard| guard.name == name);
             planned && evidence.guards.iter().any(|r| r.name == name && r.proven)
         };
-        let harmed = evidence.harm.failed_requests >= 200 && course.weight > BasisPoints::ZERO;
-        let stood = course.standing.iter().find(|s| s.guard == "slow");
+        let harmed = evidence.harm.failed_requests >= 200 && rollout.weight > BasisPoints::ZERO;
+        let stood = rollout.standing.iter().find(|s| s.guard == "slow");
         let slow = proven("slow") && stood.is_some_and(|s| s.lasted >= MINUTE * 5);
         [
             (proven("errors"), "errors"),
@@ -260,15 +260,15 @@ impl Checked {
         first: bool,
         jumped: bool,
     ) -> Result<(), TestCaseError> {
-        let weight = |p: &Position| p.active().map_or(BasisPoints::ZERO, |course| course.weight);
+        let weight = |p: &Position| p.active().map_or(BasisPoints::ZERO, |rollout| rollout.weight);
         let completed = matches!(decision.verdict, Verdict::Complete(_));
         if weight(&decision.next) <= weight(before) && !completed {
             return Ok(());
         }
-        let World { evidence, outside, now, terms, .. } = &self.world;
+        let World { evidence, conditions, now, terms, .. } = &self.world;
         let plan = terms.plan.as_ref().unwrap();
-        let phase = before.active().map(|course| course.phase);
-        let promoted = before.active().is_some_and(|course| course.promoted);
+        let phase = before.active().map(|rollout| rollout.phase);
+        let promoted = before.active().is_some_and(|rollout| rollout.promoted);
         let believed = match evidence.data {
             Data::Fresh => true,
             Data::Late { .. } => promoted,
@@ -277,27 +277,27 @@ impl Checked {
         prop_assert!(believed, "rose on {:?}", evidence.data);
         prop_assert!(!first, "rose on a restart");
         prop_assert!(!jumped && self.unsettled.is_zero(), "rose by a clock that jumped");
-        prop_assert!(outside.freeze.is_none(), "rose in a freeze");
+        prop_assert!(conditions.freeze.is_none(), "rose in a freeze");
         prop_assert_eq!(windows::look(&plan.windows, now.wall), Windowed::Open);
         prop_assert!(evidence.shared_cause.is_none(), "rose in an outage");
         let standing = matches!(phase, Some(Phase::Paused | Phase::Inconclusive) | None);
         prop_assert!(!standing, "rose from {phase:?}");
-        prop_assert!(decision.objections.is_empty(), "rose over {:?}", decision.objections);
+        prop_assert!(decision.hold_reasons.is_empty(), "rose over {:?}", decision.hold_reasons);
         Ok(())
     }
 
     fn check_split(&self, decision: &Decision) -> Result<(), TestCaseError> {
-        let Some(course) = &decision.next.course else { return Ok(()) };
-        let to_candidate = decision.split.weights.of(&course.candidate.version);
-        match course.phase {
+        let Some(rollout) = &decision.next.rollout else { return Ok(()) };
+        let to_candidate = decision.split.weights.of(&rollout.candidate.version);
+        match rollout.phase {
             Phase::Complete => {
                 // As far as the file still lists it.
-                if decision.next.stable == course.candidate && decision.next.manual.is_none() {
+                if decision.next.stable == rollout.candidate && decision.next.manual.is_none() {
                     prop_assert_eq!(to_candidate, BasisPoints::WHOLE);
                 }
             }
             Phase::RolledBack | Phase::Superseded | Phase::Pending | Phase::Dark
-                if decision.next.stable.version != course.candidate.version
+                if decision.next.stable.version != rollout.candidate.version
                     && decision.next.manual.is_none() =>
             {
                 prop_assert_eq!(to_candidate, BasisPoints::ZERO);
@@ -306,7 +306,7 @@ impl Checked {
             }
             Phase::RolledBack | Phase::Superseded | Phase::Pending | Phase::Dark => {}
             Phase::Running | Phase::Holding | Phase::Paused | Phase::Inconclusive => {
-                prop_assert_eq!(to_candidate, course.weight);
+                prop_assert_eq!(to_candidate, rollout.weight);
             }
         }
         Ok(())
@@ -317,13 +317,13 @@ impl Checked {
         prop_assert!(!decision.verdict.to_string().is_empty());
         match &decision.verdict {
             Verdict::Hold(why) | Verdict::Inconclusive(why) => {
-                prop_assert_eq!(Some(why), decision.objections.first());
+                prop_assert_eq!(Some(why), decision.hold_reasons.first());
             }
             Verdict::Advance(_)
             | Verdict::Rollback(_)
             | Verdict::Complete(_)
             | Verdict::Supersede(_) => {
-                prop_assert!(decision.objections.is_empty());
+                prop_assert!(decision.hold_reasons.is_empty());
             }
         }
         Ok(())
@@ -376,20 +376,20 @@ impl Checked {
     }
 
     fn weight(&self) -> BasisPoints {
-        self.world.position.active().map_or(BasisPoints::ZERO, |course| course.weight)
+        self.world.position.active().map_or(BasisPoints::ZERO, |rollout| rollout.weight)
     }
 
     /// Remembers what was rolled back, and finds it in traffic again.
     fn note(&mut self) {
-        let Some(course) = &self.world.position.course else { return };
+        let Some(rollout) = &self.world.position.rollout else { return };
         if let Some(rejected) = &self.rejected {
             assert!(
-                course.candidate != *rejected || course.phase == Phase::RolledBack,
+                rollout.candidate != *rejected || rollout.phase == Phase::RolledBack,
                 "a rollback was undone without a person"
             );
         }
-        if course.phase == Phase::RolledBack {
-            self.rejected = Some(course.candidate.clone());
+        if rollout.phase == Phase::RolledBack {
+            self.rejected = Some(rollout.candidate.clone());
         }
     }
 }
@@ -424,15 +424,15 @@ proptest! {
         }
         let world = &mut checked.world;
         world.evidence = healthy();
-        world.outside.freeze = None;
+        world.conditions.freeze = None;
         if let Some(plan) = &mut world.terms.plan {
             plan.windows.clear();
         }
         let last = world.run(MINUTE * 60);
-        let phase = world.position.course.as_ref().map(|course| course.phase);
+        let phase = world.position.rollout.as_ref().map(|rollout| rollout.phase);
         match (phase, &last.verdict) {
             (None | Some(Phase::Complete | Phase::RolledBack), _) => {}
-            (Some(_), Verdict::Hold(Objection::Paused { .. } | Objection::Gate { .. })) => {}
+            (Some(_), Verdict::Hold(HoldReason::Paused { .. } | HoldReason::Gate { .. })) => {}
             (Some(Phase::Inconclusive), Verdict::Inconclusive(_)) => {}
             (phase, verdict) => prop_assert!(false, "{phase:?} for ever: {verdict}"),
         }
@@ -450,7 +450,7 @@ proptest! {
             revived.evidence = checked.world.evidence.clone();
             revived.position = Position { clock: Clock::default(), ..stored.clone() };
             let decision = revived.decide();
-            let weight = |p: &Position| p.active().map_or(bp(0), |course| course.weight);
+            let weight = |p: &Position| p.active().map_or(bp(0), |rollout| rollout.weight);
             prop_assert!(weight(&decision.next) <= weight(&stored));
         }
     }

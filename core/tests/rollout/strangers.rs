@@ -95,7 +95,7 @@ impl Service {
         let mut service =
             Self { pilot, counts, served: Default::default(), failed: Vec::new(), now };
         service.tick();
-        let started = service.pilot.command(&start(), &Outside::default(), service.now).unwrap();
+        let started = service.pilot.command(&start(), &Conditions::default(), service.now).unwrap();
         service.pilot.commit(started.next);
         while service.pilot.position().active().unwrap().weight == bp(0) {
             service.tick();
@@ -145,7 +145,7 @@ impl Service {
             readiness: &[ready(stable()), ready(candidate())],
             own_lag: None,
         };
-        let decision = self.pilot.tick(observed, &Outside::default(), self.now);
+        let decision = self.pilot.tick(observed, &Conditions::default(), self.now);
         let over = matches!(decision.verdict, Verdict::Rollback(_));
         self.pilot.commit(decision.next);
         !over

@@ -176,7 +176,7 @@ pub(crate) struct World {
     pub(crate) terms: Terms,
     pub(crate) position: Position,
     pub(crate) evidence: Evidence,
-    pub(crate) outside: Outside,
+    pub(crate) conditions: Conditions,
     pub(crate) now: Now,
     pub(crate) events: Vec<Event>,
 }
@@ -188,7 +188,7 @@ impl World {
             terms: terms(plan),
             position: Position::at_rest(stable()),
             evidence: healthy(),
-            outside: Outside::default(),
+            conditions: Conditions::default(),
             now: Now { mono: Mono(1_000), wall: wall("2026-11-24T14:30") },
             events: Vec::new(),
         }
@@ -208,7 +208,8 @@ impl World {
     }
 
     pub(crate) fn decide(&mut self) -> Decision {
-        let decision = decide(&self.terms, &self.position, &self.evidence, &self.outside, self.now);
+        let decision =
+            decide(&self.terms, &self.position, &self.evidence, &self.conditions, self.now);
         self.take(&decision);
         decision
     }
@@ -227,8 +228,8 @@ impl World {
     }
 
     pub(crate) fn command(&mut self, asked: &Command) -> Result<Decision, Refusal> {
-        let World { terms, position, evidence, outside, now, .. } = self;
-        let decision = command(terms, position, evidence, outside, asked, *now)?;
+        let World { terms, position, evidence, conditions, now, .. } = self;
+        let decision = command(terms, position, evidence, conditions, asked, *now)?;
         self.take(&decision);
         Ok(decision)
     }
@@ -239,16 +240,16 @@ impl World {
         self.now.mono = Mono(0);
     }
 
-    pub(crate) fn course(&self) -> &Course {
-        self.position.course.as_ref().unwrap()
+    pub(crate) fn rollout(&self) -> &RolloutState {
+        self.position.rollout.as_ref().unwrap()
     }
 
     pub(crate) fn weight(&self) -> BasisPoints {
-        self.course().weight
+        self.rollout().weight
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.course().phase
+        self.rollout().phase
     }
 
     pub(crate) fn saw(&self, name: &str) -> bool {

@@ -78,7 +78,7 @@ fn asked_word(command: &Command) -> &'static str {
 }
 
 fn ending(report: &Report) -> String {
-    let Some(course) = &report.position.course else {
+    let Some(course) = &report.position.rollout else {
         return format!("ends:  no rollout; {} is stable", report.position.stable);
     };
     let phase = course.phase;
@@ -139,7 +139,7 @@ struct JsonEntry {
 }
 
 pub(super) fn json(heading: &Heading, report: &Report) -> Json {
-    let course = report.position.course.as_ref();
+    let course = report.position.rollout.as_ref();
     let ended = course.and_then(|course| course.ended.as_ref()).map(|ended| ended.why.clone());
     let waiting_for: Vec<String> = report.waiting.iter().map(ToString::to_string).collect();
     Json {

@@ -2,10 +2,10 @@
 
 use super::{Engine, PATIENCE, bare, count_rollbacks, freeze_of};
 use crate::command::Refusal;
-use crate::controller::flight::{Flight, NotDurable};
 use crate::controller::intents::{ConsequenceView, Wanted};
+use crate::controller::service_run::{NotDurable, ServiceRun};
 use crate::event::{Event, EventKind};
-use crate::journal::{Duty, Record, read};
+use crate::journal::{Durability, Record, read};
 use crate::view::{ConfigView, FreezeView, ReloadView, Timestamp};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -21,30 +21,35 @@ impl Engine {
         actor: String,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (kind, duty, message) = match &freeze {
-            Some(view) => (EventKind::Frozen, Duty::Must, format!("frozen: {}", view.reason)),
-            None => (EventKind::Unfrozen, Duty::May, "the freeze is lifted".to_owned()),
+        let (kind, durability, message) = match &freeze {
+            Some(view) => {
+                (EventKind::Frozen, Durability::Required, format!("frozen: {}", view.reason))
+            }
+            None => {
+                (EventKind::Unfrozen, Durability::BestEffort, "the freeze is lifted".to_owned())
+            }
         };
         let event = Event { actor: Some(actor), ..bare(kind, message, now) };
         let record = Record::Freeze { freeze: freeze.as_ref().map(Into::into) };
-        let ticket = self.desk.commit(vec![record, event.clone().record()], duty);
-        let patience = if duty == Duty::Must { PATIENCE } else { Duration::from_secs(1) };
+        let ticket = self.journal.commit(vec![record, event.clone().record()], durability);
+        let patience =
+            if durability == Durability::Required { PATIENCE } else { Duration::from_secs(1) };
         let answer = ticket.wait(patience);
-        match (&answer, duty) {
-            (Some(Ok(())), _) | (_, Duty::Must) => {
+        match (&answer, durability) {
+            (Some(Ok(())), _) | (_, Durability::Required) => {
                 self.freeze.clone_from(&freeze);
                 self.freeze_not_durable = answer.is_none().then_some(NotDurable { ticket });
-                self.outside.freeze = freeze.as_ref().map(freeze_of);
-                self.outlet.tell(&event);
+                self.conditions.freeze = freeze.as_ref().map(freeze_of);
+                self.effects.tell(&event);
                 self.generation += 1;
-                self.portray(now);
+                self.publish_snapshot(now);
                 Ok(())
             }
-            (Some(Err(fault)), Duty::May) => Err(Refusal::NotDurable(fault.clone())),
-            (None, Duty::May) => {
+            (Some(Err(fault)), Durability::BestEffort) => Err(Refusal::NotDurable(fault.clone())),
+            (None, Durability::BestEffort) => {
                 // It may be written yet, and then has to be taken back: it was refused.
                 let record = Record::Freeze { freeze: self.freeze.as_ref().map(Into::into) };
-                drop(self.desk.commit(vec![record], Duty::Must));
+                drop(self.journal.commit(vec![record], Durability::Required));
                 Err(Refusal::NotDurable("the disk is too slow".to_owned()))
             }
         }
@@ -70,15 +75,15 @@ impl Engine {
                 self.adopt(service, "serin reload --adopt-stable", now)?;
             }
         }
-        self.flights.retain(|name, _| config.services.contains_key(name));
-        let memory = read(self.desk.shared()).clone();
+        self.services.retain(|name, _| config.services.contains_key(name));
+        let memory = read(self.journal.shared()).clone();
         for service in config.services.values() {
-            match self.flights.get_mut(&service.name) {
-                Some(flight) => flight.set_service(service),
+            match self.services.get_mut(&service.name) {
+                Some(run) => run.set_service(service),
                 None => {
-                    let flight = Flight::resume(service, &memory, None, now);
-                    self.plane.publish(Arc::clone(&flight.published));
-                    self.flights.insert(service.name.clone(), flight);
+                    let run = ServiceRun::resume(service, &memory, None, now);
+                    self.plane.publish(Arc::clone(&run.published));
+                    self.services.insert(service.name.clone(), run);
                 }
             }
         }
@@ -93,14 +98,14 @@ impl Engine {
         };
         self.inner.tallies.reloaded(true);
         count_rollbacks(&self.inner.tallies, &config);
-        self.outlet.reconfigure(&config);
+        self.effects.reconfigure(&config);
         self.inner.config.store(Arc::clone(&config));
         self.config = config;
         let message = format!("configuration {} is in force", short(&self.config_view.hash));
         self.happened(bare(EventKind::Reloaded, message, now));
         self.record_listings();
         self.generation += 1;
-        self.portray(now);
+        self.publish_snapshot(now);
         Ok(foretold)
     }
 
@@ -115,7 +120,7 @@ impl Engine {
             self.happened(Event { severity: Some("P3".to_owned()), ..event });
         }
         self.generation += 1;
-        self.portray(now);
+        self.publish_snapshot(now);
     }
 
     /// The files say again what is in force.
@@ -125,15 +130,15 @@ impl Engine {
                 format!("the files say again what is in force: {}", short(&self.config_view.hash));
             self.happened(bare(EventKind::Reloaded, message, now));
             self.generation += 1;
-            self.portray(now);
+            self.publish_snapshot(now);
         }
     }
 
     /// Something that concerns no rollout: recorded if the disk allows, and told.
     pub(crate) fn happened(&mut self, event: Event) {
         tracing::info!(event = event.kind.as_str(), "{}", event.message);
-        self.outlet.tell(&event);
-        drop(self.desk.commit(vec![event.record()], Duty::May));
+        self.effects.tell(&event);
+        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Engine, bare};
 use crate::event::{Event, EventKind};
-use crate::journal::Duty;
+use crate::journal::Durability;
 use serin_core::time::{Mono, Now};
 use std::time::Duration;
 
@@ -82,8 +82,8 @@ impl Engine {
             }
         };
         tracing::warn!(event = event.kind.as_str(), "{}", event.message);
-        self.outlet.tell(&event);
-        drop(self.desk.commit(vec![event.record()], Duty::May));
+        self.effects.tell(&event);
+        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
     }
 }
 

@@ -11,19 +11,19 @@ pub(crate) mod owners;
 mod perform;
 
 use self::lag::LagWatch;
-use super::flight::{Flight, NotDurable};
+use super::checkpoint;
+use super::service_run::{NotDurable, ServiceRun};
 use super::telling::weights_of;
-use super::windows;
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
-use crate::journal::schema::Windows;
-use crate::journal::{Desk, Duty, Record, read};
+use crate::journal::schema::Checkpoint;
+use crate::journal::{Durability, JournalHandle, Record, read};
 use crate::metrics::Tallies;
 use crate::view::{ConfigView, FreezeView, Timestamp};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
-use serin_core::rollout::{Ask, Freeze, Observed, Outside, RollbackReason};
+use serin_core::rollout::{Ask, Conditions, Freeze, Observed, RollbackReason};
 use serin_core::time::{Mono, Now};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ const PORTRAIT: Duration = Duration::from_millis(100);
 const HUNG: Duration = Duration::from_secs(2);
 
 /// Where the controller leaves what others carry out. No call may block.
-pub(crate) trait Outlet: Send {
+pub(crate) trait Effects: Send {
     fn tell(&self, event: &Event);
     fn ask(&self, service: &ServiceName, ask: Ask);
     fn reconfigure(&mut self, config: &Config);
@@ -46,13 +46,13 @@ pub(crate) trait Outlet: Send {
 
 pub(crate) struct Engine {
     pub(crate) plane: Arc<dyn DataPlane>,
-    pub(crate) desk: Desk,
-    pub(crate) flights: BTreeMap<ServiceName, Flight>,
-    pub(crate) outside: Outside,
+    pub(crate) journal: JournalHandle,
+    pub(crate) services: BTreeMap<ServiceName, ServiceRun>,
+    pub(crate) conditions: Conditions,
     pub(crate) config: Arc<Config>,
     pub(crate) config_view: ConfigView,
     pub(crate) inner: Arc<Inner>,
-    pub(crate) outlet: Box<dyn Outlet>,
+    pub(crate) effects: Box<dyn Effects>,
     pub(crate) generation: u64,
     pub(crate) freeze: Option<FreezeView>,
     pub(crate) freeze_not_durable: Option<NotDurable>,
@@ -71,19 +71,19 @@ impl Engine {
     pub(crate) fn start(
         config: Arc<Config>,
         plane: Arc<dyn DataPlane>,
-        desk: Desk,
-        kept: Option<Windows>,
+        journal: JournalHandle,
+        checkpoint: Option<Checkpoint>,
         inner: Arc<Inner>,
-        outlet: Box<dyn Outlet>,
+        effects: Box<dyn Effects>,
         now: Now,
     ) -> Self {
-        let memory = read(desk.shared()).clone();
-        let flight = |service| Flight::resume(service, &memory, kept.as_ref(), now);
-        let mut flights: BTreeMap<ServiceName, Flight> =
-            config.services.values().map(|s| (s.name.clone(), flight(s))).collect();
-        for flight in flights.values_mut() {
-            plane.publish(Arc::clone(&flight.published));
-            flight.readiness = plane.readiness(&flight.name);
+        let memory = read(journal.shared()).clone();
+        let run = |service| ServiceRun::resume(service, &memory, checkpoint.as_ref(), now);
+        let mut services: BTreeMap<ServiceName, ServiceRun> =
+            config.services.values().map(|s| (s.name.clone(), run(s))).collect();
+        for run in services.values_mut() {
+            plane.publish(Arc::clone(&run.published));
+            run.readiness = plane.readiness(&run.name);
         }
         let config_view = ConfigView {
             generation: 1,
@@ -94,16 +94,16 @@ impl Engine {
         };
         count_rollbacks(&inner.tallies, &config);
         let freeze: Option<FreezeView> = memory.freeze.as_ref().map(Into::into);
-        let outside = Outside { freeze: freeze.as_ref().map(freeze_of) };
+        let conditions = Conditions { freeze: freeze.as_ref().map(freeze_of) };
         let mut engine = Self {
             plane,
-            desk,
-            flights,
-            outside,
+            journal,
+            services,
+            conditions,
             config,
             config_view,
             inner,
-            outlet,
+            effects,
             generation: 1,
             freeze,
             freeze_not_durable: None,
@@ -120,15 +120,20 @@ impl Engine {
         // What the files have no place for any more is stable's before the first request.
         engine.decide_all(now);
         engine.record_listings();
-        engine.portray(now);
+        engine.publish_snapshot(now);
         engine
     }
 
     /// The same instance over a journal that another process may have written to meanwhile.
-    pub(crate) fn again(self, desk: Desk, kept: Option<Windows>, now: Now) -> Self {
-        let Self { config, plane, inner, outlet, config_view, generation, .. } = self;
-        inner.remember(desk.shared());
-        let again = Self::start(config, plane, desk, kept, inner, outlet, now);
+    pub(crate) fn again(
+        self,
+        journal: JournalHandle,
+        checkpoint: Option<Checkpoint>,
+        now: Now,
+    ) -> Self {
+        let Self { config, plane, inner, effects, config_view, generation, .. } = self;
+        inner.remember(journal.shared());
+        let again = Self::start(config, plane, journal, checkpoint, inner, effects, now);
         Self { config_view, generation: generation + 1, ..again }
     }
 
@@ -148,27 +153,27 @@ impl Engine {
         if second {
             self.record_listings();
         }
-        self.keep_windows(second, now);
+        self.keep_checkpoint(second, now);
         if due(&mut self.portrait_at, PORTRAIT, now.mono) {
             self.see_time_pass();
-            self.portray(now);
+            self.publish_snapshot(now);
         }
     }
 
     /// Who is looked at in this tick, and whether at its latencies, too. A service at rest has its turn
     /// once a second: a thousand of them cost next to nothing, and nothing of theirs can be taken back.
     fn due(&self, before: Option<Mono>, now: Mono) -> Vec<(ServiceName, bool)> {
-        let flights = self.flights.iter().enumerate();
-        let due = flights.filter_map(|(place, (name, flight))| {
+        let services = self.services.iter().enumerate();
+        let due = services.filter_map(|(place, (name, run))| {
             let second = has_its_second(place, before, now);
-            (second || !flight.is_at_rest()).then(|| (name.clone(), second))
+            (second || !run.is_at_rest()).then(|| (name.clone(), second))
         });
         due.collect()
     }
 
     /// What other files mean for rollouts under way is decided at once, not with the next tick.
     pub(super) fn decide_all(&mut self, now: Now) {
-        let names: Vec<ServiceName> = self.flights.keys().cloned().collect();
+        let names: Vec<ServiceName> = self.services.keys().cloned().collect();
         for name in &names {
             self.tick_service(name, false, now);
         }
@@ -177,16 +182,16 @@ impl Engine {
 
     /// Puts in force what has become durable.
     pub(crate) fn settle(&mut self, now: Now) {
-        let waits = |flight: &Flight| flight.pending.is_some() || flight.not_durable.is_some();
-        let waiting = self.flights.iter().filter(|(_, flight)| waits(flight));
+        let waits = |run: &ServiceRun| run.pending.is_some() || run.not_durable.is_some();
+        let waiting = self.services.iter().filter(|(_, run)| waits(run));
         let names: Vec<ServiceName> = waiting.map(|(name, _)| name.clone()).collect();
         for name in &names {
-            let resolved = |f: &Flight| f.pending.as_ref().and_then(|p| p.ticket.look());
-            while let Some(result) = self.flights.get(name).and_then(resolved) {
+            let resolved = |f: &ServiceRun| f.pending.as_ref().and_then(|p| p.ticket.look());
+            while let Some(result) = self.services.get(name).and_then(resolved) {
                 self.resolve(name, result, now);
             }
-            let written = |f: &mut Flight| f.not_durable.take_if(|n| n.is_written()).is_some();
-            if self.flights.get_mut(name).is_some_and(written) {
+            let written = |f: &mut ServiceRun| f.not_durable.take_if(|n| n.is_written()).is_some();
+            if self.services.get_mut(name).is_some_and(written) {
                 self.generation += 1;
             }
         }
@@ -195,7 +200,7 @@ impl Engine {
 
     /// Decides what a command has made possible, before the next tick does.
     pub(crate) fn follow(&mut self, name: &ServiceName, now: Now) {
-        if self.flights.get(name).is_some_and(|flight| flight.following.is_some()) {
+        if self.services.get(name).is_some_and(|run| run.following.is_some()) {
             self.tick_service(name, false, now);
             self.answer_following(name, now);
             self.put_lowered(now);
@@ -205,34 +210,37 @@ impl Engine {
     pub(super) fn tick_service(&mut self, name: &ServiceName, second: bool, now: Now) {
         let counts = self.plane.counts(name);
         let readiness = self.plane.readiness(name);
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        let known = |counts| flight.is_at_rest() && flight.ledger.knows_latencies(counts);
+        let Some(run) = self.services.get_mut(name) else { return };
+        let known = |counts| run.is_at_rest() && run.ledger.knows_latencies(counts);
         let latencies = if second && !counts.as_ref().is_some_and(known) {
             self.plane.latencies(name)
         } else {
             None
         };
-        flight.ledger.observe(counts.as_ref(), latencies.as_ref(), now.mono);
+        run.ledger.observe(counts.as_ref(), latencies.as_ref(), now.mono);
         if second {
-            flight.recorder.record(&flight.ledger, &flight.published, now);
+            run.recorder.record(&run.ledger, &run.published, now);
         }
-        let before = flight.pilot.position().clone();
+        let before = run.pilot.position().clone();
         let observed = Observed {
             counts: counts.as_ref(),
             latencies: latencies.as_ref(),
             readiness: &readiness,
             own_lag: self.lag.now(),
         };
-        if flight.readiness != readiness || second && flight.has_other_figures(now.mono) {
-            flight.view = None;
+        if run.readiness != readiness || second && run.has_other_figures(now.mono) {
+            run.view = None;
         }
-        let decision = flight.pilot.tick(observed, &self.outside, now);
-        flight.watch_harm(Timestamp(now.wall));
-        if second && let Some(record) = flight.count_late_harm(counts.as_ref()) {
-            drop(self.desk.commit(vec![Record::Rollout(Box::new(record))], Duty::May));
+        let decision = run.pilot.tick(observed, &self.conditions, now);
+        run.watch_harm(Timestamp(now.wall));
+        if second && let Some(record) = run.count_late_harm(counts.as_ref()) {
+            drop(
+                self.journal
+                    .commit(vec![Record::Rollout(Box::new(record))], Durability::BestEffort),
+            );
         }
-        flight.note(&before, &decision, &self.outside, now);
-        flight.readiness = readiness;
+        run.note(&before, &decision, &self.conditions, now);
+        run.readiness = readiness;
         if second {
             self.watch_objectives(name, now);
         }
@@ -240,29 +248,29 @@ impl Engine {
     }
 
     fn watch_objectives(&mut self, name: &ServiceName, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        let Some((message, severity)) = flight.watch_objectives(now) else { return };
-        flight.view = None;
+        let Some(run) = self.services.get_mut(name) else { return };
+        let Some((message, severity)) = run.watch_objectives(now) else { return };
+        run.view = None;
         let event = Event {
             service: Some(name.to_string()),
             severity: severity.map(|severity| severity.as_str().to_owned()),
-            weights: weights_of(&flight.published),
+            weights: weights_of(&run.published),
             ..bare(EventKind::Warning, message, now)
         };
         tracing::warn!(service = %name, event = event.kind.as_str(), "{}", event.message);
-        self.outlet.tell(&event);
-        drop(self.desk.commit(vec![event.record()], Duty::May));
+        self.effects.tell(&event);
+        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
         self.generation += 1;
     }
 
     fn watch_journal(&mut self, second: bool, now: Now) {
         if second {
-            self.desk.retry();
+            self.journal.retry();
         }
-        let hung = self.desk.busy_for();
+        let hung = self.journal.busy_for();
         let hung =
             (hung > HUNG).then(|| format!("the disk has not answered for {} s", hung.as_secs()));
-        let fault = hung.or_else(|| read(self.desk.shared()).fault.clone());
+        let fault = hung.or_else(|| read(self.journal.shared()).fault.clone());
         if fault.is_some() == self.fault.is_some() {
             self.fault = fault;
             return;
@@ -282,12 +290,12 @@ impl Engine {
             }
         };
         tracing::error!(event = event.kind.as_str(), "{}", event.message);
-        self.outlet.tell(&event);
-        drop(self.desk.commit(vec![event.record()], Duty::Must));
+        self.effects.tell(&event);
+        drop(self.journal.commit(vec![event.record()], Durability::Required));
         self.fault = fault;
         self.generation += 1;
         // What a rollout waits for may be the journal.
-        self.flights.values_mut().for_each(|flight| flight.view = None);
+        self.services.values_mut().for_each(|run| run.view = None);
     }
 
     /// Why nothing that is measured is believed right now.
@@ -300,12 +308,12 @@ impl Engine {
     }
 
     /// Every ten seconds, and within a second when the candidate has done more harm.
-    fn keep_windows(&mut self, second: bool, now: Now) {
-        let harm = self.flights.values().map(|f| f.pilot.evidence().harm.failed_requests).sum();
+    fn keep_checkpoint(&mut self, second: bool, now: Now) {
+        let harm = self.services.values().map(|f| f.pilot.evidence().harm.failed_requests).sum();
         let harmed = second && harm != self.harm_kept;
         if due(&mut self.checkpoint_at, CHECKPOINT, now.mono) || harmed {
             self.harm_kept = harm;
-            self.desk.checkpoint(windows::encode(self.flights.values(), now.wall));
+            self.journal.checkpoint(checkpoint::encode(self.services.values(), now.wall));
         }
     }
 
@@ -313,7 +321,7 @@ impl Engine {
     /// not written by then is said, because the next start does not know of it.
     pub(crate) fn close(&mut self, at_most: Duration, now: Now) {
         self.settle(now);
-        self.desk.close(windows::encode(self.flights.values(), now.wall), at_most);
+        self.journal.close(checkpoint::encode(self.services.values(), now.wall), at_most);
         self.settle(now);
         let not_durable = self.not_durable();
         if !not_durable.is_empty() {
@@ -330,8 +338,8 @@ impl Engine {
 
     /// Services whose latest lowering is in force and not written.
     pub(crate) fn not_durable(&self) -> Vec<String> {
-        let behind = self.flights.values().filter(|flight| flight.not_durable.is_some());
-        behind.map(|flight| flight.name.to_string()).collect()
+        let behind = self.services.values().filter(|run| run.not_durable.is_some());
+        behind.map(|run| run.name.to_string()).collect()
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::Engine;
 use crate::command::{Order, Outcome, Refusal, Signal};
-use crate::controller::flight::{QUEUE, Reply};
+use crate::controller::service_run::{QUEUE, Reply};
 use crate::controller::{orders, records};
-use crate::journal::{Duty, read};
+use crate::journal::{Durability, read};
 use serin_core::ids::ServiceName;
-use serin_core::rollout::{Answer, Command as Asked, GateRef, Signal as CoreSignal};
+use serin_core::rollout::{Answer, Command as CoreCommand, GateRef, Signal as CoreSignal};
 use serin_core::time::Now;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 impl Engine {
     pub(crate) fn order(&mut self, name: &ServiceName, order: Order, reply: Reply, now: Now) {
         if let Some(key) = &order.idempotency_key {
-            let memory = read(self.desk.shared());
+            let memory = read(self.journal.shared());
             if let Some(used) = memory.keys.iter().rev().find(|used| used.key == *key) {
                 let digest = orders::stored(&order).digest(name.as_str());
                 let _ = reply.send(if used.digest.may_equal(&digest) {
@@ -27,47 +27,47 @@ impl Engine {
                 return;
             }
         }
-        let Some(flight) = self.flights.get_mut(name) else {
+        let Some(run) = self.services.get_mut(name) else {
             let _ = reply.send(Err(Refusal::UnknownService(name.to_string())));
             return;
         };
-        if let Some(expected) = order.if_revision.filter(|r| *r != flight.revision) {
-            let _ = reply.send(Err(Refusal::Stale { expected, current: flight.revision }));
+        if let Some(expected) = order.if_revision.filter(|r| *r != run.revision) {
+            let _ = reply.send(Err(Refusal::Stale { expected, current: run.revision }));
             return;
         }
-        if flight.is_at_rest() {
+        if run.is_at_rest() {
             // It was looked at up to a second ago.
             self.tick_service(name, false, now);
         }
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        if let Some(refusal) = orders::elsewhere(&order, flight.pilot.position()) {
+        let Some(run) = self.services.get_mut(name) else { return };
+        if let Some(refusal) = orders::elsewhere(&order, run.pilot.position()) {
             let _ = reply.send(Err(refusal));
             return;
         }
-        let outside = &self.outside;
-        let decided = flight.pilot.command(&orders::to_core(&order), outside, now);
+        let conditions = &self.conditions;
+        let decided = run.pilot.command(&orders::to_core(&order), conditions, now);
         let decided = decided.map_err(|refused| orders::refusal(name, refused));
         match decided {
             Err(refusal) => {
                 // What it was refused for may have begun just now.
                 if self.portrait_at.is_none() {
                     self.portrait_at = Some(now.mono);
-                    self.portray(now);
+                    self.publish_snapshot(now);
                 }
                 let _ = reply.send(Err(refusal));
             }
             Ok(decision) => {
-                let may = records::duty(&flight.published, &decision) == Duty::May;
-                if may && flight.is_busy() {
-                    if flight.queue.len() < QUEUE {
-                        flight.queue.push_back((order, reply));
+                let may = records::durability(&run.published, &decision) == Durability::BestEffort;
+                if may && run.is_busy() {
+                    if run.queue.len() < QUEUE {
+                        run.queue.push_back((order, reply));
                     } else {
                         let _ = reply.send(Err(Refusal::Busy));
                     }
                     return;
                 }
-                let before = flight.pilot.position().clone();
-                flight.note(&before, &decision, outside, now);
+                let before = run.pilot.position().clone();
+                run.note(&before, &decision, conditions, now);
                 self.perform(name, decision, Some((order, reply)), now);
             }
         }
@@ -75,8 +75,8 @@ impl Engine {
 
     pub(super) fn next_order(&mut self, name: &ServiceName, now: Now) {
         // They keep their order.
-        let flight = self.flights.get_mut(name).filter(|flight| !flight.is_busy());
-        let next = flight.and_then(|flight| flight.queue.pop_front());
+        let run = self.services.get_mut(name).filter(|run| !run.is_busy());
+        let next = run.and_then(|run| run.queue.pop_front());
         if let Some((order, reply)) = next {
             self.order(name, order, reply, now);
         }
@@ -89,16 +89,16 @@ impl Engine {
         answer: Answer,
         now: Now,
     ) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        flight.answered(gate, now.mono.plus(ASK_AGAIN));
+        let Some(run) = self.services.get_mut(name) else { return };
+        run.answered(gate, now.mono.plus(ASK_AGAIN));
         let actor = "webhook".to_owned();
-        let asked = Asked::GateAnswered { gate: gate.clone(), answer, actor };
+        let asked = CoreCommand::GateAnswered { gate: gate.clone(), answer, actor };
         // Refused when the rollout has moved on: then nobody waits for the answer.
-        if let Ok(decision) = flight.pilot.command(&asked, &self.outside, now) {
-            if flight.pending.is_none() {
+        if let Ok(decision) = run.pilot.command(&asked, &self.conditions, now) {
+            if run.pending.is_none() {
                 self.perform(name, decision, None, now);
             } else {
-                flight.answered(gate, now.mono);
+                run.answered(gate, now.mono);
             }
         }
     }
@@ -109,10 +109,10 @@ impl Engine {
         signals: Vec<Signal>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let Some(flight) = self.flights.get_mut(name) else {
+        let Some(run) = self.services.get_mut(name) else {
             return Err(Refusal::UnknownService(name.to_string()));
         };
-        let listed = |s: &Signal| flight.pilot.terms().listed(&s.version).is_some();
+        let listed = |s: &Signal| run.pilot.terms().listed(&s.version).is_some();
         if let Some(unlisted) = signals.iter().find(|s| !listed(s)) {
             let version = unlisted.version.to_string();
             return Err(Refusal::UnknownVersion { service: name.clone(), version });
@@ -129,7 +129,7 @@ impl Engine {
             return Err(Refusal::Invalid(why));
         }
         for Signal { version, name, good, total } in signals {
-            flight.pilot.signal(&CoreSignal { version, name, good, total }, now);
+            run.pilot.signal(&CoreSignal { version, name, good, total }, now);
         }
         Ok(())
     }

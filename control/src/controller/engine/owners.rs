@@ -3,14 +3,14 @@
 
 use super::{Engine, bare};
 use crate::command::Refusal;
-use crate::controller::flight::{Flight, listed_of, terms_of};
 use crate::controller::intents::{self, ConsequenceView, Known, Wanted};
+use crate::controller::service_run::{ServiceRun, listed_of, terms_of};
 use crate::event::{Event, EventKind};
 use crate::journal::schema::{Listing, Shaped};
-use crate::journal::{Desk, Duty, Memory, Record, read};
+use crate::journal::{Durability, JournalHandle, Memory, Record, read};
 use serin_config::model::{Config, Service};
 use serin_core::ids::ServiceName;
-use serin_core::rollout::{Consequence, Outside, Phase, Position, adopt_stable, set_aside};
+use serin_core::rollout::{Conditions, Consequence, Phase, Position, adopt_stable, set_aside};
 use serin_core::time::Now;
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ pub(crate) fn contradictions(
     memory: &Memory,
     adopt: &[ServiceName],
 ) -> Vec<ConsequenceView> {
-    let outside = Outside::default();
+    let conditions = Conditions::default();
     let refused = |wanted: &Wanted| {
         let known = known(memory, &wanted.service);
-        let consequence = intents::consequence(wanted, known, &outside);
+        let consequence = intents::consequence(wanted, known, &conditions);
         intents::raises(&consequence)?;
         Some(intents::view(&wanted.service, &consequence, Some(wanted), known.position))
     };
@@ -37,17 +37,20 @@ pub(crate) fn contradictions(
 /// Before anything resumes: what somebody adopts, and rollouts of services that are gone from the files.
 pub(crate) fn settle_before_start(
     config: &Config,
-    desk: &Desk,
+    journal: &JournalHandle,
     adopt: &[ServiceName],
     now: Now,
 ) -> Result<(), String> {
-    let memory = read(desk.shared()).clone();
+    let memory = read(journal.shared()).clone();
     let contradicted = contradictions(config, &memory, &[]);
     let adopted = |name: &&ServiceName| contradicted.iter().any(|c| c.service == name.as_str());
     for name in adopt.iter().filter(adopted) {
         if let Some(service) = config.services.get(name) {
             let records = adopting(service, &memory, "serin run --adopt-stable", now);
-            desk.commit(records, Duty::May).wait(PATIENCE).unwrap_or_else(too_slow)?;
+            journal
+                .commit(records, Durability::BestEffort)
+                .wait(PATIENCE)
+                .unwrap_or_else(too_slow)?;
         }
     }
     for (name, (revision, position)) in &memory.positions {
@@ -56,7 +59,7 @@ pub(crate) fn settle_before_start(
             let why = "the configuration no longer has the service";
             let next = set_aside(position, "serin", why, now.wall);
             let placed = Placed { service: name, revision: *revision, next, listed: None };
-            drop(desk.commit(moved(placed, &memory, why, now), Duty::May));
+            drop(journal.commit(moved(placed, &memory, why, now), Durability::BestEffort));
         }
     }
     Ok(())
@@ -100,7 +103,7 @@ struct Placed<'a> {
 /// Its records: with the end of the rollout that was under way, and why.
 fn moved(placed: Placed<'_>, memory: &Memory, why: &str, now: Now) -> Vec<Record> {
     let Placed { service, revision, next, listed } = placed;
-    let known = next.course.as_ref().and_then(|c| memory.find_rollout(c.id.as_str()));
+    let known = next.rollout.as_ref().and_then(|c| memory.find_rollout(c.id.as_str()));
     let ended = known.filter(|record| !record.state.is_over()).cloned();
     let event = Event {
         service: Some(service.to_owned()),
@@ -128,11 +131,11 @@ impl Engine {
         wanted: &[Wanted],
         adopt: &[ServiceName],
     ) -> Vec<ConsequenceView> {
-        let memory = read(self.desk.shared());
+        let memory = read(self.journal.shared());
         let mut all: Vec<ConsequenceView> = Vec::new();
         for wanted in wanted {
             let known = self.known(&memory, &wanted.service);
-            let consequence = intents::consequence(wanted, known, &self.outside);
+            let consequence = intents::consequence(wanted, known, &self.conditions);
             let refused = matches!(consequence, Consequence::Refused(_));
             all.push(if refused && adopt.contains(&wanted.service) {
                 intents::adopted(wanted)
@@ -140,9 +143,9 @@ impl Engine {
                 intents::view(&wanted.service, &consequence, Some(wanted), known.position)
             });
         }
-        for name in self.flights.keys() {
+        for name in self.services.keys() {
             if !wanted.iter().any(|wanted| wanted.service == *name) {
-                let consequence = intents::removal(self.known(&memory, name), &self.outside);
+                let consequence = intents::removal(self.known(&memory, name), &self.conditions);
                 all.push(intents::view(name, &consequence, None, None));
             }
         }
@@ -150,31 +153,31 @@ impl Engine {
     }
 
     fn known<'a>(&'a self, memory: &'a Memory, service: &ServiceName) -> Known<'a> {
-        match self.flights.get(service) {
-            Some(flight) => Known {
-                position: Some(flight.pilot.position()),
-                pending: flight.pending.as_ref().map(|pending| &pending.decision.next),
-                listed: &flight.listed,
+        match self.services.get(service) {
+            Some(run) => Known {
+                position: Some(run.pilot.position()),
+                pending: run.pending.as_ref().map(|pending| &pending.decision.next),
+                listed: &run.listed,
             },
             None => known(memory, service),
         }
     }
 
-    /// Makes the file's stable a service's, durably; the flight begins anew from it.
+    /// Makes the file's stable a service's, durably; its run begins anew from it.
     pub(super) fn adopt(&mut self, service: &Service, by: &str, now: Now) -> Result<(), Refusal> {
-        let memory = read(self.desk.shared()).clone();
+        let memory = read(self.journal.shared()).clone();
         let records = adopting(service, &memory, by, now);
-        let ticket = self.desk.commit(records, Duty::May);
+        let ticket = self.journal.commit(records, Durability::BestEffort);
         let written = ticket.wait(PATIENCE);
         if written.is_none()
-            && let Some(flight) = self.flights.get_mut(&service.name)
+            && let Some(run) = self.services.get_mut(&service.name)
         {
             // It may be written yet, and then has to be taken back: it was refused.
-            flight.revision += 2;
-            drop(self.desk.commit(vec![listing(flight)], Duty::Must));
+            run.revision += 2;
+            drop(self.journal.commit(vec![listing(run)], Durability::Required));
         }
         written.unwrap_or_else(too_slow).map_err(Refusal::NotDurable)?;
-        self.flights.remove(&service.name);
+        self.services.remove(&service.name);
         Ok(())
     }
 
@@ -183,29 +186,28 @@ impl Engine {
     pub(super) fn record_listings(&mut self) {
         let mut records = Vec::new();
         {
-            let memory = read(self.desk.shared());
-            for flight in self.flights.values_mut().filter(|f| f.unrecorded && f.pending.is_none())
-            {
-                let name = flight.name.as_str();
+            let memory = read(self.journal.shared());
+            for run in self.services.values_mut().filter(|f| f.unrecorded && f.pending.is_none()) {
+                let name = run.name.as_str();
                 let placed = memory.positions.contains_key(name);
-                let recorded = memory.listings.get(name) == Some(&flight.listed);
-                flight.unrecorded = !placed || !recorded;
-                if flight.unrecorded {
-                    records.push(listing(flight));
+                let recorded = memory.listings.get(name) == Some(&run.listed);
+                run.unrecorded = !placed || !recorded;
+                if run.unrecorded {
+                    records.push(listing(run));
                 }
             }
         }
-        if !records.is_empty() && self.fault.is_none() && !self.desk.is_behind() {
-            drop(self.desk.commit(records, Duty::May));
+        if !records.is_empty() && self.fault.is_none() && !self.journal.is_behind() {
+            drop(self.journal.commit(records, Durability::BestEffort));
         }
     }
 }
 
-fn listing(flight: &Flight) -> Record {
+fn listing(run: &ServiceRun) -> Record {
     Record::Position {
-        service: flight.name.to_string(),
-        revision: flight.revision,
-        position: Box::new(Shaped(flight.pilot.position().clone())),
-        listed: Some(Listing::new(&flight.listed)),
+        service: run.name.to_string(),
+        revision: run.revision,
+        position: Box::new(Shaped(run.pilot.position().clone())),
+        listed: Some(Listing::new(&run.listed)),
     }
 }

@@ -2,13 +2,13 @@
 
 use super::{Engine, PATIENCE};
 use crate::command::{Order, Refusal};
-use crate::controller::flight::{Answer, NotDurable, Pending, Reply};
 use crate::controller::orders;
 use crate::controller::records::{self, Made};
+use crate::controller::service_run::{Answer, NotDurable, Pending, Reply};
 use crate::controller::telling::{told, waiting_for, weights_of};
 use crate::event::{Event, EventKind};
 use crate::journal::schema::Key;
-use crate::journal::{Duty, Record, read};
+use crate::journal::{Durability, Record, read};
 use crate::view::{Timestamp, WaitingFor};
 use serin_core::ids::ServiceName;
 use serin_core::rollout::{Ask, Decision, Position};
@@ -28,62 +28,65 @@ impl Engine {
         order: Option<(Order, Reply)>,
         now: Now,
     ) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        let position = flight.pilot.position();
+        let Some(run) = self.services.get_mut(name) else { return };
+        let position = run.pilot.position();
         let nothing_new =
             position.equals_but_for_time(&decision.next) && decision.events.is_empty();
         if nothing_new && order.is_none() {
-            if flight.pending.is_none() {
+            if run.pending.is_none() {
                 self.pass_time(name, decision, now);
             }
             return;
         }
-        let duty = records::duty(&flight.published, &decision);
-        let blocked = flight.not_before.is_some_and(|at| now.mono < at);
-        if duty == Duty::May && order.is_none() && (flight.pending.is_some() || blocked) {
+        let durability = records::durability(&run.published, &decision);
+        let blocked = run.not_before.is_some_and(|at| now.mono < at);
+        if durability == Durability::BestEffort
+            && order.is_none()
+            && (run.pending.is_some() || blocked)
+        {
             return;
         }
-        let bad = match decision.next.course.as_ref() {
-            Some(course) => self.plane.bad_samples(name, &course.candidate.version),
+        let bad = match decision.next.rollout.as_ref() {
+            Some(rollout) => self.plane.bad_samples(name, &rollout.candidate.version),
             None => Vec::new(),
         };
-        let evidence = flight.pilot.evidence();
+        let evidence = run.pilot.evidence();
         let asked = order.as_ref().map(|(order, _)| orders::stored(order).text());
         let by = order.as_ref().map(|(order, _)| (order.actor.0.as_str(), order.command.reason()));
-        let made = Made { position, evidence, outside: &self.outside, now, asked, by, bad };
-        let terms_known = read(self.desk.shared()).terms.contains_key(&flight.terms_id);
-        let (mut records, record) = records::records(flight, &decision, &made, terms_known);
-        let revision = flight.revision + 1;
+        let made = Made { position, evidence, conditions: &self.conditions, now, asked, by, bad };
+        let terms_known = read(self.journal.shared()).terms.contains_key(&run.terms_id);
+        let (mut records, record) = records::records(run, &decision, &made, terms_known);
+        let revision = run.revision + 1;
         if let Some((order, _)) = &order
             && let Some(key) = &order.idempotency_key
         {
-            let outcome = orders::outcome(name, revision, &decision, &flight.published);
+            let outcome = orders::outcome(name, revision, &decision, &run.published);
             let digest = orders::stored(order).digest(name.as_str());
             let (key, outcome) = (key.clone(), (&outcome).into());
             records.push(Record::Key(Box::new(Key { key, digest, outcome })));
         }
         // Whoever comes while the disk is behind need not wait to know that it is.
-        let patience = if self.desk.is_behind() { Duration::ZERO } else { PATIENCE };
-        let ticket = self.desk.commit(records, duty);
+        let patience = if self.journal.is_behind() { Duration::ZERO } else { PATIENCE };
+        let ticket = self.journal.commit(records, durability);
         let by_hand = order.is_some();
-        let following = flight.following.take();
+        let following = run.following.take();
         let following = following.map(|(done, reply)| Answer { reply, done: Some(done) });
         let (reply, overtaken) = match order {
             Some((_, reply)) => (Some(Answer { reply, done: None }), following),
             None => (following, None),
         };
-        let latest = flight.latest.clone();
+        let latest = run.latest.clone();
         let pending = Pending { decision, revision, record, latest, ticket, reply };
-        let superseded = flight.pending.replace(pending);
-        flight.revision = revision;
+        let superseded = run.pending.replace(pending);
+        run.revision = revision;
         for answer in superseded.and_then(|pending| pending.reply).into_iter().chain(overtaken) {
             answer
                 .failed(Refusal::NotNow("something that lowers the weight came first".to_owned()));
         }
-        match duty {
-            Duty::May => self.await_ticket(name, duty, Duration::ZERO, now),
-            Duty::Must if by_hand => self.await_ticket(name, duty, patience, now),
-            Duty::Must => self.lowering.push(name.clone()),
+        match durability {
+            Durability::BestEffort => self.await_ticket(name, durability, Duration::ZERO, now),
+            Durability::Required if by_hand => self.await_ticket(name, durability, patience, now),
+            Durability::Required => self.lowering.push(name.clone()),
         }
     }
 
@@ -93,19 +96,25 @@ impl Engine {
         let began = Instant::now();
         for name in std::mem::take(&mut self.lowering) {
             let patience = PATIENCE.saturating_sub(began.elapsed());
-            self.await_ticket(&name, Duty::Must, patience, now);
+            self.await_ticket(&name, Durability::Required, patience, now);
         }
     }
 
-    fn await_ticket(&mut self, name: &ServiceName, duty: Duty, patience: Duration, now: Now) {
-        let ticket = self.flights.get(name).and_then(|f| f.pending.as_ref()).map(|p| &p.ticket);
-        match (ticket.and_then(|ticket| ticket.wait(patience)), duty) {
-            (Some(result), Duty::May) => self.resolve(name, result, now),
-            (None, Duty::May) => {}
-            (Some(Ok(())), Duty::Must) => self.put_in_force(name, None, now),
-            (Some(Err(fault)), Duty::Must) => self.put_in_force(name, Some(fault), now),
-            (None, Duty::Must) => {
-                let fault = read(self.desk.shared()).fault.clone();
+    fn await_ticket(
+        &mut self,
+        name: &ServiceName,
+        durability: Durability,
+        patience: Duration,
+        now: Now,
+    ) {
+        let ticket = self.services.get(name).and_then(|f| f.pending.as_ref()).map(|p| &p.ticket);
+        match (ticket.and_then(|ticket| ticket.wait(patience)), durability) {
+            (Some(result), Durability::BestEffort) => self.resolve(name, result, now),
+            (None, Durability::BestEffort) => {}
+            (Some(Ok(())), Durability::Required) => self.put_in_force(name, None, now),
+            (Some(Err(fault)), Durability::Required) => self.put_in_force(name, Some(fault), now),
+            (None, Durability::Required) => {
+                let fault = read(self.journal.shared()).fault.clone();
                 let fault = fault.unwrap_or_else(|| "the disk has not answered yet".to_owned());
                 self.put_in_force(name, Some(fault), now);
             }
@@ -114,9 +123,9 @@ impl Engine {
 
     pub(super) fn resolve(&mut self, name: &ServiceName, result: Result<(), String>, now: Now) {
         let Err(fault) = result else { return self.put_in_force(name, None, now) };
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        flight.not_before = Some(now.mono.plus(RETRY));
-        let pending = flight.pending.take();
+        let Some(run) = self.services.get_mut(name) else { return };
+        run.not_before = Some(now.mono.plus(RETRY));
+        let pending = run.pending.take();
         if let Some(answer) = pending.and_then(|pending| pending.reply) {
             answer.failed(Refusal::NotDurable(fault));
         }
@@ -125,33 +134,33 @@ impl Engine {
 
     /// The pending decision becomes the present: split first, then everybody is told.
     fn put_in_force(&mut self, name: &ServiceName, fault: Option<String>, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        let Some(pending) = flight.pending.take() else { return };
+        let Some(run) = self.services.get_mut(name) else { return };
+        let Some(pending) = run.pending.take() else { return };
         let Pending { decision, revision, record, latest, ticket, reply } = pending;
-        flight.latest = latest;
-        let before = Arc::clone(&flight.published);
-        flight.not_durable = fault.is_some().then_some(NotDurable { ticket });
-        if decision.lift_trip || *flight.published != decision.split {
-            let moved = flight.published.weights != decision.split.weights;
-            flight.published = Arc::new(decision.split.clone());
-            flight.published_at = now.mono;
-            self.plane.publish(Arc::clone(&flight.published));
+        run.latest = latest;
+        let before = Arc::clone(&run.published);
+        run.not_durable = fault.is_some().then_some(NotDurable { ticket });
+        if decision.lift_trip || *run.published != decision.split {
+            let moved = run.published.weights != decision.split.weights;
+            run.published = Arc::new(decision.split.clone());
+            run.published_at = now.mono;
+            self.plane.publish(Arc::clone(&run.published));
             if moved {
-                flight.harm.since = None;
+                run.harm.since = None;
             }
         }
         if let Some(fault) = &fault {
             tracing::error!(service = %name, %fault, "acted before it was durable, downwards only");
         }
-        let stage = |d: &Position| d.course.as_ref().map(|c| (c.epoch, c.stage));
-        if stage(flight.pilot.position()) != stage(&decision.next) {
-            flight.ledger.begin_stage(now.mono);
+        let stage = |d: &Position| d.rollout.as_ref().map(|c| (c.epoch, c.stage));
+        if stage(run.pilot.position()) != stage(&decision.next) {
+            run.ledger.begin_stage(now.mono);
         }
-        flight.record = record;
-        flight.pilot.commit(decision.next.clone());
+        run.record = record;
+        run.pilot.commit(decision.next.clone());
         self.generation += 1;
-        if let Some(flight) = self.flights.get_mut(name) {
-            flight.view = None;
+        if let Some(run) = self.services.get_mut(name) {
+            run.view = None;
         }
         self.announce(name, &decision, now);
         let asks = decision.asks.clone();
@@ -159,7 +168,7 @@ impl Engine {
         // Whoever asked is answered when everybody can see it; otherwise one drawing shows all that this tick changed.
         self.portrait_at = None;
         if let Some(Answer { reply, done }) = reply {
-            self.portray(now);
+            self.publish_snapshot(now);
             let is_command = done.is_none();
             let outcome = orders::outcome(name, revision, &decision, &before);
             let mut outcome = match done {
@@ -171,9 +180,9 @@ impl Engine {
                 outcome.message.push_str("; not durable yet: ");
                 outcome.message.push_str(&fault);
             }
-            match self.flights.get_mut(name) {
-                Some(flight) if is_command && orders::is_to_follow(&decision) => {
-                    flight.following = Some((outcome, reply));
+            match self.services.get_mut(name) {
+                Some(run) if is_command && orders::is_to_follow(&decision) => {
+                    run.following = Some((outcome, reply));
                 }
                 Some(_) | None => drop(reply.send(Ok(outcome))),
             }
@@ -183,10 +192,11 @@ impl Engine {
 
     /// Answers a command that the decision after it did not move any further.
     pub(super) fn answer_following(&mut self, name: &ServiceName, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        let Some((mut outcome, reply)) = flight.following.take() else { return };
-        let verdict = flight.latest.as_ref().map(|latest| latest.decision.verdict.to_string());
-        let fault = read(self.desk.shared()).fault.as_ref().map(|f| format!("not moved yet: {f}"));
+        let Some(run) = self.services.get_mut(name) else { return };
+        let Some((mut outcome, reply)) = run.following.take() else { return };
+        let verdict = run.latest.as_ref().map(|latest| latest.decision.verdict.to_string());
+        let fault =
+            read(self.journal.shared()).fault.as_ref().map(|f| format!("not moved yet: {f}"));
         if let Some(why) = fault.or(verdict) {
             outcome.message.push_str("; ");
             outcome.message.push_str(&why);
@@ -197,14 +207,14 @@ impl Engine {
 
     /// Only time has passed, or numbers that the data plane goes by have changed.
     fn pass_time(&mut self, name: &ServiceName, decision: Decision, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        if decision.lift_trip || flight.must_publish(&decision.split, now.mono) {
-            flight.published = Arc::new(decision.split);
-            flight.published_at = now.mono;
-            self.plane.publish(Arc::clone(&flight.published));
+        let Some(run) = self.services.get_mut(name) else { return };
+        if decision.lift_trip || run.must_publish(&decision.split, now.mono) {
+            run.published = Arc::new(decision.split);
+            run.published_at = now.mono;
+            self.plane.publish(Arc::clone(&run.published));
         }
-        flight.pilot.commit(decision.next);
-        self.tell_waiting(name, decision.objections.first().and_then(waiting_for), now);
+        run.pilot.commit(decision.next);
+        self.tell_waiting(name, decision.hold_reasons.first().and_then(waiting_for), now);
         self.ask(name, decision.asks, now);
     }
 
@@ -212,35 +222,34 @@ impl Engine {
         for happened in &decision.events {
             let event = told(happened, Timestamp(now.wall), decision);
             if event.kind == EventKind::RolledBack {
-                let label = decision.next.course.as_ref().and_then(|c| c.ended.as_ref());
+                let label = decision.next.rollout.as_ref().and_then(|c| c.ended.as_ref());
                 let label = label.map_or("unknown", |ended| ended.label.as_str());
                 self.inner.tallies.rolled_back(name.as_str(), label);
             }
             tracing::info!(service = %name, event = event.kind.as_str(), "{}", event.message);
-            self.outlet.tell(&event);
+            self.effects.tell(&event);
         }
     }
 
     fn ask(&mut self, name: &ServiceName, asks: Vec<Ask>, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
+        let Some(run) = self.services.get_mut(name) else { return };
         for ask in asks {
-            if flight.may_ask(&ask.rollout, &ask.gate, now.mono) {
-                self.outlet.ask(name, ask);
+            if run.may_ask(&ask.rollout, &ask.gate, now.mono) {
+                self.effects.ask(name, ask);
             }
         }
     }
 
     /// A change in what a rollout waits for is an event, at most one a kind and second.
     fn tell_waiting(&mut self, name: &ServiceName, waiting: Option<WaitingFor>, now: Now) {
-        let Some(flight) = self.flights.get_mut(name) else { return };
-        if flight.told_waiting == waiting {
+        let Some(run) = self.services.get_mut(name) else { return };
+        if run.told_waiting == waiting {
             return;
         }
-        flight.told_waiting = waiting;
-        flight.view = None;
+        run.told_waiting = waiting;
+        run.view = None;
         self.generation += 1;
-        let (Some(latest), Some(course)) = (&flight.latest, flight.pilot.position().active())
-        else {
+        let (Some(latest), Some(rollout)) = (&run.latest, run.pilot.position().active()) else {
             return;
         };
         let event = Event {
@@ -248,12 +257,12 @@ impl Engine {
             at: Timestamp(now.wall),
             kind: EventKind::Waiting,
             service: Some(name.to_string()),
-            rollout: Some(course.id.to_string()),
+            rollout: Some(rollout.id.to_string()),
             severity: None,
             message: latest.decision.verdict.to_string(),
             actor: None,
-            weights: weights_of(&flight.published),
+            weights: weights_of(&run.published),
         };
-        drop(self.desk.commit(vec![event.record()], Duty::May));
+        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
     }
 }

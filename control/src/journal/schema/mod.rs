@@ -11,21 +11,21 @@
 //!
 //! `Debug` is nobody's encoding: it may change with any compiler.
 
+mod checkpoint;
 mod command;
 mod decision;
 mod event;
 mod rollout;
 mod shape;
-mod windows;
 
+pub(crate) use checkpoint::{Checkpoint, Hex, OfService, stage};
 pub(crate) use command::{Command, Key, Outcome};
 pub(crate) use decision::{BadRequest, Count, Decided, Decision, Explained, Failures, Unit};
 pub(crate) use event::{Event, EventKind};
 pub(crate) use rollout::{Comparison, Entry, Figures, Harm, Rollout};
 pub(crate) use shape::{
-    EvidenceShape, NowShape, OutsideShape, PositionShape, Shape, Shaped, TermsShape,
+    ConditionsShape, EvidenceShape, NowShape, PositionShape, Shape, Shaped, TermsShape,
 };
-pub(crate) use windows::{Hex, OfService, Windows, stage};
 
 use serde::{Deserialize, Serialize};
 use serin_core::ids::VersionName;

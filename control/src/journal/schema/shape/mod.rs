@@ -12,11 +12,11 @@ mod terms;
 pub(crate) use evidence::EvidenceShape;
 pub(super) use position::PhaseShape;
 pub(crate) use position::PositionShape;
-pub(crate) use terms::{OutsideShape, TermsShape};
+pub(crate) use terms::{ConditionsShape, TermsShape};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serin_core::ids::{Epoch, RolloutId, ServiceName};
-use serin_core::rollout::{Evidence, Outside, Position, Terms};
+use serin_core::rollout::{Conditions, Evidence, Position, Terms};
 use serin_core::time::{Mono, Now, Wall};
 use serin_core::weights::BasisPoints;
 use std::fmt::Display;
@@ -234,5 +234,5 @@ shape! {
     PositionShape => Position,
     EvidenceShape => Evidence,
     TermsShape => Terms,
-    OutsideShape => Outside,
+    ConditionsShape => Conditions,
 }

@@ -6,8 +6,8 @@ use super::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serin_core::ids::{Epoch, RolloutId, VersionName};
 use serin_core::rollout::{
-    Answer, Clock, Course, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Queued, Stage, Standing, Started, Step,
+    Answer, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started, Step,
 };
 use serin_core::split::Scope;
 use serin_core::time::{Now, Wall};
@@ -21,8 +21,8 @@ pub(crate) struct PositionShape {
     stable: Identity,
     #[serde(with = "EpochShape")]
     epoch: Epoch,
-    #[serde(with = "Maybe::<CourseShape>")]
-    course: Option<Course>,
+    #[serde(rename = "course", with = "Maybe::<RolloutStateShape>")]
+    rollout: Option<RolloutState>,
     #[serde(with = "List::<QuarantinedShape>")]
     quarantine: Vec<Quarantined>,
     #[serde(with = "Maybe::<ManualShape>")]
@@ -55,8 +55,8 @@ pub(super) struct IdentityShape {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Course", rename_all = "camelCase")]
-struct CourseShape {
+#[serde(remote = "RolloutState", rename_all = "camelCase")]
+struct RolloutStateShape {
     #[serde(with = "RolloutIdShape")]
     id: RolloutId,
     #[serde(with = "EpochShape")]
@@ -76,8 +76,8 @@ struct CourseShape {
     of: Scope,
     #[serde(with = "exact")]
     held: Duration,
-    #[serde(with = "List::<StandingShape>")]
-    standing: Vec<Standing>,
+    #[serde(with = "List::<StandingGuardShape>")]
+    standing: Vec<StandingGuard>,
     acted: Vec<String>,
     #[serde(with = "List::<GateAnswerShape>")]
     answers: Vec<GateAnswer>,
@@ -135,8 +135,8 @@ enum StageShape {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Standing", rename_all = "camelCase")]
-struct StandingShape {
+#[serde(remote = "StandingGuard", rename_all = "camelCase")]
+struct StandingGuardShape {
     guard: String,
     #[serde(with = "exact")]
     lasted: Duration,
@@ -270,9 +270,9 @@ shape! {
     ClockShape => Clock,
     PhaseShape => Phase,
     IdentityShape => Identity,
-    CourseShape => Course,
+    RolloutStateShape => RolloutState,
     StepShape => Step,
-    StandingShape => Standing,
+    StandingGuardShape => StandingGuard,
     GateAnswerShape => GateAnswer,
     PauseShape => Pause,
     EndedShape => Ended,

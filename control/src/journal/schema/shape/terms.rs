@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::rollout::{
-    Action, Compared, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity, OnBusy,
-    OnRollback, OnTooFew, Outside, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay,
+    Action, Compared, Conditions, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity,
+    OnBusy, OnRollback, OnTooFew, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay,
     Window, WindowEffect, WindowSpan,
 };
 use serin_core::slo::{
@@ -33,8 +33,8 @@ pub(crate) struct TermsShape {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Outside", rename_all = "camelCase")]
-pub(crate) struct OutsideShape {
+#[serde(remote = "Conditions", rename_all = "camelCase")]
+pub(crate) struct ConditionsShape {
     #[serde(with = "Maybe::<FreezeShape>")]
     freeze: Option<Freeze>,
 }

@@ -9,7 +9,7 @@ const FORMAT: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Windows {
+pub(crate) struct Checkpoint {
     format: u32,
     /// Milliseconds since 1970.
     pub(crate) at: i64,
@@ -29,7 +29,7 @@ pub(crate) struct OfService {
     pub(crate) held_ms: u64,
 }
 
-impl Windows {
+impl Checkpoint {
     pub(crate) fn new(at: i64, services: BTreeMap<String, OfService>) -> Self {
         Self { format: FORMAT, at, services }
     }

@@ -7,7 +7,7 @@
 
 use super::schema::Record;
 use super::unwritten::Unwritten;
-use super::writer::{Duty, JournalError, Shared, Writer};
+use super::writer::{Durability, JournalError, Shared, Writer};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -91,7 +91,7 @@ impl Progress {
 
 /// Where commits are handed in.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct JournalHandle {
     shared: Shared,
     progress: Arc<Progress>,
     /// Of the latest commit that must happen.
@@ -151,7 +151,7 @@ enum Work {
     Close(Closing),
 }
 
-impl Desk {
+impl JournalHandle {
     pub(crate) fn inline(writer: Writer) -> Self {
         Self::new(writer.memory(), writer.progress(), Way::Inline(Box::new(writer.into())))
     }
@@ -180,14 +180,14 @@ impl Desk {
         &self.shared
     }
 
-    pub(crate) fn commit(&self, records: Vec<Record>, duty: Duty) -> Ticket {
-        match duty {
-            Duty::May => self.may(records),
-            Duty::Must => self.must(records),
+    pub(crate) fn commit(&self, records: Vec<Record>, durability: Durability) -> Ticket {
+        match durability {
+            Durability::BestEffort => self.best_effort(records),
+            Durability::Required => self.required(records),
         }
     }
 
-    fn may(&self, records: Vec<Record>) -> Ticket {
+    fn best_effort(&self, records: Vec<Record>) -> Ticket {
         let (answer, ticket) = sync_channel(1);
         match &self.way {
             Way::Inline(writer) => {
@@ -206,7 +206,7 @@ impl Desk {
         Ticket::Answer(ticket)
     }
 
-    fn must(&self, records: Vec<Record>) -> Ticket {
+    fn required(&self, records: Vec<Record>) -> Ticket {
         let number = self.number.get() + 1;
         self.number.set(number);
         match &self.way {
@@ -294,7 +294,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for JournalHandle {
     fn drop(&mut self) {
         if let Way::Thread { outbox, thread: Some(_) } = &self.way {
             outbox.lock().closing.get_or_insert(Closing::Left);

@@ -1,10 +1,10 @@
 //! One service in the controller's care: its pilot, what is published of it, and what waits.
 
+use super::checkpoint;
 use super::figures::Ledger;
 use super::recorder::Recorder;
-use super::windows;
 use crate::command::{Order, Outcome, Refusal};
-use crate::journal::schema::{Rollout, Shaped, TermsShape, Windows};
+use crate::journal::schema::{Checkpoint, Rollout, Shaped, TermsShape};
 use crate::journal::{Memory, Ticket};
 use crate::view::{ServiceView, Timestamp};
 use serin_config::model::Service;
@@ -12,8 +12,8 @@ use serin_core::ids::{RolloutId, ServiceName, VersionName};
 use serin_core::measure::ServiceCounts;
 use serin_core::plane::Readiness;
 use serin_core::rollout::{
-    Clock, Decision, Evidence, GateRef, Identity, Listed, Outside, Pilot, Position, Terms, is_news,
-    split_of,
+    Clock, Conditions, Decision, Evidence, GateRef, Identity, Listed, Pilot, Position, Terms,
+    is_news, split_of,
 };
 use serin_core::slo::Severity;
 use serin_core::split::Split;
@@ -31,7 +31,7 @@ const REDRAWN: Duration = Duration::from_secs(30);
 pub(crate) const QUEUE: usize = 16;
 
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct ServiceRun {
     pub(crate) name: ServiceName,
     pub(crate) pilot: Pilot,
     pub(crate) terms_id: String,
@@ -52,7 +52,7 @@ pub(crate) struct Flight {
     pub(crate) recorder: Recorder,
     pub(crate) record: Option<Rollout>,
     pub(crate) latest: Option<Arc<Latest>>,
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) asked: Vec<GateInquiry>,
     /// After a write that failed: no other attempt before this moment.
     pub(crate) not_before: Option<Mono>,
     /// Whose harm was seen first when, since the weight last changed.
@@ -120,7 +120,7 @@ pub(crate) struct Latest {
     pub(crate) terms: String,
     pub(crate) position: Position,
     pub(crate) evidence: Evidence,
-    pub(crate) outside: Outside,
+    pub(crate) conditions: Conditions,
     pub(crate) now: Now,
     pub(crate) decision: Decision,
     pub(crate) candidate: VersionName,
@@ -128,7 +128,7 @@ pub(crate) struct Latest {
 
 /// A gate that was asked, and when it may be asked again.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct GateInquiry {
     pub(crate) rollout: RolloutId,
     pub(crate) gate: GateRef,
     /// `None` while the answer is awaited.
@@ -152,12 +152,12 @@ pub(crate) struct HarmWatch {
     pub(crate) since: Option<Timestamp>,
 }
 
-impl Flight {
+impl ServiceRun {
     /// Goes on from what is remembered of this service, or begins at rest.
     pub(crate) fn resume(
         service: &Service,
         memory: &Memory,
-        kept: Option<&Windows>,
+        checkpoint: Option<&Checkpoint>,
         now: Now,
     ) -> Self {
         let terms = Arc::new(terms_of(service));
@@ -165,19 +165,21 @@ impl Flight {
         let (revision, mut position) =
             known.unwrap_or_else(|| (1, Position::at_rest(terms.file_stable())));
         position.clock = Clock::default();
-        if let (Some(course), Some(kept)) = (&mut position.course, kept) {
-            let held = windows::held(kept, service.name.as_str(), course);
-            course.held = course.held.max(held.unwrap_or_default());
+        if let (Some(rollout), Some(checkpoint)) = (&mut position.rollout, checkpoint) {
+            let held = checkpoint::held(checkpoint, service.name.as_str(), rollout);
+            rollout.held = rollout.held.max(held.unwrap_or_default());
         }
         let record = position
-            .course
+            .rollout
             .as_ref()
-            .and_then(|course| memory.find_rollout(course.id.as_str()).cloned());
-        let pilot = match kept.and_then(|kept| windows::memory(kept, service, now)) {
+            .and_then(|rollout| memory.find_rollout(rollout.id.as_str()).cloned());
+        let pilot = match checkpoint
+            .and_then(|checkpoint| checkpoint::memory(checkpoint, service, now))
+        {
             None => Pilot::new(Arc::clone(&terms), position, now.mono),
-            Some((kept, downtime)) => {
+            Some((checkpoint, downtime)) => {
                 let (pilot, read) =
-                    Pilot::resume(Arc::clone(&terms), position, &kept, downtime, now.mono);
+                    Pilot::resume(Arc::clone(&terms), position, &checkpoint, downtime, now.mono);
                 if let Err(fault) = read {
                     tracing::warn!(service = %service.name, %fault, "windows begin anew");
                 }
@@ -247,23 +249,23 @@ impl Flight {
         &mut self,
         before: &Position,
         decision: &Decision,
-        outside: &Outside,
+        conditions: &Conditions,
         now: Now,
     ) {
         if before.active().is_none() && decision.next.active().is_none() {
             return;
         }
-        if let Some(course) = decision.next.course.as_ref() {
+        if let Some(rollout) = decision.next.rollout.as_ref() {
             self.latest = Some(Arc::new(Latest {
                 service: self.name.to_string(),
-                rollout: course.id.to_string(),
+                rollout: rollout.id.to_string(),
                 terms: self.terms_id.clone(),
                 position: before.clone(),
                 evidence: self.pilot.evidence().clone(),
-                outside: outside.clone(),
+                conditions: conditions.clone(),
                 now,
                 decision: decision.clone(),
-                candidate: course.candidate.version.clone(),
+                candidate: rollout.candidate.version.clone(),
             }));
         }
     }
@@ -272,7 +274,7 @@ impl Flight {
     pub(crate) fn may_ask(&mut self, rollout: &RolloutId, gate: &GateRef, now: Mono) -> bool {
         self.asked.retain(|asked| asked.rollout == *rollout);
         match self.asked.iter_mut().find(|asked| asked.gate == *gate) {
-            Some(Asked { again: None, .. }) => false,
+            Some(GateInquiry { again: None, .. }) => false,
             Some(asked) => {
                 let may = asked.again.is_some_and(|again| now >= again);
                 if may {
@@ -282,7 +284,7 @@ impl Flight {
             }
             None => {
                 let (rollout, gate) = (rollout.clone(), gate.clone());
-                self.asked.push(Asked { rollout, gate, again: None });
+                self.asked.push(GateInquiry { rollout, gate, again: None });
                 true
             }
         }
