@@ -2,8 +2,8 @@
 
 mod accesslog;
 mod buffer;
-mod carriers;
 pub mod clock;
+pub mod config_generation;
 mod exhaustion;
 mod heartbeat;
 pub mod ingress;
@@ -18,13 +18,13 @@ pub mod service;
 pub mod session;
 pub mod shadow;
 mod spans;
+mod task_pool;
 pub mod thread;
 mod trial;
 mod tunnel;
 pub mod upstream;
 mod wheel;
 pub mod wire;
-pub mod world;
 
 pub use ingress::{Inherited, ListenError};
 pub use probing::{Probed, probe_endpoints};

@@ -189,7 +189,7 @@ impl Collector for PlaneCollector {
         }
         let held = self.plane.world_full().shadows.held();
         gathered.gauge("serin_shadow_held_bytes", &[], held as f64);
-        for service in self.plane.world().services() {
+        for service in self.plane.generation().services() {
             let edges = edges(service);
             let retries = f64::from(service.retry_budget().in_flight());
             gathered.gauge("serin_retries_in_flight", &[service.name.as_str()], retries);

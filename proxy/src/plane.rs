@@ -1,13 +1,13 @@
 //! The data plane as control sees it.
 //!
-//! Requests load the world behind one atomic pointer. Publishing a split and replacing the world
+//! Requests load the generation behind one atomic pointer. Publishing a split and replacing the generation
 //! exclude each other, so that neither loses what the other has just put in force; no request
 //! waits for either.
 
 use crate::clock;
+use crate::config_generation::ConfigGeneration;
 use crate::service::Service;
 use crate::trial::{Side, Ticket, Trial};
-use crate::world::World;
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies};
@@ -23,21 +23,21 @@ pub const SILENCE: Duration = Duration::from_secs(2);
 
 /// What a request takes everything from.
 pub(crate) struct Entered {
-    pub(crate) world: Arc<World>,
+    pub(crate) generation: Arc<ConfigGeneration>,
     /// Only while another configuration is on trial.
     pub(crate) ticket: Option<Ticket>,
 }
 
 #[derive(Debug)]
 pub struct Plane {
-    world: ArcSwap<World>,
+    generation: ArcSwap<ConfigGeneration>,
     /// Another configuration serves a share: what every request asks first, and nothing else
     /// about it while there is none.
     on_trial: AtomicBool,
     trial: ArcSwapOption<Trial>,
     /// The configuration that is about to come into force. Holding it, too, keeps others from
     /// changing anything.
-    coming: Mutex<Option<Arc<World>>>,
+    coming: Mutex<Option<Arc<ConfigGeneration>>>,
     /// Microseconds of [`clock::micros`].
     heard: AtomicU64,
     /// Control has spoken at all: before, it may be waiting for the journal, and nothing is served.
@@ -48,10 +48,10 @@ pub struct Plane {
 }
 
 impl Plane {
-    pub fn new(world: World) -> Self {
-        world.services().for_each(|service| service.come_into_force());
+    pub fn new(generation: ConfigGeneration) -> Self {
+        generation.services().for_each(|service| service.come_into_force());
         Self {
-            world: ArcSwap::from_pointee(world),
+            generation: ArcSwap::from_pointee(generation),
             on_trial: AtomicBool::new(false),
             trial: ArcSwapOption::empty(),
             coming: Mutex::default(),
@@ -64,12 +64,12 @@ impl Plane {
 
     /// The configuration in force. A request that outlives an await takes it with
     /// `Guard::into_inner` or [`Plane::world_full`].
-    pub fn world(&self) -> Guard<Arc<World>> {
-        self.world.load()
+    pub fn generation(&self) -> Guard<Arc<ConfigGeneration>> {
+        self.generation.load()
     }
 
-    pub fn world_full(&self) -> Arc<World> {
-        self.world.load_full()
+    pub fn world_full(&self) -> Arc<ConfigGeneration> {
+        self.generation.load_full()
     }
 
     /// The configuration of a request that begins now.
@@ -78,13 +78,13 @@ impl Plane {
             && let Some(trial) = self.trial.load_full()
         {
             let ticket = trial.draw();
-            let world = match ticket.side() {
+            let generation = match ticket.side() {
                 Side::Old => self.world_full(),
-                Side::New => Arc::clone(ticket.world()),
+                Side::New => Arc::clone(ticket.generation()),
             };
-            return Entered { world, ticket: Some(ticket) };
+            return Entered { generation, ticket: Some(ticket) };
         }
-        Entered { world: self.world_full(), ticket: None }
+        Entered { generation: self.world_full(), ticket: None }
     }
 
     /// Lets a configuration serve its share beside the one in force.
@@ -104,26 +104,26 @@ impl Plane {
     }
 
     /// Makes a configuration known to whoever publishes, before it is in force.
-    pub fn announce(&self, world: Arc<World>) {
-        *self.coming() = Some(world);
+    pub fn announce(&self, generation: Arc<ConfigGeneration>) {
+        *self.coming() = Some(generation);
     }
 
     /// It does not come into force after all.
-    pub fn renounce(&self, world: &World) {
+    pub fn renounce(&self, generation: &ConfigGeneration) {
         *self.coming() = None;
-        world.retire(&self.world());
+        generation.retire(&self.generation());
     }
 
     /// Puts a configuration in force. Requests that began with the old one end with it.
-    pub fn install(&self, world: Arc<World>) {
+    pub fn install(&self, generation: Arc<ConfigGeneration>) {
         let mut coming = self.coming();
         *coming = None;
-        world.services().for_each(|service| service.come_into_force());
-        let before = self.world.swap(Arc::clone(&world));
-        before.retire(&world);
+        generation.services().for_each(|service| service.come_into_force());
+        let before = self.generation.swap(Arc::clone(&generation));
+        before.retire(&generation);
     }
 
-    fn coming(&self) -> MutexGuard<'_, Option<Arc<World>>> {
+    fn coming(&self) -> MutexGuard<'_, Option<Arc<ConfigGeneration>>> {
         self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,14 +160,14 @@ impl Plane {
 
     /// Looks whether health checks are to be believed, wherever requests are served.
     pub(crate) fn weigh_checks(&self, now: Instant) {
-        self.world().weigh_checks(now);
+        self.generation().weigh_checks(now);
         if let Some(trial) = self.trial() {
-            trial.world.weigh_checks(now);
+            trial.generation.weigh_checks(now);
         }
     }
 
     fn of<T>(&self, service: &ServiceName, ask: impl FnOnce(&Service) -> T) -> Option<T> {
-        self.world().service(service).map(|service| ask(service))
+        self.generation().service(service).map(|service| ask(service))
     }
 }
 
@@ -175,15 +175,15 @@ impl DataPlane for Plane {
     fn publish(&self, split: Arc<Split>) {
         // Services that both have share what is published; the one to come has others besides.
         let coming = self.coming();
-        let coming = coming.as_ref().and_then(|world| world.service(&split.service));
-        let published = match self.world().service(&split.service).or(coming) {
+        let coming = coming.as_ref().and_then(|generation| generation.service(&split.service));
+        let published = match self.generation().service(&split.service).or(coming) {
             Some(service) => service.publish(Arc::clone(&split)),
             None => false,
         };
         let trial = self.trial.load();
         if published
             && let Some(trial) = &*trial
-            && let Some(service) = trial.world.service(&split.service)
+            && let Some(service) = trial.generation.service(&split.service)
         {
             service.prepare();
         }
@@ -195,7 +195,7 @@ impl DataPlane for Plane {
     }
 
     fn own_lag(&self, ticked: Duration) -> Option<Duration> {
-        self.world().heartbeats.look(ticked, Instant::now())
+        self.generation().heartbeats.look(ticked, Instant::now())
     }
 
     fn counts(&self, service: &ServiceName) -> Option<ServiceCounts> {

@@ -1,6 +1,7 @@
 //! The data plane as one thing: started, changed, asked, and shut down.
 
 use crate::accesslog::AccessLog;
+use crate::config_generation::{ConfigError, ConfigGeneration, Environment};
 use crate::heartbeat;
 use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
 use crate::lane::FullLane;
@@ -8,7 +9,6 @@ use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
 use crate::trial::Trial;
 use crate::upstream::read_authorities;
-use crate::world::{Environment, World, WorldError};
 use prometheus::core::Collector;
 use serin_config::model::Config;
 use serin_core::judge::Beside;
@@ -33,7 +33,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum ProxyError {
     #[error(transparent)]
-    World(#[from] WorldError),
+    ConfigGeneration(#[from] ConfigError),
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(
@@ -124,9 +124,9 @@ impl Proxy {
         let background = background()?;
         let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));
         let log = AccessLog::start(&config.access_log)?;
-        let world = World::build(config.clone(), None, &environment)?;
-        world.settle(PATIENCE);
-        let plane = Arc::new(Plane::new(world));
+        let generation = ConfigGeneration::build(config.clone(), None, &environment)?;
+        generation.settle(PATIENCE);
+        let plane = Arc::new(Plane::new(generation));
         environment.begin(&config)?;
         let lane = || FullLane { plane: plane.clone(), log: log.clone() };
         let ingress = Arc::new(Ingress::start(threads, &log, inherited, lane)?);
@@ -159,19 +159,19 @@ impl Proxy {
         }
         let listeners = self.ingress.prepare(&config.listeners)?;
         let before = self.plane.world_full();
-        let tried = self.plane.trial().filter(|trial| trial.world.config == config);
-        let world = match tried {
+        let tried = self.plane.trial().filter(|trial| trial.generation.config == config);
+        let generation = match tried {
             // It knows its endpoints already, and its requests go on.
-            Some(trial) => Arc::clone(&trial.world),
+            Some(trial) => Arc::clone(&trial.generation),
             None => self.built(&config, &before)?,
         };
         self.environment.begin(&config)?;
-        self.plane.announce(world.clone());
+        self.plane.announce(generation.clone());
         if let Err(e) = steer() {
-            self.plane.renounce(&world);
+            self.plane.renounce(&generation);
             return Err(ProxyError::Steering(e.to_string()));
         }
-        self.plane.install(world);
+        self.plane.install(generation);
         self.plane.end_trial();
         self.ingress.commit(listeners);
         if before.config.access_log != config.access_log {
@@ -187,8 +187,8 @@ impl Proxy {
         if self.ingress.is_going() {
             return Err(ProxyError::Going);
         }
-        let world = self.built(config, &self.plane.world_full())?;
-        self.plane.try_out(Trial::new(world, share, self.environment.threads));
+        let generation = self.built(config, &self.plane.world_full())?;
+        self.plane.try_out(Trial::new(generation, share, self.environment.threads));
         Ok(())
     }
 
@@ -202,14 +202,18 @@ impl Proxy {
     pub fn end_trial(&self) {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trial) = self.plane.end_trial() {
-            trial.world.retire(&self.plane.world());
+            trial.generation.retire(&self.plane.generation());
         }
     }
 
-    fn built(&self, config: &Arc<Config>, before: &World) -> Result<Arc<World>, ProxyError> {
-        let world = World::build(config.clone(), Some(before), &self.environment)?;
-        world.settle(PATIENCE);
-        Ok(Arc::new(world))
+    fn built(
+        &self,
+        config: &Arc<Config>,
+        before: &ConfigGeneration,
+    ) -> Result<Arc<ConfigGeneration>, ProxyError> {
+        let generation = ConfigGeneration::build(config.clone(), Some(before), &self.environment)?;
+        generation.settle(PATIENCE);
+        Ok(Arc::new(generation))
     }
 
     /// Where a listener listens: the port that was chosen, where the configuration says 0.
@@ -233,7 +237,7 @@ impl Proxy {
     }
 
     /// The configuration in force, with its generation.
-    pub fn world(&self) -> Arc<World> {
+    pub fn generation(&self) -> Arc<ConfigGeneration> {
         self.plane.world_full()
     }
 
@@ -261,8 +265,8 @@ impl Proxy {
             return Some(format!("{dead} of {all} serving threads have died: restart it"));
         }
         let now = crate::clock::mono(Instant::now());
-        let world = self.plane.world();
-        let idle = world.services().find(|service| !service.stable().is_ready(now))?;
+        let generation = self.plane.generation();
+        let idle = generation.services().find(|service| !service.stable().is_ready(now))?;
         Some(format!("service {} has no ready endpoint behind its stable version", idle.name))
     }
 

@@ -6,8 +6,8 @@
 //! counts. A lane that gives its request up to the other lane gives back what it drew, so that the
 //! share does not depend on which lane can carry what.
 
+use crate::config_generation::ConfigGeneration;
 use crate::thread::{ThreadId, random};
-use crate::world::World;
 use serin_core::assign::{Slots, Splitter};
 use serin_core::ids::VersionName;
 use serin_core::judge::Beside;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[derive(Debug)]
 pub(crate) struct Trial {
-    pub(crate) world: Arc<World>,
+    pub(crate) generation: Arc<ConfigGeneration>,
     slots: Slots,
     cells: Box<[Cells]>,
 }
@@ -50,7 +50,11 @@ struct Cells {
 }
 
 impl Trial {
-    pub(crate) fn new(world: Arc<World>, share: BasisPoints, threads: usize) -> Self {
+    pub(crate) fn new(
+        generation: Arc<ConfigGeneration>,
+        share: BasisPoints,
+        threads: usize,
+    ) -> Self {
         let side = |name| VersionName::new(name).unwrap_or_else(|_| unreachable!("a plain word"));
         let weights = Weights::two(side("old"), side("new"), share);
         let cells = || Cells {
@@ -60,7 +64,7 @@ impl Trial {
             errors: Default::default(),
         };
         let cells = (0..threads.max(1)).map(|_| cells()).collect();
-        Self { world, slots: Slots::new(&weights), cells }
+        Self { generation, slots: Slots::new(&weights), cells }
     }
 
     pub(crate) fn draw(self: Arc<Self>) -> Ticket {
@@ -117,8 +121,8 @@ impl Ticket {
         self.side
     }
 
-    pub(crate) fn world(&self) -> &Arc<World> {
-        &self.trial.world
+    pub(crate) fn generation(&self) -> &Arc<ConfigGeneration> {
+        &self.trial.generation
     }
 
     /// What came of the request.

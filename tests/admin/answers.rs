@@ -1,12 +1,12 @@
 //! What readers get.
 
-use crate::bench::{Bench, detail};
+use crate::test_server::{TestServer, detail};
 use serin_testkit::eventually_async;
 use std::sync::atomic::Ordering::SeqCst;
 
 #[tokio::test]
 async fn a_service_shows_what_runs() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let all = bench.get("/v1/services").await.json();
     let one = bench.get("/v1/services/checkout").await;
     assert_eq!(all["services"].as_array().map(Vec::len), Some(1));
@@ -22,7 +22,7 @@ async fn a_service_shows_what_runs() {
 
 #[tokio::test]
 async fn an_unknown_service_is_answered_with_the_known_ones_whatever_is_asked() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let asked = [
         ("GET", "", ""),
         ("GET", "/why", ""),
@@ -46,7 +46,7 @@ async fn an_unknown_service_is_answered_with_the_known_ones_whatever_is_asked() 
 
 #[tokio::test]
 async fn faults_in_a_request_are_problems_too() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     detail(&bench.get("/v2").await, 404);
     detail(&bench.get("/v1").await, 404);
     detail(&bench.get("/v1/rollouts/none-1").await, 404);
@@ -66,7 +66,7 @@ async fn faults_in_a_request_are_problems_too() {
 
 #[tokio::test]
 async fn readiness_names_what_is_not_well() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let ready = bench.get("/readyz").await.json();
     assert_eq!(ready["ready"], true);
     let names: Vec<&str> =
@@ -76,7 +76,7 @@ async fn readiness_names_what_is_not_well() {
 
 #[tokio::test]
 async fn an_edge_whose_controller_is_stuck_is_not_ready_until_it_goes_on() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     assert_eq!(bench.get("/readyz").await.status, 200);
     bench.stuck.store(true, SeqCst);
     let not_ready = async || {
@@ -95,7 +95,7 @@ async fn an_edge_whose_controller_is_stuck_is_not_ready_until_it_goes_on() {
 
 #[tokio::test]
 async fn nothing_is_cached_framed_or_guessed() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     for path in ["/v1/services", "/nothing", "/metrics"] {
         let answer = bench.get(path).await;
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
@@ -108,7 +108,7 @@ async fn nothing_is_cached_framed_or_guessed() {
 /// together.
 #[tokio::test]
 async fn the_document_lists_what_there_is() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let document = bench.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 30);

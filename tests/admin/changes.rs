@@ -1,6 +1,6 @@
 //! What a change is checked for, and that it happens once.
 
-use crate::bench::{Bench, detail};
+use crate::test_server::{TestServer, detail};
 use serin_control::{Actor, Command, Order, StartRollout};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_testkit::eventually_async;
@@ -11,7 +11,7 @@ const ROLLOUT: &str = "/v1/services/checkout/rollout";
 
 #[tokio::test]
 async fn weights_name_known_versions_and_sum_to_the_whole() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let wrong = [
         (r#"{"weights":{"v41":9000,"v42":500}}"#, "sum to 9500 basis points, not to 10000"),
         (r#"{"weights":{"v41":9000,"v43":1000}}"#, "did you mean"),
@@ -31,7 +31,7 @@ async fn weights_name_known_versions_and_sum_to_the_whole() {
 
 #[tokio::test]
 async fn weights_without_a_rollout_begin_the_planned_one_and_stay_there() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     // Nothing is raised before the first look at the data plane.
     let put = eventually_async("it is taken", async || {
         let put = bench.put(WEIGHTS, r#"{"weights":{"v41":9000,"v42":1000}}"#).await;
@@ -46,7 +46,7 @@ async fn weights_without_a_rollout_begin_the_planned_one_and_stay_there() {
 
 #[tokio::test]
 async fn weights_without_a_plan_divide_between_any_versions() {
-    let bench = Bench::with(|config| {
+    let bench = TestServer::with(|config| {
         let service = config.services.values_mut().next().expect("a service");
         service.rollout = None;
         let mut third = service.versions[1].clone();
@@ -66,7 +66,7 @@ async fn weights_without_a_plan_divide_between_any_versions() {
 
 #[tokio::test]
 async fn every_change_is_refused_on_an_old_reading() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let stale = [("if-match", "\"old\"")];
     for (method, path, body) in [
         ("POST", SIGNALS, "[]"),
@@ -86,7 +86,7 @@ async fn every_change_is_refused_on_an_old_reading() {
 
 #[tokio::test]
 async fn signals_are_counts_of_known_versions() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let good = r#"[{"version":"v41","name":"trialActivation","good":3,"total":10}]"#;
     let answer = bench.post(SIGNALS, good).await;
     assert_eq!((answer.status, answer.json()["accepted"].as_u64()), (202, Some(1)));
@@ -104,7 +104,7 @@ async fn signals_are_counts_of_known_versions() {
 
 #[tokio::test]
 async fn a_start_is_checked_before_control_hears_of_it() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let wrong = [
         (r#"{"to":"v43"}"#, "known: v41, v42"),
         (r#"{"to":"v42","committedAt":"yesterday"}"#, "RFC 3339"),
@@ -120,7 +120,7 @@ async fn a_start_is_checked_before_control_hears_of_it() {
 
 #[tokio::test]
 async fn a_repeated_key_is_answered_again_and_not_done_again() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let body = r#"[{"version":"v41","name":"a","good":1,"total":1}]"#;
     let key = [("idempotency-key", "push-1")];
     let first = bench.ask("POST", SIGNALS, &key, body).await;
@@ -137,7 +137,7 @@ async fn a_repeated_key_is_answered_again_and_not_done_again() {
 /// As a pipeline does that names all its requests after the build.
 #[tokio::test]
 async fn one_key_is_good_for_each_thing_that_is_asked() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let key = [("idempotency-key", "build-7")];
     let started = bench.ask("POST", ROLLOUT, &key, "{}").await;
     let paused = bench.ask("POST", &format!("{ROLLOUT}/pause"), &key, "{}").await;
@@ -147,7 +147,7 @@ async fn one_key_is_good_for_each_thing_that_is_asked() {
 /// The answers are gone with the process that gave them; that it was done is in the journal.
 #[tokio::test]
 async fn a_repetition_that_only_the_journal_knows_says_that_it_is_one() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let reason = String::new();
     let start =
         StartRollout { to: None, reason, release: None, committed_at: None, supersede: false };

@@ -1,6 +1,6 @@
 //! Many connections at once: whoever says nothing, or never takes an answer, keeps nobody else out.
 
-use crate::bench::{Bench, detail, everything_is_fine, hooks, token};
+use crate::test_server::{TestServer, detail, everything_is_fine, hooks, token};
 use serin_config::model::Role;
 use serin_control::api::Hooks;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ async fn connect_from(last: u8, to: SocketAddr) -> TcpStream {
 }
 
 /// The status line of an answer, on a connection of its own.
-async fn asked(bench: &Bench, from: u8, request: &str) -> String {
+async fn asked(bench: &TestServer, from: u8, request: &str) -> String {
     let answered = async {
         let mut stream = connect_from(from, bench.address).await;
         let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -33,7 +33,7 @@ async fn asked(bench: &Bench, from: u8, request: &str) -> String {
     answered.unwrap_or_else(|_| format!("no answer within {SOON:?}"))
 }
 
-async fn everybody_is_heard(bench: &Bench) {
+async fn everybody_is_heard(bench: &TestServer) {
     for _ in 0..20 {
         assert_eq!(asked(bench, 1, "GET /livez").await, "HTTP/1.1 200 OK");
     }
@@ -43,7 +43,7 @@ async fn everybody_is_heard(bench: &Bench) {
 
 #[tokio::test]
 async fn silent_connections_and_unfinished_heads_keep_nobody_out() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut held = Vec::new();
     for n in 0..400 {
         let mut stream = connect_from(1, bench.address).await;
@@ -57,7 +57,7 @@ async fn silent_connections_and_unfinished_heads_keep_nobody_out() {
 
 #[tokio::test]
 async fn silent_connections_from_many_addresses_keep_nobody_out() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut held = Vec::new();
     for n in 0..400u32 {
         let last = 10 + u8::try_from(n % 40).unwrap();
@@ -68,7 +68,7 @@ async fn silent_connections_from_many_addresses_keep_nobody_out() {
 
 #[tokio::test]
 async fn clients_that_never_take_their_answers_keep_nobody_out() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut held = Vec::new();
     let many = "GET /page/page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(60);
     for _ in 0..120 {
@@ -82,7 +82,7 @@ async fn clients_that_never_take_their_answers_keep_nobody_out() {
 
 #[tokio::test]
 async fn one_address_has_a_share_of_the_event_streams() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut held = Vec::new();
     for n in 0.. {
         let mut stream = connect_from(1, bench.address).await;
@@ -126,7 +126,7 @@ fn waiting() -> (Hooks, Arc<AtomicUsize>, impl Fn()) {
 #[tokio::test]
 async fn few_configurations_are_checked_at_a_time() {
     let (hooks, entered, open) = waiting();
-    let bench = Bench::with_hooks(hooks).await;
+    let bench = TestServer::with_hooks(hooks).await;
     let text = r#"{"yaml": "version: 1"}"#;
     let check = || bench.post("/v1/config/check", text);
     let refused = async {
@@ -148,7 +148,7 @@ async fn few_configurations_are_checked_at_a_time() {
 async fn viewers_leave_an_operator_a_check() {
     let (hooks, entered, open) = waiting();
     let tokens = [(Role::Viewer, "look"), (Role::Operator, "touch")].map(|of| token(&of));
-    let bench = Bench::of(|config| config.admin.tokens = tokens.into(), hooks).await;
+    let bench = TestServer::of(|config| config.admin.tokens = tokens.into(), hooks).await;
     let check = async |token: &str| {
         let token = [("authorization", token)];
         bench.ask("POST", "/v1/config/check", &token, r#"{"yaml": "version: 1"}"#).await

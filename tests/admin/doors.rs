@@ -1,6 +1,6 @@
 //! Who gets in: addresses, hosts, origins, tokens, roles, media types, sizes, rates.
 
-use crate::bench::{Bench, detail, hooks, token};
+use crate::test_server::{TestServer, detail, hooks, token};
 use serin_config::model::{Admin, AdminAddress, Role};
 use serin_control::api::{Api, Serve, bind, bind_probes, inherit};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ const RESUME: &str = "/v1/services/checkout/rollout/resume";
 
 #[tokio::test]
 async fn a_missing_or_wrong_token_is_refused_and_says_how_to_send_one() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     let missing = bench.get("/v1/services").await;
     assert!(detail(&missing, 401).contains("--token-file"));
     assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"serin\""));
@@ -24,7 +24,7 @@ async fn a_missing_or_wrong_token_is_refused_and_says_how_to_send_one() {
 
 #[tokio::test]
 async fn a_viewer_reads_and_an_operator_changes() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     let viewer = ("authorization", "Bearer look-4f1c");
     let operator = ("authorization", "Bearer touch-9b2e");
     for role in [viewer, operator] {
@@ -43,7 +43,7 @@ async fn a_viewer_reads_and_an_operator_changes() {
 
 #[tokio::test]
 async fn tokens_can_be_replaced_while_it_runs() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     let admin = Admin {
         address: AdminAddress::Tcp(bench.address),
         tokens: vec![token(&(Role::Viewer, "fresh"))],
@@ -59,7 +59,7 @@ async fn tokens_can_be_replaced_while_it_runs() {
 
 #[tokio::test]
 async fn probes_metrics_page_and_document_need_no_token() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     for open in ["/livez", "/readyz", "/metrics", "/", "/openapi.json"] {
         assert_eq!(bench.get(open).await.status, 200, "{open}");
     }
@@ -67,7 +67,7 @@ async fn probes_metrics_page_and_document_need_no_token() {
 
 #[tokio::test]
 async fn a_rebound_name_is_refused_everywhere() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     for path in ["/v1/services", "/metrics", "/", "/readyz", "/nothing"] {
         let answer = bench.ask("GET", path, &[("host", "evil.example:9901")], "").await;
         assert!(detail(&answer, 403).contains("admin.hosts"), "{path}");
@@ -79,7 +79,7 @@ async fn a_rebound_name_is_refused_everywhere() {
 
 #[tokio::test]
 async fn a_page_of_another_origin_changes_nothing() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let own = format!("http://{}", bench.address);
     for foreign in ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"] {
         let put =
@@ -99,7 +99,7 @@ async fn a_page_of_another_origin_changes_nothing() {
 
 #[tokio::test]
 async fn only_json_is_accepted() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let form = [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -118,14 +118,14 @@ async fn only_json_is_accepted() {
 
 #[tokio::test]
 async fn a_body_has_a_bound() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let body = format!("{{\"reason\":\"{}\"}}", "x".repeat(70_000));
     detail(&bench.post(RESUME, &body).await, 413);
 }
 
 #[tokio::test]
 async fn too_many_requests_from_one_address_are_refused_with_a_time_to_wait() {
-    let bench = Bench::with_tokens(&[(Role::Operator, "touch")]).await;
+    let bench = TestServer::with_tokens(&[(Role::Operator, "touch")]).await;
     let mut connection = bench.connect().await;
     for _ in 0..100_000 {
         let answer = connection.get("/metrics").await;
@@ -141,7 +141,7 @@ async fn too_many_requests_from_one_address_are_refused_with_a_time_to_wait() {
 
 #[tokio::test]
 async fn a_script_that_asks_all_the_time_locks_no_operator_out() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut connection = bench.connect().await;
     for _ in 0..1_000 {
         assert_eq!(connection.get("/v1/freeze").await.status, 200);
@@ -174,7 +174,7 @@ async fn a_unix_socket_belongs_to_its_owner_and_is_not_taken_over() {
         tls: None,
         probes: None,
     };
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let bound = bind(&admin).await.expect("a socket");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(bind(&admin).await.expect_err("taken").to_string().contains("another process answers"));
@@ -202,7 +202,7 @@ async fn a_socket_on_the_network_stays_shut_when_a_reload_takes_its_tokens_away(
         tls: None,
         probes: None,
     };
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let bound = bind(&admin).await.expect("a socket");
     let api = Api::new(bench.handle(), &admin, bound.reach(), hooks()).expect("an API");
     assert_eq!(api.refuses(&admin), None);
@@ -213,7 +213,7 @@ async fn a_socket_on_the_network_stays_shut_when_a_reload_takes_its_tokens_away(
 }
 
 /// The status of an event stream, and the stream.
-async fn events(bench: &Bench, token: &str) -> (String, tokio::net::TcpStream) {
+async fn events(bench: &TestServer, token: &str) -> (String, tokio::net::TcpStream) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(bench.address).await.unwrap();
     let head =
@@ -232,14 +232,14 @@ async fn an_event_stream_ends_when_what_let_it_in_is_taken_away() {
         let end = tokio::time::timeout(serin_testkit::PATIENCE, stream.read_to_end(&mut rest));
         end.await.expect("the stream ends").unwrap();
     };
-    let with = |bench: &Bench, tokens: &[(Role, &str)]| Admin {
+    let with = |bench: &TestServer, tokens: &[(Role, &str)]| Admin {
         address: AdminAddress::Tcp(bench.address),
         tokens: tokens.iter().map(token).collect(),
         hosts: Vec::new(),
         tls: None,
         probes: None,
     };
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     let (viewed, viewer) = events(&bench, "Bearer look-4f1c").await;
     let (operated, mut operator) = events(&bench, "Bearer touch-9b2e").await;
     assert_eq!((viewed.as_str(), operated.as_str()), ("HTTP/1.1 200", "HTTP/1.1 200"));
@@ -248,7 +248,7 @@ async fn an_event_stream_ends_when_what_let_it_in_is_taken_away() {
     let mut some = [0; 64];
     operator.read_exact(&mut some).await.expect("one whose token stays goes on");
 
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let (status, everybody) = events(&bench, "none").await;
     assert_eq!(status, "HTTP/1.1 200");
     bench.api.reconfigure(&with(&bench, &BOTH));
@@ -257,7 +257,7 @@ async fn an_event_stream_ends_when_what_let_it_in_is_taken_away() {
 
 #[tokio::test]
 async fn refused_logins_are_counted() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     bench.get("/v1/services").await;
     for _ in 0..3 {
         bench.ask("GET", "/v1/services", &[("authorization", "Bearer guess")], "").await;
@@ -271,7 +271,7 @@ async fn refused_logins_are_counted() {
 
 #[tokio::test]
 async fn an_address_for_probes_answers_them_and_nothing_else() {
-    let bench = Bench::with_tokens(&BOTH).await;
+    let bench = TestServer::with_tokens(&BOTH).await;
     let bound = bind_probes("127.0.0.1:0".parse().unwrap(), None).await.expect("an address");
     let address: std::net::SocketAddr = bound.address().parse().unwrap();
     let (stop, stopped) = tokio::sync::watch::channel(Serve::Accept);

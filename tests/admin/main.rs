@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod answers;
-mod bench;
 mod changes;
 mod crowd;
 mod doors;
@@ -10,3 +9,4 @@ mod page;
 mod rollouts;
 mod secrets;
 mod slow;
+mod test_server;

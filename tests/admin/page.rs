@@ -1,6 +1,6 @@
 //! What the page stands on: its files, the course of a service, and the one stream it lives on.
 
-use crate::bench::Bench;
+use crate::test_server::TestServer;
 use serde_json::{Value, json};
 use serin_testkit::eventually_async;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_browser_may_load_nothing_from_elsewhere_and_asks_whether_it_has_the_present_file() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let files = [
         ("/", "text/html"),
         ("/page/page.js", "text/javascript"),
@@ -35,7 +35,7 @@ async fn a_browser_may_load_nothing_from_elsewhere_and_asks_whether_it_has_the_p
 
 #[tokio::test]
 async fn the_course_of_a_service_is_told_by_the_second_and_what_is_new_of_it() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let course = async |query: &str| {
         bench.get(&format!("/v1/services/checkout/history{query}")).await.json()
     };
@@ -58,7 +58,7 @@ async fn the_course_of_a_service_is_told_by_the_second_and_what_is_new_of_it() {
 
 #[tokio::test]
 async fn one_stream_brings_the_state_at_once_and_again_when_it_has_changed() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let stream = TcpStream::connect(bench.address).await.unwrap();
     let (read, mut write) = stream.into_split();
     let request = "GET /v1/events?snapshots=true HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -93,7 +93,7 @@ async fn one_stream_brings_the_state_at_once_and_again_when_it_has_changed() {
 /// Whoever asks why at 3 a.m. finds who it was and what they said.
 #[tokio::test]
 async fn the_timeline_keeps_who_asked_and_their_reason() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let started = bench.post("/v1/services/checkout/rollout", r#"{"reason": "the basket"}"#).await;
     assert_eq!(started.status, 201, "{}", started.text());
     let rollout = "/v1/services/checkout/rollout";

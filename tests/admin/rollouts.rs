@@ -1,6 +1,6 @@
 //! A rollout from its start to its report, with the real controller behind the API.
 
-use crate::bench::{Bench, detail};
+use crate::test_server::{TestServer, detail};
 use serde_json::Value;
 use serin_testkit::{Answer, eventually_async};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -10,14 +10,14 @@ const SERVICE: &str = "/v1/services/checkout";
 const ROLLOUT: &str = "/v1/services/checkout/rollout";
 const WEIGHTS: &str = "/v1/services/checkout/weights";
 
-async fn started(bench: &Bench) -> Answer {
+async fn started(bench: &TestServer) -> Answer {
     let answer = bench.post(ROLLOUT, r#"{"to":"v42","reason":"the new basket"}"#).await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer
 }
 
 /// The service once its first step is in force.
-async fn at_first_step(bench: &Bench) -> Value {
+async fn at_first_step(bench: &TestServer) -> Value {
     eventually_async("the first step", async || {
         let service = bench.get(SERVICE).await.json();
         (service["weights"]["v42"] == 1000).then_some(service)
@@ -25,7 +25,7 @@ async fn at_first_step(bench: &Bench) -> Value {
     .await
 }
 
-async fn told(bench: &Bench, word: &str) -> Value {
+async fn told(bench: &TestServer, word: &str) -> Value {
     let answer = bench.post(&format!("{ROLLOUT}/{word}"), r#"{"reason":"because"}"#).await;
     assert_eq!(answer.status, 200, "{word}: {}", answer.text());
     answer.json()
@@ -33,7 +33,7 @@ async fn told(bench: &Bench, word: &str) -> Value {
 
 #[tokio::test]
 async fn a_start_is_created_and_says_where() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let answer = started(&bench).await;
     let begun = answer.json();
     assert_eq!(begun["to"], "v42");
@@ -57,7 +57,7 @@ async fn a_start_is_created_and_says_where() {
 
 #[tokio::test]
 async fn an_operator_pauses_resumes_weighs_and_aborts() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     started(&bench).await;
     at_first_step(&bench).await;
     assert_eq!(told(&bench, "pause").await["state"], "paused");
@@ -92,7 +92,7 @@ async fn an_operator_pauses_resumes_weighs_and_aborts() {
 
 #[tokio::test]
 async fn promote_goes_on_without_waiting() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     started(&bench).await;
     at_first_step(&bench).await;
     let promote = format!("{ROLLOUT}/promote");
@@ -107,7 +107,7 @@ async fn promote_goes_on_without_waiting() {
 
 #[tokio::test]
 async fn a_change_made_on_an_old_reading_is_refused() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let before = bench.get(SERVICE).await;
     let before = before.header("etag").unwrap();
     started(&bench).await;
@@ -126,7 +126,7 @@ async fn a_change_made_on_an_old_reading_is_refused() {
 
 #[tokio::test]
 async fn a_pipeline_that_repeats_its_start_starts_once() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let key = [("idempotency-key", "build-1234")];
     let body = r#"{"to":"v42"}"#;
     let first = bench.ask("POST", ROLLOUT, &key, body).await;
@@ -141,7 +141,7 @@ async fn a_pipeline_that_repeats_its_start_starts_once() {
 
 #[tokio::test]
 async fn nothing_starts_while_frozen() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let calm = bench.get("/v1/freeze").await;
     assert_eq!(calm.json()["frozen"], false);
     let frozen = bench.put("/v1/freeze", r#"{"frozen":true,"reason":"the sale"}"#).await;
@@ -165,7 +165,7 @@ async fn nothing_starts_while_frozen() {
 }
 
 /// Reads server-sent events until one of this kind; returns the ids and kinds seen.
-async fn events(bench: &Bench, last: Option<u64>, until: &str) -> Vec<(u64, String)> {
+async fn events(bench: &TestServer, last: Option<u64>, until: &str) -> Vec<(u64, String)> {
     let stream = TcpStream::connect(bench.address).await.unwrap();
     let (read, mut write) = stream.into_split();
     let last = last.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
@@ -196,7 +196,7 @@ async fn events(bench: &Bench, last: Option<u64>, until: &str) -> Vec<(u64, Stri
 
 #[tokio::test]
 async fn events_come_in_order_and_a_reader_that_was_away_misses_nothing() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     started(&bench).await;
     at_first_step(&bench).await;
     told(&bench, "pause").await;
@@ -214,7 +214,7 @@ async fn events_come_in_order_and_a_reader_that_was_away_misses_nothing() {
 /// A reader that outlived the state folder knows ids that will not come for long.
 #[tokio::test]
 async fn a_reader_with_ids_of_another_journal_gets_everything_of_this_one() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     started(&bench).await;
     at_first_step(&bench).await;
     told(&bench, "abort").await;
@@ -224,7 +224,7 @@ async fn a_reader_with_ids_of_another_journal_gets_everything_of_this_one() {
 
 #[tokio::test]
 async fn an_event_stream_ends_with_its_server() {
-    let bench = Bench::open().await;
+    let bench = TestServer::open().await;
     let mut connection = bench.connect().await;
     let request = connection.request("GET", "/v1/events", "");
     let answer = connection.begin(request).await.unwrap();

@@ -1,13 +1,13 @@
 //! A secret that is planted wherever one can be is never seen again.
 
-use crate::bench::{Bench, token};
+use crate::test_server::{TestServer, token};
 use serin_config::model::{Notification, NotifyOn, NotifyTo, Role, Secret, SessionBy};
 use std::time::Duration;
 
 const PLANTED: &str = "s3cr3t-d0-n0t-sh0w";
 
-async fn planted() -> Bench {
-    Bench::with(|config| {
+async fn planted() -> TestServer {
+    TestServer::with(|config| {
         config.admin.tokens = vec![token(&(Role::Operator, PLANTED))];
         let secret = || Secret::new("/run/secrets/planted".into(), PLANTED.to_owned());
         let notify = |name: &str, to| Notification {

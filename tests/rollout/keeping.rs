@@ -1,6 +1,6 @@
 //! Rollbacks that keep people: nobody's request or open connection is lost by one.
 
-use crate::bench::{Bench, HOST, Setup};
+use crate::test_server::{HOST, Setup, TestServer};
 use serin_control::Command;
 use serin_testkit::{Fault, RawClient, Response};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_hundred_rollbacks_under_load_lose_no_request_and_no_open_connection() {
-    let bench = Bench::open(
+    let bench = TestServer::open(
         "steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ], onRollback: { sessions: drain }",
     );
     let load = bench.load(400);
@@ -43,7 +43,7 @@ fn a_hundred_rollbacks_under_load_lose_no_request_and_no_open_connection() {
 
 #[test]
 fn revoke_moves_every_cookie_user_at_once_and_finishes_what_is_in_flight() {
-    let bench = Bench::set_up(Setup {
+    let bench = TestServer::set_up(Setup {
         session: "by: cookie, ttl: 1h",
         ..Setup::of(
             "steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ], onRollback: { sessions: revoke }",
@@ -78,12 +78,12 @@ fn revoke_moves_every_cookie_user_at_once_and_finishes_what_is_in_flight() {
 
 #[test]
 fn blue_green_goes_there_behind_its_gate_and_back_in_one_step_each() {
-    let bench = Bench::open(
+    let bench = TestServer::open(
         "strategy: blueGreen, steps: [ { weight: 100%, hold: 10m } ], gates: [ { before: \"100%\", approval: true } ], guards: [ { name: errors, errorRate: \"> 20%\", over: 30s, for: 0s, action: rollback } ]",
     );
     let load = bench.load(400);
     bench.start();
-    let waits = |b: &Bench| b.rollout().is_some_and(|r| r.waiting_for.is_some());
+    let waits = |b: &TestServer| b.rollout().is_some_and(|r| r.waiting_for.is_some());
     bench.until(LONG, waits).expect("the gate");
     assert_eq!((bench.weight(), bench.candidate.requests()), (0, 0), "nothing before its gate");
     bench
@@ -105,7 +105,7 @@ fn blue_green_goes_there_behind_its_gate_and_back_in_one_step_each() {
     assert_eq!((seen.ours, seen.broken), (0, 0));
 }
 
-fn asked(bench: &Bench, path: &str) -> u64 {
+fn asked(bench: &TestServer, path: &str) -> u64 {
     bench.stable.requests_to(path) + bench.candidate.requests_to(path)
 }
 
@@ -118,7 +118,7 @@ struct User {
 }
 
 impl User {
-    fn new(bench: &Bench) -> Self {
+    fn new(bench: &TestServer) -> Self {
         let client = RawClient::connect(bench.address);
         let mut user = Self { client, cookie: String::new(), version: String::new() };
         user.send("/");
@@ -142,7 +142,7 @@ impl User {
 }
 
 /// A WebSocket's handshake, after which the origin echoes bytes.
-fn upgraded(bench: &Bench) -> RawClient {
+fn upgraded(bench: &TestServer) -> RawClient {
     let mut client = RawClient::connect(bench.address);
     client.send(format!(
         "GET /upgrade HTTP/1.1\r\nhost: {HOST}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\

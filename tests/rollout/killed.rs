@@ -1,6 +1,6 @@
 //! The binary, killed at any moment and started again.
 
-use crate::bench::config;
+use crate::test_server::config;
 use serin_testkit::{Connection, Origin, Serin, eventually, temp_dir};
 use std::net::SocketAddr;
 use std::time::Duration;

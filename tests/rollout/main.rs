@@ -3,10 +3,10 @@
 //! Counts are asserted. Times are printed, and asserted only when `SERIN_BARS` is set: a machine
 //! that is busy with something else fails no test.
 
-mod bench;
 mod failing;
 mod keeping;
 mod killed;
 mod outcomes;
 mod strangers;
 mod telling;
+mod test_server;

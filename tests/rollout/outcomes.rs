@@ -1,6 +1,6 @@
 //! What becomes of a candidate that fails, slows down, is well, or suffers with everybody.
 
-use crate::bench::{Bench, Setup, bar};
+use crate::test_server::{Setup, TestServer, bar};
 use serin_testkit::Fault;
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ const LONG: Duration = Duration::from_secs(120);
 const STEP: &str = "steps: [ { weight: 10%, hold: 10m }, { weight: 100%, hold: 10m } ]";
 
 /// Under load at 10%, after some healthy requests of the candidate.
-fn at_ten_percent(more: &str, healthy: u64) -> (Bench, crate::bench::Load) {
-    let bench = Bench::open(&format!("{STEP}{more}"));
+fn at_ten_percent(more: &str, healthy: u64) -> (TestServer, crate::test_server::Load) {
+    let bench = TestServer::open(&format!("{STEP}{more}"));
     let load = bench.load(1000);
     bench.start();
-    let served = |b: &Bench| b.weight() == 1_000 && b.candidate.requests() >= healthy;
+    let served = |b: &TestServer| b.weight() == 1_000 && b.candidate.requests() >= healthy;
     bench.until(LONG, served).expect("the candidate at 10%");
     (bench, load)
 }
@@ -31,7 +31,7 @@ fn a_candidate_that_turns_bad_is_at_zero_within_ten_failed_requests() {
     assert_eq!(bench.candidate.requests(), asked, "requests after the rollback");
     let seen = load.finish();
     // What was in flight at the rollback is counted within the next second.
-    let counted = |b: &Bench| {
+    let counted = |b: &TestServer| {
         b.handle().rollout("shop-1").is_some_and(|r| r.harm.failed_requests == seen.failed)
     };
     bench.until(LONG, counted).expect("every failure in the record");
@@ -40,14 +40,14 @@ fn a_candidate_that_turns_bad_is_at_zero_within_ten_failed_requests() {
     bar("weight 0 after the first failure", took, SECOND);
     assert!(seen.failed >= 1 && seen.failed <= 10, "{seen:?}");
     assert_eq!(seen.broken, 0);
-    let why = bench.handle().why(&crate::bench::service()).expect("a reason");
+    let why = bench.handle().why(&crate::test_server::service()).expect("a reason");
     assert!(why.verdict == "rollback" && !why.bad_requests.is_empty(), "{why:?}");
 }
 
 #[test]
 fn at_full_load_the_tripwire_is_measured_beside_the_tick() {
     let figures = [true, false].map(|tripwire| {
-        let bench = Bench::set_up(Setup {
+        let bench = TestServer::set_up(Setup {
             tripwire,
             ..Setup::of(
                 "steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ], harm: { failedRequests: 1000000 }",
@@ -55,7 +55,7 @@ fn at_full_load_the_tripwire_is_measured_beside_the_tick() {
         });
         let load = bench.full_load();
         bench.start();
-        let served = |b: &Bench| b.weight() == 5_000 && b.candidate.requests() >= 2_000;
+        let served = |b: &TestServer| b.weight() == 5_000 && b.candidate.requests() >= 2_000;
         bench.until(LONG, served).expect("the candidate at half");
         let before = load.seen().good;
         std::thread::sleep(SECOND / 2);
@@ -123,7 +123,7 @@ fn an_outage_of_both_is_held_and_called_a_shared_cause() {
     let (bench, load) = at_ten_percent("", 100);
     bench.stable.break_one_in(2, Fault::Status(500));
     bench.candidate.break_one_in(2, Fault::Status(500));
-    let said = |b: &Bench| b.rollout().is_some_and(|r| r.reason.contains("shared cause"));
+    let said = |b: &TestServer| b.rollout().is_some_and(|r| r.reason.contains("shared cause"));
     let took = bench.until(LONG, said).expect("a shared cause");
     let weight = bench.weight();
     let seen = load.finish();
@@ -134,7 +134,7 @@ fn an_outage_of_both_is_held_and_called_a_shared_cause() {
 #[test]
 fn a_healthy_candidate_completes() {
     // A machine that is busy elsewhere makes either of the two slower, never so much.
-    let bench = Bench::open(
+    let bench = TestServer::open(
         "steps: [ { weight: 10%, hold: 1s }, { weight: 50%, hold: 1s }, { weight: 100%, hold: 1s } ], evidence: { minRequests: 100 }, regression: { errors: 5, latency: 400%, latencyFloor: 1s }",
     );
     let load = bench.load(1000);

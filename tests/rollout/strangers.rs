@@ -1,7 +1,7 @@
 //! A healthy release and visitors who ask for what fails on every version: they send nothing back.
 //! What everybody meets does, wherever they come from.
 
-use crate::bench::{Bench, HOST, Setup};
+use crate::test_server::{HOST, Setup, TestServer};
 use serin_testkit::{Connection, Fault};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,11 +97,11 @@ fn attack(address: SocketAddr, networks: u8, requests: usize) {
 }
 
 /// At its first step, with some healthy requests of the candidate.
-fn under_way() -> (Bench, Public) {
-    let bench = Bench::set_up(SETUP);
+fn under_way() -> (TestServer, Public) {
+    let bench = TestServer::set_up(SETUP);
     let public = Public::begin(bench.address);
     bench.start();
-    let served = |b: &Bench| b.weight() == 2_000 && b.candidate.requests() >= 100;
+    let served = |b: &TestServer| b.weight() == 2_000 && b.candidate.requests() >= 100;
     bench.until(LONG, served).expect("the candidate at a fifth");
     (bench, public)
 }
@@ -109,7 +109,7 @@ fn under_way() -> (Bench, Public) {
 fn survives(networks: u8) {
     let (bench, public) = under_way();
     attack(bench.address, networks, 1_000);
-    let whose = |b: &Bench| {
+    let whose = |b: &TestServer| {
         let objections = b.rollout().map(|r| r.objections).unwrap_or_default();
         objections.into_iter().find(|o| o.contains("its failures are those of"))
     };

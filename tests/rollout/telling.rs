@@ -1,6 +1,6 @@
 //! Receivers and gates: told and asked, and never in the way.
 
-use crate::bench::{Bench, Setup};
+use crate::test_server::{Setup, TestServer};
 use serin_control::{Command, WaitingFor};
 use serin_testkit::{
     ConfigText, Fault, Origin, RawOrigin, Script, Serin, ServiceText, eventually, temp_dir,
@@ -15,11 +15,12 @@ fn a_webhook_holds_its_step_until_it_grants() {
     let gate = Origin::start("gate");
     gate.break_all(Fault::Status(403));
     let url = format!("http://{}/go", gate.address());
-    let bench = Bench::open(&format!(
+    let bench = TestServer::open(&format!(
         "steps: [ {{ weight: 10%, hold: 10m }}, {{ weight: 100%, hold: 10m }} ], gates: [ {{ before: \"10%\", webhook: {{ url: \"{url}\", timeout: 2s }} }} ]"
     ));
     bench.start();
-    let waits = |b: &Bench| b.rollout().is_some_and(|r| r.waiting_for == Some(WaitingFor::Webhook));
+    let waits =
+        |b: &TestServer| b.rollout().is_some_and(|r| r.waiting_for == Some(WaitingFor::Webhook));
     bench.until(LONG, waits).expect("waiting for the webhook");
     eventually("the refusal shows", || bench.rollout().is_some_and(|r| r.reason.contains("403")));
     assert_eq!(bench.weight(), 0);
@@ -34,7 +35,7 @@ fn receivers_are_told_and_one_that_hangs_delays_nothing() {
     let hook = Origin::start("hook");
     let deaf = RawOrigin::always(Script::never_answering());
     let setup = Setup::of("steps: [ { weight: 50%, hold: 10m }, { weight: 100%, hold: 10m } ]");
-    let bench = Bench::set_up(Setup {
+    let bench = TestServer::set_up(Setup {
         more: &format!(
             "notifications:\n  - {{ name: hook, webhook: {{ url: \"http://{}/hook\" }}, on: [started, rolledBack] }}\n  - {{ name: deaf, webhook: {{ url: \"http://{}/\" }}, on: [started, rolledBack] }}",
             hook.address(),

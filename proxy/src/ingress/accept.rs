@@ -137,13 +137,13 @@ fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc
 }
 
 /// A connection that is open: its place in the listener, counted out when it is dropped.
-pub(super) struct Admitted {
+pub(super) struct OpenConnection {
     pub(super) listener: Arc<ListenerState>,
     pub(super) worker: Arc<Worker>,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for Admitted {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.listener.counters.open.fetch_sub(1, Relaxed);
         self.worker.connection_ended();
@@ -160,7 +160,7 @@ fn admit(
     listener.counters.accepted.add();
     listener.counters.open.fetch_add(1, Relaxed);
     worker.connection_began();
-    let admitted = Admitted { listener, worker: Arc::clone(worker), _slot: slot };
+    let admitted = OpenConnection { listener, worker: Arc::clone(worker), _slot: slot };
     tokio::spawn(Connection::begin(client, peer, admitted));
 }
 

@@ -1,19 +1,19 @@
 //! The life of one client connection: PROXY header, TLS, then requests until either side ends.
 //!
-//! A connection that waits for its next request is a task of this size and its link, and most
+//! A connection that waits for its next request is a task of this size and its client connection, and most
 //! connections wait. What is needed while a request is carried, and what is rare, has its place on
 //! the heap for that long.
 
-use super::accept::Admitted;
+use super::accept::OpenConnection;
 use super::body::Body;
-use super::link::Link;
+use super::client_connection::ClientConnection;
+use super::client_info::ClientInfo;
 use super::preface;
 use super::stream::ClientStream;
 use super::transport::Transport;
-use super::visit::Visit;
 use super::waiting::{Next, Waiting};
 use super::worker::{TunnelOpen, Worker};
-use crate::lane::{After, Carrying};
+use crate::lane::{After, ExchangeFuture};
 use crate::wire::refusal::Refusal;
 use bytes::BytesMut;
 use pingora_core::apps::HttpServerApp;
@@ -29,23 +29,23 @@ use tokio::net::TcpStream;
 /// Ends with the connection, and counts it out by then.
 pub(super) struct Connection {
     stage: Stage,
-    admitted: Admitted,
+    admitted: OpenConnection,
 }
 
 enum Stage {
     Waiting(Waiting),
-    Fast(Carrying),
+    Fast(ExchangeFuture),
     Tunnel {
-        carrying: Pin<Box<dyn Future<Output = Box<Link>> + Send>>,
+        carrying: Pin<Box<dyn Future<Output = Box<ClientConnection>> + Send>>,
         _open: TunnelOpen,
     },
     /// All that is rare. It may give the connection back, for its next request.
-    Elsewhere(Pin<Box<dyn Future<Output = Option<Box<Link>>> + Send>>),
+    Elsewhere(Pin<Box<dyn Future<Output = Option<Box<ClientConnection>>> + Send>>),
     Over,
 }
 
 impl Connection {
-    pub(super) fn begin(socket: TcpStream, peer: SocketAddr, admitted: Admitted) -> Self {
+    pub(super) fn begin(socket: TcpStream, peer: SocketAddr, admitted: OpenConnection) -> Self {
         let listener = Arc::clone(&admitted.listener);
         let trusted = listener.trusts(peer);
         let announced = listener.proxy_protocol == ProxyProtocol::V1V2 && trusted;
@@ -54,9 +54,9 @@ impl Connection {
             let preface = preface::read(socket, peer, announced, listener, worker);
             Stage::Elsewhere(Box::pin(preface))
         } else {
-            let visit = Arc::new(Visit::new(listener, peer, trusted, None));
-            let link = Link::new(Transport::Plain(socket), &[], visit);
-            Stage::Waiting(Waiting::new(Box::new(link)))
+            let info = Arc::new(ClientInfo::new(listener, peer, trusted, None));
+            let client = ClientConnection::new(Transport::Plain(socket), &[], info);
+            Stage::Waiting(Waiting::new(Box::new(client)))
         };
         Self { stage, admitted }
     }
@@ -74,25 +74,27 @@ impl Future for Connection {
                     let Stage::Waiting(waiting) = std::mem::replace(stage, Stage::Over) else {
                         return Poll::Ready(());
                     };
-                    begin(next, waiting.link, &admitted.worker)
+                    begin(next, waiting.client, &admitted.worker)
                 }
                 Stage::Fast(carrying) => match ready!(Pin::new(carrying).poll(cx)) {
-                    (link, After::Kept) => Stage::Waiting(Waiting::new(link)),
-                    (link, After::Closed) => Stage::Elsewhere(Box::pin(close(link, Vec::new()))),
-                    (link, After::Switched(switched)) => {
+                    (client, After::Kept) => Stage::Waiting(Waiting::new(client)),
+                    (client, After::Closed) => {
+                        Stage::Elsewhere(Box::pin(close(client, Vec::new())))
+                    }
+                    (client, After::Switched(switched)) => {
                         let lane = Arc::clone(&admitted.worker.fast);
                         let _open = admitted.worker.tunnel_began();
-                        let carrying = Box::pin(lane.tunnel(link, *switched));
+                        let carrying = Box::pin(lane.tunnel(client, *switched));
                         Stage::Tunnel { carrying, _open }
                     }
                     (_, After::Done | After::Cut) => Stage::Over,
                 },
                 Stage::Tunnel { carrying, .. } => {
-                    let link = ready!(carrying.as_mut().poll(cx));
-                    Stage::Elsewhere(Box::pin(close(link, Vec::new())))
+                    let client = ready!(carrying.as_mut().poll(cx));
+                    Stage::Elsewhere(Box::pin(close(client, Vec::new())))
                 }
                 Stage::Elsewhere(doing) => match ready!(doing.as_mut().poll(cx)) {
-                    Some(link) => Stage::Waiting(Waiting::new(link)),
+                    Some(client) => Stage::Waiting(Waiting::new(client)),
                     None => Stage::Over,
                 },
                 Stage::Over => return Poll::Ready(()),
@@ -101,24 +103,24 @@ impl Future for Connection {
     }
 }
 
-fn begin(next: Next, link: Box<Link>, worker: &Arc<Worker>) -> Stage {
+fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker>) -> Stage {
     match next {
-        Next::Fast(taken) => {
+        Next::Fast(admitted) => {
             worker.lanes.fast();
-            Stage::Fast(worker.fast.carry(link, taken))
+            Stage::Fast(worker.fast.carry(client, admitted))
         }
         Next::Full(head, body) => {
             worker.lanes.full();
-            Stage::Elsewhere(Box::pin(one_request(link, head, body, Arc::clone(worker))))
+            Stage::Elsewhere(Box::pin(one_request(client, head, body, Arc::clone(worker))))
         }
         Next::Refused(refusal) => {
-            let counters = &link.visit.listener.counters;
+            let counters = &client.info.listener.counters;
             counters.refused_heads.add();
             if refusal == Refusal::HeadTooSlow {
                 counters.slow_heads.add();
             }
-            worker.note_refusal(&link.visit, refusal, link.input.bytes());
-            Stage::Elsewhere(Box::pin(close(link, refusal.answer())))
+            worker.note_refusal(&client.info, refusal, client.input.bytes());
+            Stage::Elsewhere(Box::pin(close(client, refusal.answer())))
         }
         Next::End => Stage::Over,
     }
@@ -126,19 +128,19 @@ fn begin(next: Next, link: Box<Link>, worker: &Arc<Worker>) -> Stage {
 
 /// By the full lane.
 async fn one_request(
-    link: Box<Link>,
+    client: Box<ClientConnection>,
     head: BytesMut,
     body: Body,
     worker: Arc<Worker>,
-) -> Option<Box<Link>> {
-    let mut stream = ClientStream::of(*link);
+) -> Option<Box<ClientConnection>> {
+    let mut stream = ClientStream::of(*client);
     stream.begin(head, body);
     let mut session = ServerSession::new_http1(Box::new(stream));
     session.set_abort_on_close(false);
     let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
     let (stream, _) = reused.consume();
     let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
-    let outdated = stream.visit().listener.is_outdated();
+    let outdated = stream.info().listener.is_outdated();
     if !stream.at_boundary() || worker.is_leaving() || outdated {
         stream.close(b"").await;
         return None;
@@ -146,8 +148,8 @@ async fn one_request(
     Some(Box::new(stream.into_link()))
 }
 
-async fn close(link: Box<Link>, last: Vec<u8>) -> Option<Box<Link>> {
-    ClientStream::of(*link).close(&last).await;
+async fn close(client: Box<ClientConnection>, last: Vec<u8>) -> Option<Box<ClientConnection>> {
+    ClientStream::of(*client).close(&last).await;
     None
 }
 
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn a_connection_that_waits_holds_nothing_of_a_request() {
         assert!(size_of::<Connection>() <= 144, "{}", size_of::<Connection>());
-        assert!(size_of::<Link>() <= 192, "{}", size_of::<Link>());
-        assert!(size_of::<Visit>() <= 128, "{}", size_of::<Visit>());
+        assert!(size_of::<ClientConnection>() <= 192, "{}", size_of::<ClientConnection>());
+        assert!(size_of::<ClientInfo>() <= 128, "{}", size_of::<ClientInfo>());
     }
 }

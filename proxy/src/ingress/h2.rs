@@ -7,9 +7,9 @@
 //! back from the client.
 
 use super::account::{Account, Turn};
+use super::client_info::ClientInfo;
 use super::headers;
 use super::stream::{ClientStream, LINGER};
-use super::visit::Visit;
 use super::worker::Worker;
 use crate::lane::{Http2Session, Stream};
 use bytes::Bytes;
@@ -98,11 +98,11 @@ impl Drop for OpenStream {
 
 pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
     let (account, left) = stream.watch_frames();
-    let visit = stream.visit().clone();
-    let limits = &visit.listener.limits;
+    let info = stream.info().clone();
+    let limits = &info.listener.limits;
     let shaken = timeout(limits.header_timeout, options(limits).handshake(stream)).await;
     if let Ok(Ok(connection)) = shaken {
-        requests(connection, account, &visit, worker).await;
+        requests(connection, account, &info, worker).await;
     }
     if let Ok(transport) = left.await {
         transport.linger(LINGER).await;
@@ -113,11 +113,11 @@ pub(super) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
 async fn requests(
     mut connection: Connection<ClientStream, Bytes>,
     account: Arc<Account>,
-    visit: &Arc<Visit>,
+    info: &Arc<ClientInfo>,
     worker: &Arc<Worker>,
 ) {
-    let limits = &visit.listener.limits;
-    let refused = &visit.listener.counters.refused_heads;
+    let limits = &info.listener.limits;
+    let refused = &info.listener.counters.refused_heads;
     let streams = Arc::new(Streams { account: Arc::clone(&account), ..Streams::default() });
     let mut queue = Queue { account, patience: limits.idle_timeout, waiting: VecDeque::new() };
     let mut shutdown = worker.shutdown.clone();
@@ -125,7 +125,7 @@ async fn requests(
     let mut told = std::pin::pin!(async {
         tokio::select! {
             _ = shutdown.wait_for(|down| *down) => {}
-            () = visit.listener.outdated() => {}
+            () = info.listener.outdated() => {}
         }
     });
     let (mut going, mut malformed) = (false, 0);
@@ -155,11 +155,11 @@ async fn requests(
         let Some(Ok((request, mut respond))) = accepted else { return };
         let (mut head, body) = request.into_parts();
         if headers::is_sound(&head) {
-            headers::forget_in(&mut head, &visit.listener);
+            headers::forget_in(&mut head, &info.listener);
             match OpenStream::new(&head, &streams) {
                 Some(open) => {
                     let account = Arc::clone(open.account());
-                    let stream = Stream::new(body, respond, Arc::clone(visit), account);
+                    let stream = Stream::new(body, respond, Arc::clone(info), account);
                     queue.let_go(Arrived { head, stream, open }, worker);
                 }
                 None => {
@@ -271,10 +271,10 @@ impl Queue {
 
 /// Each stream by the lane that fits its request.
 fn spawn(arrived: Arrived, worker: &Arc<Worker>) {
-    if let Some(taken) = worker.fast.take_stream(&arrived.head, &arrived.stream) {
+    if let Some(admitted) = worker.fast.take_stream(&arrived.head, &arrived.stream) {
         let Arrived { head, stream, open } = arrived;
         worker.lanes.fast();
-        worker.fast.board(head, stream, taken, open);
+        worker.fast.board(head, stream, admitted, open);
         return;
     }
     worker.lanes.full();
@@ -285,7 +285,7 @@ fn spawn(arrived: Arrived, worker: &Arc<Worker>) {
 
 async fn by_full_lane(mut arrived: Arrived, worker: Arc<Worker>) {
     // How long the client may leave no window for its answer.
-    let patience = arrived.stream.visit().listener.limits.idle_timeout;
+    let patience = arrived.stream.info().listener.limits.idle_timeout;
     let mut begun = None;
     if !arrived.is_bodiless() {
         let account = Arc::clone(arrived.open.account());

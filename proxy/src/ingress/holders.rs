@@ -19,7 +19,7 @@ pub(super) fn refuse_taken(address: SocketAddr) -> io::Result<()> {
     if address.port() == 0 {
         return Ok(());
     }
-    let taken = match bind_alone(address) {
+    let admitted = match bind_alone(address) {
         Ok(()) => return Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => e,
         Err(e) => return Err(e),
@@ -31,7 +31,7 @@ pub(super) fn refuse_taken(address: SocketAddr) -> io::Result<()> {
     }
     let who = match process_with(&others) {
         Some((pid, name)) => format!("process {pid} ({name}) listens there"),
-        None if others.is_empty() => return Err(taken),
+        None if others.is_empty() => return Err(admitted),
         None => "another process listens there, and this user may not see which".to_owned(),
     };
     Err(io::Error::new(io::ErrorKind::AddrInUse, who))
@@ -88,11 +88,11 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 fn sockets_of(process: &str) -> BTreeSet<u64> {
     let Ok(open) = fs::read_dir(format!("/proc/{process}/fd")) else { return BTreeSet::new() };
     let links = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
-    links.filter_map(|link| socket_in(&link)).collect()
+    links.filter_map(|client| socket_in(&client)).collect()
 }
 
-fn socket_in(link: &Path) -> Option<u64> {
-    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+fn socket_in(client: &Path) -> Option<u64> {
+    client.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn process_with(sockets: &BTreeSet<u64>) -> Option<(u32, String)> {

@@ -1,13 +1,13 @@
 //! What comes before the first request: the PROXY header of a balancer, and TLS.
 
+use super::client_connection::ClientConnection;
+use super::client_info::ClientInfo;
 use super::h2;
-use super::link::Link;
 use super::listener::ListenerState;
 use super::proxy_header::{self, ProxyVerdict};
 use super::stream::ClientStream;
 use super::tls;
 use super::transport::Transport;
-use super::visit::Visit;
 use super::worker::Worker;
 use bytes::{Buf, BytesMut};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(super) async fn read(
     announced: bool,
     listener: Arc<ListenerState>,
     worker: Arc<Worker>,
-) -> Option<Box<Link>> {
+) -> Option<Box<ClientConnection>> {
     let deadline = Instant::now() + listener.limits.header_timeout;
     says_something(&socket, deadline, &worker).await?;
     let (client, early) = match announced {
@@ -39,8 +39,8 @@ pub(super) async fn read(
     // A balancer that only names its client passes on what that client says about itself.
     let trusted = listener.trusts(client);
     let Some(state) = listener.tls.clone() else {
-        let visit = Arc::new(Visit::new(listener, client, trusted, None));
-        return Some(Box::new(Link::new(Transport::Plain(socket), &early, visit)));
+        let info = Arc::new(ClientInfo::new(listener, client, trusted, None));
+        return Some(Box::new(ClientConnection::new(Transport::Plain(socket), &early, info)));
     };
     if announced {
         says_something(&socket, deadline, &worker).await?;
@@ -52,13 +52,13 @@ pub(super) async fn read(
     };
     let h2 = tls::chose_h2(&stream);
     let tls = Some(tls::visit_of(&stream));
-    let visit = Arc::new(Visit::new(listener, client, trusted, tls));
-    let link = Link::new(Transport::Tls(Box::new(stream)), &[], visit);
+    let info = Arc::new(ClientInfo::new(listener, client, trusted, tls));
+    let client = ClientConnection::new(Transport::Tls(Box::new(stream)), &[], info);
     if h2 {
-        Box::pin(h2::serve(ClientStream::of(link), &worker)).await;
+        Box::pin(h2::serve(ClientStream::of(client), &worker)).await;
         return None;
     }
-    Some(Box::new(link))
+    Some(Box::new(client))
 }
 
 /// Waits for the next byte. A client that has said nothing yet holds nothing up: `None` says that the

@@ -9,12 +9,12 @@ mod digests;
 
 use super::account::Account;
 use super::body::{Body, Cut};
+use super::client_connection::ClientConnection;
+use super::client_info::ClientInfo;
 use super::frames::{FrameWatch, POISON};
-use super::link::Link;
 use super::signals::{Signals, StreamFault};
 use super::timing::{Alarm, BodyPace};
 use super::transport::Transport;
-use super::visit::Visit;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -56,7 +56,7 @@ pub(crate) struct ClientStream {
     mode: Mode,
     /// The client sent its last byte.
     pub(super) ended: bool,
-    visit: Arc<Visit>,
+    info: Arc<ClientInfo>,
     signals: Arc<Signals>,
     pace: BodyPace,
     alarm: Alarm,
@@ -68,25 +68,25 @@ pub(crate) struct ClientStream {
 }
 
 impl ClientStream {
-    /// A link becomes a stream for one request of the full lane.
-    pub(super) fn of(link: Link) -> Self {
-        let Link { transport, input, ended, visit, .. } = link;
-        let mut stream = Self::new(transport, BytesMut::from(input.bytes()), visit);
+    /// A client connection becomes a stream for one request of the full lane.
+    pub(super) fn of(client: ClientConnection) -> Self {
+        let ClientConnection { transport, input, ended, info, .. } = client;
+        let mut stream = Self::new(transport, BytesMut::from(input.bytes()), info);
         stream.ended = ended;
         stream
     }
 
-    /// What the link needs for the next one.
-    pub(super) fn into_link(mut self) -> Link {
+    /// What the client connection needs for the next one.
+    pub(super) fn into_link(mut self) -> ClientConnection {
         let transport = std::mem::replace(&mut self.transport, Transport::Gone);
-        let mut link = Link::new(transport, &self.input, self.visit.clone());
-        link.ended = self.ended;
+        let mut client = ClientConnection::new(transport, &self.input, self.info.clone());
+        client.ended = self.ended;
         // Nothing is left behind that dropping would have to read.
         self.input.clear();
-        link
+        client
     }
 
-    pub(super) fn new(transport: Transport, input: BytesMut, visit: Arc<Visit>) -> Self {
+    pub(super) fn new(transport: Transport, input: BytesMut, info: Arc<ClientInfo>) -> Self {
         let now = Instant::now();
         Self {
             transport,
@@ -95,7 +95,7 @@ impl ClientStream {
             gathered: BytesMut::new(),
             mode: Mode::Request(Body::Done),
             ended: false,
-            visit,
+            info,
             signals: Arc::default(),
             pace: BodyPace::default(),
             alarm: Alarm::default(),
@@ -106,8 +106,8 @@ impl ClientStream {
         }
     }
 
-    pub(crate) fn visit(&self) -> &Arc<Visit> {
-        &self.visit
+    pub(crate) fn info(&self) -> &Arc<ClientInfo> {
+        &self.info
     }
 
     pub(crate) fn signals(&self) -> &Arc<Signals> {
@@ -130,7 +130,7 @@ impl ClientStream {
         self.signals.reset();
         self.output = head;
         self.mode = Mode::Request(body);
-        self.pace = BodyPace::begin(&self.visit.listener.limits);
+        self.pace = BodyPace::begin(&self.info.listener.limits);
         self.moved = Instant::now();
         // Its first attempt has the number that the last request's had.
         self.attempt = (0, self.moved);
@@ -280,7 +280,7 @@ impl ClientStream {
             buf.set_filled(before + end);
             self.output.extend_from_slice(&POISON);
             self.ended = true;
-            self.visit.listener.counters.floods.add();
+            self.info.listener.counters.floods.add();
             if end == 0 {
                 give(&mut self.output, buf);
             }
@@ -321,7 +321,7 @@ impl ClientStream {
     }
 
     fn poll_stalled<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let patience = self.visit.listener.limits.idle_timeout;
+        let patience = self.info.listener.limits.idle_timeout;
         if ready!(self.stall.poll_within(patience, cx)) {
             return Poll::Ready(Err(self.fault(StreamFault::WriteStalled)));
         }

@@ -2,7 +2,7 @@
 //! ALPN, client certificates, session tickets.
 
 use super::certificates::{CertificateError, Certificates, Resolver};
-use super::visit::TlsVisit;
+use super::client_info::TlsInfo;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -86,9 +86,9 @@ impl TlsState {
     }
 }
 
-pub(super) fn visit_of(stream: &TlsStream<TcpStream>) -> TlsVisit {
+pub(super) fn visit_of(stream: &TlsStream<TcpStream>) -> TlsInfo {
     let session = stream.get_ref().1;
-    TlsVisit {
+    TlsInfo {
         server_name: session.server_name().map(str::to_ascii_lowercase),
         version: match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",

@@ -2,8 +2,8 @@
 //! the listening sockets it accepts from. A connection never leaves the thread that accepted it.
 
 use super::accept;
+use super::client_info::ClientInfo;
 use super::listener::ListenerState;
-use super::visit::Visit;
 use crate::accesslog::AccessLog;
 use crate::buffer;
 use crate::heartbeat;
@@ -114,8 +114,8 @@ impl Worker {
     }
 
     /// A request that no lane ever sees still leaves a line in the access log.
-    pub(super) fn note_refusal(&self, visit: &Visit, refusal: Refusal, head: &[u8]) {
-        self.log.refused(visit.ip(), refusal, head);
+    pub(super) fn note_refusal(&self, info: &ClientInfo, refusal: Refusal, head: &[u8]) {
+        self.log.refused(info.ip(), refusal, head);
     }
 
     async fn drained(&self) {
@@ -186,7 +186,7 @@ pub(super) fn start(
             max_retries: MAX_ATTEMPTS,
             ..ServerConf::default()
         };
-        let heartbeats = Arc::clone(&lane.plane.world().heartbeats);
+        let heartbeats = Arc::clone(&lane.plane.generation().heartbeats);
         let fast = Arc::new(FastLane::new(lane.plane.clone(), log.clone()));
         let worker = Arc::new(Worker {
             fast,

@@ -1,7 +1,7 @@
 //! What an answer's head says, whichever lane read it.
 
-use super::fail::{self, Standing};
-use super::life::{Life, about};
+use super::context::{RequestContext, about};
+use super::fail::{self, ReplayState};
 use crate::route::Fields;
 use http::{HeaderMap, HeaderValue};
 use std::time::Instant;
@@ -11,29 +11,29 @@ pub(super) const VERSION: &str = "x-serin-version";
 /// The final head has come, and nothing of it has been sent. Says whether another attempt is made
 /// instead.
 pub(super) fn head_came(
-    life: &mut Life,
+    context: &mut RequestContext,
     status: u16,
     grpc: Option<u32>,
-    standing: Standing,
+    standing: ReplayState,
     now: Instant,
 ) -> bool {
-    let Some(attempt) = &mut life.attempt else { return false };
+    let Some(attempt) = &mut context.attempt else { return false };
     attempt.status = Some(status);
     attempt.grpc = grpc;
-    if let Some(exchange) = &mut life.exchange {
-        let about = about(&life.asked, life.route.as_ref(), Some(&*attempt));
-        exchange.head(status, about, now);
+    if let Some(meter) = &mut context.meter {
+        let about = about(&context.asked, context.route.as_ref(), Some(&*attempt));
+        meter.head(status, about, now);
     }
-    if fail::try_again_after_answer(life, standing, now) {
+    if fail::try_again_after_answer(context, standing, now) {
         return true;
     }
-    life.first_byte = Some(now);
+    context.first_byte = Some(now);
     false
 }
 
 /// What stands after an answer's body, where a gRPC call says how it went.
-pub(super) fn trailers_came(trailers: &dyn Fields, life: &mut Life) {
-    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut life.attempt) {
+pub(super) fn trailers_came(trailers: &dyn Fields, context: &mut RequestContext) {
+    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut context.attempt) {
         attempt.grpc = Some(status);
     }
 }

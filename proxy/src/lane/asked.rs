@@ -1,6 +1,6 @@
 //! What a request asks for, settled once for every protocol: one target, in normal form.
 
-use super::life::Life;
+use super::context::RequestContext;
 use super::reply::Reply;
 use crate::route::{Fields, path};
 use crate::wire::{authority, fields};
@@ -9,14 +9,14 @@ use http::{Method, Version, header};
 
 /// What is served, and within which limits. HTTP/1 was held to these before; for HTTP/2 this is the
 /// place.
-pub(super) fn within_limits(request: &Parts, life: &Life) -> Result<(), Reply> {
+pub(super) fn within_limits(request: &Parts, context: &RequestContext) -> Result<(), Reply> {
     if matches!(request.method, Method::TRACE | Method::CONNECT) {
         return Err(Reply::refused(405, "this method is not served"));
     }
-    let Some(visit) = life.visit.as_ref().filter(|_| request.version == Version::HTTP_2) else {
+    let Some(info) = context.info.as_ref().filter(|_| request.version == Version::HTTP_2) else {
         return Ok(());
     };
-    let limits = &visit.listener.limits;
+    let limits = &info.listener.limits;
     let target = request.uri.path_and_query().map_or("", |target| target.as_str());
     if target.len() as u64 > limits.max_uri_bytes {
         return Err(Reply::refused(414, "the request target is too long"));
@@ -63,18 +63,18 @@ pub(super) fn host(request: &Parts) -> Result<&str, Reply> {
 }
 
 /// A request that is not sound counts where those count whose head could not be read.
-pub(super) fn count_refusal(life: &Life) {
-    if let Some(visit) = &life.visit {
-        visit.listener.counters.refused_heads.add();
+pub(super) fn count_refusal(context: &RequestContext) {
+    if let Some(info) = &context.info {
+        info.listener.counters.refused_heads.add();
     }
 }
 
 /// A connection that was opened for one certificate's names serves no others: a client that
 /// reuses it for them has to open its own.
-pub(super) fn right_certificate(life: &Life) -> Result<(), Reply> {
-    let Some(visit) = &life.visit else { return Ok(()) };
-    let (Some(tls), Some(state)) = (&visit.tls, &visit.listener.tls) else { return Ok(()) };
-    if state.may_serve(tls.server_name.as_deref(), authority::host(&life.asked.host)) {
+pub(super) fn right_certificate(context: &RequestContext) -> Result<(), Reply> {
+    let Some(info) = &context.info else { return Ok(()) };
+    let (Some(tls), Some(state)) = (&info.tls, &info.listener.tls) else { return Ok(()) };
+    if state.may_serve(tls.server_name.as_deref(), authority::host(&context.asked.host)) {
         return Ok(());
     }
     Err(Reply::refused(421, "this host has a certificate of its own"))
@@ -82,8 +82,8 @@ pub(super) fn right_certificate(life: &Life) -> Result<(), Reply> {
 
 /// Splits what the client sent, which stands in `asked.target`, into the path that is matched and
 /// forwarded, and the query.
-pub(super) fn split_target(life: &mut Life) -> Result<(), Reply> {
-    let asked = &mut life.asked;
+pub(super) fn split_target(context: &mut RequestContext) -> Result<(), Reply> {
+    let asked = &mut context.asked;
     if asked.target == "*" {
         return Err(
             Reply::empty(204).with(header::ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
@@ -110,9 +110,9 @@ pub(super) fn is_idempotent(method: &str) -> bool {
 }
 
 /// What of its own conventions a request has that its answer follows.
-pub(super) fn note_kind(fields: &dyn Fields, life: &mut Life) {
-    life.asked.grpc = is_grpc(fields);
-    life.asked.trailers = fields.any("te", &mut |line| {
+pub(super) fn note_kind(fields: &dyn Fields, context: &mut RequestContext) {
+    context.asked.grpc = is_grpc(fields);
+    context.asked.trailers = fields.any("te", &mut |line| {
         let codings = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         codings.into_iter().any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     });

@@ -1,16 +1,16 @@
 //! Which version the request gets.
 
+use super::context::RequestContext;
 use super::forwarded;
-use super::life::Life;
 use crate::clock;
-use crate::meter::Exchange;
+use crate::meter::RequestMeter;
 use crate::route::{Action, Fields};
 use crate::service::Who;
 use crate::thread::{ThreadId, random};
 use std::sync::Arc;
 
-pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
-    let (Some(route), Some(service)) = (&life.route, &life.service) else { return };
+pub(super) fn assign(fields: &dyn Fields, context: &mut RequestContext) {
+    let (Some(route), Some(service)) = (&context.route, &context.service) else { return };
     let thread = ThreadId::current();
     let cohort = match &route.action {
         Action::Forward { cohort, .. } => cohort.as_ref(),
@@ -21,17 +21,17 @@ pub(super) fn assign(fields: &dyn Fields, life: &mut Life) {
         None => {
             let who = Who {
                 headers: fields,
-                client_ip: life.asked.client,
-                secure: life.visit.as_ref().is_some_and(|v| forwarded::is_secure(fields, v)),
+                client_ip: context.asked.client,
+                secure: context.info.as_ref().is_some_and(|v| forwarded::is_secure(fields, v)),
                 wall: &clock::wall,
             };
             service.assign(thread, &who, random())
         }
     };
-    if life.is_on_trial() {
+    if context.is_on_trial() {
         assigned.leave_out();
     }
-    life.set_cookie = assigned.set_cookie.take();
-    life.next = Some(Arc::clone(&assigned.version));
-    life.exchange = Some(Exchange::start(assigned, life.began));
+    context.set_cookie = assigned.set_cookie.take();
+    context.next = Some(Arc::clone(&assigned.version));
+    context.meter = Some(RequestMeter::start(assigned, context.began));
 }

@@ -1,33 +1,37 @@
 //! Which endpoint gets the next attempt.
 
-use super::fail::{self, Standing};
-use super::life::{Attempt, Life};
+use super::context::{Attempt, RequestContext};
+use super::fail::{self, ReplayState};
 use crate::clock;
 use crate::thread::random;
 use serin_core::outcome::Failure;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Lends an endpoint: `life.attempt` is the attempt under way from here on.
-pub(super) fn begin(life: &mut Life, standing: Standing, at: Instant) -> Result<(), Failure> {
+/// Lends an endpoint: `context.attempt` is the attempt under way from here on.
+pub(super) fn begin(
+    context: &mut RequestContext,
+    standing: ReplayState,
+    at: Instant,
+) -> Result<(), Failure> {
     let mut failure = Failure::NoEndpoint;
     // A stand-in may follow a version of which nobody is ready, and none follows a stand-in.
     for _ in 0..2 {
-        let Some(on) = life.next.clone() else { break };
-        match on.pick(random(), life.failed_on.as_deref(), clock::mono(at)) {
+        let Some(on) = context.next.clone() else { break };
+        match on.pick(random(), context.failed_on.as_deref(), clock::mono(at)) {
             Ok(lease) => {
-                life.attempts += 1;
-                if let Some(trace) = &mut life.trace {
+                context.attempts += 1;
+                if let Some(trace) = &mut context.trace {
                     let address = lease.endpoint().address;
                     trace.attempt(on.name.as_str(), address, random(), at);
-                    trace.tell(&mut life.asked.traceparent);
+                    trace.tell(&mut context.asked.traceparent);
                 }
-                life.attempt = Some(Attempt::new(on, lease));
+                context.attempt = Some(Attempt::new(on, lease));
                 return Ok(());
             }
             Err(why) => {
                 failure = why.failure();
-                if !fail::nobody_ready(life, standing, &on, failure) {
+                if !fail::nobody_ready(context, standing, &on, failure) {
                     break;
                 }
             }
@@ -36,14 +40,14 @@ pub(super) fn begin(life: &mut Life, standing: Standing, at: Instant) -> Result<
     Err(failure)
 }
 
-pub(super) fn connected(life: &mut Life) {
-    if let Some(attempt) = &mut life.attempt {
+pub(super) fn connected(context: &mut RequestContext) {
+    if let Some(attempt) = &mut context.attempt {
         attempt.connected = true;
     }
     // The endpoint that failed is to be avoided once, not for ever.
-    let endpoint = life.attempt.as_ref().and_then(|a| a.lease.as_ref()).map(|l| l.endpoint());
+    let endpoint = context.attempt.as_ref().and_then(|a| a.lease.as_ref()).map(|l| l.endpoint());
     if let Some(endpoint) = endpoint {
         endpoint.out_of_trouble();
     }
-    life.failed_on = endpoint.map(Arc::clone);
+    context.failed_on = endpoint.map(Arc::clone);
 }

@@ -1,6 +1,6 @@
 //! Where a request's way touches its copy: what the lanes tell the shadow, in their own words.
 
-use super::life::Life;
+use super::context::RequestContext;
 use crate::meter::Counting;
 use crate::route::Fields;
 use crate::shadow::Head;
@@ -12,27 +12,32 @@ use std::time::Instant;
 /// A request that asks for another protocol has no copy, and neither has one that a route forces
 /// to a version: it says nothing about how the service's traffic would fare.
 fn head_leaves<'l>(
-    life: &mut Life,
+    context: &mut RequestContext,
     method: &str,
     target: &str,
     lines: impl FnOnce() -> Cow<'l, [u8]>,
 ) {
-    let (Some(route), Some(service), Some(attempt)) = (&life.route, &life.service, &life.attempt)
+    let (Some(route), Some(service), Some(attempt)) =
+        (&context.route, &context.service, &context.attempt)
     else {
         return;
     };
     let Some(mirror) = service.shadow() else { return };
-    let forced =
-        life.exchange.as_ref().is_some_and(|exchange| exchange.counting() == Counting::Cohort);
-    let mirror = Some(mirror).filter(|_| life.asked.upgrade.is_none() && !forced);
-    let sampled = life.trace.is_some();
-    let head = Head { method, host: &life.asked.host, target, sampled };
-    life.tee.begin(mirror, route, &attempt.on, &head, lines);
+    let forced = context.meter.as_ref().is_some_and(|meter| meter.counting() == Counting::Cohort);
+    let mirror = Some(mirror).filter(|_| context.asked.upgrade.is_none() && !forced);
+    let sampled = context.trace.is_some();
+    let head = Head { method, host: &context.asked.host, target, sampled };
+    context.tap.begin(mirror, route, &attempt.on, &head, lines);
 }
 
 /// The same with the fields of a header map.
-pub(super) fn request_leaves(life: &mut Life, method: &str, target: &str, fields: &dyn Fields) {
-    head_leaves(life, method, target, || {
+pub(super) fn request_leaves(
+    context: &mut RequestContext,
+    method: &str,
+    target: &str,
+    fields: &dyn Fields,
+) {
+    head_leaves(context, method, target, || {
         let mut lines = Vec::new();
         fields.each(&mut |name, value| {
             [name, b": ", value, b"\r\n"].iter().for_each(|part| lines.extend_from_slice(part));
@@ -43,20 +48,20 @@ pub(super) fn request_leaves(life: &mut Life, method: &str, target: &str, fields
 
 /// The head of the answer that the client gets.
 pub(super) fn answer_came(
-    life: &mut Life,
+    context: &mut RequestContext,
     status: u16,
     fields: &dyn Fields,
     now: impl FnOnce() -> Instant,
 ) {
-    if let Some(attempt) = &life.attempt {
-        life.tee.answer_head(status, fields, &attempt.on, now);
+    if let Some(attempt) = &context.attempt {
+        context.tap.answer_head(status, fields, &attempt.on, now);
     }
 }
 
 /// A head leaves that is written already. Only that of the first attempt is told.
-pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
-    if !life.tee.is_unasked()
-        || life.service.as_ref().is_none_or(|service| service.shadow().is_none())
+pub(super) fn written_head_leaves(context: &mut RequestContext, head: &[u8]) {
+    if !context.tap.is_unasked()
+        || context.service.as_ref().is_none_or(|service| service.shadow().is_none())
     {
         return;
     }
@@ -66,6 +71,6 @@ pub(super) fn written_head_leaves(life: &mut Life, head: &[u8]) {
     let mut words = line.split(|b| *b == b' ');
     let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
     if let (Some(method), Some(target)) = (word(), word()) {
-        head_leaves(life, method, target, || Cow::Borrowed(lines));
+        head_leaves(context, method, target, || Cow::Borrowed(lines));
     }
 }

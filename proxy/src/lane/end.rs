@@ -1,7 +1,7 @@
 //! The request is over: what it was is counted, and written down.
 
+use super::context::RequestContext;
 use super::fail;
-use super::life::Life;
 use super::trace;
 use crate::accesslog::{AccessLog, Record};
 use crate::meter::Answered;
@@ -13,7 +13,7 @@ use serin_core::outcome::{Ending, Outcome};
 use std::time::{Instant, SystemTime};
 
 /// What the lane knows of a request that is over.
-pub(super) struct Over<'a> {
+pub(super) struct RequestSummary<'a> {
     pub(super) method: &'a str,
     pub(super) protocol: &'static str,
     pub(super) fields: &'a dyn Fields,
@@ -27,73 +27,78 @@ pub(super) struct Over<'a> {
     pub(super) at: Instant,
 }
 
-pub(super) fn end(log: &AccessLog, over: &Over<'_>, life: &mut Life) {
-    life.tee.over(over.broken);
-    let ending = ending(over.broken, life);
+pub(super) fn end(log: &AccessLog, summary: &RequestSummary<'_>, context: &mut RequestContext) {
+    context.tap.over(summary.broken);
+    let ending = ending(summary.broken, context);
     if let Some(ending) = ending {
-        life.what = life.what.or(fail::what(ending));
-        fail::end_attempt(life, ending, over.at);
+        context.what = context.what.or(fail::what(ending));
+        fail::end_attempt(context, ending, summary.at);
     }
-    if life.status == 0 {
-        life.status = over.written.unwrap_or(499);
+    if context.status == 0 {
+        context.status = summary.written.unwrap_or(499);
     }
-    let (received, sent) = (over.received, over.sent);
-    let by = life.attempt.as_ref().map(|attempt| &attempt.on);
-    if let Some(exchange) = &life.exchange {
-        let by = by.unwrap_or(exchange.version());
-        exchange.answered(Answered { by, status: life.status, received, sent });
+    let (received, sent) = (summary.received, summary.sent);
+    let by = context.attempt.as_ref().map(|attempt| &attempt.on);
+    if let Some(meter) = &context.meter {
+        let by = by.unwrap_or(meter.version());
+        meter.answered(Answered { by, status: context.status, received, sent });
     }
-    if let Some(ticket) = life.ticket.take() {
-        ticket.tell(ended(life));
+    if let Some(ticket) = context.ticket.take() {
+        ticket.tell(ended(context));
     }
     let logged = log.wants(random());
-    if logged || life.trace.is_some() {
-        write(log, logged, over, life);
+    if logged || context.trace.is_some() {
+        write(log, logged, summary, context);
     }
-    life.exchange = None;
+    context.meter = None;
 }
 
 /// Puts on record what the request was.
 #[cold]
-fn write(log: &AccessLog, logged: bool, over: &Over<'_>, life: &mut Life) {
-    let attempt = life.attempt.as_ref();
+fn write(
+    log: &AccessLog,
+    logged: bool,
+    summary: &RequestSummary<'_>,
+    context: &mut RequestContext,
+) {
+    let attempt = context.attempt.as_ref();
     // An attempt that has ended has given its endpoint back.
     let lent = attempt.and_then(|attempt| attempt.lease.as_ref()).map(|lease| lease.endpoint());
-    let endpoint = lent.or(life.failed_on.as_ref());
+    let endpoint = lent.or(context.failed_on.as_ref());
     let by = attempt.map(|attempt| &attempt.on);
-    let version = life.exchange.as_ref().map(|exchange| exchange.version());
-    let outcome = life.exchange.as_ref().and_then(|exchange| exchange.outcome());
-    let mut record = Box::new(Record::new(life.asked.client));
-    let lasted = over.at.saturating_duration_since(life.began);
+    let version = context.meter.as_ref().map(|meter| meter.version());
+    let outcome = context.meter.as_ref().and_then(|meter| meter.outcome());
+    let mut record = Box::new(Record::new(context.asked.client));
+    let lasted = summary.at.saturating_duration_since(context.began);
     record.at = SystemTime::now().checked_sub(lasted).unwrap_or(SystemTime::UNIX_EPOCH);
-    record.began = life.began;
-    record.method = over.method.to_owned();
-    record.scheme = life.scheme();
-    record.host = life.asked.host.clone();
-    record.target = life.asked.target.clone();
-    record.protocol = over.protocol;
-    record.status = life.status;
-    record.bytes_in = over.received;
-    record.bytes_out = over.sent;
+    record.began = context.began;
+    record.method = summary.method.to_owned();
+    record.scheme = context.scheme();
+    record.host = context.asked.host.clone();
+    record.target = context.asked.target.clone();
+    record.protocol = summary.protocol;
+    record.status = context.status;
+    record.bytes_in = summary.received;
+    record.bytes_out = summary.sent;
     record.duration = lasted;
-    record.first_byte = life.first_byte.map(|at| at.saturating_duration_since(life.began));
-    record.route = life.route.as_ref().map(|route| route.name.to_string());
-    record.service = life.service.as_ref().map(|service| service.name.to_string());
+    record.first_byte = context.first_byte.map(|at| at.saturating_duration_since(context.began));
+    record.route = context.route.as_ref().map(|route| route.name.to_string());
+    record.service = context.service.as_ref().map(|service| service.name.to_string());
     record.version = version.map(|version| version.name.to_string());
     record.endpoint = endpoint.map(|endpoint| endpoint.address.to_string());
     record.outcome = outcome.map(|outcome| outcome.as_str());
-    record.what = life.what;
-    record.attempts = life.attempts;
-    record.rescued_by = by.filter(|_| life.stand_in).map(|by| by.name.to_string());
-    record.trace_id = trace::trace_id(&life.asked.traceparent).map(str::to_owned);
-    record.request_id = Some(life.asked.request_id.clone());
-    record.referer = text(over.fields, "referer");
-    record.user_agent = text(over.fields, "user-agent");
-    let tls = life.visit.as_ref().and_then(|visit| visit.tls.as_ref());
+    record.what = context.what;
+    record.attempts = context.attempts;
+    record.rescued_by = by.filter(|_| context.stand_in).map(|by| by.name.to_string());
+    record.trace_id = trace::trace_id(&context.asked.traceparent).map(str::to_owned);
+    record.request_id = Some(context.asked.request_id.clone());
+    record.referer = text(summary.fields, "referer");
+    record.user_agent = text(summary.fields, "user-agent");
+    let tls = context.info.as_ref().and_then(|info| info.tls.as_ref());
     record.tls = tls.map(|tls| tls.version);
-    if let (Some(trace), Some(world)) = (life.trace.take(), &life.world) {
+    if let (Some(trace), Some(generation)) = (context.trace.take(), &context.generation) {
         let finished = Finished { record: (*record).clone(), trace: *trace };
-        world.spans.write(Sampled::Request(Box::new(finished)));
+        generation.spans.write(Sampled::Request(Box::new(finished)));
     }
     if logged {
         log.write(record);
@@ -103,23 +108,23 @@ fn write(log: &AccessLog, logged: bool, over: &Over<'_>, life: &mut Life) {
 /// What a request says about the configuration that served it. Requests are dealt to both at random,
 /// so what clients do wrong is alike in both; what Serin itself refused, and what a backend
 /// refused because it was asked wrongly, is not.
-fn ended(life: &Life) -> Ended {
-    match life.exchange.as_ref().and_then(|exchange| exchange.outcome()) {
+fn ended(context: &RequestContext) -> Ended {
+    match context.meter.as_ref().and_then(|meter| meter.outcome()) {
         Some(Outcome::Bad) => Ended::Badly,
         Some(Outcome::Excluded) => Ended::Untold,
-        Some(Outcome::Good) | None if life.status == 499 => Ended::Untold,
+        Some(Outcome::Good) | None if context.status == 499 => Ended::Untold,
         // Refused before any route was looked for.
-        None if life.route.is_none() && life.status != 404 => Ended::Untold,
-        Some(Outcome::Good) | None if life.status >= 400 => Ended::Badly,
+        None if context.route.is_none() && context.status != 404 => Ended::Untold,
+        Some(Outcome::Good) | None if context.status >= 400 => Ended::Badly,
         Some(Outcome::Good) | None => Ended::Well,
     }
 }
 
 /// What came of the attempt under way, unless that is known already.
-fn ending(broken: bool, life: &Life) -> Option<Ending> {
-    let attempt = life.attempt.as_ref().filter(|attempt| !attempt.ended)?;
+fn ending(broken: bool, context: &RequestContext) -> Option<Ending> {
+    let attempt = context.attempt.as_ref().filter(|attempt| !attempt.ended)?;
     Some(match attempt.status {
-        Some(101) => fail::upgraded(life),
+        Some(101) => fail::upgraded(context),
         Some(status) if !broken => Ending::Answered { status, grpc: attempt.grpc },
         Some(_) | None => Ending::ClientAborted,
     })

@@ -3,8 +3,8 @@
 //! An untrusted peer is the client, whatever it says. A trusted one is believed hop by hop, from
 //! the nearest backwards, until a hop is not trusted: that one is the client.
 
-use super::life::Life;
-use crate::ingress::Visit;
+use super::context::RequestContext;
+use crate::ingress::ClientInfo;
 use crate::route::Fields;
 use std::net::IpAddr;
 
@@ -17,9 +17,9 @@ const FORWARDED: &str = "forwarded";
 /// What [`tell`] says of one whom nobody trusts.
 pub(super) const LINES: [&str; 4] = [FOR, PROTO, HOST, FORWARDED];
 
-pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
-    let mut client = visit.ip();
-    if !visit.trusted {
+pub(super) fn client(fields: &dyn Fields, info: &ClientInfo) -> IpAddr {
+    let mut client = info.ip();
+    if !info.trusted {
         return client;
     }
     let mut hops: Vec<Option<IpAddr>> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
     for hop in hops.into_iter().rev() {
         let Some(address) = hop else { break };
         client = address;
-        if !visit.listener.trusts_ip(client) {
+        if !info.listener.trusts_ip(client) {
             break;
         }
     }
@@ -39,9 +39,9 @@ pub(super) fn client(fields: &dyn Fields, visit: &Visit) -> IpAddr {
 }
 
 /// Whether the client itself came by HTTPS: to here, or to a trusted balancer that says so.
-pub(super) fn is_secure(fields: &dyn Fields, visit: &Visit) -> bool {
+pub(super) fn is_secure(fields: &dyn Fields, info: &ClientInfo) -> bool {
     let said = || fields.first(PROTO).is_some_and(|proto| proto.eq_ignore_ascii_case(b"https"));
-    visit.tls.is_some() || visit.trusted && said()
+    info.tls.is_some() || info.trusted && said()
 }
 
 /// An address, perhaps in brackets, perhaps with a port.
@@ -59,62 +59,62 @@ fn address(hop: &str) -> Option<IpAddr> {
 /// `value` is only borrowed, so that it can be used again for the next.
 pub(super) fn tell(
     fields: &dyn Fields,
-    life: &Life,
+    context: &RequestContext,
     value: &mut String,
     line: &mut dyn FnMut(&'static str, &str),
 ) {
-    let Some(visit) = &life.visit else { return };
+    let Some(info) = &context.info else { return };
     value.clear();
-    if visit.trusted && joined(fields, FOR, value) {
+    if info.trusted && joined(fields, FOR, value) {
         value.push_str(", ");
     }
-    value.push_str(&visit.peer);
+    value.push_str(&info.peer);
     line(FOR, value);
-    if !visit.trusted || fields.first(PROTO).is_none() {
-        line(PROTO, life.scheme());
+    if !info.trusted || fields.first(PROTO).is_none() {
+        line(PROTO, context.scheme());
     }
-    if !visit.trusted || fields.first(HOST).is_none() {
-        line(HOST, &life.asked.host);
+    if !info.trusted || fields.first(HOST).is_none() {
+        line(HOST, &context.asked.host);
     }
     value.clear();
-    if visit.trusted && joined(fields, FORWARDED, value) {
+    if info.trusted && joined(fields, FORWARDED, value) {
         value.push_str(", ");
     }
-    standard(visit, life).iter().for_each(|part| value.push_str(part));
+    standard(info, context).iter().for_each(|part| value.push_str(part));
     line(FORWARDED, value);
 }
 
 /// What the standard's own field says.
-fn standard<'l>(visit: &'l Visit, life: &'l Life) -> [&'l str; 8] {
-    let (open, close) = if visit.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
-    let host = life.asked.host.as_str();
-    ["for=", open, &visit.peer, close, ";host=\"", host, "\";proto=", life.scheme()]
+fn standard<'l>(info: &'l ClientInfo, context: &'l RequestContext) -> [&'l str; 8] {
+    let (open, close) = if info.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    let host = context.asked.host.as_str();
+    ["for=", open, &info.peer, close, ";host=\"", host, "\";proto=", context.scheme()]
 }
 
 /// What [`tell`] says, already as lines, in pieces, where it depends on nothing that the request says
 /// itself: of nearly every request in front of which no other proxy stands.
-pub(super) fn plainly(life: &Life) -> Option<[&[u8]; 16]> {
-    let visit = life.visit.as_ref().filter(|visit| !visit.trusted)?;
+pub(super) fn plainly(context: &RequestContext) -> Option<[&[u8]; 16]> {
+    let info = context.info.as_ref().filter(|info| !info.trusted)?;
     let mut pieces: [&[u8]; 16] = [b""; 16];
     pieces[..7].copy_from_slice(&[
         b"x-forwarded-for: ",
-        visit.peer.as_bytes(),
+        info.peer.as_bytes(),
         b"\r\nx-forwarded-proto: ",
-        life.scheme().as_bytes(),
+        context.scheme().as_bytes(),
         b"\r\nx-forwarded-host: ",
-        life.asked.host.as_bytes(),
+        context.asked.host.as_bytes(),
         b"\r\nforwarded: ",
     ]);
-    pieces[7..15].copy_from_slice(&standard(visit, life).map(str::as_bytes));
+    pieces[7..15].copy_from_slice(&standard(info, context).map(str::as_bytes));
     pieces[15] = b"\r\n";
     Some(pieces)
 }
 
 /// Whether a field is forgotten because an untrusted peer says it. Those that [`tell`] writes are
 /// replaced anyway.
-pub(super) fn is_forged(name: &[u8], visit: &Visit) -> bool {
+pub(super) fn is_forged(name: &[u8], info: &ClientInfo) -> bool {
     const PREFIX: &[u8] = b"x-forwarded-";
-    !visit.trusted
+    !info.trusted
         && (name.get(..PREFIX.len()).is_some_and(|n| n.eq_ignore_ascii_case(PREFIX))
             || name.eq_ignore_ascii_case(REAL_IP.as_bytes()))
 }

@@ -1,8 +1,8 @@
 //! Who asks, and under which id: kept when a trusted peer brings one, made otherwise. Whoever may choose
 //! ids can make two requests look like one in every log.
 
+use super::context::RequestContext;
 use super::forwarded;
-use super::life::Life;
 use super::trace;
 use crate::route::Fields;
 use crate::spans::{Parent, Trace};
@@ -13,43 +13,44 @@ pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Longer ones would be a way to fill logs.
 const LONGEST_ID: usize = 128;
 
-pub(super) fn identify(fields: &dyn Fields, life: &mut Life) {
-    if let Some(visit) = &life.visit {
-        life.asked.client = forwarded::client(fields, visit);
+pub(super) fn identify(fields: &dyn Fields, context: &mut RequestContext) {
+    if let Some(info) = &context.info {
+        context.asked.client = forwarded::client(fields, info);
     }
-    life.asked.request_id.clear();
-    let trusted = life.visit.as_ref().is_some_and(|visit| visit.trusted);
+    context.asked.request_id.clear();
+    let trusted = context.info.as_ref().is_some_and(|info| info.trusted);
     match trusted.then(|| request_id(fields)).flatten() {
-        Some(id) => life.asked.request_id.push_str(id),
+        Some(id) => context.asked.request_id.push_str(id),
         None => {
             let mut id = [0; 32];
             id[..16].copy_from_slice(&hex(random()));
             id[16..].copy_from_slice(&hex(random()));
-            push_ascii(&id, &mut life.asked.request_id);
+            push_ascii(&id, &mut context.asked.request_id);
         }
     }
     let parent = trace::parent(fields);
-    sample(parent.and_then(trace::parsed), life);
-    life.asked.traceparent.clear();
-    match (parent, &life.trace) {
-        (Some(parent), _) => life.asked.traceparent.push_str(parent),
-        (None, Some(trace)) => trace.tell(&mut life.asked.traceparent),
-        (None, None) => trace::new_parent(&mut life.asked.traceparent),
+    sample(parent.and_then(trace::parsed), context);
+    context.asked.traceparent.clear();
+    match (parent, &context.trace) {
+        (Some(parent), _) => context.asked.traceparent.push_str(parent),
+        (None, Some(trace)) => trace.tell(&mut context.asked.traceparent),
+        (None, None) => trace::new_parent(&mut context.asked.traceparent),
     }
 }
 
 /// Of a request that is sampled: a `traceparent` as long as each attempt's will be.
-pub(super) fn tell_root(life: &mut Life) {
-    if let Some(trace) = &life.trace {
-        trace.tell(&mut life.asked.traceparent);
+pub(super) fn tell_root(context: &mut RequestContext) {
+    if let Some(trace) = &context.trace {
+        trace.tell(&mut context.asked.traceparent);
     }
 }
 
-fn sample(parent: Option<Parent>, life: &mut Life) {
-    let trusted = life.visit.as_ref().is_some_and(|visit| visit.trusted);
-    let tracing = life.world.as_ref().and_then(|world| world.config.tracing.as_ref());
+fn sample(parent: Option<Parent>, context: &mut RequestContext) {
+    let trusted = context.info.as_ref().is_some_and(|info| info.trusted);
+    let tracing =
+        context.generation.as_ref().and_then(|generation| generation.config.tracing.as_ref());
     let trace = tracing.and_then(|tracing| Trace::sample(tracing, parent, trusted, random));
-    life.trace = trace.map(Box::new);
+    context.trace = trace.map(Box::new);
 }
 
 fn request_id(fields: &dyn Fields) -> Option<&str> {

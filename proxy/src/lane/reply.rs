@@ -1,6 +1,6 @@
 //! An answer of Serin's own.
 
-use super::life::{Life, status_of};
+use super::context::{RequestContext, status_of};
 use crate::route::Fixed;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
@@ -98,14 +98,14 @@ impl Reply {
     }
 
     /// Takes note of what the client is told. Says whether only a head goes with it.
-    pub(super) fn note(&self, life: &mut Life, head: bool) -> bool {
-        life.status = self.status;
-        life.what = life.what.or(self.what);
-        head || matches!(self.status, 204 | 304) || life.asked.grpc || self.body.is_empty()
+    pub(super) fn note(&self, context: &mut RequestContext, head: bool) -> bool {
+        context.status = self.status;
+        context.what = context.what.or(self.what);
+        head || matches!(self.status, 204 | 304) || context.asked.grpc || self.body.is_empty()
     }
 
-    pub(super) fn response(&self, life: &Life) -> Result<ResponseHeader> {
-        if life.asked.grpc {
+    pub(super) fn response(&self, context: &RequestContext) -> Result<ResponseHeader> {
+        if context.asked.grpc {
             return self.grpc_response();
         }
         let mut response = ResponseHeader::build(self.status, Some(self.headers.len() + 4))?;
@@ -115,7 +115,7 @@ impl Reply {
         if !matches!(self.status, 204 | 304) {
             response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
         }
-        if let Some(route) = life.route.as_ref().filter(|_| self.edited) {
+        if let Some(route) = context.route.as_ref().filter(|_| self.edited) {
             let edits = &route.response;
             for name in &edits.remove {
                 response.remove_header(name);

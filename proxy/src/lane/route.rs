@@ -1,7 +1,7 @@
 //! Which route the request takes, and whether the route lets it in: rate, size, redirects and
 //! fixed answers end here.
 
-use super::life::Life;
+use super::context::RequestContext;
 use super::reply::Reply;
 use crate::clock;
 use crate::route::{Action, Fields, RequestView, Target};
@@ -10,25 +10,33 @@ use serin_core::measure::method_word;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(super) fn route(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
-    find(method, fields, life)?;
-    admit(fields, life)
+pub(super) fn route(
+    method: &str,
+    fields: &dyn Fields,
+    context: &mut RequestContext,
+) -> Result<(), Reply> {
+    find(method, fields, context)?;
+    admit(fields, context)
 }
 
-pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
-    life.asked.method = method_word(method);
+pub(super) fn find(
+    method: &str,
+    fields: &dyn Fields,
+    context: &mut RequestContext,
+) -> Result<(), Reply> {
+    context.asked.method = method_word(method);
     let view = RequestView {
-        listener: life.visit.as_ref().map_or("", |visit| visit.listener.name.as_str()),
-        host: &life.asked.host,
-        path: &life.asked.path,
-        query: life.asked.query(),
+        listener: context.info.as_ref().map_or("", |info| info.listener.name.as_str()),
+        host: &context.asked.host,
+        path: &context.asked.path,
+        query: context.asked.query(),
         method,
         headers: fields,
-        client_ip: life.asked.client,
+        client_ip: context.asked.client,
     };
-    let found = life.world.as_ref().and_then(|world| {
-        let found = world.routes.find(&view);
-        if world.routes.refuses_parameters(&view, found) {
+    let found = context.generation.as_ref().and_then(|generation| {
+        let found = generation.routes.find(&view);
+        if generation.routes.refuses_parameters(&view, found) {
             return Some(Err(Reply::refused(400, "the path carries parameters")));
         }
         let found = found?;
@@ -38,17 +46,17 @@ pub(super) fn find(method: &str, fields: &dyn Fields, life: &mut Life) -> Result
         return Err(Reply::text(404, "no route matches this request"));
     };
     let (route, matched) = found?;
-    life.matched = matched;
-    life.route = Some(route);
+    context.matched = matched;
+    context.route = Some(route);
     Ok(())
 }
 
 /// Whether the route that was found lets the request in, and to whom.
-pub(super) fn admit(fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
-    let Some(route) = &life.route else { return Ok(()) };
+pub(super) fn admit(fields: &dyn Fields, context: &mut RequestContext) -> Result<(), Reply> {
+    let Some(route) = &context.route else { return Ok(()) };
     if let Some(rate) = &route.rate {
         let now = clock::micros(Instant::now());
-        if let Err(wait) = rate.admit(life.asked.client, now) {
+        if let Err(wait) = rate.admit(context.asked.client, now) {
             let seconds = (wait.as_secs_f64().ceil() as u64).max(1).to_string();
             return Err(Reply::text(429, "too many requests").with(header::RETRY_AFTER, seconds));
         }
@@ -61,17 +69,17 @@ pub(super) fn admit(fields: &dyn Fields, life: &mut Life) -> Result<(), Reply> {
     }
     match &route.action {
         Action::Forward { service, .. } => {
-            life.service = Some(Arc::clone(service));
+            context.service = Some(Arc::clone(service));
             Ok(())
         }
         Action::Redirect(redirect) => {
             let target = Target {
-                scheme: life.scheme(),
-                host: &life.asked.host,
-                path: &life.asked.path,
-                query: life.asked.query(),
+                scheme: context.scheme(),
+                host: &context.asked.host,
+                path: &context.asked.path,
+                query: context.asked.query(),
             };
-            let location = redirect.location(target, life.matched);
+            let location = redirect.location(target, context.matched);
             Err(Reply::empty(redirect.status).with(header::LOCATION, location).edited())
         }
         Action::Respond(fixed) => Err(Reply::fixed(fixed).edited()),

@@ -3,7 +3,7 @@
 //! It never decides what is said, and holds no more of an answer than its client has room for: what
 //! the connection's account has no room for stays with whoever has it.
 
-use crate::ingress::{Account, Visit};
+use crate::ingress::{Account, ClientInfo};
 use crate::lane::hop;
 use crate::route::Fields;
 use crate::wheel::Deadline;
@@ -37,7 +37,7 @@ pub(crate) struct Stream {
     left: Option<u64>,
     /// An interim answer that waits for room, and what it takes.
     interim: Option<Box<(Response<()>, usize)>>,
-    pub(super) visit: Arc<Visit>,
+    pub(super) info: Arc<ClientInfo>,
     account: Arc<Account>,
     pub(super) deadline: Deadline,
 }
@@ -46,7 +46,7 @@ impl Stream {
     pub(crate) fn new(
         request: RecvStream,
         respond: SendResponse<Bytes>,
-        visit: Arc<Visit>,
+        info: Arc<ClientInfo>,
         account: Arc<Account>,
     ) -> Self {
         Self {
@@ -57,14 +57,14 @@ impl Stream {
             answered: false,
             left: None,
             interim: None,
-            visit,
+            info,
             account,
             deadline: Deadline::default(),
         }
     }
 
-    pub(crate) fn visit(&self) -> &Arc<Visit> {
-        &self.visit
+    pub(crate) fn info(&self) -> &Arc<ClientInfo> {
+        &self.info
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -85,11 +85,11 @@ impl Stream {
     /// More of the request's body. `None` is its end.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(data) = ready!(self.request.poll_data(cx)) else { return Poll::Ready(None) };
-        let taken = data.and_then(|data| {
+        let admitted = data.and_then(|data| {
             self.request.flow_control().release_capacity(data.len())?;
             Ok(data)
         });
-        Poll::Ready(Some(taken.map_err(io::Error::other)))
+        Poll::Ready(Some(admitted.map_err(io::Error::other)))
     }
 
     /// The fields that came after the request's body, once all of that was read. Pseudo-headers among

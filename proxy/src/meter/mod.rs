@@ -9,16 +9,16 @@
 //! retries and rescues make of it for the client is counted apart.
 
 mod cells;
-mod exchange;
 mod first_bad;
+mod request;
 mod samples;
 mod sources;
 mod timed;
 mod waiting;
 
 pub use cells::{Shadowed, VersionMeter};
-pub use exchange::{About, Answered, Exchange};
 pub use first_bad::FirstBad;
+pub use request::{About, Answered, RequestMeter};
 
 /// How a request takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ pub trait Fields {
     fn first(&self, name: &str) -> Option<&[u8]>;
 
     /// Every line, in order.
-    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8]));
+    fn each(&self, info: &mut dyn FnMut(&[u8], &[u8]));
 }
 
 /// Among so few fields looking at each is quicker than computing where one would stand.
@@ -36,8 +36,8 @@ impl Fields for http::HeaderMap {
         value.map(http::HeaderValue::as_bytes)
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.iter().for_each(|(name, value)| visit(name.as_str().as_bytes(), value.as_bytes()));
+    fn each(&self, info: &mut dyn FnMut(&[u8], &[u8])) {
+        self.iter().for_each(|(name, value)| info(name.as_str().as_bytes(), value.as_bytes()));
     }
 }
 
@@ -50,19 +50,19 @@ impl Fields for View<'_> {
         self.named(name).next()
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        self.lines().for_each(|(name, value)| visit(name, value));
+    fn each(&self, info: &mut dyn FnMut(&[u8], &[u8])) {
+        self.lines().for_each(|(name, value)| info(name, value));
     }
 }
 
-/// Calls `visit` with each cookie of the request until it says `true`. HTTP/2 may send one line
+/// Calls `info` with each cookie of the request until it says `true`. HTTP/2 may send one line
 /// per cookie, so every line is read.
-pub fn any_cookie(fields: &dyn Fields, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {
+pub fn any_cookie(fields: &dyn Fields, info: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> bool {
     fields.any("cookie", &mut |line| {
         line.split(|byte| *byte == b';').any(|pair| {
             let pair = pair.trim_ascii();
             match pair.iter().position(|byte| *byte == b'=') {
-                Some(at) => visit(&pair[..at], unquoted(&pair[at + 1..])),
+                Some(at) => info(&pair[..at], unquoted(&pair[at + 1..])),
                 None => false,
             }
         })

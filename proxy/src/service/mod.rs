@@ -20,7 +20,7 @@ use crate::meter::VersionMeter;
 use crate::session::{SessionError, Sessions};
 use crate::shadow::{Mirror, Shadows};
 use crate::upstream::{
-    Attempted, RetryBudget, RetryPermit, RetryPolicy, Standing, Upstreams, VersionError,
+    Attempted, EndpointsState, RetryBudget, RetryPermit, RetryPolicy, Upstreams, VersionError,
     VersionRuntime,
 };
 use arc_swap::ArcSwap;
@@ -160,9 +160,10 @@ impl Service {
     /// every now and then.
     pub fn weigh_checks(&self, now: Mono) {
         let Some(check) = &self.config.health_check else { return };
-        let of =
-            |standing: Standing, version: &Arc<VersionRuntime>| standing.and(version.group(), now);
-        let standing = self.versions.iter().fold(Standing::default(), of);
+        let of = |standing: EndpointsState, version: &Arc<VersionRuntime>| {
+            standing.and(version.group(), now)
+        };
+        let standing = self.versions.iter().fold(EndpointsState::default(), of);
         let overrule = standing.overrules(check.panic_below);
         for version in &self.versions {
             version.group().overrule_checks(overrule);
@@ -170,7 +171,7 @@ impl Service {
         if self.overruled.swap(overrule, Relaxed) == overrule {
             return;
         }
-        let (service, Standing { ready, total, .. }) = (&self.name, standing);
+        let (service, EndpointsState { ready, total, .. }) = (&self.name, standing);
         if overrule {
             tracing::error!(
                 %service, ready, total,
@@ -213,7 +214,7 @@ impl Service {
     /// rollout rescues. A forced cohort wants its version and nothing else.
     pub fn stand_in(
         &self,
-        exchange: &crate::meter::Exchange,
+        exchange: &crate::meter::RequestMeter,
         attempted: &Attempted,
     ) -> Option<Arc<VersionRuntime>> {
         let prepared = self.prepared.load();

@@ -69,6 +69,6 @@ impl Copy {
     fn claims_no_json(&self) -> bool {
         let encoded = field(&self.head, "content-encoding").is_some();
         let kind = field(&self.head, "content-type").map(<[u8]>::to_ascii_lowercase);
-        !encoded && kind.is_some_and(|kind| !kind.windows(4).any(|word| word == b"json"))
+        !encoded && kind.is_some_and(|kind| !kind.windows(4).any(|message| message == b"json"))
     }
 }

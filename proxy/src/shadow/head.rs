@@ -4,8 +4,8 @@
 //! each is seen once, and lines that pass are copied together. Its last line is empty, so that a copy
 //! without a body leaves as it stands here.
 
+use super::request_tap::Head;
 use super::sampled::Linked;
-use super::tee::Head;
 use crate::spans::Place;
 use crate::thread::{hex, random};
 use memchr::memchr;

@@ -1,7 +1,7 @@
 //! What copies may hold, counted before it is held: bytes over all services, copies per service. And
 //! memory that goes back to where it came from.
 
-use super::mirror::Standing;
+use super::mirror::MirrorState;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
@@ -60,10 +60,10 @@ impl Drop for Held {
 /// One of the copies that a service may have in flight, from the decision to copy to the end of
 /// the shadow's answer.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<Standing>);
+pub(super) struct Slot(Arc<MirrorState>);
 
 impl Slot {
-    pub(super) fn take(standing: &Arc<Standing>, most: u32) -> Option<Self> {
+    pub(super) fn take(standing: &Arc<MirrorState>, most: u32) -> Option<Self> {
         let in_flight: &AtomicU32 = &standing.in_flight;
         if in_flight.fetch_add(1, Relaxed) >= most {
             in_flight.fetch_sub(1, Relaxed);

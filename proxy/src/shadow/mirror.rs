@@ -1,11 +1,11 @@
 //! The shadow of one service in one configuration: which requests are copied, and what of a copy is
-//! allowed. What lasts longer than a configuration is its [`Standing`].
+//! allowed. What lasts longer than a configuration is its [`MirrorState`].
 
 use super::board::Board;
 use super::compare::Rules;
 use super::counts::{Dropped, Drops};
-use super::desk::Shadows;
 use super::head::Omitted;
+use super::mirror_worker::Shadows;
 use crate::meter::Shadowed;
 use crate::upstream::VersionRuntime;
 use arc_swap::ArcSwapOption;
@@ -24,13 +24,13 @@ pub(crate) struct Mirror {
     /// Of a copy, and of what stable is asked a second time.
     pub(super) omitted: Omitted,
     pub(super) omitted_again: Omitted,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<MirrorState>,
     pub(super) shadows: Shadows,
 }
 
 /// What reloads do not touch.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(super) struct MirrorState {
     /// The configuration in force. A copy that was made under another is held against this one
     /// before it is sent.
     in_force: ArcSwapOption<model::Shadow>,
@@ -101,7 +101,7 @@ impl Mirror {
         })
     }
 
-    /// Whether the bodies of answers have to be shown to the tee.
+    /// Whether the bodies of answers have to be shown to the tap.
     pub(super) fn wants_bodies(&self) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.wants_body())
     }
@@ -114,7 +114,7 @@ impl Mirror {
         self.standing.drops.add(why);
     }
 
-    /// On the desk's thread alone, which is the only one that writes these counts.
+    /// On the mirror worker's thread alone, which is the only one that writes these counts.
     pub(super) fn count(&self, what: Shadowed) {
         self.to.meter.shadowed(what);
     }
@@ -162,7 +162,7 @@ impl Mirror {
     }
 }
 
-impl Standing {
+impl MirrorState {
     fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }

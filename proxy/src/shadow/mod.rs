@@ -1,8 +1,8 @@
 //! Copies of live traffic to a version that nobody sees.
 //!
-//! A request's way ends here only as a by-product. On the serving thread a `Tee` decides whether
+//! A request's way ends here only as a by-product. On the serving thread a `RequestTap` decides whether
 //! the request is copied, takes over its head and shares its body's bytes, and hands the copy to a
-//! queue. A thread of its own (`desk`) does all the rest: it sends the copies over connections of
+//! queue. A thread of its own (`mirror_worker`) does all the rest: it sends the copies over connections of
 //! its own (`send`), waits for both answers (`pair`), compares them (`compare`), and keeps what
 //! differs (`board`). See `docs/decisions/0015-copies-leave-from-a-thread-of-their-own.md`.
 //!
@@ -13,18 +13,18 @@ mod board;
 mod compare;
 mod copy;
 mod counts;
-mod desk;
 mod head;
 mod memory;
 mod mirror;
+mod mirror_worker;
 mod noise;
-mod pair;
+mod request_tap;
+mod response_pair;
 mod sampled;
 mod send;
 mod settle;
-mod tee;
 
 pub use compare::redact;
-pub(crate) use desk::Shadows;
 pub(crate) use mirror::Mirror;
-pub(crate) use tee::{Head, Tee};
+pub(crate) use mirror_worker::Shadows;
+pub(crate) use request_tap::{Head, RequestTap};

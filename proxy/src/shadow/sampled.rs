@@ -3,7 +3,7 @@
 use super::copy::Copy;
 use super::counts::Dropped;
 use super::head::path_of;
-use super::pair::Answer;
+use super::response_pair::Answer;
 use crate::spans::{Copied, Place, Sampled};
 use std::time::{Instant, SystemTime};
 

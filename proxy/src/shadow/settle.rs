@@ -7,7 +7,7 @@
 use super::compare::{Found, Unknown};
 use super::head::{field, path_of};
 use super::mirror::Mirror;
-use super::pair::{Answer, Answered, Heard, Primary};
+use super::response_pair::{Answer, Answered, Heard, Primary};
 use super::send::{Outgoing, send};
 use crate::clock;
 use crate::meter::Shadowed;

@@ -39,7 +39,7 @@ pub(super) fn shaped(copied: Copied) -> SpanData {
     made.start_time = copied.at;
     made.end_time = copied.at + copied.lasted;
     made.status = status(copied.failure, copied.status, 400);
-    made.links = link(copied.of);
+    made.links = client(copied.of);
     let texts = [
         ("http.request.method", copied.method),
         ("url.path", copied.path),
@@ -55,7 +55,7 @@ pub(super) fn shaped(copied: Copied) -> SpanData {
     made
 }
 
-fn link(of: Place) -> SpanLinks {
+fn client(of: Place) -> SpanLinks {
     let context = SpanContext::new(
         TraceId::from(of.trace),
         SpanId::from(of.span),

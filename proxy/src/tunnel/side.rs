@@ -1,7 +1,7 @@
 //! One end of a tunnel: the client's connection, or the backend's.
 
 use crate::buffer::Buffer;
-use crate::ingress::Link;
+use crate::ingress::ClientConnection;
 use crate::upstream::conn::Conn;
 use std::io;
 use std::task::{Context, Poll};
@@ -19,21 +19,21 @@ pub(crate) trait Side {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-impl Side for Box<Link> {
+impl Side for Box<ClientConnection> {
     fn poll_read(&mut self, into: &mut Buffer, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.poll_body(into, usize::MAX, cx)
     }
 
     fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        Link::poll_write(self, [bytes, &[]], cx)
+        ClientConnection::poll_write(self, [bytes, &[]], cx)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Link::poll_flush(self, cx)
+        ClientConnection::poll_flush(self, cx)
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Link::poll_end(self, cx)
+        ClientConnection::poll_end(self, cx)
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use connect::{failure_of, failure_of_io, trouble};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;
-pub(crate) use overrule::Standing;
+pub(crate) use overrule::EndpointsState;
 pub use pick::Lease;
 pub(crate) use probe::probe;
 pub use resolve::{Resolver, system as system_resolver};

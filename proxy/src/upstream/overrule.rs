@@ -11,7 +11,7 @@ use serin_core::time::Mono;
 
 /// All endpoints of a service, of whatever version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Standing {
+pub(crate) struct EndpointsState {
     pub(crate) total: u32,
     /// By themselves: healthy, and not ejected.
     pub(crate) ready: u32,
@@ -19,7 +19,7 @@ pub(crate) struct Standing {
     pub(crate) unhealthy: u32,
 }
 
-impl Standing {
+impl EndpointsState {
     #[must_use]
     pub(crate) fn and(self, group: &Group, now: Mono) -> Self {
         let (ready, total) = group.readiness(now);
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     fn overrules(ready: u32, total: u32, unhealthy: u32) -> bool {
-        Standing { total, ready, unhealthy }.overrules(0.5)
+        EndpointsState { total, ready, unhealthy }.overrules(0.5)
     }
 
     #[test]
@@ -61,6 +61,6 @@ mod tests {
 
     #[test]
     fn a_share_of_nothing_overrules_never() {
-        assert!(!Standing { total: 3, ready: 0, unhealthy: 3 }.overrules(0.0));
+        assert!(!EndpointsState { total: 3, ready: 0, unhealthy: 3 }.overrules(0.0));
     }
 }

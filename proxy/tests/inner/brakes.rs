@@ -7,7 +7,7 @@ use serin_config::model::SessionBy;
 use serin_core::outcome::Ending;
 use serin_core::plane::DataPlane;
 use serin_core::split::{HarmCeiling, InForce};
-use serin_proxy::meter::{Counting, Exchange};
+use serin_proxy::meter::{Counting, RequestMeter};
 use serin_proxy::plane::Plane;
 use serin_proxy::service::{Because, Service, Who};
 use serin_proxy::thread::{ThreadId, random};
@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// One request of a user on a thread; `None` when it did not reach the candidate.
-fn begin(service: &Service, thread: u16, user: u32) -> (Exchange, Because) {
+fn begin(service: &Service, thread: u16, user: u32) -> (RequestMeter, Because) {
     let headers = HeaderMap::new();
     let who = Who { client_ip: IpAddr::V4(Ipv4Addr::from(user)), ..who(&headers) };
     let assigned = service.assign(ThreadId(thread), &who, random());
     let because = assigned.because;
-    (Exchange::start(assigned, Instant::now()), because)
+    (RequestMeter::start(assigned, Instant::now()), because)
 }
 
-fn end(mut exchange: Exchange, ending: Ending) {
+fn end(mut exchange: RequestMeter, ending: Ending) {
     let version = Arc::clone(exchange.version());
     exchange.attempt_ended(&version, ending, about("r"), Instant::now());
 }
@@ -177,7 +177,7 @@ proptest! {
         let (plane, service) = plane_of(by_ip);
         plane.publish(capped(1, Some(requests), Some(users)));
         let mut highest = requests;
-        let mut in_flight: Vec<Exchange> = Vec::new();
+        let mut in_flight: Vec<RequestMeter> = Vec::new();
         for step in steps {
             match step {
                 Step::Begin { thread, user } => in_flight.push(begin(&service, thread, user).0),

@@ -4,9 +4,9 @@ use super::support::*;
 use serin_config::model::{HealthCheck, HealthKind, Service, UpstreamProtocol};
 use serin_core::plane::DataPlane;
 use serin_proxy::clock;
+use serin_proxy::config_generation::{ConfigGeneration, Environment};
 use serin_proxy::plane::Plane;
 use serin_proxy::upstream::{Unavailable, VersionRuntime};
-use serin_proxy::world::{Environment, World};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::Relaxed};
@@ -76,9 +76,9 @@ fn service(endpoints: &[SocketAddr], kind: HealthKind) -> Service {
     shop
 }
 
-fn build(service: Service, previous: Option<&World>) -> World {
+fn build(service: Service, previous: Option<&ConfigGeneration>) -> ConfigGeneration {
     let config = Arc::new(config(vec![service], Vec::new()));
-    World::build(config, previous, &environment()).unwrap()
+    ConfigGeneration::build(config, previous, &environment()).unwrap()
 }
 
 fn environment() -> Environment {
@@ -89,8 +89,8 @@ fn empty() -> Arc<serin_config::model::Config> {
     Arc::new(config(Vec::new(), Vec::new()))
 }
 
-fn stable(world: &World) -> Arc<VersionRuntime> {
-    world.service(&service_name("shop")).unwrap().stable()
+fn stable(generation: &ConfigGeneration) -> Arc<VersionRuntime> {
+    generation.service(&service_name("shop")).unwrap().stable()
 }
 
 async fn ready_becomes(version: &VersionRuntime, expected: u32) {
@@ -101,8 +101,8 @@ async fn ready_becomes(version: &VersionRuntime, expected: u32) {
 #[tokio::test]
 async fn an_endpoint_follows_its_health_check() {
     let (good, bad) = (backend(200).await, backend(200).await);
-    let world = build(service(&[good.address, bad.address], http()), None);
-    let version = stable(&world);
+    let generation = build(service(&[good.address, bad.address], http()), None);
+    let version = stable(&generation);
     ready_becomes(&version, 2).await;
     for sick in [503, CLOSES] {
         bad.status.store(sick, Relaxed);
@@ -119,11 +119,11 @@ async fn a_stopped_endpoint_that_still_takes_connections_is_found_out() {
     let backend = backend(200).await;
     let mut service = service(&[backend.address], http());
     service.health_check.as_mut().unwrap().timeout = Duration::from_millis(50);
-    let world = build(service, None);
+    let generation = build(service, None);
     eventually(|| backend.asked.load(Relaxed) > 0).await;
     backend.status.store(HANGS, Relaxed);
-    ready_becomes(&stable(&world), 0).await;
-    let nobody = stable(&world).pick(1, None, clock::mono(Instant::now()));
+    ready_becomes(&stable(&generation), 0).await;
+    let nobody = stable(&generation).pick(1, None, clock::mono(Instant::now()));
     assert_eq!(nobody.unwrap_err(), Unavailable::NoneReady);
 }
 
@@ -132,16 +132,16 @@ async fn a_refused_connection_is_unhealthy_from_the_first_look() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = nobody.local_addr().unwrap();
     drop(nobody);
-    let world = build(service(&[address], HealthKind::Tcp), None);
-    ready_becomes(&stable(&world), 0).await;
+    let generation = build(service(&[address], HealthKind::Tcp), None);
+    ready_becomes(&stable(&generation), 0).await;
 }
 
 #[tokio::test]
 async fn an_open_port_is_enough_for_a_tcp_check() {
     let backend = backend(HANGS).await;
-    let world = build(service(&[backend.address], HealthKind::Tcp), None);
+    let generation = build(service(&[backend.address], HealthKind::Tcp), None);
     eventually(|| backend.asked.load(Relaxed) > 3).await;
-    ready_becomes(&stable(&world), 1).await;
+    ready_becomes(&stable(&generation), 1).await;
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_replaced_world_stops_asking() {
     let next = build(unchecked, Some(&held));
     plane.install(Arc::new(next));
     // One probe may still be under way; after it nobody asks, although a request holds the old
-    // world.
+    // generation.
     let mut before = u32::MAX;
     eventually(|| std::mem::replace(&mut before, backend.asked.load(Relaxed)) == before).await;
     let settled = backend.asked.load(Relaxed);
@@ -250,12 +250,12 @@ async fn a_grpc_endpoint_is_ready_while_it_says_serving() {
     let address = grpc_backend(Arc::clone(&serving)).await;
     let mut service = service(&[address], HealthKind::Grpc { service: "shop".to_owned() });
     service.versions[0].protocol = UpstreamProtocol::Http2;
-    let world = build(service, None);
-    ready_becomes(&stable(&world), 1).await;
+    let generation = build(service, None);
+    ready_becomes(&stable(&generation), 1).await;
     serving.store(2, Relaxed);
-    ready_becomes(&stable(&world), 0).await;
+    ready_becomes(&stable(&generation), 0).await;
     serving.store(1, Relaxed);
-    ready_becomes(&stable(&world), 1).await;
+    ready_becomes(&stable(&generation), 1).await;
 }
 
 /// A backend behind TLS with a certificate for `name`, and the file of the CA that signed it.
@@ -303,9 +303,10 @@ async fn a_tls_upstream_is_verified_by_name_and_by_its_ca() {
         service.versions[0].tls.server_name = (!name.is_empty()).then(|| name.to_owned());
         // Each begins as what it must not stay: what joins waits for its check, what was there
         // from the start is ready until then.
-        let before = (expected == 1).then(|| World::build(empty(), None, &environment()).unwrap());
-        let world = build(service, before.as_ref());
-        ready_becomes(&stable(&world), expected).await;
+        let before = (expected == 1)
+            .then(|| ConfigGeneration::build(empty(), None, &environment()).unwrap());
+        let generation = build(service, before.as_ref());
+        ready_becomes(&stable(&generation), expected).await;
     };
     ready("shop.test", &ca, 1).await;
     ready("other.test", &ca, 0).await;
@@ -325,7 +326,7 @@ async fn a_ca_file_without_a_certificate_is_an_error_and_not_a_panic() {
         let mut shop = shop();
         shop.versions[0].tls.ca_file = Some(file);
         let config = Arc::new(config(vec![shop], Vec::new()));
-        let built = World::build(config, None, &Environment::new(1, None));
+        let built = ConfigGeneration::build(config, None, &Environment::new(1, None));
         assert!(built.unwrap_err().to_string().contains(name));
     }
 }
@@ -334,7 +335,7 @@ async fn a_ca_file_without_a_certificate_is_an_error_and_not_a_panic() {
 async fn checks_that_fail_while_own_threads_are_late_weigh_little() {
     let backend = backend(200).await;
     let plane = Plane::new(build(service(&[backend.address], http()), None));
-    let version = stable(&plane.world());
+    let version = stable(&plane.generation());
     ready_becomes(&version, 1).await;
     eventually(|| backend.asked.load(Relaxed) > 0).await;
     backend.status.store(CLOSES, Relaxed);

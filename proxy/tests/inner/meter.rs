@@ -5,15 +5,15 @@ use serin_core::lag::Stretch;
 use serin_core::outcome::{Ending, Failure, Outcome};
 use serin_core::plane::DataPlane;
 use serin_proxy::clock;
-use serin_proxy::meter::{Answered, Exchange, FirstBad};
+use serin_proxy::meter::{Answered, FirstBad, RequestMeter};
 use serin_proxy::service::Service;
 use serin_proxy::thread::{ThreadId, random};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-fn begin(service: &Service, thread: u16, now: Instant) -> Exchange {
+fn begin(service: &Service, thread: u16, now: Instant) -> RequestMeter {
     let headers = HeaderMap::new();
-    Exchange::start(service.assign(ThreadId(thread), &who(&headers), random()), now)
+    RequestMeter::start(service.assign(ThreadId(thread), &who(&headers), random()), now)
 }
 
 fn v1_tally(plane: &dyn DataPlane) -> serin_core::measure::Tally {

@@ -3,7 +3,7 @@ use http::HeaderMap;
 use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
 use serin_core::slo::LatencyObjective;
-use serin_proxy::meter::{Answered, Exchange};
+use serin_proxy::meter::{Answered, RequestMeter};
 use serin_proxy::metrics::PlaneCollector;
 use serin_proxy::plane::Plane;
 use serin_proxy::thread::{ThreadId, random};
@@ -26,12 +26,12 @@ fn scrape(plane: &Arc<Plane>) -> String {
 }
 
 fn serve(plane: &Plane, status: u16, latency: Duration) {
-    let service = Arc::clone(plane.world().service(&service_name("shop")).unwrap());
+    let service = Arc::clone(plane.generation().service(&service_name("shop")).unwrap());
     let headers = HeaderMap::new();
     let began = Instant::now();
     let assigned = service.assign(ThreadId(0), &who(&headers), random());
     let version = Arc::clone(&assigned.version);
-    let mut exchange = Exchange::start(assigned, began);
+    let mut exchange = RequestMeter::start(assigned, began);
     exchange.head(status, about("r"), began + latency);
     let ending = serin_core::outcome::Ending::Answered { status, grpc: None };
     exchange.attempt_ended(&version, ending, about("r"), began + latency);

@@ -2,8 +2,8 @@
 
 use super::support::*;
 use serin_proxy::clock;
+use serin_proxy::config_generation::{ConfigGeneration, Environment};
 use serin_proxy::upstream::{Unavailable, Upstreams, VersionRuntime};
-use serin_proxy::world::{Environment, World};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ fn say(answer: &Answer, addresses: Option<&[&str]>) {
 }
 
 /// A service at `backend.test:80`, whose addresses the test says.
-fn named(answer: &Answer) -> (World, Arc<VersionRuntime>) {
+fn named(answer: &Answer) -> (ConfigGeneration, Arc<VersionRuntime>) {
     let answer = Arc::clone(answer);
     let resolver = Arc::new(move |name: &str| {
         assert_eq!(name, "backend.test");
@@ -31,9 +31,11 @@ fn named(answer: &Answer) -> (World, Arc<VersionRuntime>) {
     environment.upstreams = upstreams;
     let mut shop = shop();
     shop.versions[0].endpoints = vec![endpoint("backend.test:80")];
-    let world = World::build(Arc::new(config(vec![shop], Vec::new())), None, &environment).unwrap();
-    let version = world.service(&service_name("shop")).unwrap().stable();
-    (world, version)
+    let generation =
+        ConfigGeneration::build(Arc::new(config(vec![shop], Vec::new())), None, &environment)
+            .unwrap();
+    let version = generation.service(&service_name("shop")).unwrap().stable();
+    (generation, version)
 }
 
 fn addresses(version: &VersionRuntime) -> BTreeSet<String> {

@@ -4,8 +4,8 @@ use serin_config::model::{LoadBalancing, Service};
 use serin_core::outcome::{Ending, Failure};
 use serin_core::time::Mono;
 use serin_proxy::clock;
+use serin_proxy::config_generation::{ConfigGeneration, Environment};
 use serin_proxy::upstream::{Lease, Unavailable, VersionRuntime};
-use serin_proxy::world::{Environment, World};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 const FAILED: Ending = Ending::Failed(Failure::Reset);
 
 fn with_endpoints(count: u16, change: impl FnOnce(&mut Service)) -> Arc<VersionRuntime> {
-    let world = world(config(vec![service_of(count, change)], Vec::new()));
-    world.service(&service_name("shop")).unwrap().stable()
+    let generation = generation(config(vec![service_of(count, change)], Vec::new()));
+    generation.service(&service_name("shop")).unwrap().stable()
 }
 
 fn service_of(count: u16, change: impl FnOnce(&mut Service)) -> Service {
@@ -204,12 +204,13 @@ fn a_fault_that_all_endpoints_share_ejects_none_of_them() {
 #[test]
 fn failures_that_were_counted_before_a_reload_count_after_it() {
     let environment = Environment::new(1, None);
-    let build = |limit, previous: Option<&World>| {
+    let build = |limit, previous: Option<&ConfigGeneration>| {
         let service = service_of(3, |s| s.max_in_flight = limit);
         let config = Arc::new(config(vec![service], Vec::new()));
-        World::build(config, previous, &environment).unwrap()
+        ConfigGeneration::build(config, previous, &environment).unwrap()
     };
-    let stable = |world: &World| world.service(&service_name("shop")).unwrap().stable();
+    let stable =
+        |generation: &ConfigGeneration| generation.service(&service_name("shop")).unwrap().stable();
     let before = build(100, None);
     one_fails(&stable(&before), 1_000, 1, 6);
     let after = build(200, Some(&before));
@@ -270,16 +271,16 @@ proptest! {
     }
 }
 
-/// A world of two endpoints, and one after it in which a third has joined.
+/// A generation of two endpoints, and one after it in which a third has joined.
 fn after_joining(balancing: LoadBalancing) -> (Arc<VersionRuntime>, Instant) {
     let change = |s: &mut Service| {
         s.slow_start = Duration::from_secs(100);
         s.load_balancing = balancing;
     };
     let environment = Environment::new(1, None);
-    let build = |count, previous: Option<&World>| {
+    let build = |count, previous: Option<&ConfigGeneration>| {
         let config = Arc::new(config(vec![service_of(count, change)], Vec::new()));
-        World::build(config, previous, &environment).unwrap()
+        ConfigGeneration::build(config, previous, &environment).unwrap()
     };
     let before = build(2, None);
     let joined = Instant::now();
@@ -306,11 +307,12 @@ fn an_endpoint_that_joins_gets_a_share_that_rises_with_its_age() {
 #[test]
 fn what_is_known_of_an_address_survives_a_reload_that_changes_others() {
     let environment = Environment::new(1, None);
-    let build = |count, previous: Option<&World>| {
+    let build = |count, previous: Option<&ConfigGeneration>| {
         let config = Arc::new(config(vec![service_of(count, |_| {})], Vec::new()));
-        World::build(config, previous, &environment).unwrap()
+        ConfigGeneration::build(config, previous, &environment).unwrap()
     };
-    let stable = |world: &World| world.service(&service_name("shop")).unwrap().stable();
+    let stable =
+        |generation: &ConfigGeneration| generation.service(&service_name("shop")).unwrap().stable();
     let before = build(2, None);
     fail(&stable(&before), 1_000, 5, now());
     let after = build(4, Some(&before));
@@ -323,11 +325,12 @@ fn what_is_known_of_an_address_survives_a_reload_that_changes_others() {
 #[test]
 fn requests_in_flight_still_count_for_an_endpoint_that_a_reload_keeps() {
     let environment = Environment::new(1, None);
-    let build = |count, previous: Option<&World>| {
+    let build = |count, previous: Option<&ConfigGeneration>| {
         let config = Arc::new(config(vec![service_of(count, |_| {})], Vec::new()));
-        World::build(config, previous, &environment).unwrap()
+        ConfigGeneration::build(config, previous, &environment).unwrap()
     };
-    let stable = |world: &World| world.service(&service_name("shop")).unwrap().stable();
+    let stable =
+        |generation: &ConfigGeneration| generation.service(&service_name("shop")).unwrap().stable();
     let before = build(1, None);
     let lease = stable(&before).pick(0, None, now()).unwrap();
     let after = build(2, Some(&before));

@@ -12,8 +12,8 @@ const START: u64 = 77 * SECOND;
 fn limited(per_second: u32, per: RatePer, with: impl FnOnce(&RateLimiter)) {
     let mut limited = route("limited", &[], vec![prefix("/")]);
     limited.limits.rate = Some(RateLimit { per_second, per });
-    let world = world(config(Vec::new(), vec![limited]));
-    with(world.routes.routes()[0].rate.as_ref().unwrap());
+    let generation = generation(config(Vec::new(), vec![limited]));
+    with(generation.routes.routes()[0].rate.as_ref().unwrap());
 }
 
 #[test]

@@ -53,8 +53,8 @@ impl Request {
 }
 
 fn found(routes: &[Route], request: &Request) -> Option<String> {
-    let world = world(config(Vec::new(), routes.to_vec()));
-    name_of(&world.routes, request)
+    let generation = generation(config(Vec::new(), routes.to_vec()));
+    name_of(&generation.routes, request)
 }
 
 fn name_of(table: &RouteTable, request: &Request) -> Option<String> {
@@ -348,9 +348,9 @@ proptest! {
         routes in tables(),
         asked in proptest::collection::vec(requests(), 8),
     ) {
-        let world = world(config(Vec::new(), routes.clone()));
+        let generation = generation(config(Vec::new(), routes.clone()));
         for request in &asked {
-            prop_assert_eq!(name_of(&world.routes, request), oracle(&routes, request));
+            prop_assert_eq!(name_of(&generation.routes, request), oracle(&routes, request));
         }
     }
 }

@@ -5,10 +5,10 @@ use serin_config::model::{self, Secret, SessionBy};
 use serin_core::plane::DataPlane;
 use serin_core::split::{InForce, Scope, Sessions};
 use serin_core::time::Wall;
+use serin_proxy::config_generation::{ConfigGeneration, Environment};
 use serin_proxy::plane::Plane;
 use serin_proxy::service::{Assigned, Because, Service, Who};
 use serin_proxy::thread::{ThreadId, random};
-use serin_proxy::world::{Environment, World};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -181,8 +181,9 @@ fn without_a_key_one_is_made_for_the_owner_alone_and_holds_across_restarts() {
         shop.session = SessionBy::Cookie { name: "serin_shop".to_owned(), ttl, keys: Vec::new() };
         let mut config = config(vec![shop], Vec::new());
         config.state_dir = folder.path().join("state");
-        let world = World::build(Arc::new(config), None, &Environment::new(1, None)).unwrap();
-        Arc::clone(world.service(&service_name("shop")).unwrap())
+        let generation =
+            ConfigGeneration::build(Arc::new(config), None, &Environment::new(1, None)).unwrap();
+        Arc::clone(generation.service(&service_name("shop")).unwrap())
     };
     let cookie = kept(&visit(&start(), None, START));
     assert_eq!(visit(&start(), Some(&cookie), START).because, Because::Session);
@@ -195,7 +196,7 @@ fn without_a_key_one_is_made_for_the_owner_alone_and_holds_across_restarts() {
 #[test]
 fn a_key_that_is_too_short_is_refused() {
     let config = config(vec![by_cookie("short")], Vec::new());
-    let built = World::build(Arc::new(config), None, &Environment::new(1, None));
+    let built = ConfigGeneration::build(Arc::new(config), None, &Environment::new(1, None));
     assert!(built.unwrap_err().to_string().contains("shorter than 16 bytes"));
 }
 

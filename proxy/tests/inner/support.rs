@@ -5,8 +5,8 @@ use serin_core::ids::{Epoch, RolloutId, RouteName, ServiceName, VersionName};
 use serin_core::slo::Objectives;
 use serin_core::split::{HarmCeiling, InForce, Scope, Sessions, Split};
 use serin_core::weights::{BasisPoints, Weights};
+use serin_proxy::config_generation::{ConfigGeneration, Environment};
 use serin_proxy::meter::About;
-use serin_proxy::world::{Environment, World};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,8 +105,8 @@ pub(crate) fn config(services: Vec<Service>, routes: Vec<Route>) -> Config {
     }
 }
 
-pub(crate) fn world(config: Config) -> World {
-    World::build(Arc::new(config), None, &Environment::new(4, None)).unwrap()
+pub(crate) fn generation(config: Config) -> ConfigGeneration {
+    ConfigGeneration::build(Arc::new(config), None, &Environment::new(4, None)).unwrap()
 }
 
 pub(crate) fn matching(path: PathMatch) -> Match {
@@ -175,8 +175,8 @@ pub(crate) fn plane_of(
     service: Service,
 ) -> (serin_proxy::plane::Plane, Arc<serin_proxy::service::Service>) {
     let name = service.name.clone();
-    let plane = serin_proxy::plane::Plane::new(world(config(vec![service], Vec::new())));
-    let service = Arc::clone(plane.world().service(&name).unwrap());
+    let plane = serin_proxy::plane::Plane::new(generation(config(vec![service], Vec::new())));
+    let service = Arc::clone(plane.generation().service(&name).unwrap());
     (plane, service)
 }
 

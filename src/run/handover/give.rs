@@ -39,13 +39,13 @@ pub(crate) fn hand_over(parts: &Parts, program: &Program) -> Result<Upgraded, St
     if std::process::id() == 1 {
         return Err("process 1 of a container cannot hand over, because the container ends with it: replace the container".to_owned());
     }
-    let generation = parts.proxy.world().generation;
+    let generation = parts.proxy.generation().generation;
     let mut successor = Successor::start(program)?;
     // While it prepares, which may take long, files are read again as ever.
     let taken = introduce(&successor, parts).and_then(|version| {
         let alone = parts.changing();
         parts.may_hand_over()?;
-        if parts.proxy.world().generation != generation {
+        if parts.proxy.generation().generation != generation {
             return Err("the configuration was changed while it prepared; upgrade again".to_owned());
         }
         take(&successor, parts)?;

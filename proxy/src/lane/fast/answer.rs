@@ -4,8 +4,8 @@ use super::known;
 use super::request::line;
 use crate::buffer::Buffer;
 use crate::lane::answer::VERSION;
+use crate::lane::context::RequestContext;
 use crate::lane::hop;
-use crate::lane::life::Life;
 use crate::lane::reply::Reply;
 use crate::lane::trailers;
 use crate::route::{Edits, Fields};
@@ -31,14 +31,14 @@ pub(super) struct Towards {
 pub(super) fn write(
     head: &ResponseHead,
     view: &View<'_>,
-    life: &mut Life,
+    context: &mut RequestContext,
     towards: Towards,
     to: &mut Buffer,
 ) {
     if head.line.is_empty() {
         status_line(head.status, head.reason.of(view.bytes), to);
     }
-    let mut shape = Shape::of(head, view, life, towards.trailers);
+    let mut shape = Shape::of(head, view, context, towards.trailers);
     shape.drop_coding |= !towards.chunks;
     shape.switching = head.status == 101;
     let mut passes = |kind, name: &[u8], value: &[u8]| shape.passes(kind, name, value);
@@ -62,7 +62,7 @@ pub(super) fn write(
 pub(super) fn head_of(
     head: &ResponseHead,
     view: &View<'_>,
-    life: &mut Life,
+    context: &mut RequestContext,
     trailers: bool,
 ) -> Option<ResponseHeader> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
@@ -76,7 +76,7 @@ pub(super) fn head_of(
             sound &= added;
         }
     };
-    let shape = Shape::of(head, view, life, trailers);
+    let shape = Shape::of(head, view, context, trailers);
     for field in view.fields {
         let name = field.name.of(view.bytes);
         if shape.passes(field.kind, name, field.value.of(view.bytes)) {
@@ -103,13 +103,18 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of(head: &ResponseHead, view: &'a View<'_>, life: &'a mut Life, trailers: bool) -> Self {
-        life.status = head.status;
+    fn of(
+        head: &ResponseHead,
+        view: &'a View<'_>,
+        context: &'a mut RequestContext,
+        trailers: bool,
+    ) -> Self {
+        context.status = head.status;
         // A version that answers in another's place does not get the user.
-        let cookie = life.set_cookie.take().filter(|_| !life.stand_in);
-        let route = life.route.as_ref();
+        let cookie = context.set_cookie.take().filter(|_| !context.stand_in);
+        let route = context.route.as_ref();
         let exposed = route.is_some_and(|route| route.expose_version);
-        let attempt = life.attempt.as_ref().filter(|_| exposed);
+        let attempt = context.attempt.as_ref().filter(|_| exposed);
         Self {
             drop_length: head.drop_length,
             length_once: head.length_once,
@@ -182,19 +187,19 @@ pub(super) fn write_interim(status: u16, reason: &[u8], fields: &dyn Fields, to:
 /// An answer of Serin's own, with its body if it has one for this request.
 pub(super) fn write_reply(
     reply: &Reply,
-    life: &mut Life,
+    context: &mut RequestContext,
     head: bool,
     keeps: bool,
     to: &mut Buffer,
 ) -> bool {
-    let bodiless = reply.note(life, head);
-    let Ok(response) = reply.response(life) else { return false };
+    let bodiless = reply.note(context, head);
+    let Ok(response) = reply.response(context) else { return false };
     let reason = response.status.canonical_reason().unwrap_or_default();
     status_line(response.status.as_u16(), reason.as_bytes(), to);
     for (name, value) in &response.headers {
         line(name.as_str().as_bytes(), value.as_bytes(), to);
     }
-    if life.asked.grpc {
+    if context.asked.grpc {
         // Without its head's end, it would be one without an end.
         line(b"content-length", b"0", to);
     }

@@ -1,10 +1,10 @@
 //! Whom an exchange is for: a connection of HTTP/1, or a stream of HTTP/2.
 
 use super::answer;
-use super::flow::Broken;
-use super::upload::Fault;
+use super::relay::RelayError;
+use super::request_body::ClientError;
 use crate::buffer::Buffer;
-use crate::ingress::{Link, rest_of};
+use crate::ingress::{ClientConnection, rest_of};
 use crate::lane::stream::Stream;
 use crate::route::Fields;
 use crate::wheel::Deadline;
@@ -22,7 +22,7 @@ const FIRST: usize = 1024;
 const LOOK: usize = 64;
 
 pub(super) enum Client<'a> {
-    Http1(&'a mut Link),
+    Http1(&'a mut ClientConnection),
     Http2(&'a mut Stream),
 }
 
@@ -30,13 +30,13 @@ impl Client<'_> {
     /// For one more attempt.
     pub(super) fn again(&mut self) -> Client<'_> {
         match self {
-            Self::Http1(link) => Client::Http1(link),
+            Self::Http1(client) => Client::Http1(client),
             Self::Http2(stream) => Client::Http2(stream),
         }
     }
 
     /// The answer was whole, and these stand after its body. HTTP/1 has written them with its chunks.
-    pub(super) fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), Broken> {
+    pub(super) fn finish(&mut self, trailers: Option<HeaderMap>) -> Result<(), RelayError> {
         match self {
             Self::Http1(_) => Ok(()),
             Self::Http2(stream) => {
@@ -44,7 +44,7 @@ impl Client<'_> {
                     Some(trailers) => stream.trailers(trailers),
                     None => stream.finish(),
                 };
-                finished.map_err(|_| Broken::Client(Fault::Gone))
+                finished.map_err(|_| RelayError::Client(ClientError::Gone))
             }
         }
     }
@@ -59,7 +59,7 @@ impl Client<'_> {
     ) {
         match self {
             // It would take it for the answer.
-            Self::Http1(link) if link.is_http10 => {}
+            Self::Http1(client) if client.is_http10 => {}
             Self::Http1(_) => answer::write_interim(status, reason, fields, down),
             Self::Http2(stream) => stream.interim(status, fields),
         }
@@ -84,7 +84,7 @@ impl Client<'_> {
     /// It gets what stands after a body, where it has `asked` for it or the protocol lets it.
     pub(super) fn takes_trailers(&self, asked: bool) -> bool {
         match self {
-            Self::Http1(link) => asked && !link.is_http10,
+            Self::Http1(client) => asked && !client.is_http10,
             Self::Http2(_) => true,
         }
     }
@@ -104,7 +104,7 @@ impl Client<'_> {
 
     pub(super) fn deadline(&mut self) -> &mut Deadline {
         match self {
-            Self::Http1(link) => &mut link.deadline,
+            Self::Http1(client) => &mut client.deadline,
             Self::Http2(stream) => &mut stream.deadline,
         }
     }
@@ -117,15 +117,15 @@ impl Client<'_> {
     /// What its listener allows.
     pub(super) fn limits(&self) -> &ListenerLimits {
         match self {
-            Self::Http1(link) => &link.visit.listener.limits,
-            Self::Http2(stream) => &stream.visit.listener.limits,
+            Self::Http1(client) => &client.info.listener.limits,
+            Self::Http2(stream) => &stream.info.listener.limits,
         }
     }
 
     /// Looks out for its end. An error means that it is gone.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self {
-            Self::Http1(link) => link.watch(cx),
+            Self::Http1(client) => client.watch(cx),
             Self::Http2(stream) => stream.watch(cx),
         }
     }
@@ -161,7 +161,7 @@ impl Client<'_> {
     /// itself.
     pub(super) fn takes_chunks(&self) -> bool {
         match self {
-            Self::Http1(link) => !link.is_http10,
+            Self::Http1(client) => !client.is_http10,
             Self::Http2(_) => false,
         }
     }
@@ -179,7 +179,7 @@ impl Client<'_> {
         while *written < pieces[0].len() + pieces[1].len() {
             let rest = rest_of(pieces, *written);
             let count = match self {
-                Self::Http1(link) => link.poll_write(rest, cx),
+                Self::Http1(client) => client.poll_write(rest, cx),
                 Self::Http2(stream) if rest[0].is_empty() => stream.poll_write(rest[1], cx),
                 Self::Http2(stream) => stream.poll_write(rest[0], cx),
             };
@@ -191,7 +191,7 @@ impl Client<'_> {
             }
         }
         match self {
-            Self::Http1(link) => link.poll_flush(cx),
+            Self::Http1(client) => client.poll_flush(cx),
             Self::Http2(_) => Poll::Ready(Ok(())),
         }
     }
@@ -199,7 +199,7 @@ impl Client<'_> {
     /// The input that is read ahead of its request, where there is one.
     pub(super) fn keep(&mut self, ahead: &Buffer) {
         match self {
-            Self::Http1(link) => link.input.push(ahead.bytes()),
+            Self::Http1(client) => client.input.push(ahead.bytes()),
             Self::Http2(_) => {}
         }
     }

@@ -2,13 +2,13 @@
 
 use super::answer::{self, Towards};
 use super::client::Client;
-use super::flow::{Broken, Flow, Reset};
+use super::relay::{Relay, RelayError, Reset};
+use super::request_body::{ClientError, RequestBody};
 use super::switched::Agreed;
-use super::upload::{Fault, Upload};
 use crate::buffer::Buffer;
 use crate::lane::answer as meaning;
-use crate::lane::fail::{self, Standing};
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
+use crate::lane::fail::{self, ReplayState};
 use crate::lane::reply::Reply;
 use crate::lane::{attempt, copy};
 use crate::tunnel;
@@ -22,10 +22,10 @@ use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(super) struct Parts<'a> {
-    pub(super) life: &'a mut Life,
+pub(super) struct Exchange<'a> {
+    pub(super) context: &'a mut RequestContext,
     pub(super) client: Client<'a>,
-    pub(super) upload: &'a mut Upload,
+    pub(super) body: &'a mut RequestBody,
     pub(super) down: &'a mut Buffer,
     /// The request is HEAD.
     pub(super) asked_head: bool,
@@ -34,7 +34,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// How it ended.
-pub(super) enum Asked {
+pub(super) enum ExchangeResult {
     /// Serin has to answer.
     Reply(Reply),
     Passed {
@@ -47,26 +47,26 @@ pub(super) enum Asked {
 
 enum Next {
     Again,
-    Over(Asked),
+    Over(ExchangeResult),
 }
 
 /// `out` is the head as every endpoint gets it; `keeps` says whether the client's connection is to
 /// be kept.
 pub(super) async fn carry(
-    mut parts: Parts<'_>,
+    mut exchange: Exchange<'_>,
     mut out: Buffer,
     traceparent: Option<usize>,
     keeps: impl Fn() -> bool,
-) -> Asked {
+) -> ExchangeResult {
     loop {
-        match parts.attempt(&mut out, traceparent, &keeps).await {
+        match exchange.attempt(&mut out, traceparent, &keeps).await {
             Next::Again => {}
             Next::Over(asked) => return asked,
         }
     }
 }
 
-impl Parts<'_> {
+impl Exchange<'_> {
     async fn attempt(
         &mut self,
         out: &mut Buffer,
@@ -75,48 +75,50 @@ impl Parts<'_> {
     ) -> Next {
         let standing = self.standing();
         // The first follows the request's head at once.
-        let now = if self.life.attempts == 0 { self.life.began } else { Instant::now() };
-        if let Err(failure) = attempt::begin(self.life, standing, now) {
-            return Next::Over(Asked::Reply(verdict(self.life, failure)));
+        let now = if self.context.attempts == 0 { self.context.began } else { Instant::now() };
+        if let Err(failure) = attempt::begin(self.context, standing, now) {
+            return Next::Over(ExchangeResult::Reply(verdict(self.context, failure)));
         }
-        if let Some(at) = traceparent.filter(|_| self.life.trace.is_some()) {
-            out.overwrite(at, self.life.asked.traceparent.as_bytes());
+        if let Some(at) = traceparent.filter(|_| self.context.trace.is_some()) {
+            out.overwrite(at, self.context.asked.traceparent.as_bytes());
         }
-        let Some((endpoint, timeouts)) = lent(self.life) else {
-            return Next::Over(Asked::Reply(Reply::failure(Failure::NoEndpoint)));
+        let Some((endpoint, timeouts)) = lent(self.context) else {
+            return Next::Over(ExchangeResult::Reply(Reply::failure(Failure::NoEndpoint)));
         };
         let upstream = match self.connection(&endpoint, (timeouts, now), standing).await {
             Ok(upstream) => upstream,
             Err(next) => return next,
         };
         let reused = upstream.reused;
-        self.upload.rewind(upstream.frames_itself());
-        let mut fields = std::mem::take(&mut self.life.fields);
+        self.body.rewind(upstream.frames_itself());
+        let mut fields = std::mem::take(&mut self.context.fields);
         let times = (timeouts.response, timeouts.idle);
-        let (upload, down) = (&mut *self.upload, &mut *self.down);
+        let (body, down) = (&mut *self.body, &mut *self.down);
         let client = self.client.again();
-        let mut flow = Flow::new(client, upstream, upload, down, &mut fields, times);
-        copy::written_head_leaves(self.life, out.bytes());
-        flow.upload.tell(std::mem::take(&mut self.life.tee), &flow.client);
-        let head = match flow.send(out.bytes(), self.life.asked.trailers).await {
-            Ok(()) => head_or_withdrawn(&mut flow, self.asked_head, self.life).await,
+        let mut relay = Relay::new(client, upstream, body, down, &mut fields, times);
+        copy::written_head_leaves(self.context, out.bytes());
+        relay.body.tell(std::mem::take(&mut self.context.tap), &relay.client);
+        let head = match relay.send(out.bytes(), self.context.asked.trailers).await {
+            Ok(()) => head_or_withdrawn(&mut relay, self.asked_head, self.context).await,
             Err(broken) => Err(broken),
         };
-        self.life.tee = std::mem::take(&mut flow.upload.tee);
-        let head = head.and_then(|head| switches_as_asked(head, &flow, self.life));
+        self.context.tap = std::mem::take(&mut relay.body.tap);
+        let head = head.and_then(|head| switches_as_asked(head, &relay, self.context));
         let next = match head {
-            Ok(head) => answer(self.life, flow, &head, (&endpoint, out), keeps, self.sent).await,
+            Ok(head) => {
+                answer(self.context, relay, &head, (&endpoint, out), keeps, self.sent).await
+            }
             Err(broken) => {
-                drop(flow);
+                drop(relay);
                 self.broke(broken, reused)
             }
         };
-        self.life.fields = fields;
+        self.context.fields = fields;
         next
     }
 
-    fn standing(&self) -> Standing {
-        Standing { replayable: self.upload.is_replayable(), answered: false }
+    fn standing(&self) -> ReplayState {
+        ReplayState { replayable: self.body.is_replayable(), answered: false }
     }
 
     /// One that waits, or a new one.
@@ -124,60 +126,60 @@ impl Parts<'_> {
         &mut self,
         endpoint: &Arc<Endpoint>,
         (timeouts, now): (Timeouts, Instant),
-        standing: Standing,
+        standing: ReplayState,
     ) -> Result<Conn, Next> {
         // HTTP/2 has no upgrades.
-        let http1 = self.life.asked.upgrade.is_some();
+        let http1 = self.context.asked.upgrade.is_some();
         let upstream = match conn::lend(endpoint, http1, now) {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
             None => match Box::pin(conn::connect(endpoint, http1, timeouts.connect)).await {
                 Ok(upstream) => upstream,
-                Err(failure) if fail::failed(self.life, standing, Ending::Failed(failure)) => {
+                Err(failure) if fail::failed(self.context, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);
                 }
                 Err(failure) => {
-                    return Err(Next::Over(Asked::Reply(verdict(self.life, failure))));
+                    return Err(Next::Over(ExchangeResult::Reply(verdict(self.context, failure))));
                 }
             },
         };
-        attempt::connected(self.life);
-        if let Some(attempt) = &mut self.life.attempt {
+        attempt::connected(self.context);
+        if let Some(attempt) = &mut self.context.attempt {
             attempt.sent = true;
         }
         Ok(upstream)
     }
 
     /// The attempt broke off before its answer.
-    fn broke(&mut self, broken: Broken, reused: bool) -> Next {
+    fn broke(&mut self, broken: RelayError, reused: bool) -> Next {
         let standing = self.standing();
         let failure = match broken {
-            Broken::Client(fault) => {
-                self.life.what = fail::what(Ending::ClientAborted);
-                fail::end_attempt(self.life, Ending::ClientAborted, Instant::now());
+            RelayError::Client(fault) => {
+                self.context.what = fail::what(Ending::ClientAborted);
+                fail::end_attempt(self.context, Ending::ClientAborted, Instant::now());
                 return Next::Over(told_off(fault));
             }
-            Broken::Reset(Reset { silent, unseen, code: _ }) => {
-                if unseen && fail::was_unseen(self.life, standing)
-                    || !unseen && reused && silent && fail::was_stale(self.life, standing)
+            RelayError::Reset(Reset { silent, unseen, code: _ }) => {
+                if unseen && fail::was_unseen(self.context, standing)
+                    || !unseen && reused && silent && fail::was_stale(self.context, standing)
                 {
                     return Next::Again;
                 }
                 Failure::Reset
             }
-            Broken::Withdrawn => {
-                if fail::withdraw(self.life, standing, Instant::now()) {
+            RelayError::Withdrawn => {
+                if fail::withdraw(self.context, standing, Instant::now()) {
                     return Next::Again;
                 }
                 Failure::Timeout
             }
-            Broken::Invalid => Failure::Invalid,
-            Broken::Late | Broken::Stalled => Failure::Timeout,
+            RelayError::Invalid => Failure::Invalid,
+            RelayError::Late | RelayError::Stalled => Failure::Timeout,
         };
-        if fail::failed(self.life, standing, Ending::Failed(failure)) {
+        if fail::failed(self.context, standing, Ending::Failed(failure)) {
             return Next::Again;
         }
-        Next::Over(Asked::Reply(verdict(self.life, failure)))
+        Next::Over(ExchangeResult::Reply(verdict(self.context, failure)))
     }
 }
 
@@ -186,169 +188,173 @@ const ABOUT_TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// Waits for the head; of a candidate, no longer than a rollback takes to come.
 async fn head_or_withdrawn(
-    flow: &mut Flow<'_>,
+    relay: &mut Relay<'_>,
     asked_head: bool,
-    life: &Life,
-) -> Result<ResponseHead, Broken> {
-    let candidate = life.exchange.as_ref().filter(|e| e.is_candidate() && life.asked.idempotent);
-    let candidate = candidate.filter(|_| flow.upload.is_done() && !life.stand_in);
-    let began = flow.moved;
-    let mut head = std::pin::pin!(flow.head(asked_head));
-    let Some(exchange) = candidate else { return head.await };
+    context: &RequestContext,
+) -> Result<ResponseHead, RelayError> {
+    let candidate = context.meter.as_ref().filter(|e| e.is_candidate() && context.asked.idempotent);
+    let candidate = candidate.filter(|_| relay.body.is_done() && !context.stand_in);
+    let began = relay.moved;
+    let mut head = std::pin::pin!(relay.head(asked_head));
+    let Some(meter) = candidate else { return head.await };
     let withdrawn = async {
-        exchange.withdrawn().await;
+        meter.withdrawn().await;
         tokio::time::sleep(ABOUT_TO_ANSWER.saturating_sub(began.elapsed())).await;
     };
     tokio::select! {
         biased;
         head = head.as_mut() => head,
-        () = withdrawn => Err(Broken::Withdrawn),
+        () = withdrawn => Err(RelayError::Withdrawn),
     }
 }
 
 /// An endpoint that changes the protocol unasked, or to another one, cannot be understood.
 fn switches_as_asked(
     head: ResponseHead,
-    flow: &Flow<'_>,
-    life: &Life,
-) -> Result<ResponseHead, Broken> {
-    let answer = View::of(flow.upstream.input.bytes(), flow.fields);
-    let asked = &life.asked;
+    relay: &Relay<'_>,
+    context: &RequestContext,
+) -> Result<ResponseHead, RelayError> {
+    let answer = View::of(relay.upstream.input.bytes(), relay.fields);
+    let asked = &context.asked;
     let sound =
         head.status != 101 || asked.upgrade.is_some() && tunnel::agrees(&asked.protocol, &answer);
-    sound.then_some(head).ok_or(Broken::Invalid)
+    sound.then_some(head).ok_or(RelayError::Invalid)
 }
 
 /// The endpoint of the attempt under way.
-fn lent(life: &Life) -> Option<(Arc<Endpoint>, Timeouts)> {
-    let attempt = life.attempt.as_ref()?;
+fn lent(context: &RequestContext) -> Option<(Arc<Endpoint>, Timeouts)> {
+    let attempt = context.attempt.as_ref()?;
     let lease = attempt.lease.as_ref()?;
     Some((Arc::clone(lease.endpoint()), attempt.on.timeouts))
 }
 
 /// Passes the answer on, whose head is at the beginning of what was read.
 async fn answer(
-    life: &mut Life,
-    mut flow: Flow<'_>,
+    context: &mut RequestContext,
+    mut relay: Relay<'_>,
     head: &ResponseHead,
     (endpoint, out): (&Arc<Endpoint>, &mut Buffer),
     keeps: &impl Fn() -> bool,
     sent: &mut u64,
 ) -> Next {
-    let standing = Standing { replayable: flow.upload.is_replayable(), answered: false };
-    let view = View::of(flow.upstream.input.bytes(), flow.fields);
+    let standing = ReplayState { replayable: relay.body.is_replayable(), answered: false };
+    let view = View::of(relay.upstream.input.bytes(), relay.fields);
     let grpc = meaning::grpc_status(&view);
-    if meaning::head_came(life, head.status, grpc, standing, flow.moved) {
+    if meaning::head_came(context, head.status, grpc, standing, relay.moved) {
         return Next::Again;
     }
     // It is not sent again.
     out.clear();
     out.rest();
-    copy::answer_came(life, head.status, &view, || flow.moved);
-    let chunks = flow.client.takes_chunks();
+    copy::answer_came(context, head.status, &view, || relay.moved);
+    let chunks = relay.client.takes_chunks();
     // They follow a body of chunks or of HTTP/2, and reach HTTP/1 in chunks alone.
     let may_follow = match head.body {
         Body::Chunked => true,
-        Body::UntilEnd => flow.upstream.frames_itself(),
-        Body::Length(_) => flow.upstream.frames_itself() && !chunks,
+        Body::UntilEnd => relay.upstream.frames_itself(),
+        Body::Length(_) => relay.upstream.frames_itself() && !chunks,
         Body::None => false,
     };
-    let trailers = may_follow && flow.client.takes_trailers(life.asked.trailers);
+    let trailers = may_follow && relay.client.takes_trailers(context.asked.trailers);
     // Who cannot read chunks takes the connection's end for that of a body without a length.
-    let keeps = keeps() && flow.upload.is_read() && (chunks || head.body.is_sized());
-    let begun = match &mut flow.client {
-        Client::Http1(link) => {
+    let keeps = keeps() && relay.body.is_read() && (chunks || head.body.is_sized());
+    let begun = match &mut relay.client {
+        Client::Http1(client) => {
             let is_whole = head.body.is_within(view.bytes.len() - head.length);
-            link.is_last = !keeps && is_whole && head.status != 101;
+            client.is_last = !keeps && is_whole && head.status != 101;
             let towards = Towards { keeps, chunks, trailers };
-            answer::write(head, &view, life, towards, flow.down);
+            answer::write(head, &view, context, towards, relay.down);
             Ok(())
         }
-        Client::Http2(stream) => match answer::head_of(head, &view, life, trailers) {
+        Client::Http2(stream) => match answer::head_of(head, &view, context, trailers) {
             Some(response) => {
                 // What trailers may follow has no last byte.
                 let length = head.body.length().map(|length| length.filter(|_| !trailers));
-                stream.answer(response, length).map_err(|_| Broken::Client(Fault::Gone))
+                stream.answer(response, length).map_err(|_| RelayError::Client(ClientError::Gone))
             }
-            None => Err(Broken::Invalid),
+            None => Err(RelayError::Invalid),
         },
     };
-    flow.upstream.input.advance(head.length);
-    if let (Ok(()), 101, Some(upgrade)) = (begun, head.status, life.asked.upgrade) {
-        return match flow.flush().await {
+    relay.upstream.input.advance(head.length);
+    if let (Ok(()), 101, Some(upgrade)) = (begun, head.status, context.asked.upgrade) {
+        return match relay.flush().await {
             Ok(()) => {
-                let (upstream, idle) = (flow.upstream, flow.idle);
-                Next::Over(Asked::Switched(Agreed { upstream, upgrade, idle }))
+                let (upstream, idle) = (relay.upstream, relay.idle);
+                Next::Over(ExchangeResult::Switched(Agreed { upstream, upgrade, idle }))
             }
             Err(broken) => {
-                cut(life, head.status, broken);
-                Next::Over(Asked::Cut)
+                cut(context, head.status, broken);
+                Next::Over(ExchangeResult::Cut)
             }
         };
     }
     let passed = match begun {
         Ok(()) => {
-            flow.upload.tee = std::mem::take(&mut life.tee);
-            let passed = flow.body(head.body, sent, life).await;
-            life.tee = std::mem::take(&mut flow.upload.tee);
+            relay.body.tap = std::mem::take(&mut context.tap);
+            let passed = relay.body(head.body, sent, context).await;
+            context.tap = std::mem::take(&mut relay.body.tap);
             passed
         }
         Err(broken) => Err(broken),
     };
-    let passed = passed.and_then(|trailers| flow.client.finish(trailers));
+    let passed = passed.and_then(|trailers| relay.client.finish(trailers));
     if let Err(broken) = passed {
-        flow.client.break_off(break_off(life, broken));
-        cut(life, head.status, broken);
-        return Next::Over(Asked::Cut);
+        relay.client.break_off(break_off(context, broken));
+        cut(context, head.status, broken);
+        return Next::Over(ExchangeResult::Cut);
     }
-    let whole = flow.upload.is_done() && !flow.upload.refused;
+    let whole = relay.body.is_done() && !relay.body.refused;
     // What has not left is a request that has not ended: the rest of it would be read as the next.
-    let keeps_upstream = head.keeps || flow.upstream.frames_itself();
+    let keeps_upstream = head.keeps || relay.upstream.frames_itself();
     if whole
-        && life.asked.upgrade.is_none()
+        && context.asked.upgrade.is_none()
         && keeps_upstream
-        && flow.upstream.input.is_empty()
-        && !flow.upstream.is_behind()
+        && relay.upstream.input.is_empty()
+        && !relay.upstream.is_behind()
     {
-        conn::put_back(endpoint, flow.upstream, flow.moved + flow.idle);
+        conn::put_back(endpoint, relay.upstream, relay.moved + relay.idle);
     }
-    Next::Over(Asked::Passed { keeps: keeps && whole })
+    Next::Over(ExchangeResult::Passed { keeps: keeps && whole })
 }
 
 /// What a gRPC client is told that an answer of the endpoint's ends with.
-fn break_off(life: &Life, broken: Broken) -> Option<HeaderMap> {
+fn break_off(context: &RequestContext, broken: RelayError) -> Option<HeaderMap> {
     let code = match broken {
-        Broken::Client(_) => return None,
-        Broken::Reset(reset) => reset.code,
-        Broken::Invalid | Broken::Late | Broken::Stalled | Broken::Withdrawn => None,
+        RelayError::Client(_) => return None,
+        RelayError::Reset(reset) => reset.code,
+        RelayError::Invalid | RelayError::Late | RelayError::Stalled | RelayError::Withdrawn => {
+            None
+        }
     };
-    life.asked.grpc.then(|| meaning::broken_off(code))
+    context.asked.grpc.then(|| meaning::broken_off(code))
 }
 
 /// An answer broke off in the middle.
-fn cut(life: &mut Life, status: u16, broken: Broken) {
+fn cut(context: &mut RequestContext, status: u16, broken: RelayError) {
     let ending = match broken {
-        Broken::Client(_) => Ending::ClientAborted,
-        Broken::Reset(_) | Broken::Invalid | Broken::Late | Broken::Stalled | Broken::Withdrawn => {
-            Ending::Truncated { status }
-        }
+        RelayError::Client(_) => Ending::ClientAborted,
+        RelayError::Reset(_)
+        | RelayError::Invalid
+        | RelayError::Late
+        | RelayError::Stalled
+        | RelayError::Withdrawn => Ending::Truncated { status },
     };
-    life.what = fail::what(ending);
-    fail::end_attempt(life, ending, Instant::now());
+    context.what = fail::what(ending);
+    fail::end_attempt(context, ending, Instant::now());
 }
 
 /// What a client is told about its own body.
-fn told_off(fault: Fault) -> Asked {
+fn told_off(fault: ClientError) -> ExchangeResult {
     let (status, why) = match fault {
-        Fault::Gone => return Asked::Cut,
-        Fault::Invalid => (400, "the request body is not framed soundly"),
-        Fault::TooLarge => (413, "the request body is too large"),
-        Fault::TooSlow => (408, "the request body came too slowly"),
-        Fault::Unsayable => (400, "the request target is invalid"),
+        ClientError::Gone => return ExchangeResult::Cut,
+        ClientError::Invalid => (400, "the request body is not framed soundly"),
+        ClientError::TooLarge => (413, "the request body is too large"),
+        ClientError::TooSlow => (408, "the request body came too slowly"),
+        ClientError::Unsayable => (400, "the request target is invalid"),
     };
-    Asked::Reply(Reply::refused(status, why))
+    ExchangeResult::Reply(Reply::refused(status, why))
 }
 
-fn verdict(life: &mut Life, failure: Failure) -> Reply {
-    life.verdict.take().unwrap_or_else(|| Reply::failure(failure)).closing()
+fn verdict(context: &mut RequestContext, failure: Failure) -> Reply {
+    context.verdict.take().unwrap_or_else(|| Reply::failure(failure)).closing()
 }

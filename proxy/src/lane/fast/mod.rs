@@ -3,37 +3,38 @@
 //!
 //! It takes a request only when it can do everything that its route asks for; all others go to the
 //! full lane before anything was decided. What is decided is decided by the same steps as there.
-//! Over HTTP/1.1 it allocates nothing in the steady state: buffers, connections and the notes about a request are
+//! RequestSummary HTTP/1.1 it allocates nothing in the steady state: buffers, connections and the notes about a request are
 //! used again and again.
 
 mod answer;
 mod client;
+mod contexts;
 mod exchange;
+mod exchange_pool;
 mod farewell;
-mod flow;
 mod framing;
 mod known;
-mod lives;
+mod relay;
 mod request;
-mod rooms;
+mod request_body;
 mod streams;
 mod switched;
-mod upload;
 
-use super::end::{self, Over};
-use super::life::Life;
+use super::context::RequestContext;
+use super::end::{self, RequestSummary};
 use super::reply::Reply;
 use super::{asked, assign, identify, route};
 use crate::accesslog::AccessLog;
 use crate::buffer::Buffer;
-use crate::ingress::Link;
+use crate::ingress::ClientConnection;
 use crate::plane::Plane;
 use crate::tunnel;
 use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
 use client::Client;
-use exchange::{Asked, Parts};
-use lives::Borrowed;
+use contexts::Borrowed;
+use exchange::{Exchange, ExchangeResult};
+use request_body::RequestBody;
 use serin_config::model::Lanes;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -41,9 +42,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 use switched::Switched;
-use upload::Upload;
 
-pub(crate) use rooms::Carrying;
+pub(crate) use exchange_pool::ExchangeFuture;
 
 /// One per thread.
 pub(crate) struct FastLane {
@@ -53,8 +53,8 @@ pub(crate) struct FastLane {
 }
 
 /// A request that the fast lane has taken.
-pub(crate) struct Taken {
-    life: Borrowed,
+pub(crate) struct Admitted {
+    context: Borrowed,
     head: Head,
     /// The head as the endpoint gets it; or the answer, when no endpoint is asked.
     out: Buffer,
@@ -100,95 +100,104 @@ impl FastLane {
         self.closing.load(Relaxed)
     }
 
-    /// Takes the request whose head is the beginning of the link's input, or leaves it as it was.
+    /// Takes the request whose head is the beginning of the client connection's input, or leaves it as it was.
     pub(crate) fn take(
         &self,
-        link: &Link,
+        client: &ClientConnection,
         head: &Head,
         fields: &[Field],
         now: Instant,
-    ) -> Option<Taken> {
+    ) -> Option<Admitted> {
         let entered = self.plane.enter();
-        if entered.world.config.lanes == Lanes::Full {
+        if entered.generation.config.lanes == Lanes::Full {
             return None;
         }
-        let view = View::of(link.input.bytes(), fields);
-        let mut life = lives::take(entered, now);
+        let view = View::of(client.input.bytes(), fields);
+        let mut context = contexts::take(entered, now);
         let method = text(head.method.of(view.bytes))?;
-        note(&mut life, link, head, method, &view)?;
-        asked::right_certificate(&life).ok()?;
-        asked::split_target(&mut life).ok()?;
-        route::find(method, &view, &mut life).ok()?;
+        note(&mut context, client, head, method, &view)?;
+        asked::right_certificate(&context).ok()?;
+        asked::split_target(&mut context).ok()?;
+        route::find(method, &view, &mut context).ok()?;
         let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = route::admit(&view, &mut life).err();
+        let reply = route::admit(&view, &mut context).err();
         if reply.is_none() {
-            assign::assign(&view, &mut life);
-            traceparent = request::write(method.as_bytes(), &view, None, &mut life, &mut out);
+            assign::assign(&view, &mut context);
+            traceparent = request::write(method.as_bytes(), &view, None, &mut context, &mut out);
         }
-        Some(Taken { life, head: *head, out, traceparent, reply })
+        Some(Admitted { context, head: *head, out, traceparent, reply })
     }
 
     /// Carries the exchange to its end.
-    pub(crate) fn carry(self: &Arc<Self>, link: Box<Link>, taken: Taken) -> Carrying {
-        Carrying::begin(Arc::clone(self), link, taken)
+    pub(crate) fn carry(
+        self: &Arc<Self>,
+        client: Box<ClientConnection>,
+        admitted: Admitted,
+    ) -> ExchangeFuture {
+        ExchangeFuture::begin(Arc::clone(self), client, admitted)
     }
 
-    async fn exchange(self: Arc<Self>, mut owned: Box<Link>, taken: Taken) -> (Box<Link>, After) {
-        let link = &mut *owned;
-        let Taken { mut life, head, out, traceparent, reply } = taken;
-        let mut upload = Upload::begin(&head, link, &life);
+    async fn exchange(
+        self: Arc<Self>,
+        mut owned: Box<ClientConnection>,
+        admitted: Admitted,
+    ) -> (Box<ClientConnection>, After) {
+        let client = &mut *owned;
+        let Admitted { mut context, head, out, traceparent, reply } = admitted;
+        let mut body = RequestBody::begin(&head, client, &context);
         if head.expects_continue {
-            upload.expect();
+            body.expect();
         }
-        link.is_http10 = !head.minor_one;
+        client.is_http10 = !head.minor_one;
         let mut down = Buffer::default();
-        let asked_head = head.method.of(link.input.bytes()) == b"HEAD";
+        let asked_head = head.method.of(client.input.bytes()) == b"HEAD";
         // What a client sends in hope of a tunnel must not be read as a request.
-        let may_keep = head.keep_alive && life.asked.upgrade.is_none();
+        let may_keep = head.keep_alive && context.asked.upgrade.is_none();
         let mut keeps = may_keep;
         let mut sent = 0;
         let asked = match reply {
-            Some(reply) => Asked::Reply(reply),
+            Some(reply) => ExchangeResult::Reply(reply),
             None => {
-                let visit = Arc::clone(&link.visit);
-                let keeps = || may_keep && !self.is_closing() && !visit.listener.is_outdated();
-                let (upload, down, client) = (&mut upload, &mut down, Client::Http1(link));
+                let info = Arc::clone(&client.info);
+                let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
+                let (body, down, client) = (&mut body, &mut down, Client::Http1(client));
                 let sent = &mut sent;
-                let parts = Parts { life: &mut life, client, upload, down, asked_head, sent };
-                exchange::carry(parts, out, traceparent, keeps).await
+                let exchange =
+                    Exchange { context: &mut context, client, body, down, asked_head, sent };
+                exchange::carry(exchange, out, traceparent, keeps).await
             }
         };
-        let cut = matches!(asked, Asked::Cut);
+        let cut = matches!(asked, ExchangeResult::Cut);
         match asked {
-            Asked::Switched(agreed) => {
-                return (owned, After::Switched(Box::new(Switched { life, head, agreed })));
+            ExchangeResult::Switched(agreed) => {
+                return (owned, After::Switched(Box::new(Switched { context, head, agreed })));
             }
-            Asked::Cut => keeps = false,
-            Asked::Passed { keeps: kept } => keeps = kept,
-            Asked::Reply(reply) => {
-                keeps &= !reply.closes() && upload.is_read() && !self.is_closing();
-                keeps &= !link.visit.listener.is_outdated();
+            ExchangeResult::Cut => keeps = false,
+            ExchangeResult::Passed { keeps: kept } => keeps = kept,
+            ExchangeResult::Reply(reply) => {
+                keeps &= !reply.closes() && body.is_read() && !self.is_closing();
+                keeps &= !client.info.listener.is_outdated();
                 down.clear();
-                if answer::write_reply(&reply, &mut life, asked_head, keeps, &mut down) {
-                    link.is_last = !keeps;
-                    let told = tell(link, &down).await;
+                if answer::write_reply(&reply, &mut context, asked_head, keeps, &mut down) {
+                    client.is_last = !keeps;
+                    let told = tell(client, &down).await;
                     keeps &= told;
                     sent = if asked_head { 0 } else { reply.body().len() as u64 };
                 }
             }
         }
-        link.rested = Instant::now();
-        let summary = Summary { received: upload.received, sent, broken: cut };
-        self.end(link, &head, &mut life, summary);
-        upload.finish(link);
-        if cut && link.is_http10 {
-            link.end_by_reset();
+        client.rested = Instant::now();
+        let summary = Summary { received: body.received, sent, broken: cut };
+        self.end(client, &head, &mut context, summary);
+        body.finish(client);
+        if cut && client.is_http10 {
+            client.end_by_reset();
         }
         let after = match (keeps, cut) {
             (true, _) => After::Kept,
             (false, true) => After::Cut,
-            (false, false) if !head.keep_alive && upload.is_read() && link.is_silent() => {
-                link.say_end();
+            (false, false) if !head.keep_alive && body.is_read() && client.is_silent() => {
+                client.say_end();
                 After::Done
             }
             (false, false) => After::Closed,
@@ -196,40 +205,52 @@ impl FastLane {
         (owned, after)
     }
 
-    fn end(&self, link: &Link, head: &Head, life: &mut Life, summary: Summary) {
-        let bytes = link.input.bytes();
-        let mut fields = std::mem::take(&mut life.fields);
+    fn end(
+        &self,
+        client: &ClientConnection,
+        head: &Head,
+        context: &mut RequestContext,
+        summary: Summary,
+    ) {
+        let bytes = client.input.bytes();
+        let mut fields = std::mem::take(&mut context.fields);
         fields.clear();
-        if self.log.is_on() || life.trace.is_some() {
+        if self.log.is_on() || context.trace.is_some() {
             // The spans of the request's fields were given up for those of the answer.
             crate::wire::head::parse(bytes, &Default::default(), &mut fields);
         }
-        let over = Over {
+        let over = RequestSummary {
             method: text(head.method.of(bytes)).unwrap_or_default(),
             protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
             fields: &View::of(bytes, &fields),
-            written: (life.status != 0).then_some(life.status),
+            written: (context.status != 0).then_some(context.status),
             broken: summary.broken,
             received: summary.received,
             sent: summary.sent,
-            at: link.rested,
+            at: client.rested,
         };
-        end::end(&self.log, &over, life);
-        life.fields = fields;
+        end::end(&self.log, &over, context);
+        context.fields = fields;
     }
 }
 
 /// Who asks for what.
-fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>) -> Option<()> {
-    life.visit = Some(Arc::clone(&link.visit));
+fn note(
+    context: &mut RequestContext,
+    client: &ClientConnection,
+    head: &Head,
+    method: &str,
+    view: &View<'_>,
+) -> Option<()> {
+    context.info = Some(Arc::clone(&client.info));
     let target = text(head.target.of(view.bytes))?;
     if !target.starts_with('/') {
-        life.asked.target.push('/');
+        context.asked.target.push('/');
     }
-    life.asked.target.push_str(target);
-    life.asked.host.push_str(text(head.host.of(view.bytes))?);
-    life.asked.idempotent = asked::is_idempotent(method);
-    life.asked.expects = head.expects_continue;
+    context.asked.target.push_str(target);
+    context.asked.host.push_str(text(head.host.of(view.bytes))?);
+    context.asked.idempotent = asked::is_idempotent(method);
+    context.asked.expects = head.expects_continue;
     if target == "*" {
         return None;
     }
@@ -237,23 +258,23 @@ fn note(life: &mut Life, link: &Link, head: &Head, method: &str, view: &View<'_>
         && matches!(head.framing, Framing::None | Framing::Length(0))
         && let Some((upgrade, protocol)) = tunnel::asked_for(view)
     {
-        life.asked.upgrade = Some(upgrade);
-        life.asked.protocol.push_str(protocol);
+        context.asked.upgrade = Some(upgrade);
+        context.asked.protocol.push_str(protocol);
     }
-    asked::note_kind(view, life);
-    identify::identify(view, life);
-    identify::tell_root(life);
+    asked::note_kind(view, context);
+    identify::identify(view, context);
+    identify::tell_root(context);
     Some(())
 }
 
 /// Whether the client could be told.
-async fn tell(link: &mut Link, down: &Buffer) -> bool {
-    let patience = link.visit.listener.limits.idle_timeout;
+async fn tell(client: &mut ClientConnection, down: &Buffer) -> bool {
+    let patience = client.info.listener.limits.idle_timeout;
     let due = Instant::now() + patience;
     let mut written = 0;
     poll_fn(|cx| {
-        let told = Client::Http1(link).poll_write_all([down.bytes(), &[]], &mut written, cx);
-        if told.is_pending() && link.deadline.has_come(due, cx) {
+        let told = Client::Http1(client).poll_write_all([down.bytes(), &[]], &mut written, cx);
+        if told.is_pending() && client.deadline.has_come(due, cx) {
             return Poll::Ready(false);
         }
         told.map(|told| told.is_ok())

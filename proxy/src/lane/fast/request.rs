@@ -1,8 +1,8 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
 use crate::buffer::Buffer;
+use crate::lane::context::RequestContext;
 use crate::lane::identify::REQUEST_ID;
-use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
 use crate::lane::{forwarded, hop};
 use crate::route::{Edits, Fields};
@@ -74,12 +74,12 @@ pub(super) fn write(
     method: &[u8],
     fields: &impl Source,
     translated: Option<Translated>,
-    life: &mut Life,
+    context: &mut RequestContext,
     to: &mut Buffer,
 ) -> Option<usize> {
-    let mut value = std::mem::take(&mut life.scratch);
-    let traceparent = head(method, fields, translated, life, &mut value, to);
-    life.scratch = value;
+    let mut value = std::mem::take(&mut context.scratch);
+    let traceparent = head(method, fields, translated, context, &mut value, to);
+    context.scratch = value;
     traceparent
 }
 
@@ -87,40 +87,41 @@ fn head(
     method: &[u8],
     fields: &impl Source,
     translated: Option<Translated>,
-    life: &Life,
+    context: &RequestContext,
     value: &mut String,
     to: &mut Buffer,
 ) -> Option<usize> {
-    request_line(method, life, to);
-    let edits = life.route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
+    request_line(method, context, to);
+    let edits =
+        context.route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
     let mut replaced = Replaced::default();
-    if life.asked.upgrade.is_some() {
+    if context.asked.upgrade.is_some() {
         own("connection", "Upgrade", edits, to);
-        own("upgrade", &life.asked.protocol, edits, to);
+        own("upgrade", &context.asked.protocol, edits, to);
     }
     if let Some(translated) = translated {
-        translate(translated, fields, &life.asked.host, edits, to);
+        translate(translated, fields, &context.asked.host, edits, to);
         replaced.note("host");
         replaced.note("cookie");
     }
-    let traceparent = match (forwarded::plainly(life), edits) {
+    let traceparent = match (forwarded::plainly(context), edits) {
         (Some(lines), None) => {
             forwarded::LINES.iter().for_each(|name| replaced.note(name));
             to.push_all(lines);
-            Some(identity(life, to))
+            Some(identity(context, to))
         }
         (Some(_) | None, _) => {
-            forwarded::tell(fields, life, value, &mut |name, value| {
+            forwarded::tell(fields, context, value, &mut |name, value| {
                 replaced.note(name);
                 own(name, value, edits, to);
             });
-            own(REQUEST_ID, &life.asked.request_id, edits, to);
+            own(REQUEST_ID, &context.asked.request_id, edits, to);
             let before = to.len();
-            own(TRACEPARENT, &life.asked.traceparent, edits, to);
+            own(TRACEPARENT, &context.asked.traceparent, edits, to);
             (to.len() > before).then_some(before + TRACEPARENT.len() + 2)
         }
     };
-    if !life.asked.expects {
+    if !context.asked.expects {
         // In HTTP/1.0 it means nothing, and a backend of HTTP/1.1 would take it at its word.
         replaced.note("expect");
     }
@@ -137,7 +138,7 @@ fn head(
         | Kind::Special => {
             !(hop::ends_here(name, &listed)
                 || replaced.has(name)
-                || life.visit.as_ref().is_some_and(|visit| forwarded::is_forged(name, visit))
+                || context.info.as_ref().is_some_and(|info| forwarded::is_forged(name, info))
                 || edits.is_some_and(|edits| edits.touch(name)))
         }
     };
@@ -152,8 +153,8 @@ fn head(
 }
 
 /// The request's identity, which no route edits. Says where the trace's parent stands.
-fn identity(life: &Life, to: &mut Buffer) -> usize {
-    let (id, parent) = (life.asked.request_id.as_bytes(), life.asked.traceparent.as_bytes());
+fn identity(context: &RequestContext, to: &mut Buffer) -> usize {
+    let (id, parent) = (context.asked.request_id.as_bytes(), context.asked.traceparent.as_bytes());
     to.push_all([b"x-request-id: ", id, b"\r\ntraceparent: ", parent, b"\r\n"]);
     to.len() - parent.len() - 2
 }
@@ -183,13 +184,13 @@ fn translate(
     to.push(b"\r\n");
 }
 
-fn request_line(method: &[u8], life: &Life, to: &mut Buffer) {
-    let rewrite = life.route.as_ref().and_then(|route| route.rewrite.as_ref());
+fn request_line(method: &[u8], context: &RequestContext, to: &mut Buffer) {
+    let rewrite = context.route.as_ref().and_then(|route| route.rewrite.as_ref());
     let path = match rewrite {
-        Some(rewrite) => rewrite.apply(&life.asked.path, life.matched),
-        None => Cow::Borrowed(life.asked.path.as_str()),
+        Some(rewrite) => rewrite.apply(&context.asked.path, context.matched),
+        None => Cow::Borrowed(context.asked.path.as_str()),
     };
-    let (mark, query) = match life.asked.query() {
+    let (mark, query) = match context.asked.query() {
         Some(query) => ("?", query),
         None => ("", ""),
     };

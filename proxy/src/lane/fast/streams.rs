@@ -5,19 +5,19 @@
 
 use super::FastLane;
 use super::client::Client;
-use super::exchange::{self, Asked, Parts};
+use super::contexts::{self, Borrowed};
+use super::exchange::{self, Exchange, ExchangeResult};
 use super::farewell;
-use super::lives::{self, Borrowed};
 use super::request::{self, Translated};
-use super::upload::Upload;
+use super::request_body::RequestBody;
 use crate::buffer::Buffer;
-use crate::carriers::{self, Berths, Carrier};
 use crate::ingress::OpenStream;
-use crate::lane::end::{self, Over};
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
+use crate::lane::end::{self, RequestSummary};
 use crate::lane::reply::Reply;
 use crate::lane::stream::Stream;
 use crate::lane::{asked, assign, identify, route};
+use crate::task_pool::{self, PoolTask, Slots};
 use crate::wheel::Deadline;
 use http::{header, request::Parts as RequestHead};
 use serin_config::model::Lanes;
@@ -28,8 +28,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 /// What is known of a stream that the fast lane has taken.
-pub(crate) struct TakenStream {
-    life: Borrowed,
+pub(crate) struct AdmittedStream {
+    context: Borrowed,
     out: Buffer,
     traceparent: Option<usize>,
     reply: Option<Reply>,
@@ -37,42 +37,46 @@ pub(crate) struct TakenStream {
 }
 
 thread_local! {
-    static BERTHS: RefCell<Berths<Boarded>> = RefCell::default();
+    static TASKS: RefCell<Slots<Boarded>> = RefCell::default();
 }
 
 /// A stream on its way.
 struct Boarded {
     head: RequestHead,
     stream: Stream,
-    taken: TakenStream,
+    admitted: AdmittedStream,
     _open: OpenStream,
 }
 
 impl FastLane {
     /// Takes the stream's request, or leaves it as it was.
-    pub(crate) fn take_stream(&self, head: &RequestHead, stream: &Stream) -> Option<TakenStream> {
+    pub(crate) fn take_stream(
+        &self,
+        head: &RequestHead,
+        stream: &Stream,
+    ) -> Option<AdmittedStream> {
         let entered = self.plane.enter();
-        if entered.world.config.lanes == Lanes::Full {
+        if entered.generation.config.lanes == Lanes::Full {
             return None;
         }
-        let mut life = lives::take(entered, Instant::now());
-        life.visit = Some(Arc::clone(&stream.visit));
+        let mut context = contexts::take(entered, Instant::now());
+        context.info = Some(Arc::clone(&stream.info));
         let fields = &head.headers;
         let method = head.method.as_str();
-        let asked = asked_for(head, &mut life).inspect_err(|_| asked::count_refusal(&life));
-        let found = asked.and_then(|()| route::find(method, fields, &mut life));
+        let asked = asked_for(head, &mut context).inspect_err(|_| asked::count_refusal(&context));
+        let found = asked.and_then(|()| route::find(method, fields, &mut context));
         let empty = stream.is_empty(head);
         let length = fields.contains_key(header::CONTENT_LENGTH);
         let body = (!empty).then_some(Translated { chunked: !length });
         let translated = body.unwrap_or(Translated { chunked: false });
         let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = found.and_then(|()| route::admit(fields, &mut life)).err();
+        let reply = found.and_then(|()| route::admit(fields, &mut context)).err();
         if reply.is_none() {
-            assign::assign(fields, &mut life);
+            assign::assign(fields, &mut context);
             let (method, to) = (method.as_bytes(), &mut out);
-            traceparent = request::write(method, fields, Some(translated), &mut life, to);
+            traceparent = request::write(method, fields, Some(translated), &mut context, to);
         }
-        Some(TakenStream { life, out, traceparent, reply, body })
+        Some(AdmittedStream { context, out, traceparent, reply, body })
     }
 
     /// Sends a stream that was taken on its way.
@@ -80,46 +84,46 @@ impl FastLane {
         self: &Arc<Self>,
         head: RequestHead,
         stream: Stream,
-        taken: TakenStream,
+        admitted: AdmittedStream,
         open: OpenStream,
     ) {
-        let boarded = Boarded { head, stream, taken, _open: open };
-        carriers::board(&BERTHS, boarded, |carrier| work(carrier, Arc::clone(self)));
+        let boarded = Boarded { head, stream, admitted, _open: open };
+        task_pool::spawn(&TASKS, boarded, |task| work(task, Arc::clone(self)));
     }
 
     /// Carries the exchange to its end.
     async fn carry_stream(&self, boarded: &mut Boarded) {
-        let Boarded { head, stream, taken, _open } = boarded;
-        let life = &mut *taken.life;
-        let mut upload = Upload::stream(taken.body, &stream.visit.listener.limits, life);
-        if life.asked.expects {
-            upload.expect();
+        let Boarded { head, stream, admitted, _open } = boarded;
+        let context = &mut *admitted.context;
+        let mut body = RequestBody::stream(admitted.body, &stream.info.listener.limits, context);
+        if context.asked.expects {
+            body.expect();
         }
         let asked_head = head.method == http::Method::HEAD;
         let (mut sent, mut down) = (0, Buffer::default());
-        let asked = match taken.reply.take() {
-            Some(reply) => Asked::Reply(reply),
+        let asked = match admitted.reply.take() {
+            Some(reply) => ExchangeResult::Reply(reply),
             None => {
                 let client = Client::Http2(stream);
-                let (upload, down, sent) = (&mut upload, &mut down, &mut sent);
-                let parts = Parts { life, client, upload, down, asked_head, sent };
-                let out = std::mem::take(&mut taken.out);
-                exchange::carry(parts, out, taken.traceparent, || true).await
+                let (body, down, sent) = (&mut body, &mut down, &mut sent);
+                let exchange = Exchange { context, client, body, down, asked_head, sent };
+                let out = std::mem::take(&mut admitted.out);
+                exchange::carry(exchange, out, admitted.traceparent, || true).await
             }
         };
-        let mut broken = matches!(asked, Asked::Cut);
+        let mut broken = matches!(asked, ExchangeResult::Cut);
         match asked {
-            Asked::Cut => stream.cut(),
-            Asked::Passed { .. } => {}
+            ExchangeResult::Cut => stream.cut(),
+            ExchangeResult::Passed { .. } => {}
             // A stream asks for nothing of the kind, so nothing is agreed upon.
-            Asked::Switched(_) => stream.cut(),
-            Asked::Reply(reply) => match tell(stream, &reply, life, asked_head).await {
+            ExchangeResult::Switched(_) => stream.cut(),
+            ExchangeResult::Reply(reply) => match tell(stream, &reply, context, asked_head).await {
                 Some(count) => sent = count,
                 None => broken = true,
             },
         }
-        self.end_stream(head, life, (upload.received, sent), broken);
-        if !upload.is_read() && !broken {
+        self.end_stream(head, context, (body.received, sent), broken);
+        if !body.is_read() && !broken {
             farewell::forget_body(stream).await;
         }
     }
@@ -127,43 +131,43 @@ impl FastLane {
     fn end_stream(
         &self,
         head: &RequestHead,
-        life: &mut Life,
+        context: &mut RequestContext,
         (received, sent): (u64, u64),
         broken: bool,
     ) {
-        let over = Over {
+        let over = RequestSummary {
             method: head.method.as_str(),
             protocol: "HTTP/2",
             fields: &head.headers,
-            written: (life.status != 0).then_some(life.status),
+            written: (context.status != 0).then_some(context.status),
             broken,
             received,
             sent,
             at: Instant::now(),
         };
-        end::end(&self.log, &over, life);
+        end::end(&self.log, &over, context);
     }
 }
 
 /// What a stream asks for. An error is what its client is told instead.
-fn asked_for(head: &RequestHead, life: &mut Life) -> Result<(), Reply> {
+fn asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Reply> {
     let fields = &head.headers;
-    life.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
-    life.asked.idempotent = asked::is_idempotent(head.method.as_str());
-    life.asked.expects = fields.contains_key(header::EXPECT);
-    asked::note_kind(fields, life);
-    identify::identify(fields, life);
-    identify::tell_root(life);
-    asked::within_limits(head, life)?;
-    life.asked.host.push_str(asked::host(head)?);
-    asked::right_certificate(life)?;
-    asked::split_target(life)
+    context.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
+    context.asked.idempotent = asked::is_idempotent(head.method.as_str());
+    context.asked.expects = fields.contains_key(header::EXPECT);
+    asked::note_kind(fields, context);
+    identify::identify(fields, context);
+    identify::tell_root(context);
+    asked::within_limits(head, context)?;
+    context.asked.host.push_str(asked::host(head)?);
+    asked::right_certificate(context)?;
+    asked::split_target(context)
 }
 
 /// Carries streams, one at a time.
-async fn work(mut carrier: Carrier<Boarded>, lane: Arc<FastLane>) {
+async fn work(mut task: PoolTask<Boarded>, lane: Arc<FastLane>) {
     let mut deadline = Deadline::default();
-    while let Some(boarded) = carrier.next().await {
+    while let Some(boarded) = task.next().await {
         // It stays where it is on the wheel, and is seldom due before the next stream's.
         boarded.stream.deadline = deadline;
         lane.carry_stream(boarded).await;
@@ -175,17 +179,17 @@ async fn work(mut carrier: Carrier<Boarded>, lane: Arc<FastLane>) {
 async fn tell(
     stream: &mut Stream,
     reply: &Reply,
-    life: &mut Life,
+    context: &mut RequestContext,
     asked_head: bool,
 ) -> Option<u64> {
-    let bodiless = reply.note(life, asked_head);
-    let response = reply.response(life).ok()?;
+    let bodiless = reply.note(context, asked_head);
+    let response = reply.response(context).ok()?;
     let length = reply.body().len() as u64;
     stream.answer(response, (!bodiless).then_some(Some(length))).ok()?;
     if bodiless {
         return Some(0);
     }
-    let due = Instant::now() + stream.visit.listener.limits.idle_timeout;
+    let due = Instant::now() + stream.info.listener.limits.idle_timeout;
     let mut written = 0;
     let told = poll_fn(|cx| {
         let mut client = Client::Http2(stream);

@@ -4,10 +4,10 @@
 //! It keeps the request's notes and the bytes of its head, which the access log wants at the end, and
 //! gives the exchange's room back.
 
-use super::lives::Borrowed;
+use super::contexts::Borrowed;
 use super::{FastLane, Summary};
 use crate::buffer::Buffer;
-use crate::ingress::Link;
+use crate::ingress::ClientConnection;
 use crate::tunnel::{Patience, Tunnel, Upgrade};
 use crate::upstream::conn::Conn;
 use crate::wire::head::Head;
@@ -26,7 +26,7 @@ pub(super) struct Agreed {
 
 /// What waits beside the client's connection to be carried on.
 pub(crate) struct Switched {
-    pub(super) life: Borrowed,
+    pub(super) context: Borrowed,
     pub(super) head: Head,
     pub(super) agreed: Agreed,
 }
@@ -35,36 +35,36 @@ impl FastLane {
     /// Carries the tunnel to its end. The client's connection comes back to be closed.
     pub(crate) async fn tunnel(
         self: Arc<Self>,
-        mut link: Box<Link>,
+        mut client: Box<ClientConnection>,
         switched: Switched,
-    ) -> Box<Link> {
-        let Switched { mut life, head, agreed } = switched;
+    ) -> Box<ClientConnection> {
+        let Switched { mut context, head, agreed } = switched;
         let Agreed { mut upstream, upgrade, idle } = agreed;
-        let early = ahead_of(&mut link, &head);
-        let patience = Patience { idle, client: link.visit.listener.limits.idle_timeout };
+        let early = ahead_of(&mut client, &head);
+        let patience = Patience { idle, client: client.info.listener.limits.idle_timeout };
         let said = std::mem::take(&mut upstream.input);
-        let mut tunnel = Tunnel::open((link, early), (upstream, said), upgrade, patience);
+        let mut tunnel = Tunnel::open((client, early), (upstream, said), upgrade, patience);
         poll_fn(|cx| tunnel.poll(cx)).await;
-        let (mut link, carried) = tunnel.close();
-        link.rested = Instant::now();
-        if let Some(attempt) = &mut life.attempt {
+        let (mut client, carried) = tunnel.close();
+        client.rested = Instant::now();
+        if let Some(attempt) = &mut context.attempt {
             attempt.close_code = carried.close_code;
         }
         let summary = Summary { received: carried.received, sent: carried.sent, broken: false };
-        self.end(&link, &head, &mut life, summary);
-        link.input.clear();
-        link
+        self.end(&client, &head, &mut context, summary);
+        client.input.clear();
+        client
     }
 }
 
 /// What the client has sent behind its request. The request's head stays, in memory of its size.
-fn ahead_of(link: &mut Link, head: &Head) -> Buffer {
+fn ahead_of(client: &mut ClientConnection, head: &Head) -> Buffer {
     let mut early = Buffer::default();
-    let behind = &link.input.bytes()[head.length..];
+    let behind = &client.input.bytes()[head.length..];
     if !behind.is_empty() {
         early.push(behind);
-        link.input.cut(head.length..link.input.len());
+        client.input.cut(head.length..client.input.len());
     }
-    link.input.fit(0);
+    client.input.fit(0);
     early
 }

@@ -5,7 +5,7 @@ use super::body::{answer_ended, is_bodiless, is_early};
 use super::fail::standing;
 use super::is_http2;
 use crate::lane::answer::{VERSION, grpc_status, head_came as note_head};
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
 use crate::lane::{copy, hop};
 use crate::tunnel::{CloseCode, Upgrade, agrees};
 use bytes::Bytes;
@@ -22,40 +22,41 @@ pub(super) const AGAIN: ErrorType = ErrorType::Custom("again");
 pub(super) fn head_came(
     session: &mut Session,
     response: &ResponseHeader,
-    life: &mut Life,
+    context: &mut RequestContext,
 ) -> Result<()> {
     let status = response.status;
     if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
     }
     let changes = status == StatusCode::SWITCHING_PROTOCOLS;
-    let as_asked = life.asked.upgrade.is_some() && agrees(&life.asked.protocol, &response.headers);
+    let as_asked =
+        context.asked.upgrade.is_some() && agrees(&context.asked.protocol, &response.headers);
     let unasked = changes && !as_asked;
     if unasked || !is_framed_soundly(response) {
         let why = "an answer that was not asked for, or whose end nobody knows";
         return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
     }
-    let standing = standing(session, life);
+    let standing = standing(session, context);
     let grpc = grpc_status(&response.headers);
-    if note_head(life, status.as_u16(), grpc, standing, Instant::now()) {
+    if note_head(context, status.as_u16(), grpc, standing, Instant::now()) {
         let mut e = Error::new(AGAIN);
         e.set_retry(true);
         return Err(e);
     }
-    copy::answer_came(life, status.as_u16(), &response.headers, Instant::now);
+    copy::answer_came(context, status.as_u16(), &response.headers, Instant::now);
     let http1 = response.version != Version::HTTP_2;
-    if let Some(attempt) = &mut life.attempt {
+    if let Some(attempt) = &mut context.attempt {
         attempt.http1 = http1;
     }
     if !changes && is_bodiless(session, response) {
-        answer_ended(session, life);
+        answer_ended(session, context);
     }
-    let Some(attempt) = &mut life.attempt else { return Ok(()) };
-    if let Some(signals) = &life.signals {
+    let Some(attempt) = &mut context.attempt else { return Ok(()) };
+    if let Some(signals) = &context.signals {
         signals.response_came(attempt.on.timeouts.idle);
-        if status == StatusCode::SWITCHING_PROTOCOLS && life.asked.upgrade.is_some() {
+        if status == StatusCode::SWITCHING_PROTOCOLS && context.asked.upgrade.is_some() {
             signals.open_tunnel();
-            if life.asked.upgrade == Some(Upgrade::WebSocket) {
+            if context.asked.upgrade == Some(Upgrade::WebSocket) {
                 attempt.close_code = Some(CloseCode::default());
             }
         }
@@ -72,11 +73,11 @@ fn is_framed_soundly(response: &ResponseHeader) -> bool {
         && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
-pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {
+pub(super) fn body_came(body: Option<&Bytes>, context: &mut RequestContext) {
     if let Some(body) = body {
-        life.tee.answer_body(body);
+        context.tap.answer_body(body);
     }
-    if let (Some(body), Some(attempt)) = (body, &mut life.attempt)
+    if let (Some(body), Some(attempt)) = (body, &mut context.attempt)
         && let Some(code) = &mut attempt.close_code
     {
         code.watch(body);
@@ -87,7 +88,7 @@ pub(super) fn body_came(body: Option<&Bytes>, life: &mut Life) {
 pub(super) fn shape(
     session: &mut Session,
     response: &mut ResponseHeader,
-    life: &mut Life,
+    context: &mut RequestContext,
 ) -> Result<()> {
     if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(());
@@ -109,15 +110,15 @@ pub(super) fn shape(
             session.set_keepalive(None);
         }
     }
-    if is_early(life) && !is_http2(session) {
+    if is_early(context) && !is_http2(session) {
         // Its connection ends with the answer, should that end first, and the client is told so now.
         session.set_keepalive(None);
     }
-    if life.asked.upgrade.is_some() && response.status != StatusCode::SWITCHING_PROTOCOLS {
+    if context.asked.upgrade.is_some() && response.status != StatusCode::SWITCHING_PROTOCOLS {
         // Whatever the client sent in hope of a tunnel must not be read as a request.
         session.set_keepalive(None);
     }
-    let Some(route) = &life.route else { return Ok(()) };
+    let Some(route) = &context.route else { return Ok(()) };
     let edits = &route.response;
     for name in &edits.remove {
         response.remove_header(name);
@@ -128,15 +129,15 @@ pub(super) fn shape(
     for (name, value) in &edits.add {
         response.append_header(name.clone(), value.clone())?;
     }
-    let Some(attempt) = &life.attempt else { return Ok(()) };
+    let Some(attempt) = &context.attempt else { return Ok(()) };
     if route.expose_version {
         response.insert_header(VERSION, attempt.on.name.as_str())?;
     }
     // A version that answers in another's place does not get the user.
-    if let Some(cookie) = life.set_cookie.take().filter(|_| !life.stand_in) {
+    if let Some(cookie) = context.set_cookie.take().filter(|_| !context.stand_in) {
         response.append_header(header::SET_COOKIE, cookie)?;
     }
-    life.status = response.status.as_u16();
+    context.status = response.status.as_u16();
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! common is settled once: one host, one normalised path, and no header that only the
 //! connection, or only Serin, has a right to.
 
-use crate::ingress::{ClientStream, Visit};
-use crate::lane::life::Life;
+use crate::ingress::{ClientInfo, ClientStream};
+use crate::lane::context::RequestContext;
 use crate::lane::reply::Reply;
 use crate::lane::{asked, hop, identify};
 use crate::tunnel;
@@ -15,8 +15,8 @@ use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
 
-pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply> {
-    meet(session, life);
+pub(super) fn arrive(session: &mut Session, context: &mut RequestContext) -> Result<(), Reply> {
+    meet(session, context);
     // pingora looks at the first line of `Connection` alone.
     if hop::has_option(&session.req_header().headers, &|o| o.eq_ignore_ascii_case(b"close")) {
         session.set_keepalive(None);
@@ -28,48 +28,48 @@ pub(super) fn arrive(session: &mut Session, life: &mut Life) -> Result<(), Reply
         http1.set_ignore_info_resp(true);
     }
     let request = session.req_header();
-    life.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
-    life.asked.idempotent = asked::is_idempotent(request.method.as_str());
-    asked::note_kind(&request.headers, life);
-    identify::identify(&request.headers, life);
-    asked::within_limits(request, life)?;
-    life.asked.host = asked::host(request)?.to_owned();
-    asked::right_certificate(life)?;
-    asked::split_target(life)?;
-    note_upgrade(session, life);
-    strip(session.req_header_mut(), life);
+    context.asked.target = String::from_utf8_lossy(request.raw_path()).into_owned();
+    context.asked.idempotent = asked::is_idempotent(request.method.as_str());
+    asked::note_kind(&request.headers, context);
+    identify::identify(&request.headers, context);
+    asked::within_limits(request, context)?;
+    context.asked.host = asked::host(request)?.to_owned();
+    asked::right_certificate(context)?;
+    asked::split_target(context)?;
+    note_upgrade(session, context);
+    strip(session.req_header_mut(), context);
     Ok(())
 }
 
 /// Finds out whose connection this is. HTTP/1 has the stream itself, HTTP/2 a note about it.
-fn meet(session: &Session, life: &mut Life) {
+fn meet(session: &Session, context: &mut RequestContext) {
     let stream = session.as_http1().map(|http1| http1.stream());
     if let Some(stream) = stream.and_then(|s| (**s).as_any().downcast_ref::<ClientStream>()) {
-        life.visit = Some(stream.visit().clone());
-        life.signals = Some(stream.signals().clone());
+        context.info = Some(stream.info().clone());
+        context.signals = Some(stream.signals().clone());
     } else {
         let digest = session.digest().and_then(|digest| digest.proxy_digest.as_ref());
         let data = digest.and_then(|digest| digest.user_data.as_ref());
-        life.visit = data.and_then(|data| data.downcast_ref::<Arc<Visit>>()).cloned();
+        context.info = data.and_then(|data| data.downcast_ref::<Arc<ClientInfo>>()).cloned();
     }
 }
 
 /// Whether the client asks for another protocol, and which.
-fn note_upgrade(session: &mut Session, life: &mut Life) {
+fn note_upgrade(session: &mut Session, context: &mut RequestContext) {
     let empty = session.is_body_empty();
     let request = session.req_header();
     if request.version == Version::HTTP_11
         && empty
         && let Some((upgrade, protocol)) = tunnel::asked_for(&request.headers)
     {
-        life.asked.upgrade = Some(upgrade);
-        life.asked.protocol.push_str(protocol);
+        context.asked.upgrade = Some(upgrade);
+        context.asked.protocol.push_str(protocol);
     }
 }
 
 /// Takes out what goes no further, and says what goes on instead.
-fn strip(request: &mut RequestHeader, life: &Life) {
-    let upgrade = life.asked.upgrade.is_some();
+fn strip(request: &mut RequestHeader, context: &RequestContext) {
+    let upgrade = context.asked.upgrade.is_some();
     let protocol = request.headers.get(header::UPGRADE).filter(|_| upgrade).cloned();
     let listed = hop::Listed::of(&request.headers);
     let ends = |name: &&HeaderName| hop::ends_here(name.as_str().as_bytes(), &listed);
@@ -78,7 +78,7 @@ fn strip(request: &mut RequestHeader, life: &Life) {
         request.remove_header(&name);
     }
     // pingora passes them on from HTTP/2 to HTTP/2 alone.
-    if life.asked.trailers && request.version == Version::HTTP_2 {
+    if context.asked.trailers && request.version == Version::HTTP_2 {
         let _ = request.insert_header(header::TE, HeaderValue::from_static("trailers"));
     }
     if let Some(protocol) = protocol {

@@ -7,7 +7,7 @@
 //! the exchange off, whose answer the client has.
 
 use super::is_http2;
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
 use crate::lane::reply::Reply;
 use bytes::Bytes;
 use pingora_core::{Error, ErrorType, Result};
@@ -22,14 +22,14 @@ pub(super) fn pass(
     session: &Session,
     body: &mut Option<Bytes>,
     end: bool,
-    life: &mut Life,
+    context: &mut RequestContext,
 ) -> Result<()> {
-    watch(session, body.as_ref(), end, life)?;
-    life.body_ended |= end;
+    watch(session, body.as_ref(), end, context)?;
+    context.body_ended |= end;
     if session.was_upgraded() {
         return Ok(());
     }
-    if life.answered_first {
+    if context.answered_first {
         if end {
             return Err(Error::new(ANSWERED_FIRST));
         }
@@ -43,13 +43,13 @@ pub(super) fn pass(
 
 /// The answer has ended. From here on nothing of the request may reach its backend, unless each
 /// request has a stream of its own there.
-pub(super) fn answer_ended(session: &Session, life: &mut Life) {
-    life.answered_first = is_early(life) && !session.was_upgraded();
+pub(super) fn answer_ended(session: &Session, context: &mut RequestContext) {
+    context.answered_first = is_early(context) && !session.was_upgraded();
 }
 
 /// An answer came over HTTP/1 before the request has ended.
-pub(super) fn is_early(life: &Life) -> bool {
-    !life.body_ended && life.attempt.as_ref().is_some_and(|attempt| attempt.http1)
+pub(super) fn is_early(context: &RequestContext) -> bool {
+    !context.body_ended && context.attempt.as_ref().is_some_and(|attempt| attempt.http1)
 }
 
 /// Whether an answer is its head alone.
@@ -61,8 +61,13 @@ pub(super) fn is_bodiless(session: &Session, response: &ResponseHeader) -> bool 
         || !chunked && length.is_some_and(|length| length.as_bytes() == b"0")
 }
 
-fn watch(session: &Session, body: Option<&Bytes>, end: bool, life: &mut Life) -> Result<()> {
-    if let Some(attempt) = &mut life.attempt {
+fn watch(
+    session: &Session,
+    body: Option<&Bytes>,
+    end: bool,
+    context: &mut RequestContext,
+) -> Result<()> {
+    if let Some(attempt) = &mut context.attempt {
         attempt.body_began = true;
     }
     if session.was_upgraded() {
@@ -70,34 +75,34 @@ fn watch(session: &Session, body: Option<&Bytes>, end: bool, life: &mut Life) ->
     }
     let Some(body) = body else {
         if end {
-            life.tee.ended(Instant::now);
+            context.tap.ended(Instant::now);
         }
         return Ok(());
     };
     // A retry replays what was read before; what counts is what the client has sent.
     let received = (session.body_bytes_read() as u64).max(body.len() as u64);
-    life.body_received = received;
-    let most = life.route.as_ref().and_then(|route| route.max_body);
+    context.body_received = received;
+    let most = context.route.as_ref().and_then(|route| route.max_body);
     if most.is_some_and(|most| received > most) {
-        life.verdict = Some(Reply::refused(413, "the request body is too large"));
+        context.verdict = Some(Reply::refused(413, "the request body is too large"));
         return Error::e_explain(ErrorType::HTTPStatus(413), "body over limit");
     }
-    if is_too_slow(session, life, received) {
-        life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
+    if is_too_slow(session, context, received) {
+        context.verdict = Some(Reply::refused(408, "the request body came too slowly"));
         return Error::e_explain(ErrorType::HTTPStatus(408), "body too slow");
     }
-    life.tee.body(body);
+    context.tap.body(body);
     if end {
-        life.tee.ended(Instant::now);
+        context.tap.ended(Instant::now);
     }
     Ok(())
 }
 
 /// HTTP/1 is watched by its stream. Of HTTP/2 only what comes can be watched from here.
-fn is_too_slow(session: &Session, life: &Life, received: u64) -> bool {
-    let Some(visit) = life.visit.as_ref().filter(|_| is_http2(session)) else { return false };
-    let limits = &visit.listener.limits;
-    let beyond_grace = life.began.elapsed().saturating_sub(limits.header_timeout);
+fn is_too_slow(session: &Session, context: &RequestContext, received: u64) -> bool {
+    let Some(info) = context.info.as_ref().filter(|_| is_http2(session)) else { return false };
+    let limits = &info.listener.limits;
+    let beyond_grace = context.began.elapsed().saturating_sub(limits.header_timeout);
     let least = beyond_grace.as_secs_f64() * limits.min_body_rate as f64;
-    !life.asked.grpc && (received as f64) < least
+    !context.asked.grpc && (received as f64) < least
 }

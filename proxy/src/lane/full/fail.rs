@@ -9,8 +9,8 @@ use super::is_http2;
 use super::reply::send;
 use crate::ingress::StreamFault;
 use crate::lane::answer as meaning;
-use crate::lane::fail::{Standing, failed, upgraded, was_stale};
-use crate::lane::life::{Attempt, Life};
+use crate::lane::context::{Attempt, RequestContext};
+use crate::lane::fail::{ReplayState, failed, upgraded, was_stale};
 use crate::lane::reply::Reply;
 use crate::upstream::failure_of;
 use pingora_core::{Error, ErrorSource, ErrorType};
@@ -20,27 +20,27 @@ use serin_core::outcome::{Ending, Failure};
 /// A connection was made, and given back: see [`crate::exhaustion`].
 pub(super) const EXHAUSTED: ErrorType = ErrorType::Custom("exhausted");
 
-pub(super) fn standing(session: &Session, life: &Life) -> Standing {
-    Standing {
-        replayable: life.asked.upgrade.is_none() && !session.as_ref().retry_buffer_truncated(),
+pub(super) fn standing(session: &Session, context: &RequestContext) -> ReplayState {
+    ReplayState {
+        replayable: context.asked.upgrade.is_none() && !session.as_ref().retry_buffer_truncated(),
         answered: session.response_written().is_some_and(|r| !r.status.is_informational()),
     }
 }
 
 pub(super) fn not_connected(
     session: &mut Session,
-    life: &mut Life,
+    context: &mut RequestContext,
     mut e: Box<Error>,
 ) -> Box<Error> {
     let failure = failure_of(&e);
-    let again = failed(life, standing(session, life), Ending::Failed(failure));
+    let again = failed(context, standing(session, context), Ending::Failed(failure));
     e.set_retry(again);
     e
 }
 
 pub(super) fn broke_off(
     session: &mut Session,
-    life: &mut Life,
+    context: &mut RequestContext,
     mut e: Box<Error>,
     reused: bool,
 ) -> Box<Error> {
@@ -51,16 +51,16 @@ pub(super) fn broke_off(
         e.set_retry(false);
         return e;
     }
-    let ending = ending_of(session, life, &e);
-    if let Some(attempt) = &mut life.attempt {
+    let ending = ending_of(session, context, &e);
+    if let Some(attempt) = &mut context.attempt {
         attempt.sent &= !never_arrived(attempt, &e);
     }
-    let standing = standing(session, life);
-    if reused && looks_stale(ending, &e) && was_stale(life, standing) {
+    let standing = standing(session, context);
+    if reused && looks_stale(ending, &e) && was_stale(context, standing) {
         e.set_retry(true);
         return e;
     }
-    let again = failed(life, standing, ending);
+    let again = failed(context, standing, ending);
     e.set_retry(again);
     e
 }
@@ -87,36 +87,36 @@ fn never_arrived(attempt: &Attempt, e: &Error) -> bool {
     e.is_remote() && (refused || e.is_go_away())
 }
 
-fn ending_of(session: &mut Session, life: &mut Life, e: &Error) -> Ending {
-    let status = life.attempt.as_ref().and_then(|attempt| attempt.status);
+fn ending_of(session: &mut Session, context: &mut RequestContext, e: &Error) -> Ending {
+    let status = context.attempt.as_ref().and_then(|attempt| attempt.status);
     let failed = |failure| match status {
         Some(status) => Ending::Truncated { status },
         None => Ending::Failed(failure),
     };
-    if life.verdict.is_some() {
+    if context.verdict.is_some() {
         return Ending::ClientAborted;
     }
-    match (e.esource(), life.signals.as_ref().and_then(|signals| signals.fault())) {
+    match (e.esource(), context.signals.as_ref().and_then(|signals| signals.fault())) {
         (_, Some(StreamFault::ResponseOverdue)) => failed(Failure::Timeout),
-        (_, Some(StreamFault::Idle)) => idle(life, status),
+        (_, Some(StreamFault::Idle)) => idle(context, status),
         (_, Some(StreamFault::BodyTooSlow)) => {
-            life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
+            context.verdict = Some(Reply::refused(408, "the request body came too slowly"));
             Ending::ClientAborted
         }
         (_, Some(StreamFault::BodyInvalid)) => {
-            life.verdict = Some(Reply::refused(400, "the request body is not framed soundly"));
+            context.verdict = Some(Reply::refused(400, "the request body is not framed soundly"));
             Ending::ClientAborted
         }
         (_, Some(StreamFault::WriteStalled)) | (ErrorSource::Downstream, None) => match status {
-            Some(101) => upgraded(life),
+            Some(101) => upgraded(context),
             Some(_) | None => Ending::ClientAborted,
         },
         (ErrorSource::Upstream | ErrorSource::Internal | ErrorSource::Unset, None) => {
             match (e.etype(), status) {
                 (etype, _) if *etype == EXHAUSTED => failed(Failure::Exhausted),
-                (_, Some(101)) => upgraded(life),
+                (_, Some(101)) => upgraded(context),
                 (ErrorType::ReadTimedout, None) if !session.is_body_done() => {
-                    life.verdict = Some(Reply::refused(408, "the request body came too slowly"));
+                    context.verdict = Some(Reply::refused(408, "the request body came too slowly"));
                     Ending::ClientAborted
                 }
                 (ErrorType::ReadTimedout | ErrorType::WriteTimedout, _) => failed(Failure::Timeout),
@@ -130,28 +130,32 @@ fn ending_of(session: &mut Session, life: &mut Life, e: &Error) -> Ending {
 }
 
 /// A tunnel that went silent has ended; a body that did was broken off.
-fn idle(life: &Life, status: Option<u16>) -> Ending {
+fn idle(context: &RequestContext, status: Option<u16>) -> Ending {
     match status {
-        Some(101) => upgraded(life),
+        Some(101) => upgraded(context),
         Some(status) => Ending::Truncated { status },
         None => Ending::Failed(Failure::Timeout),
     }
 }
 
 /// The last word, if the client can still hear one.
-pub(super) async fn tell_client(session: &mut Session, life: &mut Life, e: &Error) -> FailToProxy {
+pub(super) async fn tell_client(
+    session: &mut Session,
+    context: &mut RequestContext,
+    e: &Error,
+) -> FailToProxy {
     let begun =
         session.response_written().is_some_and(|r| !r.status.is_informational() || r.status == 101);
-    let gone = *e.esource() == ErrorSource::Downstream && life.verdict.is_none();
+    let gone = *e.esource() == ErrorSource::Downstream && context.verdict.is_none();
     let mut code = 0;
-    if begun && !gone && life.asked.grpc && is_http2(session) {
+    if begun && !gone && context.asked.grpc && is_http2(session) {
         break_off_grpc(session).await;
     } else if !begun && !gone {
-        let reply = life.verdict.take().unwrap_or_else(|| reply_to(e));
+        let reply = context.verdict.take().unwrap_or_else(|| reply_to(e));
         code = reply.status();
-        let _ = send(reply.closing(), session, life).await;
+        let _ = send(reply.closing(), session, context).await;
     } else if gone && !begun {
-        life.status = 499;
+        context.status = 499;
     }
     FailToProxy { error_code: code, can_reuse_downstream: false }
 }

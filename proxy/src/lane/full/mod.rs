@@ -15,7 +15,7 @@ mod session;
 
 pub(crate) use session::Http2Session;
 
-use super::life::Life;
+use super::context::RequestContext;
 use super::{answer as meaning, asked, assign, attempt, end, route};
 use crate::accesslog::AccessLog;
 use crate::exhaustion::{Descriptors, Lack};
@@ -45,37 +45,45 @@ pub(crate) struct FullLane {
 
 #[async_trait]
 impl ProxyHttp for FullLane {
-    type CTX = Life;
+    type CTX = RequestContext;
 
-    fn new_ctx(&self) -> Life {
-        Life::new(self.plane.enter(), Instant::now())
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.plane.enter(), Instant::now())
     }
 
     /// None of pingora's own: it would compress.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, life: &mut Life) -> Result<bool> {
-        let decided = arrive::arrive(session, life)
-            .inspect_err(|_| asked::count_refusal(life))
+    async fn request_filter(
+        &self,
+        session: &mut Session,
+        context: &mut RequestContext,
+    ) -> Result<bool> {
+        let decided = arrive::arrive(session, context)
+            .inspect_err(|_| asked::count_refusal(context))
             .and_then(|()| {
                 let request = session.req_header();
-                route::route(request.method.as_str(), &request.headers, life)
+                route::route(request.method.as_str(), &request.headers, context)
             });
         match decided {
             Ok(()) => {
-                assign::assign(&session.req_header().headers, life);
+                assign::assign(&session.req_header().headers, context);
                 Ok(false)
             }
             Err(reply) => {
-                self.mind_the_end(session, life);
-                reply::send(reply, session, life).await?;
+                self.mind_the_end(session, context);
+                reply::send(reply, session, context).await?;
                 Ok(true)
             }
         }
     }
 
-    async fn upstream_peer(&self, session: &mut Session, life: &mut Life) -> Result<Box<HttpPeer>> {
-        peer::next(session, life)
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        context: &mut RequestContext,
+    ) -> Result<Box<HttpPeer>> {
+        peer::next(session, context)
     }
 
     async fn connected_to_upstream(
@@ -85,13 +93,13 @@ impl ProxyHttp for FullLane {
         _peer: &HttpPeer,
         fd: std::os::fd::RawFd,
         _digest: Option<&Digest>,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
         if !reused && !Descriptors::of_this_process().may_be_an_endpoints(fd) {
             Lack::Descriptors.tell();
             return Error::e_explain(fail::EXHAUSTED, "descriptors are kept for this process");
         }
-        attempt::connected(life);
+        attempt::connected(context);
         Ok(())
     }
 
@@ -99,9 +107,9 @@ impl ProxyHttp for FullLane {
         &self,
         session: &mut Session,
         request: &mut RequestHeader,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
-        send::shape(session, request, life)
+        send::shape(session, request, context)
     }
 
     async fn request_body_filter(
@@ -109,18 +117,18 @@ impl ProxyHttp for FullLane {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
-        body::pass(session, body, end, life)
+        body::pass(session, body, end, context)
     }
 
     async fn upstream_response_filter(
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
-        answer::head_came(session, response, life)
+        answer::head_came(session, response, context)
     }
 
     fn upstream_response_body_filter(
@@ -128,11 +136,11 @@ impl ProxyHttp for FullLane {
         session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<Option<Duration>> {
-        answer::body_came(body.as_ref(), life);
+        answer::body_came(body.as_ref(), context);
         if end {
-            body::answer_ended(session, life);
+            body::answer_ended(session, context);
         }
         Ok(None)
     }
@@ -141,9 +149,9 @@ impl ProxyHttp for FullLane {
         &self,
         _session: &mut Session,
         trailers: &mut http::HeaderMap,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
-        meaning::trailers_came(trailers, life);
+        meaning::trailers_came(trailers, context);
         Ok(())
     }
 
@@ -151,20 +159,20 @@ impl ProxyHttp for FullLane {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> Result<()> {
-        self.mind_the_end(session, life);
-        answer::shape(session, response, life)
+        self.mind_the_end(session, context);
+        answer::shape(session, response, context)
     }
 
     fn fail_to_connect(
         &self,
         session: &mut Session,
         _peer: &HttpPeer,
-        life: &mut Life,
+        context: &mut RequestContext,
         e: Box<Error>,
     ) -> Box<Error> {
-        fail::not_connected(session, life, e)
+        fail::not_connected(session, context, e)
     }
 
     fn error_while_proxy(
@@ -172,27 +180,32 @@ impl ProxyHttp for FullLane {
         _peer: &HttpPeer,
         session: &mut Session,
         e: Box<Error>,
-        life: &mut Life,
+        context: &mut RequestContext,
         reused: bool,
     ) -> Box<Error> {
-        fail::broke_off(session, life, e, reused)
+        fail::broke_off(session, context, e, reused)
     }
 
     async fn fail_to_proxy(
         &self,
         session: &mut Session,
         e: &Error,
-        life: &mut Life,
+        context: &mut RequestContext,
     ) -> FailToProxy {
-        self.mind_the_end(session, life);
-        fail::tell_client(session, life, e).await
+        self.mind_the_end(session, context);
+        fail::tell_client(session, context, e).await
     }
 
-    async fn logging(&self, session: &mut Session, e: Option<&Error>, life: &mut Life) {
+    async fn logging(
+        &self,
+        session: &mut Session,
+        e: Option<&Error>,
+        context: &mut RequestContext,
+    ) {
         // The client has the whole answer, and has said all it had to say.
         let e = e.filter(|e| *e.etype() != body::ANSWERED_FIRST);
         let request = session.req_header();
-        let over = end::Over {
+        let over = end::RequestSummary {
             method: request.method.as_str(),
             protocol: protocol(request.version),
             fields: &request.headers,
@@ -202,18 +215,18 @@ impl ProxyHttp for FullLane {
             sent: session.body_bytes_sent() as u64,
             at: Instant::now(),
         };
-        end::end(&self.log, &over, life);
+        end::end(&self.log, &over, context);
     }
 
     /// The access log and the metrics say it.
-    fn suppress_error_log(&self, _session: &Session, _life: &Life, _e: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _life: &RequestContext, _e: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _session: &Session,
-        _life: &Life,
+        _life: &RequestContext,
         _e: &Error,
         _context: ProxyWarnLogContext,
     ) -> bool {
@@ -224,8 +237,8 @@ impl ProxyHttp for FullLane {
 impl FullLane {
     /// A process that goes away says so with each answer, so that no client sends another request
     /// into a connection that is about to be closed. A tunnel has no next request.
-    fn mind_the_end(&self, session: &mut Session, life: &Life) {
-        if self.plane.is_draining() && life.asked.upgrade.is_none() {
+    fn mind_the_end(&self, session: &mut Session, context: &RequestContext) {
+        if self.plane.is_draining() && context.asked.upgrade.is_none() {
             session.set_keepalive(None);
         }
     }

@@ -1,8 +1,8 @@
-//! Over which connection an attempt goes.
+//! RequestSummary which connection an attempt goes.
 
 use super::fail::standing;
 use crate::lane::attempt;
-use crate::lane::life::{Life, status_of};
+use crate::lane::context::{RequestContext, status_of};
 use crate::tunnel::Upgrade;
 use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use pingora_core::{Error, ErrorType, Result};
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 /// Set apart the connections that may become tunnels: nobody else is ever lent one.
 const TUNNELS: u64 = 0x7455_4e4e_454c_5321;
 
-pub(super) fn next(session: &Session, life: &mut Life) -> Result<Box<HttpPeer>> {
-    let standing = standing(session, life);
-    if let Err(failure) = attempt::begin(life, standing, Instant::now()) {
+pub(super) fn next(session: &Session, context: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    let standing = standing(session, context);
+    if let Err(failure) = attempt::begin(context, standing, Instant::now()) {
         let (status, what) = status_of(failure);
         return Error::e_explain(ErrorType::HTTPStatus(status), what);
     }
-    let lease = life.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref());
+    let lease = context.attempt.as_ref().and_then(|attempt| attempt.lease.as_ref());
     match lease.map(|lease| lease.peer()) {
-        Some(peer) => Ok(prepared(peer, life)),
+        Some(peer) => Ok(prepared(peer, context)),
         None => Error::e_explain(ErrorType::InternalError, "no endpoint was lent"),
     }
 }
 
-fn prepared(mut peer: Box<HttpPeer>, life: &Life) -> Box<HttpPeer> {
-    let Some(timeouts) = life.attempt.as_ref().map(|attempt| attempt.on.timeouts) else {
+fn prepared(mut peer: Box<HttpPeer>, context: &RequestContext) -> Box<HttpPeer> {
+    let Some(timeouts) = context.attempt.as_ref().map(|attempt| attempt.on.timeouts) else {
         return peer;
     };
     // Hop-by-hop headers are ours to remove: see `hop`.
@@ -34,13 +34,13 @@ fn prepared(mut peer: Box<HttpPeer>, life: &Life) -> Box<HttpPeer> {
     // pingora knows one read timeout for head and body. The client's stream keeps both times apart
     // and is more precise; this is the net below it.
     peer.options.read_timeout = Some(timeouts.response.max(timeouts.idle));
-    if let Some(Upgrade::WebSocket | Upgrade::Other) = life.asked.upgrade {
+    if let Some(Upgrade::WebSocket | Upgrade::Other) = context.asked.upgrade {
         peer.group_key ^= TUNNELS;
         peer.options.idle_timeout = Some(Duration::ZERO);
         peer.options.read_timeout = None;
     }
-    if let Some(signals) = &life.signals {
-        signals.await_response(life.attempts, timeouts.response);
+    if let Some(signals) = &context.signals {
+        signals.await_response(context.attempts, timeouts.response);
     }
     peer
 }

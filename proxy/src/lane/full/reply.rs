@@ -1,19 +1,23 @@
 //! An answer of Serin's own, on its way through pingora.
 
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
 use crate::lane::reply::{FAREWELL, MOST_FORGOTTEN, Reply};
 use pingora_core::Result;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::custom::server::Session as CustomSession;
 use pingora_proxy::Session;
 
-pub(super) async fn send(reply: Reply, session: &mut Session, life: &mut Life) -> Result<()> {
+pub(super) async fn send(
+    reply: Reply,
+    session: &mut Session,
+    context: &mut RequestContext,
+) -> Result<()> {
     if reply.closes() {
         session.set_keepalive(None);
     }
     let head = session.req_header().method == http::Method::HEAD;
-    let bodiless = reply.note(life, head);
-    let response = reply.response(life)?;
+    let bodiless = reply.note(context, head);
+    let response = reply.response(context)?;
     if let ServerSession::Custom(http2) = session.as_mut() {
         // One frame, where the head is all: what says how a gRPC call ended is read nowhere else.
         http2.write_response_header(Box::new(response), bodiless).await?;

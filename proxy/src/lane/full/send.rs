@@ -1,7 +1,7 @@
 //! What the backend gets to see of the request.
 
+use crate::lane::context::RequestContext;
 use crate::lane::identify::REQUEST_ID;
-use crate::lane::life::Life;
 use crate::lane::trace::TRACEPARENT;
 use crate::lane::{copy, forwarded};
 use crate::route::Edits;
@@ -14,34 +14,34 @@ use std::time::Instant;
 pub(super) fn shape(
     session: &mut Session,
     request: &mut RequestHeader,
-    life: &mut Life,
+    context: &mut RequestContext,
 ) -> Result<()> {
-    retarget(request, life)?;
-    tell(request, life)?;
-    request.insert_header(REQUEST_ID, life.asked.request_id.as_str())?;
-    request.insert_header(TRACEPARENT, life.asked.traceparent.as_str())?;
-    if let Some(route) = &life.route {
+    retarget(request, context)?;
+    tell(request, context)?;
+    request.insert_header(REQUEST_ID, context.asked.request_id.as_str())?;
+    request.insert_header(TRACEPARENT, context.asked.traceparent.as_str())?;
+    if let Some(route) = &context.route {
         edit(request, &route.request)?;
     }
-    if let Some(attempt) = &mut life.attempt {
+    if let Some(attempt) = &mut context.attempt {
         attempt.sent = true;
     }
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
-    copy::request_leaves(life, request.method.as_str(), target, &request.headers);
+    copy::request_leaves(context, request.method.as_str(), target, &request.headers);
     if session.is_body_empty() {
-        life.tee.ended(Instant::now);
+        context.tap.ended(Instant::now);
     }
     Ok(())
 }
 
 /// The normal form that was matched, rewritten if the route says so, is what is forwarded.
-fn retarget(request: &mut RequestHeader, life: &Life) -> Result<()> {
-    let rewrite = life.route.as_ref().and_then(|route| route.rewrite.as_ref());
+fn retarget(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let rewrite = context.route.as_ref().and_then(|route| route.rewrite.as_ref());
     let path = match rewrite {
-        Some(rewrite) => rewrite.apply(&life.asked.path, life.matched),
-        None => std::borrow::Cow::Borrowed(life.asked.path.as_str()),
+        Some(rewrite) => rewrite.apply(&context.asked.path, context.matched),
+        None => std::borrow::Cow::Borrowed(context.asked.path.as_str()),
     };
-    let target = match life.asked.query() {
+    let target = match context.asked.query() {
         Some(query) => std::borrow::Cow::Owned(format!("{path}?{query}")),
         None => path,
     };
@@ -73,13 +73,13 @@ fn edit(request: &mut RequestHeader, edits: &Edits) -> Result<()> {
 }
 
 /// Says who asked.
-fn tell(request: &mut RequestHeader, life: &Life) -> Result<()> {
-    let Some(visit) = &life.visit else { return Ok(()) };
+fn tell(request: &mut RequestHeader, context: &RequestContext) -> Result<()> {
+    let Some(info) = &context.info else { return Ok(()) };
     let mut lines: Vec<(&'static str, String)> = Vec::new();
-    forwarded::tell(&request.headers, life, &mut String::new(), &mut |name, value| {
+    forwarded::tell(&request.headers, context, &mut String::new(), &mut |name, value| {
         lines.push((name, value.to_owned()));
     });
-    let forged = |name: &&HeaderName| forwarded::is_forged(name.as_str().as_bytes(), visit);
+    let forged = |name: &&HeaderName| forwarded::is_forged(name.as_str().as_bytes(), info);
     let forged: Vec<HeaderName> = request.headers.keys().filter(forged).cloned().collect();
     for name in forged {
         request.remove_header(&name);

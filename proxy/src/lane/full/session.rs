@@ -3,7 +3,7 @@
 //! pingora's own session can only be had from pingora's own way of accepting, so this one is of the
 //! kind that it leaves to others to make. It translates and decides nothing.
 
-use crate::ingress::Visit;
+use crate::ingress::ClientInfo;
 use crate::lane::stream::Stream;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -47,7 +47,7 @@ pub(crate) struct Http2Session {
 
 impl Http2Session {
     pub(crate) fn new(head: request::Parts, stream: Stream) -> Self {
-        let digest = Digest { proxy_digest: digest_of(&stream.visit), ..Digest::default() };
+        let digest = Digest { proxy_digest: digest_of(&stream.info), ..Digest::default() };
         Self {
             empty: stream.is_empty(&head),
             head: head.into(),
@@ -86,10 +86,10 @@ impl Http2Session {
 }
 
 /// How the lane learns whose stream it is.
-fn digest_of(visit: &Arc<Visit>) -> Option<Arc<ProxyDigest>> {
+fn digest_of(info: &Arc<ClientInfo>) -> Option<Arc<ProxyDigest>> {
     let nothing = ResponseHeader::build(200, Some(0)).ok()?;
-    let visit: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(visit));
-    Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(visit))))
+    let info: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(info));
+    Some(Arc::new(ProxyDigest::new(Box::new(nothing), Some(info))))
 }
 
 async fn within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -9,7 +9,7 @@ mod decode;
 mod json;
 pub mod redact;
 
-use super::pair::{Answer, Body, Whole};
+use super::response_pair::{Answer, Body, Whole};
 use crate::route::Fields;
 use serin_config::model::{Compare, CompareBody, JsonPath, Shadow};
 

@@ -5,7 +5,7 @@ use super::Outgoing;
 use super::pool::Wire;
 use crate::buffer::Buffer;
 use crate::shadow::memory::Held;
-use crate::shadow::pair::{Answer, Body};
+use crate::shadow::response_pair::{Answer, Body};
 use crate::wire::answer::{self, Read, ResponseHead};
 use crate::wire::chunks::{ChunkFault, Chunks, Piece};
 use crate::wire::head::Field;

@@ -3,7 +3,7 @@
 use super::Outgoing;
 use super::pool::{self, Wire, room};
 use crate::shadow::counts::Dropped;
-use crate::shadow::pair::{Answer, Body};
+use crate::shadow::response_pair::{Answer, Body};
 use crate::upstream::{Endpoint, VersionRuntime};
 use crate::wire;
 use bytes::Bytes;

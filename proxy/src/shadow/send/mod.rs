@@ -13,7 +13,7 @@ pub(super) use pool::tidy;
 use super::compare::Rules;
 use super::counts::Dropped;
 use super::memory::Memory;
-use super::pair::Answer;
+use super::response_pair::Answer;
 use crate::clock;
 use crate::shadow::copy::Copy;
 use crate::shadow::head::{is_safe, method_of};

@@ -7,11 +7,11 @@
 
 use super::copy::Copy;
 use super::counts::Dropped;
-use super::desk::{Job, Word};
 use super::head::{self, Seen, is_safe};
 use super::memory::{Held, Slot};
 use super::mirror::Mirror;
-use super::pair::{Answer, Body, Heard, Pair, Primary};
+use super::mirror_worker::{Job, Message};
+use super::response_pair::{Answer, Body, Heard, Primary, ResponsePair};
 use crate::route::{Fields, Route};
 use crate::thread::random;
 use crate::upstream::VersionRuntime;
@@ -36,7 +36,7 @@ pub(crate) struct Head<'a> {
 }
 
 #[derive(Debug, Default)]
-pub(crate) enum Tee {
+pub(crate) enum RequestTap {
     #[default]
     Unasked,
     Off,
@@ -46,7 +46,7 @@ pub(crate) enum Tee {
 #[derive(Debug)]
 pub(crate) struct Copying {
     mirror: Arc<Mirror>,
-    pair: Arc<Pair>,
+    pair: Arc<ResponsePair>,
     /// Until its body is whole.
     copy: Option<Copy>,
     /// Bytes of the body that are in the copy, and how far this attempt has come.
@@ -58,7 +58,7 @@ pub(crate) struct Copying {
     over: bool,
 }
 
-impl Tee {
+impl RequestTap {
     /// A head leaves for the primary. Only the first of a request is looked at. Its fields, line by
     /// line, are asked for where there is a copy.
     pub(crate) fn begin<'l>(
@@ -109,7 +109,7 @@ impl Tee {
         copy.framed |= copying.taken > 0;
         let due = now + copying.mirror.config.timeout;
         let job = Job { copy, pair: Arc::clone(&copying.pair), due };
-        if !copying.mirror.shadows.hand(Word::Copy(job)) {
+        if !copying.mirror.shadows.hand(Message::Copy(job)) {
             self.give_up(Dropped::Full);
         }
     }
@@ -237,7 +237,7 @@ impl Copying {
         };
         if self.pair.heard(primary) {
             // Lost when the queue is full: an answer that is not compared, and not counted.
-            let _ = self.mirror.shadows.hand(Word::Heard(Arc::clone(&self.pair)));
+            let _ = self.mirror.shadows.hand(Message::Heard(Arc::clone(&self.pair)));
         }
     }
 

@@ -8,11 +8,11 @@ use super::client::Client;
 use super::framing;
 use super::request::Translated;
 use crate::buffer::Buffer;
-use crate::ingress::{BodyPace, Link};
-use crate::lane::life::Life;
+use crate::ingress::{BodyPace, ClientConnection};
+use crate::lane::context::RequestContext;
 use crate::lane::trailers;
 use crate::route::Route;
-use crate::shadow::Tee;
+use crate::shadow::RequestTap;
 use crate::upstream::conn::Conn;
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::head::{Framing, Head, Span};
@@ -33,7 +33,7 @@ const AHEAD: usize = 512;
 const WORTH_FORGETTING: usize = 2 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Upload {
+pub(super) struct RequestBody {
     rest: Rest,
     /// What came with the head and goes out as it is: where it stands in the connection's input,
     /// which keeps it.
@@ -70,7 +70,7 @@ pub(super) struct Upload {
     /// The client waits for leave to send it, and for nothing else.
     pub(super) waits: bool,
     /// What is told of the bodies, of this one as it is read, while an attempt is under way.
-    pub(super) tee: Tee,
+    pub(super) tap: RequestTap,
     /// It was told of what came with the head.
     told: bool,
 }
@@ -86,7 +86,7 @@ enum Rest {
 
 /// What is wrong with the client's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum ClientError {
     Gone,
     Invalid,
     TooLarge,
@@ -95,9 +95,9 @@ pub(super) enum Fault {
     Unsayable,
 }
 
-impl Upload {
-    fn new(rest: Rest, limits: &ListenerLimits, life: &Life) -> Self {
-        let paced = !life.asked.grpc;
+impl RequestBody {
+    fn new(rest: Rest, limits: &ListenerLimits, context: &RequestContext) -> Self {
+        let paced = !context.asked.grpc;
         Self {
             rest,
             with_head: Span::default(),
@@ -108,7 +108,7 @@ impl Upload {
             raw: Buffer::default(),
             taken: 0,
             received: 0,
-            most: life.route.as_ref().and_then(|route| route.max_body),
+            most: context.route.as_ref().and_then(|route| route.max_body),
             pace: if paced { BodyPace::begin(limits) } else { BodyPace::default() },
             paced,
             is_unsized: false,
@@ -116,61 +116,65 @@ impl Upload {
             trailers: None,
             route: None,
             refused: false,
-            repeatable: life.asked.idempotent,
+            repeatable: context.asked.idempotent,
             waits: false,
-            tee: Tee::default(),
+            tap: RequestTap::default(),
             told: false,
         }
     }
 
     /// Of a stream; `None` when no body follows.
-    pub(super) fn stream(body: Option<Translated>, limits: &ListenerLimits, life: &Life) -> Self {
+    pub(super) fn stream(
+        body: Option<Translated>,
+        limits: &ListenerLimits,
+        context: &RequestContext,
+    ) -> Self {
         let Some(Translated { chunked }) = body else {
-            return Self::new(Rest::Done, limits, life);
+            return Self::new(Rest::Done, limits, context);
         };
-        let mut upload = Self::new(Rest::Stream, limits, life);
-        upload.is_unsized = chunked;
-        upload.route = life.route.clone();
-        upload
+        let mut body = Self::new(Rest::Stream, limits, context);
+        body.is_unsized = chunked;
+        body.route = context.route.clone();
+        body
     }
 
-    pub(super) fn begin(head: &Head, link: &Link, life: &Life) -> Self {
-        let mut upload = Self::new(Rest::Done, &link.visit.listener.limits, life);
-        upload.taken = head.length;
-        let here = &link.input.bytes()[head.length..];
+    pub(super) fn begin(head: &Head, client: &ClientConnection, context: &RequestContext) -> Self {
+        let mut body = Self::new(Rest::Done, &client.info.listener.limits, context);
+        body.taken = head.length;
+        let here = &client.input.bytes()[head.length..];
         match head.framing {
             Framing::None => {}
             Framing::Length(length) => {
                 let count = here.len().min(usize::try_from(length).unwrap_or(usize::MAX));
-                upload.with_head = Span { from: head.length, to: head.length + count };
-                upload.note(count);
+                body.with_head = Span { from: head.length, to: head.length + count };
+                body.note(count);
                 let left = length - count as u64;
-                upload.rest = if left == 0 { Rest::Done } else { Rest::Length(left) };
-                upload.taken += count;
+                body.rest = if left == 0 { Rest::Done } else { Rest::Length(left) };
+                body.taken += count;
             }
             Framing::Chunked => {
-                upload.is_unsized = true;
-                upload.route = life.route.clone();
-                upload.raw.push(here);
-                upload.rest = Rest::Chunked(Chunks::default());
-                upload.taken += here.len();
+                body.is_unsized = true;
+                body.route = context.route.clone();
+                body.raw.push(here);
+                body.rest = Rest::Chunked(Chunks::default());
+                body.taken += here.len();
             }
         }
-        upload
+        body
     }
 
-    /// A head has left; the tee is told what comes of the body from here on, each byte once.
-    pub(super) fn tell(&mut self, tee: Tee, client: &Client<'_>) {
-        self.tee = tee;
+    /// A head has left; the tap is told what comes of the body from here on, each byte once.
+    pub(super) fn tell(&mut self, tap: RequestTap, client: &Client<'_>) {
+        self.tap = tap;
         if std::mem::replace(&mut self.told, true) {
             return;
         }
         match client {
-            Client::Http1(link) => self.tee.body_piece(self.with_head.of(link.input.bytes())),
+            Client::Http1(client) => self.tap.body_piece(self.with_head.of(client.input.bytes())),
             Client::Http2(_) => {}
         }
         if self.is_read() {
-            self.tee.ended(Instant::now);
+            self.tap.ended(Instant::now);
         }
     }
 
@@ -240,8 +244,8 @@ impl Upload {
     /// What can leave next, in one piece.
     pub(super) fn pending<'a>(&'a self, client: &'a Client<'_>) -> &'a [u8] {
         match client {
-            Client::Http1(link) if self.sent < self.with_head.len() => {
-                &self.with_head.of(link.input.bytes())[self.sent..]
+            Client::Http1(client) if self.sent < self.with_head.len() => {
+                &self.with_head.of(client.input.bytes())[self.sent..]
             }
             Client::Http1(_) | Client::Http2(_) => {
                 &self.framed.bytes()[self.sent - self.with_head.len()..]
@@ -261,10 +265,10 @@ impl Upload {
     /// has not looked at it.
     fn forget(&mut self, client: &mut Client<'_>) {
         let worth = if self.bare { MAX_REPLAYED } else { WORTH_FORGETTING };
-        if let Client::Http1(link) = client
+        if let Client::Http1(client) = client
             && self.with_head.len() > worth
         {
-            link.input.cut(self.with_head.from..self.with_head.to);
+            client.input.cut(self.with_head.from..self.with_head.to);
             self.taken -= self.with_head.len();
             self.with_head = Span::default();
             self.overwritten = true;
@@ -284,7 +288,7 @@ impl Upload {
         upstream: &mut Conn,
         due: &mut Option<Instant>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Fault>> {
+    ) -> Poll<Result<(), ClientError>> {
         loop {
             if self.refused {
                 return Poll::Ready(Ok(()));
@@ -320,7 +324,7 @@ impl Upload {
                     let now = Instant::now();
                     *due = self.pace.waiting(now);
                     if due.is_some_and(|due| now >= due) {
-                        return Poll::Ready(Err(Fault::TooSlow));
+                        return Poll::Ready(Err(ClientError::TooSlow));
                     }
                     return Poll::Pending;
                 }
@@ -337,7 +341,7 @@ impl Upload {
         }
         self.framed.fit(0);
         match client {
-            Client::Http1(link) => link.input.fit(AHEAD),
+            Client::Http1(client) => client.input.fit(AHEAD),
             Client::Http2(_) => {}
         }
     }
@@ -346,37 +350,38 @@ impl Upload {
         &mut self,
         client: &mut Client<'_>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<usize, Fault>> {
+    ) -> Poll<Result<usize, ClientError>> {
         self.recycle();
         let read = match (&mut self.rest, client) {
-            (Rest::Length(left), Client::Http1(link)) => {
+            (Rest::Length(left), Client::Http1(client)) => {
                 let limit = usize::try_from(*left).unwrap_or(usize::MAX);
-                ready!(link.poll_readable(cx)).map_err(|_| Fault::Gone)?;
+                ready!(client.poll_readable(cx)).map_err(|_| ClientError::Gone)?;
                 if self.framed.room() == 0 {
                     self.framed.reserve(limit.min(PIECE));
                 }
-                let read = ready!(link.poll_body(&mut self.framed, limit, cx));
+                let read = ready!(client.poll_body(&mut self.framed, limit, cx));
                 let count = read.as_ref().map_or(0, |count| *count);
                 *left -= count as u64;
                 let ends = *left == 0;
-                self.tee.body_piece(&self.framed.bytes()[self.framed.len() - count..]);
+                self.tap.body_piece(&self.framed.bytes()[self.framed.len() - count..]);
                 if ends {
                     self.end(None);
                 }
                 self.note(count);
                 read
             }
-            (Rest::Chunked(_), Client::Http1(link)) => {
-                ready!(link.poll_body(&mut self.raw, PIECE, cx))
+            (Rest::Chunked(_), Client::Http1(client)) => {
+                ready!(client.poll_body(&mut self.raw, PIECE, cx))
             }
             (Rest::Stream, Client::Http2(stream)) => {
                 let Some(read) = ready!(stream.poll_body(cx)) else {
-                    let trailers = ready!(stream.poll_trailers(cx)).map_err(|_| Fault::Gone)?;
+                    let trailers =
+                        ready!(stream.poll_trailers(cx)).map_err(|_| ClientError::Gone)?;
                     self.end(trailers);
                     return Poll::Ready(Ok(0));
                 };
-                let data = read.map_err(|_| Fault::Gone)?;
-                self.tee.body(&data);
+                let data = read.map_err(|_| ClientError::Gone)?;
+                self.tap.body(&data);
                 match self.is_unsized && !self.bare {
                     true if data.is_empty() => {}
                     true => framing::push_chunk(&mut self.framed, &data),
@@ -387,14 +392,14 @@ impl Upload {
             }
             (Rest::Done | Rest::Length(_) | Rest::Chunked(_) | Rest::Stream, _) => {
                 self.rest = Rest::Done;
-                self.tee.ended(Instant::now);
+                self.tap.ended(Instant::now);
                 return Poll::Ready(Ok(0));
             }
         };
         // The end of the connection is not the end of a body.
         Poll::Ready(match read {
             Ok(count @ 1..) => Ok(count),
-            Ok(0) | Err(_) => Err(Fault::Gone),
+            Ok(0) | Err(_) => Err(ClientError::Gone),
         })
     }
 
@@ -408,15 +413,15 @@ impl Upload {
     }
 
     /// Frames anew what has come of chunks. Says whether there is something to send.
-    fn frame(&mut self, client: &mut Client<'_>) -> Result<bool, Fault> {
+    fn frame(&mut self, client: &mut Client<'_>) -> Result<bool, ClientError> {
         let Rest::Chunked(chunks) = &mut self.rest else { return self.within(false) };
         let mut any = false;
         while !self.raw.is_empty() && self.framed.len() < 2 * PIECE {
-            match chunks.step(self.raw.bytes()).map_err(|_| Fault::Invalid)? {
+            match chunks.step(self.raw.bytes()).map_err(|_| ClientError::Invalid)? {
                 Piece::Framing(count) => self.raw.advance(count),
                 Piece::Data(count) => {
                     let data = &self.raw.bytes()[..count];
-                    self.tee.body_piece(data);
+                    self.tap.body_piece(data);
                     match self.bare {
                         true => self.framed.push(data),
                         false => framing::push_chunk(&mut self.framed, data),
@@ -443,7 +448,7 @@ impl Upload {
     /// All of it was read, and these stand after it.
     fn end(&mut self, trailers: Option<HeaderMap>) {
         self.rest = Rest::Done;
-        self.tee.ended(Instant::now);
+        self.tap.ended(Instant::now);
         let edits = self.route.as_ref().map(|route| &route.request);
         self.trailers = trailers.and_then(|came| trailers::passing(came, edits));
         if self.is_unsized && !self.bare {
@@ -451,19 +456,19 @@ impl Upload {
         }
     }
 
-    fn within(&self, any: bool) -> Result<bool, Fault> {
+    fn within(&self, any: bool) -> Result<bool, ClientError> {
         match self.most {
-            Some(most) if self.received > most => Err(Fault::TooLarge),
+            Some(most) if self.received > most => Err(ClientError::TooLarge),
             Some(_) | None => Ok(any),
         }
     }
 
     /// Takes this request off the connection's input.
-    pub(super) fn finish(&self, link: &mut Link) {
-        link.input.advance(self.taken);
+    pub(super) fn finish(&self, client: &mut ClientConnection) {
+        client.input.advance(self.taken);
         if self.overwritten {
             // What was left of it stood in less than the next request may need.
-            link.input.rest();
+            client.input.rest();
         }
     }
 }

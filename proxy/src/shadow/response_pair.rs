@@ -1,6 +1,6 @@
 //! Two answers to one request, until both are there.
 //!
-//! The serving thread leaves the primary's, the desk the shadow's; whoever comes second finds both.
+//! The serving thread leaves the primary's, the mirror's worker the shadow's; whoever comes second finds both.
 //! What nobody waits for any more goes away with its last owner.
 
 use super::copy::Copy;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
-pub(super) struct Pair(Mutex<Halves>);
+pub(super) struct ResponsePair(Mutex<Halves>);
 
 #[derive(Debug, Default)]
 struct Halves {
@@ -75,7 +75,7 @@ impl Whole {
     }
 }
 
-impl Pair {
+impl ResponsePair {
     /// Says whether the shadow's answer waits already.
     pub(super) fn heard(&self, primary: Primary) -> bool {
         let mut halves = self.0.lock().unwrap_or_else(PoisonError::into_inner);

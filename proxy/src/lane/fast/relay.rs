@@ -6,10 +6,10 @@
 
 use super::client::Client;
 use super::framing::{push_chunk, push_end};
-use super::upload::{self, Upload};
+use super::request_body::{self, RequestBody};
 use crate::buffer::Buffer;
 use crate::ingress::rest_of;
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
 use crate::lane::{answer as meaning, trailers};
 use crate::upstream::conn::{Conn, Refused};
 use crate::wire::answer::{self as wire, Body, Read, ResponseHead};
@@ -31,8 +31,8 @@ const CHUNKS_AT_ONCE: usize = 32 * 1024;
 
 /// Why an exchange ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
-    Client(upload::Fault),
+pub(super) enum RelayError {
+    Client(request_body::ClientError),
     /// The endpoint broke off.
     Reset(Reset),
     Invalid,
@@ -53,21 +53,21 @@ pub(super) struct Reset {
 }
 
 impl Reset {
-    fn http1(silent: bool) -> Broken {
-        Broken::Reset(Self { silent, unseen: false, code: None })
+    fn http1(silent: bool) -> RelayError {
+        RelayError::Reset(Self { silent, unseen: false, code: None })
     }
 }
 
-impl From<upload::Fault> for Broken {
-    fn from(fault: upload::Fault) -> Self {
+impl From<request_body::ClientError> for RelayError {
+    fn from(fault: request_body::ClientError) -> Self {
         Self::Client(fault)
     }
 }
 
-pub(super) struct Flow<'a> {
+pub(super) struct Relay<'a> {
     pub(super) client: Client<'a>,
     pub(super) upstream: Conn,
-    pub(super) upload: &'a mut Upload,
+    pub(super) body: &'a mut RequestBody,
     /// Towards the client.
     pub(super) down: &'a mut Buffer,
     /// The fields of the head that came last.
@@ -86,61 +86,63 @@ enum Came {
     End,
 }
 
-impl<'a> Flow<'a> {
+impl<'a> Relay<'a> {
     pub(super) fn new(
         client: Client<'a>,
         upstream: Conn,
-        upload: &'a mut Upload,
+        body: &'a mut RequestBody,
         down: &'a mut Buffer,
         fields: &'a mut Vec<Field>,
         (response, idle): (Duration, Duration),
     ) -> Self {
         let moved = Instant::now();
         let asked = moved;
-        Self { client, upstream, upload, down, fields, response, idle, moved, asked }
+        Self { client, upstream, body, down, fields, response, idle, moved, asked }
     }
 
     /// Sends the head, and what is there of the body with it. `trailers`: the client reads them.
-    pub(super) async fn send(&mut self, head: &[u8], trailers: bool) -> Result<(), Broken> {
+    pub(super) async fn send(&mut self, head: &[u8], trailers: bool) -> Result<(), RelayError> {
         if let Some(stream) = self.upstream.stream() {
-            return stream.ask(head, trailers, self.upload.is_done()).map_err(
+            return stream.ask(head, trailers, self.body.is_done()).map_err(
                 |refused| match refused {
                     Refused::Closed => {
-                        Broken::Reset(Reset { silent: true, unseen: true, code: None })
+                        RelayError::Reset(Reset { silent: true, unseen: true, code: None })
                     }
-                    Refused::Unsayable => Broken::Client(upload::Fault::Unsayable),
+                    Refused::Unsayable => RelayError::Client(request_body::ClientError::Unsayable),
                 },
             );
         }
         let mut sent = 0;
         poll_fn(|cx| {
             while sent < head.len() {
-                let both = rest_of([head, self.upload.pending(&self.client)], sent);
+                let both = rest_of([head, self.body.pending(&self.client)], sent);
                 match self.upstream.poll_write(both, false, cx) {
                     Poll::Ready(Ok(count @ 1..)) => sent += count,
                     Poll::Ready(Ok(0) | Err(_)) => {
                         return Poll::Ready(Err(Reset::http1(true)));
                     }
-                    Poll::Pending => return self.late(self.moved + self.idle, Broken::Stalled, cx),
+                    Poll::Pending => {
+                        return self.late(self.moved + self.idle, RelayError::Stalled, cx);
+                    }
                 }
             }
             Poll::Ready(Ok(()))
         })
         .await?;
-        self.upload.left(sent - head.len(), &mut self.client);
+        self.body.left(sent - head.len(), &mut self.client);
         Ok(())
     }
 
     fn late<T>(
         &mut self,
         due: Instant,
-        otherwise: Broken,
+        otherwise: RelayError,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<T, Broken>> {
+    ) -> Poll<Result<T, RelayError>> {
         if !self.client.deadline().has_come(due, cx) {
             return Poll::Pending;
         }
-        if matches!(otherwise, Broken::Late | Broken::Stalled) {
+        if matches!(otherwise, RelayError::Late | RelayError::Stalled) {
             self.upstream.doubt();
         }
         Poll::Ready(Err(otherwise))
@@ -148,7 +150,7 @@ impl<'a> Flow<'a> {
 
     /// Waits for the final head, or for one that changes the protocol. Interim answers go to the
     /// client at once.
-    pub(super) async fn head(&mut self, asked_head: bool) -> Result<ResponseHead, Broken> {
+    pub(super) async fn head(&mut self, asked_head: bool) -> Result<ResponseHead, RelayError> {
         let mut judged = 0;
         loop {
             let bytes = self.upstream.input.bytes();
@@ -158,7 +160,7 @@ impl<'a> Flow<'a> {
                     Read::Whole(head) if head.status < 200 && head.status != 101 => {
                         let view = View::of(bytes, self.fields);
                         if head.status == 100 {
-                            self.upload.may_come(self.client.limits());
+                            self.body.may_come(self.client.limits());
                         }
                         let reason = head.reason.of(bytes);
                         self.client.interim(head.status, reason, &view, self.down);
@@ -171,7 +173,7 @@ impl<'a> Flow<'a> {
                         self.note_end(asked_head, &mut head);
                         return Ok(head);
                     }
-                    Read::Invalid => return Err(Broken::Invalid),
+                    Read::Invalid => return Err(RelayError::Invalid),
                     Read::Partial => {}
                 }
             }
@@ -200,10 +202,10 @@ impl<'a> Flow<'a> {
     }
 
     /// The endpoint broke off.
-    fn reset(&mut self) -> Broken {
+    fn reset(&mut self) -> RelayError {
         let silent = self.upstream.input.is_empty();
         let Some(stream) = self.upstream.stream() else { return Reset::http1(silent) };
-        Broken::Reset(Reset {
+        RelayError::Reset(Reset {
             silent: silent && stream.lost_its_connection(),
             unseen: stream.was_unseen(),
             code: stream.reset_code(),
@@ -211,7 +213,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Waits until the endpoint says something.
-    async fn more(&mut self, awaiting_head: bool) -> Result<Came, Broken> {
+    async fn more(&mut self, awaiting_head: bool) -> Result<Came, RelayError> {
         poll_fn(|cx| self.poll_more(awaiting_head, cx)).await
     }
 
@@ -219,11 +221,11 @@ impl<'a> Flow<'a> {
         &mut self,
         awaiting_head: bool,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Came, Broken>> {
+    ) -> Poll<Result<Came, RelayError>> {
         // Of a request that is with the endpoint only the client's end can still be seen, and that
         // only matters while there is no answer.
         let mut slow = Ok(None);
-        if !self.upload.is_done() {
+        if !self.body.is_done() {
             slow = self.drive(cx);
         }
         let limit = match awaiting_head {
@@ -240,7 +242,7 @@ impl<'a> Flow<'a> {
             Poll::Pending if !awaiting_head => self.client.give_room_up(),
             Poll::Pending => {}
         }
-        if self.upload.is_done() {
+        if self.body.is_done() {
             slow = self.drive(cx);
         }
         let slow = match slow {
@@ -249,40 +251,43 @@ impl<'a> Flow<'a> {
         };
         let (due, otherwise) = match (slow, awaiting_head) {
             // The client is being waited for.
-            (Some(due), _) => (due, Broken::Client(upload::Fault::TooSlow)),
+            (Some(due), _) => (due, RelayError::Client(request_body::ClientError::TooSlow)),
             // The endpoint is to answer, or to say that the body may come.
-            (None, true) if self.upload.is_done() || self.upload.waits => {
-                (self.asked + self.response, Broken::Late)
+            (None, true) if self.body.is_done() || self.body.waits => {
+                (self.asked + self.response, RelayError::Late)
             }
             // The endpoint takes the body, or does not.
-            (None, _) => (self.moved + self.idle, Broken::Stalled),
+            (None, _) => (self.moved + self.idle, RelayError::Stalled),
         };
         self.late(due, otherwise, cx)
     }
 
     /// How much of the answer may be read now.
-    fn limit(&mut self, cx: &mut Context<'_>) -> Result<usize, upload::Fault> {
+    fn limit(&mut self, cx: &mut Context<'_>) -> Result<usize, request_body::ClientError> {
         // Room that is set apart is no other stream's: only once there is something to read.
         let http1 = matches!(self.client, Client::Http1(_));
         if http1 || self.upstream.poll_readable(cx).is_pending() {
             return Ok(usize::MAX);
         }
-        self.client.room(cx).map_err(|_| upload::Fault::Gone)
+        self.client.room(cx).map_err(|_| request_body::ClientError::Gone)
     }
 
     /// Moves the request's body along, or looks out for the client's end. Gives the moment when the
     /// client is too slow, if it is the one that is waited for.
-    fn drive(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>, upload::Fault> {
+    fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Instant>, request_body::ClientError> {
         if let Poll::Ready(Err(_)) = self.upstream.poll_flush(cx) {
-            self.upload.refused = true;
+            self.body.refused = true;
         }
-        if self.upload.is_done() {
-            self.client.watch(cx).map_err(|_| upload::Fault::Gone)?;
+        if self.body.is_done() {
+            self.client.watch(cx).map_err(|_| request_body::ClientError::Gone)?;
             return Ok(None);
         }
-        let (mut due, gone) = (None, self.upload.gone);
-        let polled = self.upload.poll(&mut self.client, &mut self.upstream, &mut due, cx);
-        if polled.is_ready() || self.upload.gone > gone {
+        let (mut due, gone) = (None, self.body.gone);
+        let polled = self.body.poll(&mut self.client, &mut self.upstream, &mut due, cx);
+        if polled.is_ready() || self.body.gone > gone {
             self.moved = Instant::now();
             self.asked = self.moved;
         }
@@ -297,34 +302,38 @@ impl<'a> Flow<'a> {
         &mut self,
         body: Body,
         sent: &mut u64,
-        life: &mut Life,
-    ) -> Result<Option<HeaderMap>, Broken> {
+        context: &mut RequestContext,
+    ) -> Result<Option<HeaderMap>, RelayError> {
         match body {
             Body::None => self.flush().await.map(|()| None),
             Body::Length(length) if !self.upstream.frames_itself() => {
                 self.length(length, sent).await.map(|()| None)
             }
-            Body::Chunked => self.chunks(sent, life).await,
+            Body::Chunked => self.chunks(sent, context).await,
             Body::Length(_) | Body::UntilEnd => {
                 let framed = body == Body::UntilEnd && self.client.takes_chunks();
-                self.until_end(framed, sent, life).await
+                self.until_end(framed, sent, context).await
             }
         }
     }
 
     /// What the client gets of what stands after the body.
-    fn following(&self, came: Option<HeaderMap>, life: &mut Life) -> Option<HeaderMap> {
+    fn following(
+        &self,
+        came: Option<HeaderMap>,
+        context: &mut RequestContext,
+    ) -> Option<HeaderMap> {
         let came = came?;
-        meaning::trailers_came(&came, life);
-        let takes = self.client.takes_trailers(life.asked.trailers);
-        let edits = life.route.as_ref().map(|route| &route.response);
+        meaning::trailers_came(&came, context);
+        let takes = self.client.takes_trailers(context.asked.trailers);
+        let edits = context.route.as_ref().map(|route| &route.response);
         trailers::passing(came, edits).filter(|_| takes)
     }
 
-    async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), Broken> {
+    async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), RelayError> {
         loop {
             let here = self.upstream.input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            self.upload.tee.answer_piece(&self.upstream.input.bytes()[..here]);
+            self.body.tap.answer_piece(&self.upstream.input.bytes()[..here]);
             self.pass(here).await?;
             *sent += here as u64;
             left -= here as u64;
@@ -346,11 +355,11 @@ impl<'a> Flow<'a> {
         &mut self,
         framed: bool,
         sent: &mut u64,
-        life: &mut Life,
-    ) -> Result<Option<HeaderMap>, Broken> {
+        context: &mut RequestContext,
+    ) -> Result<Option<HeaderMap>, RelayError> {
         loop {
             let here = self.upstream.input.len();
-            self.upload.tee.answer_piece(self.upstream.input.bytes());
+            self.body.tap.answer_piece(self.upstream.input.bytes());
             // Then no trailers follow either.
             let last = here > 0 && self.upstream.stream().is_some_and(|stream| stream.has_ended());
             if last {
@@ -373,7 +382,7 @@ impl<'a> Flow<'a> {
             }
             if let Came::End = self.more(false).await? {
                 let came = self.upstream.stream().and_then(|stream| stream.take_trailers());
-                let following = self.following(came, life);
+                let following = self.following(came, context);
                 if framed {
                     push_end(self.down, following.as_ref());
                 }
@@ -385,8 +394,8 @@ impl<'a> Flow<'a> {
     async fn chunks(
         &mut self,
         sent: &mut u64,
-        life: &mut Life,
-    ) -> Result<Option<HeaderMap>, Broken> {
+        context: &mut RequestContext,
+    ) -> Result<Option<HeaderMap>, RelayError> {
         let mut chunks = Chunks::default();
         loop {
             while !self.upstream.input.is_empty() && self.down.len() < CHUNKS_AT_ONCE {
@@ -394,7 +403,7 @@ impl<'a> Flow<'a> {
                 match chunks.step(input.bytes()).map_err(|_| Reset::http1(false))? {
                     Piece::Framing(count) => input.advance(count),
                     Piece::Data(count) => {
-                        self.upload.tee.answer_piece(&input.bytes()[..count]);
+                        self.body.tap.answer_piece(&input.bytes()[..count]);
                         match self.client.takes_chunks() {
                             true => push_chunk(self.down, &input.bytes()[..count]),
                             false => self.down.push(&input.bytes()[..count]),
@@ -406,7 +415,7 @@ impl<'a> Flow<'a> {
                         input.advance(count);
                         let lines = chunks.trailers();
                         let came = if lines.is_empty() { None } else { trailers_of(lines) };
-                        let following = self.following(came, life);
+                        let following = self.following(came, context);
                         if self.client.takes_chunks() {
                             push_end(self.down, following.as_ref());
                         }
@@ -424,7 +433,7 @@ impl<'a> Flow<'a> {
     }
 
     /// The next `count` bytes of the endpoint go to the client, with what waits for it.
-    async fn pass(&mut self, count: usize) -> Result<(), Broken> {
+    async fn pass(&mut self, count: usize) -> Result<(), RelayError> {
         if count <= COPIED {
             self.down.push(&self.upstream.input.bytes()[..count]);
             self.upstream.input.advance(count);
@@ -452,7 +461,7 @@ impl<'a> Flow<'a> {
     }
 
     /// What waits for the client leaves.
-    pub(super) async fn flush(&mut self) -> Result<(), Broken> {
+    pub(super) async fn flush(&mut self) -> Result<(), RelayError> {
         if self.down.is_empty() && !self.client.owes() {
             return Ok(());
         }
@@ -482,16 +491,22 @@ impl<'a> Flow<'a> {
         &mut self,
         written: Poll<io::Result<()>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Broken>> {
+    ) -> Poll<Result<(), RelayError>> {
         match written {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(_)) => Poll::Ready(Err(Broken::Client(upload::Fault::Gone))),
+            Poll::Ready(Err(_)) => {
+                Poll::Ready(Err(RelayError::Client(request_body::ClientError::Gone)))
+            }
             Poll::Pending => {
-                if !self.upload.is_done() || self.upstream.is_behind() {
+                if !self.body.is_done() || self.upstream.is_behind() {
                     self.drive(cx)?;
                 }
                 let patience = self.client.patience();
-                self.late(self.moved + patience, Broken::Client(upload::Fault::Gone), cx)
+                self.late(
+                    self.moved + patience,
+                    RelayError::Client(request_body::ClientError::Gone),
+                    cx,
+                )
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The notes about requests, used again and again by their thread.
 
-use crate::lane::life::Life;
+use crate::lane::context::RequestContext;
 use crate::plane::Entered;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -11,38 +11,38 @@ const KEPT: usize = 512;
 
 thread_local! {
     #[expect(clippy::vec_box, reason = "they are moved into and out of tasks")]
-    static FREE: RefCell<Vec<Box<Life>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Box<RequestContext>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Goes back to its thread when the request is over, however it ends.
-pub(super) struct Borrowed(Option<Box<Life>>);
+pub(super) struct Borrowed(Option<Box<RequestContext>>);
 
 pub(super) fn take(entered: Entered, now: Instant) -> Borrowed {
-    let life = FREE.with_borrow_mut(Vec::pop);
-    Borrowed(Some(match life {
-        Some(mut life) => {
-            life.renew(entered, now);
-            life
+    let context = FREE.with_borrow_mut(Vec::pop);
+    Borrowed(Some(match context {
+        Some(mut context) => {
+            context.renew(entered, now);
+            context
         }
-        None => Box::new(Life::new(entered, now)),
+        None => Box::new(RequestContext::new(entered, now)),
     }))
 }
 
 impl Deref for Borrowed {
-    type Target = Life;
+    type Target = RequestContext;
 
-    fn deref(&self) -> &Life {
+    fn deref(&self) -> &RequestContext {
         match &self.0 {
-            Some(life) => life,
+            Some(context) => context,
             None => unreachable!("only dropping takes it"),
         }
     }
 }
 
 impl DerefMut for Borrowed {
-    fn deref_mut(&mut self) -> &mut Life {
+    fn deref_mut(&mut self) -> &mut RequestContext {
         match &mut self.0 {
-            Some(life) => life,
+            Some(context) => context,
             None => unreachable!("only dropping takes it"),
         }
     }
@@ -50,14 +50,14 @@ impl DerefMut for Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        let Some(mut life) = self.0.take() else { return };
-        life.forget();
+        let Some(mut context) = self.0.take() else { return };
+        context.forget();
         // A thread that ends has nothing to keep.
         let _ = FREE.try_with(|free| {
             if let Ok(mut free) = free.try_borrow_mut()
                 && free.len() < KEPT
             {
-                free.push(life);
+                free.push(context);
             }
         });
     }

@@ -1,17 +1,17 @@
 //! What is known of one request while it lives.
 
-use crate::ingress::{Signals, Visit};
-use crate::meter::{About, Exchange};
+use crate::config_generation::ConfigGeneration;
+use crate::ingress::{ClientInfo, Signals};
+use crate::meter::{About, RequestMeter};
 use crate::plane::Entered;
 use crate::route::Route;
 use crate::service::Service;
-use crate::shadow::Tee;
+use crate::shadow::RequestTap;
 use crate::spans::Trace;
 use crate::trial::{Side, Ticket};
 use crate::tunnel::{CloseCode, Upgrade};
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::wire::head::Field;
-use crate::world::World;
 use http::HeaderValue;
 use serin_core::outcome::Failure;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,21 +20,21 @@ use std::time::Instant;
 
 use super::reply::Reply;
 
-pub(crate) struct Life {
+pub(crate) struct RequestContext {
     pub(super) began: Instant,
     /// The one configuration that this request ever sees.
-    pub(super) world: Option<Arc<World>>,
+    pub(super) generation: Option<Arc<ConfigGeneration>>,
     /// While two configurations serve: which of them counts it.
     pub(super) ticket: Option<Ticket>,
-    pub(super) visit: Option<Arc<Visit>>,
+    pub(super) info: Option<Arc<ClientInfo>>,
     /// Only HTTP/1 has them: one stream, one request.
     pub(super) signals: Option<Arc<Signals>>,
-    pub(super) asked: Asked,
+    pub(super) asked: RequestFacts,
     pub(super) route: Option<Arc<Route>>,
     /// How much of the path the route's match took.
     pub(super) matched: usize,
     pub(super) service: Option<Arc<Service>>,
-    pub(super) exchange: Option<Exchange>,
+    pub(super) meter: Option<RequestMeter>,
     pub(super) set_cookie: Option<HeaderValue>,
     pub(super) attempt: Option<Attempt>,
     /// Who gets the next attempt.
@@ -61,14 +61,14 @@ pub(crate) struct Life {
     /// Only when the request is sampled.
     pub(super) trace: Option<Box<Trace>>,
     /// Makes its copy, if there is one.
-    pub(super) tee: Tee,
+    pub(super) tap: RequestTap,
     /// Where the fast lane parses heads into, and writes values: memory that is used again.
     pub(super) fields: Vec<Field>,
     pub(super) scratch: String,
 }
 
 /// The request itself, as far as it is needed after its head was changed.
-pub(super) struct Asked {
+pub(super) struct RequestFacts {
     /// With its port when the client named one.
     pub(super) host: String,
     /// In normal form.
@@ -130,7 +130,7 @@ impl Attempt {
     }
 }
 
-impl Asked {
+impl RequestFacts {
     fn forget(&mut self) {
         let Self {
             host,
@@ -163,7 +163,7 @@ impl Asked {
 
 /// What is told of a request when it turns out to be bad.
 pub(super) fn about<'a>(
-    asked: &'a Asked,
+    asked: &'a RequestFacts,
     route: Option<&'a Arc<Route>>,
     attempt: Option<&Attempt>,
 ) -> About<'a> {
@@ -177,15 +177,15 @@ pub(super) fn about<'a>(
     }
 }
 
-impl Life {
+impl RequestContext {
     pub(super) fn new(entered: Entered, now: Instant) -> Self {
         Self {
             began: now,
-            world: Some(entered.world),
+            generation: Some(entered.generation),
             ticket: entered.ticket,
-            visit: None,
+            info: None,
             signals: None,
-            asked: Asked {
+            asked: RequestFacts {
                 host: String::new(),
                 path: String::new(),
                 query: String::new(),
@@ -205,7 +205,7 @@ impl Life {
             route: None,
             matched: 0,
             service: None,
-            exchange: None,
+            meter: None,
             set_cookie: None,
             attempt: None,
             next: None,
@@ -222,7 +222,7 @@ impl Life {
             body_ended: false,
             answered_first: false,
             trace: None,
-            tee: Tee::default(),
+            tap: RequestTap::default(),
             fields: Vec::new(),
             scratch: String::new(),
         }
@@ -230,22 +230,23 @@ impl Life {
 
     /// For another request.
     pub(super) fn renew(&mut self, entered: Entered, now: Instant) {
-        (self.began, self.world, self.ticket) = (now, Some(entered.world), entered.ticket);
+        (self.began, self.generation, self.ticket) =
+            (now, Some(entered.generation), entered.ticket);
     }
 
     /// As new, but with the memory it has; and nobody is held on to while no request is in hand.
     pub(super) fn forget(&mut self) {
         let Self {
             began: _,
-            world,
+            generation,
             ticket,
-            visit,
+            info,
             signals,
             asked,
             route,
             matched,
             service,
-            exchange,
+            meter,
             set_cookie,
             attempt,
             next,
@@ -262,15 +263,15 @@ impl Life {
             body_ended,
             answered_first,
             trace,
-            tee,
+            tap,
             fields: _,
             scratch: _,
         } = self;
         *ticket = None;
-        (*world, *visit, *signals, *route, *service) = (None, None, None, None, None);
-        (*exchange, *set_cookie, *attempt, *next) = (None, None, None, None);
+        (*generation, *info, *signals, *route, *service) = (None, None, None, None, None);
+        (*meter, *set_cookie, *attempt, *next) = (None, None, None, None);
         (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
-        (*what, *trace, *tee) = (None, None, Tee::default());
+        (*what, *trace, *tap) = (None, None, RequestTap::default());
         (*matched, *attempts, *stale, *stand_in, *status, *body_received) = (0, 0, 0, false, 0, 0);
         (*body_ended, *answered_first) = (false, false);
         asked.forget();
@@ -282,7 +283,7 @@ impl Life {
     }
 
     pub(super) fn scheme(&self) -> &'static str {
-        self.visit.as_ref().map_or("http", |visit| visit.scheme())
+        self.info.as_ref().map_or("http", |info| info.scheme())
     }
 }
 

@@ -7,13 +7,13 @@
 use super::copy::Copy;
 use super::counts::Dropped;
 use super::memory::{Memory, Spare};
-use super::pair::{Answer, Answered, Pair};
+use super::response_pair::{Answer, Answered, ResponsePair};
 use super::sampled::Sample;
 use super::send::{self, Outgoing, send};
 use super::settle::settle;
-use crate::carriers::{self, Berths, Carrier};
 use crate::meter::Shadowed;
 use crate::spans::Spans;
+use crate::task_pool::{self, PoolTask, Slots};
 use crate::wheel::{self, Deadline};
 use crate::wire::head::Field;
 use std::cell::RefCell;
@@ -42,7 +42,7 @@ pub(crate) struct Shadows(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     /// Begins with the first configuration that copies.
-    queue: OnceLock<mpsc::Sender<Word>>,
+    queue: OnceLock<mpsc::Sender<Message>>,
     memory: Arc<Memory>,
     spare: Spare,
     spans: Spans,
@@ -59,17 +59,17 @@ impl std::fmt::Debug for Shadows {
     clippy::large_enum_variant,
     reason = "nearly all are copies, and the queue's blocks are kept"
 )]
-pub(super) enum Word {
+pub(super) enum Message {
     Copy(Job),
     /// The primary's answer is there, and the shadow's was there before.
-    Heard(Arc<Pair>),
+    Heard(Arc<ResponsePair>),
 }
 
 /// A copy that is carried, and where its answer is to be left.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) copy: Copy,
-    pub(super) pair: Arc<Pair>,
+    pub(super) pair: Arc<ResponsePair>,
     pub(super) due: Instant,
 }
 
@@ -97,8 +97,8 @@ impl Shadows {
     }
 
     /// Says whether there was room.
-    pub(super) fn hand(&self, word: Word) -> bool {
-        self.0.queue.get().is_some_and(|queue| queue.try_send(word).is_ok())
+    pub(super) fn hand(&self, message: Message) -> bool {
+        self.0.queue.get().is_some_and(|queue| queue.try_send(message).is_ok())
     }
 
     pub(super) fn spans(&self) -> &Spans {
@@ -120,10 +120,10 @@ impl Shadows {
 }
 
 thread_local! {
-    static BERTHS: RefCell<Berths<Job>> = RefCell::default();
+    static TASKS: RefCell<Slots<Job>> = RefCell::default();
 }
 
-/// What a carrier uses again for each copy.
+/// What a task uses again for each copy.
 #[derive(Default)]
 struct Tools {
     deadline: Deadline,
@@ -131,11 +131,11 @@ struct Tools {
 }
 
 /// Ends when nobody is left who could hand over a copy.
-async fn work(mut words: mpsc::Receiver<Word>) {
+async fn work(mut words: mpsc::Receiver<Message>) {
     let turning = tokio::spawn(wheel::turn());
     let tidied = tokio::spawn(tidy());
-    while let Some(word) = words.recv().await {
-        take(word);
+    while let Some(message) = words.recv().await {
+        take(message);
         loop {
             match take_some(&mut words) {
                 0 => break,
@@ -150,15 +150,15 @@ async fn work(mut words: mpsc::Receiver<Word>) {
 }
 
 /// Says how many there were, at most a batch.
-fn take_some(words: &mut mpsc::Receiver<Word>) -> usize {
+fn take_some(words: &mut mpsc::Receiver<Message>) -> usize {
     let some = std::iter::from_fn(|| words.try_recv().ok()).take(BATCH);
     some.map(take).count()
 }
 
-fn take(word: Word) {
-    match word {
-        Word::Copy(job) => carriers::board(&BERTHS, job, carry),
-        Word::Heard(pair) => {
+fn take(message: Message) {
+    match message {
+        Message::Copy(job) => task_pool::spawn(&TASKS, job, carry),
+        Message::Heard(pair) => {
             if let Some(both) = pair.take() {
                 settle(both);
             }
@@ -174,15 +174,15 @@ async fn tidy() {
 }
 
 /// Carries copies, one at a time.
-async fn carry(mut carrier: Carrier<Job>) {
+async fn carry(mut task: PoolTask<Job>) {
     let mut tools = Tools::default();
-    while let Some(Job { copy, due, .. }) = carrier.next().await {
+    while let Some(Job { copy, due, .. }) = task.next().await {
         let sample = Sample::begin(copy);
         let carried = carried(copy, *due, &mut tools).await;
         if let Some(sample) = sample {
             sample.end(copy, carried.as_ref());
         }
-        if let Some(job) = carrier.take() {
+        if let Some(job) = task.take() {
             end(job, carried);
         }
     }

@@ -3,8 +3,8 @@
 //! The full lane gets a [`super::ClientStream`] made of the same parts, and gives them back at the
 //! next request's boundary.
 
+use super::client_info::ClientInfo;
 use super::transport::{self, Transport};
-use super::visit::Visit;
 use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::wheel::Deadline;
 use rustix::net::sockopt::set_socket_linger;
@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWrite;
 
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct ClientConnection {
     pub(super) transport: Transport,
     /// Read, and not done with. While a request is in hand, its head is the beginning.
     pub(crate) input: Buffer,
     /// The client sent its last byte.
     pub(crate) ended: bool,
-    pub(crate) visit: Arc<Visit>,
+    pub(crate) info: Arc<ClientInfo>,
     pub(crate) deadline: Deadline,
     /// When its last request was over.
     pub(crate) rested: Instant,
@@ -52,15 +52,15 @@ pub(crate) fn rest_of([first, second]: [&[u8]; 2], count: usize) -> [&[u8]; 2] {
     [&first[of_first..], &second[of_second..]]
 }
 
-impl Link {
-    pub(super) fn new(transport: Transport, early: &[u8], visit: Arc<Visit>) -> Self {
+impl ClientConnection {
+    pub(super) fn new(transport: Transport, early: &[u8], info: Arc<ClientInfo>) -> Self {
         let mut input = Buffer::default();
         if !early.is_empty() {
             input.push(early);
         }
         let (deadline, rested) = (Deadline::default(), Instant::now());
         let (is_last, is_http10) = (false, false);
-        Self { transport, input, ended: false, visit, deadline, rested, is_last, is_http10 }
+        Self { transport, input, ended: false, info, deadline, rested, is_last, is_http10 }
     }
 
     /// Reads what has come into `input`. `Ok(0)` is the end.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Debug)]
-pub struct Exchange {
+pub struct RequestMeter {
     version: Arc<VersionRuntime>,
     counting: Counting,
     user: Option<u64>,
@@ -59,7 +59,7 @@ pub struct Answered<'a> {
     pub sent: u64,
 }
 
-impl Exchange {
+impl RequestMeter {
     pub fn start(assigned: Assigned, now: Instant) -> Self {
         let Assigned { version, counting, user, epoch, candidacy, thread, .. } = assigned;
         version.meter.started(thread);
@@ -254,7 +254,7 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for RequestMeter {
     fn drop(&mut self) {
         if self.outcome.is_none() {
             self.version.meter.attempt(self.thread, Outcome::Excluded);

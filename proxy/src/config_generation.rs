@@ -1,9 +1,9 @@
 //! One generation of the configuration, ready for requests.
 //!
-//! A request loads the world once and takes everything from it, so it never sees a mixture of two
-//! configurations. A new world is built beside the old one and takes over what has not changed:
+//! A request loads the generation once and takes everything from it, so it never sees a mixture of two
+//! configurations. A new generation is built beside the old one and takes over what has not changed:
 //! splits, meters, endpoints with their health, rates, keys. What cannot be built leaves the old
-//! world in force.
+//! generation in force.
 
 use crate::heartbeat::Heartbeats;
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(Debug)]
-pub struct World {
+pub struct ConfigGeneration {
     pub config: Arc<Config>,
     /// From 1; each configuration that is built has the next.
     pub generation: u64,
@@ -32,7 +32,7 @@ pub struct World {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum WorldError {
+pub enum ConfigError {
     #[error(transparent)]
     Service(#[from] ServiceError),
     #[error(transparent)]
@@ -68,12 +68,12 @@ impl Environment {
     }
 }
 
-impl World {
+impl ConfigGeneration {
     pub fn build(
         config: Arc<Config>,
-        previous: Option<&World>,
+        previous: Option<&ConfigGeneration>,
         environment: &Environment,
-    ) -> Result<World, WorldError> {
+    ) -> Result<ConfigGeneration, ConfigError> {
         let upstreams = environment.upstreams.clone().joining(previous.is_some());
         let around = Surroundings {
             threads: environment.threads,
@@ -95,7 +95,16 @@ impl World {
         let generation = previous.map_or(1, |previous| previous.generation + 1);
         let (spans, shadows) = (environment.spans.clone(), environment.shadows.clone());
         let heartbeats = upstreams.heartbeats;
-        Ok(World { config, generation, routes, services, clients, spans, shadows, heartbeats })
+        Ok(ConfigGeneration {
+            config,
+            generation,
+            routes,
+            services,
+            clients,
+            spans,
+            shadows,
+            heartbeats,
+        })
     }
 
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<Service>> {
@@ -121,7 +130,7 @@ impl World {
     }
 
     /// Ends the tasks that look after upstreams for which `successor` has its own.
-    pub(crate) fn retire(&self, successor: &World) {
+    pub(crate) fn retire(&self, successor: &ConfigGeneration) {
         for service in self.services() {
             let same = successor.service(&service.name);
             if let Some(shadow) = service.shadow() {
@@ -144,7 +153,7 @@ fn routes(
     config: &Config,
     services: &BTreeMap<ServiceName, Arc<Service>>,
     clients: &Arc<ClientRates>,
-    previous: Option<&World>,
+    previous: Option<&ConfigGeneration>,
 ) -> Result<RouteTable, RouteError> {
     let before: HashMap<&RouteName, &Arc<Route>> = previous
         .iter()

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) const HOST: &str = "shop.test";
 
-pub(crate) struct Bench {
+pub(crate) struct TestServer {
     pub(crate) stable: Origin,
     pub(crate) candidate: Origin,
     pub(crate) address: SocketAddr,
@@ -68,7 +68,7 @@ pub(crate) fn service() -> ServiceName {
     ServiceName::new("shop").expect("a name")
 }
 
-impl Bench {
+impl TestServer {
     /// `rollout` is what follows `to: v2`.
     pub(crate) fn open(rollout: &str) -> Self {
         Self::set_up(Setup::of(rollout))

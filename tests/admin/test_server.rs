@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-pub(crate) struct Bench {
+pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) control: Control,
     pub(crate) api: Api,
@@ -33,14 +33,14 @@ pub(crate) struct Bench {
     stop: tokio::sync::watch::Sender<Serve>,
 }
 
-impl Drop for Bench {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.stuck.store(false, SeqCst);
         self.served.abort();
     }
 }
 
-impl Bench {
+impl TestServer {
     pub(crate) async fn open() -> Self {
         Self::with(|_| {}).await
     }

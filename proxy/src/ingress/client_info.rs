@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct ClientInfo {
     pub(crate) listener: Arc<ListenerState>,
     /// The client, as far as the connection itself says: the peer, or whom a trusted balancer
     /// named by the PROXY protocol.
@@ -14,23 +14,23 @@ pub(crate) struct Visit {
     pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
     pub(crate) trusted: bool,
-    pub(crate) tls: Option<TlsVisit>,
+    pub(crate) tls: Option<TlsInfo>,
 }
 
 /// What the TLS handshake settled.
 #[derive(Debug)]
-pub(crate) struct TlsVisit {
+pub(crate) struct TlsInfo {
     /// Lower case; `None` when the client named nobody.
     pub(crate) server_name: Option<String>,
     pub(crate) version: &'static str,
 }
 
-impl Visit {
+impl ClientInfo {
     pub(crate) fn new(
         listener: Arc<ListenerState>,
         client: SocketAddr,
         trusted: bool,
-        tls: Option<TlsVisit>,
+        tls: Option<TlsInfo>,
     ) -> Self {
         let peer = text_of(client.ip().to_canonical());
         Self { listener, client, peer, trusted, tls }
