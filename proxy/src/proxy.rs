@@ -2,9 +2,9 @@
 
 use crate::accesslog::AccessLog;
 use crate::config_generation::{ConfigError, ConfigGeneration, Environment};
+use crate::full::FullLane;
 use crate::heartbeat;
 use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
-use crate::lane::FullLane;
 use crate::metrics::PlaneCollector;
 use crate::plane::Plane;
 use crate::trial::Trial;

@@ -4,9 +4,9 @@
 //! each time, and says so once per pause; when the listener is full, the connection in hand waits for a place, and those behind
 //! it in the kernel's queue.
 
-use super::connection::Connection;
 use super::listener::ListenerState;
 use super::worker::Worker;
+use crate::downstream::connection::Connection;
 use crate::exhaustion::Descriptors;
 use arc_swap::ArcSwap;
 use std::future::poll_fn;
@@ -26,7 +26,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts until `stop` says so, then what waits already; connections live on.
-pub(super) async fn accept(
+pub(crate) async fn accept(
     socket: TcpListener,
     state: Arc<ArcSwap<ListenerState>>,
     worker: Arc<Worker>,
@@ -137,9 +137,9 @@ fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc
 }
 
 /// A connection that is open: its place in the listener, counted out when it is dropped.
-pub(super) struct OpenConnection {
-    pub(super) listener: Arc<ListenerState>,
-    pub(super) worker: Arc<Worker>,
+pub(crate) struct OpenConnection {
+    pub(crate) listener: Arc<ListenerState>,
+    pub(crate) worker: Arc<Worker>,
     _slot: OwnedSemaphorePermit,
 }
 

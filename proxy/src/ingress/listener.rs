@@ -18,18 +18,18 @@ pub(crate) struct ListenerState {
     pub(crate) proxy_protocol: ProxyProtocol,
     trusted: Vec<IpNet>,
     /// Of headers' names: they do no harm here.
-    pub(super) underscores: bool,
+    pub(crate) underscores: bool,
     pub(crate) tls: Option<Arc<TlsState>>,
     pub(crate) counters: Arc<Counters>,
     /// One permit per connection that may be open.
-    pub(super) slots: Arc<Semaphore>,
+    pub(crate) slots: Arc<Semaphore>,
     /// Stricter rules are in force: what came in by these ends after its current answer.
     outdated: AtomicBool,
     told: Notify,
 }
 
 impl ListenerState {
-    pub(super) fn new(
+    pub(crate) fn new(
         model: &Listener,
         tls: Option<Arc<TlsState>>,
         counters: Arc<Counters>,
@@ -52,7 +52,7 @@ impl ListenerState {
         }
     }
 
-    pub(super) fn outdate(&self) {
+    pub(crate) fn outdate(&self) {
         self.outdated.store(true, Relaxed);
         self.told.notify_waiters();
     }
@@ -62,7 +62,7 @@ impl ListenerState {
     }
 
     /// Ready once stricter rules are in force.
-    pub(super) async fn outdated(&self) {
+    pub(crate) async fn outdated(&self) {
         // Registered before the look, so that nothing is missed between the two.
         let mut told = std::pin::pin!(self.told.notified());
         told.as_mut().enable();

@@ -15,7 +15,7 @@ use super::tighten::tightens;
 use super::tls::{TlsError, TlsState};
 use super::worker::{self, Opening, WorkerHandle};
 use crate::accesslog::AccessLog;
-use crate::lane::FullLane;
+use crate::full::FullLane;
 use arc_swap::ArcSwap;
 use serin_config::model::Listener;
 use std::collections::BTreeMap;

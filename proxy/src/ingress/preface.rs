@@ -1,14 +1,14 @@
 //! What comes before the first request: the PROXY header of a balancer, and TLS.
 
-use super::client_connection::ClientConnection;
 use super::client_info::ClientInfo;
-use super::h2;
 use super::listener::ListenerState;
 use super::proxy_header::{self, ProxyVerdict};
-use super::stream::ClientStream;
 use super::tls;
 use super::transport::Transport;
 use super::worker::Worker;
+use crate::downstream::http1::connection::ClientConnection;
+use crate::downstream::http2::connection as h2;
+use crate::downstream::stream::ClientStream;
 use bytes::{Buf, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 /// Gives the connection of HTTP/1, unless it ended before. One of HTTP/2 is served to its end.
-pub(super) async fn read(
+pub(crate) async fn read(
     mut socket: TcpStream,
     peer: SocketAddr,
     announced: bool,

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 const MOST_LINGERED: usize = 1280 * 1024;
 
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// Moved elsewhere.
@@ -25,7 +25,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    pub(super) fn fd(&self) -> RawFd {
+    pub(crate) fn fd(&self) -> RawFd {
         match self {
             Self::Plain(socket) => socket.as_raw_fd(),
             Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
@@ -35,7 +35,7 @@ impl Transport {
 
     /// Says that nothing more will be sent, and reads a little longer: a socket that is closed
     /// with bytes unread resets the connection, and the client may lose the answer to that.
-    pub(super) async fn linger(mut self, patience: Duration) {
+    pub(crate) async fn linger(mut self, patience: Duration) {
         let farewell = async {
             self.shutdown().await?;
             let (mut left, mut buffer) = (MOST_LINGERED, Buffer::default());
@@ -57,7 +57,7 @@ impl Transport {
 
 /// Writes what the socket's end follows at once: the kernel waits for the end and sends both in one
 /// packet, which saves sending, receiving and waking for the other.
-pub(super) fn poll_last(
+pub(crate) fn poll_last(
     socket: &TcpStream,
     pieces: [&[u8]; 2],
     cx: &mut Context<'_>,

@@ -6,8 +6,9 @@ use super::client_info::ClientInfo;
 use super::listener::ListenerState;
 use crate::accesslog::AccessLog;
 use crate::buffer;
+use crate::downstream::http1::carry::FastLane;
+use crate::full::FullLane;
 use crate::heartbeat;
-use crate::lane::{FastLane, FullLane};
 use crate::thread::ThreadId;
 use crate::upstream::conn::sweep;
 use crate::wheel;
@@ -32,14 +33,14 @@ const UPSTREAM_POOL: usize = 1024;
 const MAX_ATTEMPTS: usize = 16;
 
 /// What the connections of a thread share.
-pub(super) struct Worker {
-    pub(super) proxy: Arc<HttpProxy<FullLane>>,
-    pub(super) fast: Arc<FastLane>,
-    pub(super) lanes: Arc<LaneCounts>,
+pub(crate) struct Worker {
+    pub(crate) proxy: Arc<HttpProxy<FullLane>>,
+    pub(crate) fast: Arc<FastLane>,
+    pub(crate) lanes: Arc<LaneCounts>,
     /// Each connection ends after its next answer.
-    pub(super) shutdown: watch::Receiver<bool>,
+    pub(crate) shutdown: watch::Receiver<bool>,
     /// Idle connections end at once.
-    pub(super) leaving: watch::Receiver<bool>,
+    pub(crate) leaving: watch::Receiver<bool>,
     log: AccessLog,
     open: Arc<OpenCounts>,
     ended: Notify,
@@ -49,21 +50,21 @@ pub(super) struct Worker {
 
 /// Requests that each lane carried. Only their thread writes them.
 #[derive(Debug, Default)]
-pub(super) struct LaneCounts {
+pub(crate) struct LaneCounts {
     fast: AtomicU64,
     full: AtomicU64,
 }
 
 /// What a thread has open, tunnels among the connections. Only the thread itself writes it.
 #[derive(Debug, Default)]
-pub(super) struct OpenCounts {
+pub(crate) struct OpenCounts {
     connections: AtomicUsize,
     tunnels: AtomicUsize,
 }
 
 impl OpenCounts {
     /// Every connection is one end of a tunnel. Means something once nothing more is accepted.
-    pub(super) fn are_tunnels(&self) -> bool {
+    pub(crate) fn are_tunnels(&self) -> bool {
         // In this order: a connection becomes a tunnel, and never the other way around.
         let connections = self.connections.load(SeqCst);
         connections == self.tunnels.load(SeqCst)
@@ -71,7 +72,7 @@ impl OpenCounts {
 }
 
 /// A connection is one end of a tunnel for as long as this is there.
-pub(super) struct TunnelOpen(Arc<OpenCounts>);
+pub(crate) struct TunnelOpen(Arc<OpenCounts>);
 
 impl Drop for TunnelOpen {
     fn drop(&mut self) {
@@ -80,41 +81,41 @@ impl Drop for TunnelOpen {
 }
 
 impl LaneCounts {
-    pub(super) fn fast(&self) {
+    pub(crate) fn fast(&self) {
         self.fast.store(self.fast.load(Relaxed) + 1, Relaxed);
     }
 
-    pub(super) fn full(&self) {
+    pub(crate) fn full(&self) {
         self.full.store(self.full.load(Relaxed) + 1, Relaxed);
     }
 
-    pub(super) fn get(&self) -> (u64, u64) {
+    pub(crate) fn get(&self) -> (u64, u64) {
         (self.fast.load(Relaxed), self.full.load(Relaxed))
     }
 }
 
 impl Worker {
     /// No connection is kept without a request.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         self.left.load(Relaxed)
     }
 
-    pub(super) fn connection_began(&self) {
+    pub(crate) fn connection_began(&self) {
         self.open.connections.fetch_add(1, SeqCst);
     }
 
-    pub(super) fn tunnel_began(&self) -> TunnelOpen {
+    pub(crate) fn tunnel_began(&self) -> TunnelOpen {
         self.open.tunnels.fetch_add(1, SeqCst);
         TunnelOpen(Arc::clone(&self.open))
     }
 
-    pub(super) fn connection_ended(&self) {
+    pub(crate) fn connection_ended(&self) {
         self.open.connections.fetch_sub(1, SeqCst);
         self.ended.notify_one();
     }
 
     /// A request that no lane ever sees still leaves a line in the access log.
-    pub(super) fn note_refusal(&self, info: &ClientInfo, refusal: Refusal, head: &[u8]) {
+    pub(crate) fn note_refusal(&self, info: &ClientInfo, refusal: Refusal, head: &[u8]) {
         self.log.refused(info.ip(), refusal, head);
     }
 
@@ -126,49 +127,49 @@ impl Worker {
 }
 
 /// A socket to accept from, until `stop` says so.
-pub(super) struct Opening {
-    pub(super) socket: std::net::TcpListener,
-    pub(super) state: Arc<ArcSwap<ListenerState>>,
-    pub(super) stop: watch::Receiver<bool>,
+pub(crate) struct Opening {
+    pub(crate) socket: std::net::TcpListener,
+    pub(crate) state: Arc<ArcSwap<ListenerState>>,
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 /// A running thread.
-pub(super) struct WorkerHandle {
+pub(crate) struct WorkerHandle {
     /// Bounded by the number of listeners that a configuration opens.
-    pub(super) openings: mpsc::UnboundedSender<Opening>,
-    pub(super) lanes: Arc<LaneCounts>,
-    pub(super) open: Arc<OpenCounts>,
+    pub(crate) openings: mpsc::UnboundedSender<Opening>,
+    pub(crate) lanes: Arc<LaneCounts>,
+    pub(crate) open: Arc<OpenCounts>,
     thread: JoinHandle<()>,
 }
 
 impl WorkerHandle {
     #[cfg(test)]
-    pub(super) fn of(thread: JoinHandle<()>) -> Self {
+    pub(crate) fn of(thread: JoinHandle<()>) -> Self {
         let (lanes, open) = (Arc::default(), Arc::default());
         Self { openings: mpsc::unbounded_channel().0, lanes, open, thread }
     }
 
     /// Before it was told to, only a panic ends it.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 }
 
 /// What a thread obeys.
-pub(super) struct Watches {
+pub(crate) struct Watches {
     /// Some listener may have become stricter.
-    pub(super) tightened: watch::Receiver<()>,
+    pub(crate) tightened: watch::Receiver<()>,
     /// Accept nothing more, and end when nothing is open.
-    pub(super) shutdown: watch::Receiver<bool>,
+    pub(crate) shutdown: watch::Receiver<bool>,
     /// Close what is idle.
-    pub(super) leaving: watch::Receiver<bool>,
+    pub(crate) leaving: watch::Receiver<bool>,
     /// End now.
-    pub(super) abort: watch::Receiver<bool>,
+    pub(crate) abort: watch::Receiver<bool>,
     /// Dropped at the very end.
-    pub(super) living: std::sync::mpsc::Sender<()>,
+    pub(crate) living: std::sync::mpsc::Sender<()>,
 }
 
-pub(super) fn start(
+pub(crate) fn start(
     index: u16,
     lane: FullLane,
     log: AccessLog,

@@ -1,7 +1,7 @@
 //! One end of a tunnel: the client's connection, or the backend's.
 
 use crate::buffer::Buffer;
-use crate::ingress::ClientConnection;
+use crate::downstream::http1::connection::ClientConnection;
 use crate::upstream::conn::Conn;
 use std::io;
 use std::task::{Context, Poll};

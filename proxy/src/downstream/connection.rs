@@ -1,0 +1,169 @@
+//! The life of one client connection: PROXY header, TLS, then requests until either side ends.
+//!
+//! A connection that waits for its next request is a task of this size and its client connection, and most
+//! connections wait. What is needed while a request is carried, and what is rare, has its place on
+//! the heap for that long.
+
+use crate::downstream::http1::body::Body;
+use crate::downstream::http1::carry::After;
+use crate::downstream::http1::connection::ClientConnection;
+use crate::downstream::http1::exchange_pool::ExchangeFuture;
+use crate::downstream::http1::waiting::{Next, Waiting};
+use crate::downstream::stream::ClientStream;
+use crate::ingress::accept::OpenConnection;
+use crate::ingress::client_info::ClientInfo;
+use crate::ingress::preface;
+use crate::ingress::transport::Transport;
+use crate::ingress::worker::{TunnelOpen, Worker};
+use crate::wire::refusal::Refusal;
+use bytes::BytesMut;
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use serin_config::model::ProxyProtocol;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::net::TcpStream;
+
+/// Ends with the connection, and counts it out by then.
+pub(crate) struct Connection {
+    stage: Stage,
+    admitted: OpenConnection,
+}
+
+enum Stage {
+    Waiting(Waiting),
+    Fast(ExchangeFuture),
+    Tunnel {
+        carrying: Pin<Box<dyn Future<Output = Box<ClientConnection>> + Send>>,
+        _open: TunnelOpen,
+    },
+    /// All that is rare. It may give the connection back, for its next request.
+    Elsewhere(Pin<Box<dyn Future<Output = Option<Box<ClientConnection>>> + Send>>),
+    Over,
+}
+
+impl Connection {
+    pub(crate) fn begin(socket: TcpStream, peer: SocketAddr, admitted: OpenConnection) -> Self {
+        let listener = Arc::clone(&admitted.listener);
+        let trusted = listener.trusts(peer);
+        let announced = listener.proxy_protocol == ProxyProtocol::V1V2 && trusted;
+        let stage = if announced || listener.tls.is_some() {
+            let worker = Arc::clone(&admitted.worker);
+            let preface = preface::read(socket, peer, announced, listener, worker);
+            Stage::Elsewhere(Box::pin(preface))
+        } else {
+            let info = Arc::new(ClientInfo::new(listener, peer, trusted, None));
+            let client = ClientConnection::new(Transport::Plain(socket), &[], info);
+            Stage::Waiting(Waiting::new(Box::new(client)))
+        };
+        Self { stage, admitted }
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { stage, admitted } = &mut *self;
+        loop {
+            *stage = match stage {
+                Stage::Waiting(waiting) => {
+                    let next = ready!(waiting.poll(&admitted.worker, cx));
+                    let Stage::Waiting(waiting) = std::mem::replace(stage, Stage::Over) else {
+                        return Poll::Ready(());
+                    };
+                    begin(next, waiting.client, &admitted.worker)
+                }
+                Stage::Fast(carrying) => match ready!(Pin::new(carrying).poll(cx)) {
+                    (client, After::Kept) => Stage::Waiting(Waiting::new(client)),
+                    (client, After::Closed) => {
+                        Stage::Elsewhere(Box::pin(close(client, Vec::new())))
+                    }
+                    (client, After::Switched(switched)) => {
+                        let lane = Arc::clone(&admitted.worker.fast);
+                        let _open = admitted.worker.tunnel_began();
+                        let carrying = Box::pin(lane.tunnel(client, *switched));
+                        Stage::Tunnel { carrying, _open }
+                    }
+                    (_, After::Done | After::Cut) => Stage::Over,
+                },
+                Stage::Tunnel { carrying, .. } => {
+                    let client = ready!(carrying.as_mut().poll(cx));
+                    Stage::Elsewhere(Box::pin(close(client, Vec::new())))
+                }
+                Stage::Elsewhere(doing) => match ready!(doing.as_mut().poll(cx)) {
+                    Some(client) => Stage::Waiting(Waiting::new(client)),
+                    None => Stage::Over,
+                },
+                Stage::Over => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker>) -> Stage {
+    match next {
+        Next::Fast(admitted) => {
+            worker.lanes.fast();
+            Stage::Fast(worker.fast.carry(client, admitted))
+        }
+        Next::Full(head, body) => {
+            worker.lanes.full();
+            Stage::Elsewhere(Box::pin(one_request(client, head, body, Arc::clone(worker))))
+        }
+        Next::Refused(refusal) => {
+            let counters = &client.info.listener.counters;
+            counters.refused_heads.add();
+            if refusal == Refusal::HeadTooSlow {
+                counters.slow_heads.add();
+            }
+            worker.note_refusal(&client.info, refusal, client.input.bytes());
+            Stage::Elsewhere(Box::pin(close(client, refusal.answer())))
+        }
+        Next::End => Stage::Over,
+    }
+}
+
+/// By the full lane.
+async fn one_request(
+    client: Box<ClientConnection>,
+    head: BytesMut,
+    body: Body,
+    worker: Arc<Worker>,
+) -> Option<Box<ClientConnection>> {
+    let mut stream = ClientStream::of(*client);
+    stream.begin(head, body);
+    let mut session = ServerSession::new_http1(Box::new(stream));
+    session.set_abort_on_close(false);
+    let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
+    let (stream, _) = reused.consume();
+    let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
+    let outdated = stream.info().listener.is_outdated();
+    if !stream.at_boundary() || worker.is_leaving() || outdated {
+        stream.close(b"").await;
+        return None;
+    }
+    Some(Box::new(stream.into_link()))
+}
+
+async fn close(client: Box<ClientConnection>, last: Vec<u8>) -> Option<Box<ClientConnection>> {
+    ClientStream::of(*client).close(&last).await;
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand clients that wait are ten thousand of each of these. The runtime adds about a
+    /// hundred bytes to a task, and gives it a power of two from there.
+    #[test]
+    fn a_connection_that_waits_holds_nothing_of_a_request() {
+        assert!(size_of::<Connection>() <= 144, "{}", size_of::<Connection>());
+        assert!(size_of::<ClientConnection>() <= 192, "{}", size_of::<ClientConnection>());
+        assert!(size_of::<ClientInfo>() <= 128, "{}", size_of::<ClientInfo>());
+    }
+}

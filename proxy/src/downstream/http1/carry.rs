@@ -1,0 +1,274 @@
+//! The fast lane: exchanges with the endpoint, whichever HTTP it speaks, on the connection's own thread,
+//! from bytes to bytes.
+//!
+//! It takes a request only when it can do everything that its route asks for; all others go to the
+//! full lane before anything was decided. What is decided is decided by the same steps as there.
+//! RequestSummary HTTP/1.1 it allocates nothing in the steady state: buffers, connections and the notes about a request are
+//! used again and again.
+
+use crate::accesslog::AccessLog;
+use crate::buffer::Buffer;
+use crate::downstream::client::Client;
+use crate::downstream::http1::connection::ClientConnection;
+use crate::downstream::http1::switched::Switched;
+use crate::downstream::response;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::{self, Exchange, ExchangeResult};
+use crate::plane::Plane;
+use crate::request::context::RequestContext;
+use crate::request::contexts::{self, Borrowed};
+use crate::request::end::{self, RequestSummary};
+use crate::request::reply::Reply;
+use crate::request::{asked, assign, head, identify, route};
+use crate::tunnel;
+use crate::wire::head::{Field, Framing, Head};
+use crate::wire::view::View;
+use serin_config::model::Lanes;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::Instant;
+
+pub(crate) use crate::downstream::http1::exchange_pool::ExchangeFuture;
+
+/// One per thread.
+pub(crate) struct FastLane {
+    pub(crate) plane: Arc<Plane>,
+    pub(crate) log: AccessLog,
+    closing: AtomicBool,
+}
+
+/// A request that the fast lane has taken.
+pub(crate) struct Admitted {
+    context: Borrowed,
+    head: Head,
+    /// The head as the endpoint gets it; or the answer, when no endpoint is asked.
+    out: Buffer,
+    /// Where in it the trace's parent stands, which differs from attempt to attempt.
+    traceparent: Option<usize>,
+    reply: Option<Reply>,
+}
+
+/// What becomes of the client's connection.
+pub(crate) enum After {
+    /// The next request may come.
+    Kept,
+    /// It ends, and the client may read to the end of what it was told.
+    Closed,
+    /// It ends as the client wished, who has nothing more to say.
+    Done,
+    /// It ends in the middle.
+    Cut,
+    /// It is one end of a tunnel.
+    Switched(Box<Switched>),
+}
+
+/// What an exchange has come to, in bytes of the bodies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Summary {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    /// It did not come to its proper end.
+    pub(crate) broken: bool,
+}
+
+impl FastLane {
+    pub(crate) fn new(plane: Arc<Plane>, log: AccessLog) -> Self {
+        Self { plane, log, closing: AtomicBool::new(false) }
+    }
+
+    /// From here on each answer tells its client that it is the connection's last.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// Takes the request whose head is the beginning of the client connection's input, or leaves it as it was.
+    pub(crate) fn take(
+        &self,
+        client: &ClientConnection,
+        head: &Head,
+        fields: &[Field],
+        now: Instant,
+    ) -> Option<Admitted> {
+        let entered = self.plane.enter();
+        if entered.generation.config.lanes == Lanes::Full {
+            return None;
+        }
+        let view = View::of(client.input.bytes(), fields);
+        let mut context = contexts::take(entered, now);
+        let method = text(head.method.of(view.bytes))?;
+        note(&mut context, client, head, method, &view)?;
+        asked::right_certificate(&context).ok()?;
+        asked::split_target(&mut context).ok()?;
+        route::find(method, &view, &mut context).ok()?;
+        let (mut out, mut traceparent) = (Buffer::default(), None);
+        let reply = route::admit(&view, &mut context).err();
+        if reply.is_none() {
+            assign::assign(&view, &mut context);
+            traceparent = head::write(method.as_bytes(), &view, None, &mut context, &mut out);
+        }
+        Some(Admitted { context, head: *head, out, traceparent, reply })
+    }
+
+    /// Carries the exchange to its end.
+    pub(crate) fn carry(
+        self: &Arc<Self>,
+        client: Box<ClientConnection>,
+        admitted: Admitted,
+    ) -> ExchangeFuture {
+        ExchangeFuture::begin(Arc::clone(self), client, admitted)
+    }
+
+    pub(crate) async fn exchange(
+        self: Arc<Self>,
+        mut owned: Box<ClientConnection>,
+        admitted: Admitted,
+    ) -> (Box<ClientConnection>, After) {
+        let client = &mut *owned;
+        let Admitted { mut context, head, out, traceparent, reply } = admitted;
+        let mut body = RequestBody::begin(&head, client, &context);
+        if head.expects_continue {
+            body.expect();
+        }
+        client.is_http10 = !head.minor_one;
+        let mut down = Buffer::default();
+        let asked_head = head.method.of(client.input.bytes()) == b"HEAD";
+        // What a client sends in hope of a tunnel must not be read as a request.
+        let may_keep = head.keep_alive && context.asked.upgrade.is_none();
+        let mut keeps = may_keep;
+        let mut sent = 0;
+        let asked = match reply {
+            Some(reply) => ExchangeResult::Reply(reply),
+            None => {
+                let info = Arc::clone(&client.info);
+                let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
+                let (body, down, client) = (&mut body, &mut down, Client::Http1(client));
+                let sent = &mut sent;
+                let exchange =
+                    Exchange { context: &mut context, client, body, down, asked_head, sent };
+                exchange::carry(exchange, out, traceparent, keeps).await
+            }
+        };
+        let cut = matches!(asked, ExchangeResult::Cut);
+        match asked {
+            ExchangeResult::Switched(agreed) => {
+                return (owned, After::Switched(Box::new(Switched { context, head, agreed })));
+            }
+            ExchangeResult::Cut => keeps = false,
+            ExchangeResult::Passed { keeps: kept } => keeps = kept,
+            ExchangeResult::Reply(reply) => {
+                keeps &= !reply.closes() && body.is_read() && !self.is_closing();
+                keeps &= !client.info.listener.is_outdated();
+                down.clear();
+                if response::write_reply(&reply, &mut context, asked_head, keeps, &mut down) {
+                    client.is_last = !keeps;
+                    let told = tell(client, &down).await;
+                    keeps &= told;
+                    sent = if asked_head { 0 } else { reply.body().len() as u64 };
+                }
+            }
+        }
+        client.rested = Instant::now();
+        let summary = Summary { received: body.received, sent, broken: cut };
+        self.end(client, &head, &mut context, summary);
+        body.finish(client);
+        if cut && client.is_http10 {
+            client.end_by_reset();
+        }
+        let after = match (keeps, cut) {
+            (true, _) => After::Kept,
+            (false, true) => After::Cut,
+            (false, false) if !head.keep_alive && body.is_read() && client.is_silent() => {
+                client.say_end();
+                After::Done
+            }
+            (false, false) => After::Closed,
+        };
+        (owned, after)
+    }
+
+    pub(crate) fn end(
+        &self,
+        client: &ClientConnection,
+        head: &Head,
+        context: &mut RequestContext,
+        summary: Summary,
+    ) {
+        let bytes = client.input.bytes();
+        let mut fields = std::mem::take(&mut context.fields);
+        fields.clear();
+        if self.log.is_on() || context.trace.is_some() {
+            // The spans of the request's fields were given up for those of the answer.
+            crate::wire::head::parse(bytes, &Default::default(), &mut fields);
+        }
+        let over = RequestSummary {
+            method: text(head.method.of(bytes)).unwrap_or_default(),
+            protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
+            fields: &View::of(bytes, &fields),
+            written: (context.status != 0).then_some(context.status),
+            broken: summary.broken,
+            received: summary.received,
+            sent: summary.sent,
+            at: client.rested,
+        };
+        end::end(&self.log, &over, context);
+        context.fields = fields;
+    }
+}
+
+/// Who asks for what.
+fn note(
+    context: &mut RequestContext,
+    client: &ClientConnection,
+    head: &Head,
+    method: &str,
+    view: &View<'_>,
+) -> Option<()> {
+    context.info = Some(Arc::clone(&client.info));
+    let target = text(head.target.of(view.bytes))?;
+    if !target.starts_with('/') {
+        context.asked.target.push('/');
+    }
+    context.asked.target.push_str(target);
+    context.asked.host.push_str(text(head.host.of(view.bytes))?);
+    context.asked.idempotent = asked::is_idempotent(method);
+    context.asked.expects = head.expects_continue;
+    if target == "*" {
+        return None;
+    }
+    if head.upgrade
+        && matches!(head.framing, Framing::None | Framing::Length(0))
+        && let Some((upgrade, protocol)) = tunnel::asked_for(view)
+    {
+        context.asked.upgrade = Some(upgrade);
+        context.asked.protocol.push_str(protocol);
+    }
+    asked::note_kind(view, context);
+    identify::identify(view, context);
+    identify::tell_root(context);
+    Some(())
+}
+
+/// Whether the client could be told.
+async fn tell(client: &mut ClientConnection, down: &Buffer) -> bool {
+    let patience = client.info.listener.limits.idle_timeout;
+    let due = Instant::now() + patience;
+    let mut written = 0;
+    poll_fn(|cx| {
+        let told = Client::Http1(client).poll_write_all([down.bytes(), &[]], &mut written, cx);
+        if told.is_pending() && client.deadline.has_come(due, cx) {
+            return Poll::Ready(false);
+        }
+        told.map(|told| told.is_ok())
+    })
+    .await
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}

@@ -1,0 +1,70 @@
+//! An exchange whose endpoint has changed the protocol as it was asked to: what follows are the
+//! tunnel's bytes, and the exchange ends with the tunnel.
+//!
+//! It keeps the request's notes and the bytes of its head, which the access log wants at the end, and
+//! gives the exchange's room back.
+
+use crate::buffer::Buffer;
+use crate::downstream::http1::carry::{FastLane, Summary};
+use crate::downstream::http1::connection::ClientConnection;
+use crate::request::contexts::Borrowed;
+use crate::tunnel::{Patience, Tunnel, Upgrade};
+use crate::upstream::conn::Conn;
+use crate::wire::head::Head;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A tunnel that is agreed upon, and not yet open.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) upstream: Conn,
+    pub(crate) upgrade: Upgrade,
+    /// For how long nothing may move.
+    pub(crate) idle: Duration,
+}
+
+/// What waits beside the client's connection to be carried on.
+pub(crate) struct Switched {
+    pub(crate) context: Borrowed,
+    pub(crate) head: Head,
+    pub(crate) agreed: Agreed,
+}
+
+impl FastLane {
+    /// Carries the tunnel to its end. The client's connection comes back to be closed.
+    pub(crate) async fn tunnel(
+        self: Arc<Self>,
+        mut client: Box<ClientConnection>,
+        switched: Switched,
+    ) -> Box<ClientConnection> {
+        let Switched { mut context, head, agreed } = switched;
+        let Agreed { mut upstream, upgrade, idle } = agreed;
+        let early = ahead_of(&mut client, &head);
+        let patience = Patience { idle, client: client.info.listener.limits.idle_timeout };
+        let said = std::mem::take(&mut upstream.input);
+        let mut tunnel = Tunnel::open((client, early), (upstream, said), upgrade, patience);
+        poll_fn(|cx| tunnel.poll(cx)).await;
+        let (mut client, carried) = tunnel.close();
+        client.rested = Instant::now();
+        if let Some(attempt) = &mut context.attempt {
+            attempt.close_code = carried.close_code;
+        }
+        let summary = Summary { received: carried.received, sent: carried.sent, broken: false };
+        self.end(&client, &head, &mut context, summary);
+        client.input.clear();
+        client
+    }
+}
+
+/// What the client has sent behind its request. The request's head stays, in memory of its size.
+fn ahead_of(client: &mut ClientConnection, head: &Head) -> Buffer {
+    let mut early = Buffer::default();
+    let behind = &client.input.bytes()[head.length..];
+    if !behind.is_empty() {
+        early.push(behind);
+        client.input.cut(head.length..client.input.len());
+    }
+    client.input.fit(0);
+    early
+}

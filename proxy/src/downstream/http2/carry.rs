@@ -1,0 +1,207 @@
+//! Streams of HTTP/2 whose requests go out by the fast lane.
+//!
+//! They differ from exchanges of HTTP/1 in how a head is read and an answer written; all that lies
+//! between is the same.
+
+use crate::buffer::Buffer;
+use crate::downstream::client::Client;
+use crate::downstream::http1::carry::FastLane;
+use crate::downstream::http2::connection::OpenStream;
+use crate::downstream::http2::farewell;
+use crate::downstream::http2::stream::Stream;
+use crate::exchange::request_body::RequestBody;
+use crate::exchange::{self, Exchange, ExchangeResult};
+use crate::request::context::RequestContext;
+use crate::request::contexts::{self, Borrowed};
+use crate::request::end::{self, RequestSummary};
+use crate::request::head::{self, Translated};
+use crate::request::reply::Reply;
+use crate::request::{asked, assign, identify, route};
+use crate::task_pool::{self, PoolTask, Slots};
+use crate::wheel::Deadline;
+use http::{header, request::Parts as RequestHead};
+use serin_config::model::Lanes;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+/// What is known of a stream that the fast lane has taken.
+pub(crate) struct AdmittedStream {
+    context: Borrowed,
+    out: Buffer,
+    traceparent: Option<usize>,
+    reply: Option<Reply>,
+    body: Option<Translated>,
+}
+
+thread_local! {
+    static TASKS: RefCell<Slots<Boarded>> = RefCell::default();
+}
+
+/// A stream on its way.
+struct Boarded {
+    head: RequestHead,
+    stream: Stream,
+    admitted: AdmittedStream,
+    _open: OpenStream,
+}
+
+impl FastLane {
+    /// Takes the stream's request, or leaves it as it was.
+    pub(crate) fn take_stream(
+        &self,
+        head: &RequestHead,
+        stream: &Stream,
+    ) -> Option<AdmittedStream> {
+        let entered = self.plane.enter();
+        if entered.generation.config.lanes == Lanes::Full {
+            return None;
+        }
+        let mut context = contexts::take(entered, Instant::now());
+        context.info = Some(Arc::clone(&stream.info));
+        let fields = &head.headers;
+        let method = head.method.as_str();
+        let asked = asked_for(head, &mut context).inspect_err(|_| asked::count_refusal(&context));
+        let found = asked.and_then(|()| route::find(method, fields, &mut context));
+        let empty = stream.is_empty(head);
+        let length = fields.contains_key(header::CONTENT_LENGTH);
+        let body = (!empty).then_some(Translated { chunked: !length });
+        let translated = body.unwrap_or(Translated { chunked: false });
+        let (mut out, mut traceparent) = (Buffer::default(), None);
+        let reply = found.and_then(|()| route::admit(fields, &mut context)).err();
+        if reply.is_none() {
+            assign::assign(fields, &mut context);
+            let (method, to) = (method.as_bytes(), &mut out);
+            traceparent = head::write(method, fields, Some(translated), &mut context, to);
+        }
+        Some(AdmittedStream { context, out, traceparent, reply, body })
+    }
+
+    /// Sends a stream that was taken on its way.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        head: RequestHead,
+        stream: Stream,
+        admitted: AdmittedStream,
+        open: OpenStream,
+    ) {
+        let boarded = Boarded { head, stream, admitted, _open: open };
+        task_pool::spawn(&TASKS, boarded, |task| work(task, Arc::clone(self)));
+    }
+
+    /// Carries the exchange to its end.
+    async fn carry_stream(&self, boarded: &mut Boarded) {
+        let Boarded { head, stream, admitted, _open } = boarded;
+        let context = &mut *admitted.context;
+        let mut body = RequestBody::stream(admitted.body, &stream.info.listener.limits, context);
+        if context.asked.expects {
+            body.expect();
+        }
+        let asked_head = head.method == http::Method::HEAD;
+        let (mut sent, mut down) = (0, Buffer::default());
+        let asked = match admitted.reply.take() {
+            Some(reply) => ExchangeResult::Reply(reply),
+            None => {
+                let client = Client::Http2(stream);
+                let (body, down, sent) = (&mut body, &mut down, &mut sent);
+                let exchange = Exchange { context, client, body, down, asked_head, sent };
+                let out = std::mem::take(&mut admitted.out);
+                exchange::carry(exchange, out, admitted.traceparent, || true).await
+            }
+        };
+        let mut broken = matches!(asked, ExchangeResult::Cut);
+        match asked {
+            ExchangeResult::Cut => stream.cut(),
+            ExchangeResult::Passed { .. } => {}
+            // A stream asks for nothing of the kind, so nothing is agreed upon.
+            ExchangeResult::Switched(_) => stream.cut(),
+            ExchangeResult::Reply(reply) => match tell(stream, &reply, context, asked_head).await {
+                Some(count) => sent = count,
+                None => broken = true,
+            },
+        }
+        self.end_stream(head, context, (body.received, sent), broken);
+        if !body.is_read() && !broken {
+            farewell::forget_body(stream).await;
+        }
+    }
+
+    fn end_stream(
+        &self,
+        head: &RequestHead,
+        context: &mut RequestContext,
+        (received, sent): (u64, u64),
+        broken: bool,
+    ) {
+        let over = RequestSummary {
+            method: head.method.as_str(),
+            protocol: "HTTP/2",
+            fields: &head.headers,
+            written: (context.status != 0).then_some(context.status),
+            broken,
+            received,
+            sent,
+            at: Instant::now(),
+        };
+        end::end(&self.log, &over, context);
+    }
+}
+
+/// What a stream asks for. An error is what its client is told instead.
+fn asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Reply> {
+    let fields = &head.headers;
+    context.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
+    context.asked.idempotent = asked::is_idempotent(head.method.as_str());
+    context.asked.expects = fields.contains_key(header::EXPECT);
+    asked::note_kind(fields, context);
+    identify::identify(fields, context);
+    identify::tell_root(context);
+    asked::within_limits(head, context)?;
+    context.asked.host.push_str(asked::host(head)?);
+    asked::right_certificate(context)?;
+    asked::split_target(context)
+}
+
+/// Carries streams, one at a time.
+async fn work(mut task: PoolTask<Boarded>, lane: Arc<FastLane>) {
+    let mut deadline = Deadline::default();
+    while let Some(boarded) = task.next().await {
+        // It stays where it is on the wheel, and is seldom due before the next stream's.
+        boarded.stream.deadline = deadline;
+        lane.carry_stream(boarded).await;
+        deadline = std::mem::take(&mut boarded.stream.deadline);
+    }
+}
+
+/// How much of an answer of Serin's own the client was told; `None` when it is gone.
+async fn tell(
+    stream: &mut Stream,
+    reply: &Reply,
+    context: &mut RequestContext,
+    asked_head: bool,
+) -> Option<u64> {
+    let bodiless = reply.note(context, asked_head);
+    let response = reply.response(context).ok()?;
+    let length = reply.body().len() as u64;
+    stream.answer(response, (!bodiless).then_some(Some(length))).ok()?;
+    if bodiless {
+        return Some(0);
+    }
+    let due = Instant::now() + stream.info.listener.limits.idle_timeout;
+    let mut written = 0;
+    let told = poll_fn(|cx| {
+        let mut client = Client::Http2(stream);
+        match client.poll_write_all([reply.body(), &[]], &mut written, cx) {
+            Poll::Pending if !client.deadline().has_come(due, cx) => Poll::Pending,
+            Poll::Pending | Poll::Ready(Err(_)) => Poll::Ready(false),
+            Poll::Ready(Ok(())) => Poll::Ready(true),
+        }
+    });
+    if told.await && stream.finish().is_ok() {
+        return Some(length);
+    }
+    stream.cut();
+    None
+}

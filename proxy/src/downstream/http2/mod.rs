@@ -1,0 +1,9 @@
+//! Clients that speak HTTP/2.
+
+pub(crate) mod account;
+pub(crate) mod carry;
+pub(crate) mod connection;
+pub(crate) mod farewell;
+pub(crate) mod frames;
+pub(crate) mod known;
+pub(crate) mod stream;

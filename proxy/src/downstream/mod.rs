@@ -1,0 +1,11 @@
+//! The client's side of an exchange: its connection, and the protocol that it speaks.
+
+pub(crate) mod client;
+pub(crate) mod connection;
+pub(crate) mod headers;
+pub(crate) mod http1;
+pub(crate) mod http2;
+pub(crate) mod response;
+pub(crate) mod signals;
+pub(crate) mod stream;
+pub(crate) mod timing;

@@ -1,0 +1,151 @@
+//! An answer of Serin's own.
+
+use crate::request::context::{RequestContext, status_of};
+use crate::route::Fixed;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use serin_core::outcome::Failure;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// How long the body of a request of HTTP/2 is read and forgotten whose answer did not wait for it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+/// How much of it.
+pub(crate) const MOST_FORGOTTEN: usize = 256 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: u16,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+    close: bool,
+    /// The route's edits apply: it is the route's answer, not a refusal.
+    edited: bool,
+    what: Option<&'static str>,
+}
+
+impl Reply {
+    pub(crate) fn empty(status: u16) -> Self {
+        let (headers, body) = (Vec::new(), Bytes::new());
+        Self { status, headers, body, close: false, edited: false, what: None }
+    }
+
+    pub(crate) fn text(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
+        let text = HeaderValue::from_static("text/plain; charset=utf-8");
+        let detail: Cow<'static, str> = detail.into();
+        let mut reply = Self::empty(status);
+        reply.headers.push((header::CONTENT_TYPE, text));
+        reply.body = Bytes::from(format!("{detail}\n"));
+        reply
+    }
+
+    /// To a request that is not sound: the connection is closed after it.
+    pub(crate) fn refused(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::text(status, detail).closing()
+    }
+
+    pub(crate) fn failure(failure: Failure) -> Self {
+        let detail = match failure {
+            Failure::Connect => "the backend cannot be reached",
+            Failure::Tls(_) => "the backend cannot be spoken to securely",
+            Failure::ConnectTimeout => "the backend could not be reached in time",
+            Failure::Reset => "the backend broke off before it answered",
+            Failure::Timeout => "the backend did not answer in time",
+            Failure::Invalid => "the backend's answer is invalid",
+            Failure::NoEndpoint => "no backend is ready",
+            Failure::Exhausted => "the proxy cannot open another connection",
+        };
+        let (status, what) = status_of(failure);
+        Self { what: Some(what), ..Self::text(status, detail) }
+    }
+
+    pub(crate) fn fixed(fixed: &Fixed) -> Self {
+        let mut reply = Self::empty(fixed.status);
+        reply.headers.push((header::CONTENT_TYPE, fixed.content_type.clone()));
+        reply.body = fixed.body.clone();
+        reply
+    }
+
+    pub(crate) fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(crate) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    pub(crate) fn edited(mut self) -> Self {
+        self.edited = true;
+        self
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.close
+    }
+
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Takes note of what the client is told. Says whether only a head goes with it.
+    pub(crate) fn note(&self, context: &mut RequestContext, head: bool) -> bool {
+        context.status = self.status;
+        context.what = context.what.or(self.what);
+        head || matches!(self.status, 204 | 304) || context.asked.grpc || self.body.is_empty()
+    }
+
+    pub(crate) fn response(&self, context: &RequestContext) -> Result<ResponseHeader> {
+        if context.asked.grpc {
+            return self.grpc_response();
+        }
+        let mut response = ResponseHeader::build(self.status, Some(self.headers.len() + 4))?;
+        for (name, value) in &self.headers {
+            response.append_header(name.clone(), value.clone())?;
+        }
+        if !matches!(self.status, 204 | 304) {
+            response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+        }
+        if let Some(route) = context.route.as_ref().filter(|_| self.edited) {
+            let edits = &route.response;
+            for name in &edits.remove {
+                response.remove_header(name);
+            }
+            for (name, value) in edits.set.iter() {
+                response.insert_header(name.clone(), value.clone())?;
+            }
+            for (name, value) in edits.add.iter() {
+                response.append_header(name.clone(), value.clone())?;
+            }
+        }
+        Ok(response)
+    }
+
+    /// A gRPC client reads `grpc-status`, and takes any HTTP status but 200 for an accident.
+    fn grpc_response(&self) -> Result<ResponseHeader> {
+        let code = match self.status {
+            400 => "13",
+            401 => "16",
+            403 => "7",
+            404 => "12",
+            413 | 431 => "8",
+            408 | 429 | 500 | 502 | 503 | 504 => "14",
+            _ => "2",
+        };
+        let mut response = ResponseHeader::build(200, Some(4))?;
+        response.insert_header(header::CONTENT_TYPE, "application/grpc")?;
+        response.insert_header("grpc-status", code)?;
+        let message = String::from_utf8_lossy(&self.body);
+        response.insert_header("grpc-message", message.trim_end())?;
+        Ok(response)
+    }
+}
