@@ -40,6 +40,13 @@ pub enum Verdict {
     Supersede(Identity),
 }
 
+impl Decision {
+    /// Nothing has come of it but that time has passed since the position before.
+    pub fn only_time_passed(&self, before: &Position) -> bool {
+        self.events.is_empty() && self.next.equals_but_for_time(before)
+    }
+}
+
 impl Verdict {
     /// The product's word for it.
     pub fn as_str(&self) -> &'static str {

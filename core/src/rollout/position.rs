@@ -283,22 +283,52 @@ impl Position {
     /// Whether `other` says the same but for how much time has passed: then it need not be
     /// stored before it is acted upon, only now and then.
     pub fn equals_but_for_time(&self, other: &Self) -> bool {
-        self.timeless() == other.timeless()
-    }
-
-    fn timeless(&self) -> Self {
-        let mut copy = self.clone();
-        copy.clock = Clock::default();
-        if let Some(rollout) = &mut copy.rollout {
-            rollout.held = Duration::ZERO;
-            rollout.drained = Duration::ZERO;
-            rollout.standing.iter_mut().for_each(|s| s.lasted = Duration::ZERO);
-        }
-        copy
+        let Self { stable, epoch, rollout, quarantine, manual, queued, seen, clock: _ } = self;
+        let same_rollout = match (rollout, &other.rollout) {
+            (Some(rollout), Some(other)) => rollout.equals_but_for_time(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_rollout
+            && (stable, epoch, manual) == (&other.stable, &other.epoch, &other.manual)
+            && (quarantine, queued, seen) == (&other.quarantine, &other.queued, &other.seen)
     }
 }
 
 impl RolloutState {
+    fn equals_but_for_time(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            epoch,
+            salt,
+            candidate,
+            steps,
+            phase,
+            stage,
+            weight,
+            of,
+            held: _,
+            standing,
+            acted,
+            answers,
+            promoted,
+            pause,
+            ended,
+            drained: _,
+            started,
+            stage_at,
+        } = self;
+        let names = standing.iter().map(|s| &s.guard);
+        let same_guards = names.eq(other.standing.iter().map(|s| &s.guard));
+        same_guards
+            && (id, epoch, salt) == (&other.id, &other.epoch, &other.salt)
+            && (candidate, steps) == (&other.candidate, &other.steps)
+            && (phase, stage, stage_at) == (&other.phase, &other.stage, &other.stage_at)
+            && (weight, of, promoted) == (&other.weight, &other.of, &other.promoted)
+            && (acted, answers) == (&other.acted, &other.answers)
+            && (pause, ended, started) == (&other.pause, &other.ended, &other.started)
+    }
+
     pub fn step(&self) -> Option<&Step> {
         match self.stage {
             Stage::Step(index) => self.steps.get(usize::from(index)),
