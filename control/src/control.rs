@@ -2,7 +2,7 @@
 
 use crate::command::Refusal;
 use crate::controller::{
-    self, Clock, ConsequenceView, Effects, Engine, INBOX, Message, contradictions,
+    self, Clock, ConsequenceView, Controller, Effects, INBOX, Message, contradictions,
     settle_before_start,
 };
 use crate::event::Event;
@@ -130,12 +130,12 @@ impl Control {
         ));
         let effects = LiveEffects::new(&config, &tallies, runtime.handle(), &inbox);
         let inner = Arc::clone(&handle.inner);
-        let engine =
-            Engine::start(config, plane, journal, checkpoint, inner, Box::new(effects), now);
+        let state =
+            Controller::start(config, plane, journal, checkpoint, inner, Box::new(effects), now);
         let stop_wait = stop_wait.unwrap_or(STOP_WAIT);
         let controller = std::thread::Builder::new()
             .name("serin-controller".to_owned())
-            .spawn(move || controller::run(engine, &messages, clock, stop_wait))
+            .spawn(move || controller::run(state, &messages, clock, stop_wait))
             .map_err(StartError::Thread)?;
         let io = runtime.handle().clone();
         let (controller, runtime) = (Mutex::new(Some(controller)), Some(runtime));

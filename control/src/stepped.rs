@@ -6,7 +6,7 @@
 
 use crate::command::{Order, Outcome, Refusal};
 use crate::control::{LIVE_EVENTS, StartError, checkpoint, may_start};
-use crate::controller::{ConsequenceView, Effects, Engine, Wanted};
+use crate::controller::{ConsequenceView, Controller, Effects, Wanted};
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
 use crate::journal::{JournalHandle, Storage, Writer};
@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, oneshot};
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 pub struct Stepped {
-    engine: Engine,
+    controller: Controller,
     handle: Handle,
 }
 
@@ -64,13 +64,13 @@ impl Stepped {
             None,
         ));
         let inner = Arc::clone(&handle.inner);
-        let engine =
-            Engine::start(config, plane, journal, checkpoint, inner, Box::new(Silent), now);
-        Ok(Self { engine, handle })
+        let controller =
+            Controller::start(config, plane, journal, checkpoint, inner, Box::new(Silent), now);
+        Ok(Self { controller, handle })
     }
 
     pub fn tick(&mut self, now: Now) {
-        self.engine.tick(now, Duration::ZERO);
+        self.controller.tick(now, Duration::ZERO);
     }
 
     pub fn command(
@@ -80,10 +80,11 @@ impl Stepped {
         now: Now,
     ) -> Result<Outcome, Refusal> {
         let (reply, mut answer) = oneshot::channel();
-        self.engine.order(service, order, reply, now);
+        self.controller.command(service, order, reply, now);
         // Decisions are told apart by their moments.
-        self.engine
-            .follow(service, Now { mono: now.mono.plus(A_MOMENT), wall: Wall(now.wall.0 + 1) });
+        let then = Now { mono: now.mono.plus(A_MOMENT), wall: Wall(now.wall.0 + 1) };
+        self.controller.follow(service, then);
+        self.controller.publish_snapshot(now);
         answer.try_recv().unwrap_or(Err(Refusal::Stopped))
     }
 
@@ -93,12 +94,14 @@ impl Stepped {
         actor: String,
         now: Now,
     ) -> Result<(), Refusal> {
-        self.engine.freeze(freeze, actor, now)
+        let frozen = self.controller.freeze(freeze, actor, now);
+        self.controller.publish_snapshot(now);
+        frozen
     }
 
     /// Has the journal compacted from this size on, in bytes, instead of the usual 8 MiB.
     pub fn compact_from(&mut self, size: u64) {
-        self.engine.journal.compact_from(size);
+        self.controller.compact_from(size);
     }
 
     pub fn reconfigure(
@@ -106,12 +109,14 @@ impl Stepped {
         config: Arc<Config>,
         now: Now,
     ) -> Result<Vec<ConsequenceView>, Refusal> {
-        self.engine.reconfigure(config, &[], now)
+        let foretold = self.controller.reconfigure(config, &[], now);
+        self.controller.publish_snapshot(now);
+        foretold
     }
 
     /// What [`Stepped::reconfigure`] would do.
     pub fn foretell(&self, config: &Config) -> Vec<ConsequenceView> {
-        self.engine.foretell(&Wanted::of_config(config), &[])
+        self.controller.foretell(&Wanted::of_config(config), &[])
     }
 
     /// For looking only: its commands have nobody to go to.
@@ -121,6 +126,6 @@ impl Stepped {
 
     /// As in an orderly shutdown. Dropping it without is a crash.
     pub fn close(mut self, now: Now) {
-        self.engine.close(Duration::MAX, now);
+        self.controller.close(Duration::MAX, now);
     }
 }

@@ -1,7 +1,7 @@
 //! What is kept every ten seconds: objectives' windows and the judge's tests. Losing it costs
 //! certainty, never safety; so it is one small file that is replaced as a whole.
 
-use super::service_run::ServiceRun;
+use super::ServiceRun;
 use crate::journal::schema::{Checkpoint, Hex, OfService, stage};
 use serin_config::model::Service;
 use serin_core::ids::Epoch;

@@ -1,203 +1,259 @@
-//! The controller: one thread that ticks, performs decisions and answers commands.
+//! The controller: a [`ServiceRun`] for each service, and what all of them [share](Shared).
 //!
-//! Every 20 ms the counts are looked at, every second the latencies. A command or the end of a
-//! write is looked at as soon as it comes. When this thread stalls or dies, the data plane misses
-//! its heartbeat and freezes the weights by itself.
+//! A tick is collect → decide → record → publish, for every service in turn. It performs decisions
+//! and makes none. What raises a weight waits for the disk without holding up anything else; what
+//! lowers one waits for a moment and then goes ahead, and says so. Nothing in here touches the
+//! network: notifications and gates are handed out through bounded queues.
 
 mod checkpoint;
-mod engine;
 mod explain;
 mod figures;
+mod instance;
 mod intents;
+mod journal_watch;
+mod lag;
 mod orders;
+mod owners;
 mod planned;
 mod recorder;
 mod records;
-mod service_run;
+mod service;
+mod shared;
 mod snapshot;
 mod telling;
+mod thread;
 
-pub(crate) use engine::owners::{contradictions, settle_before_start};
-pub(crate) use engine::{Effects, Engine, bare};
 pub(crate) use intents::Wanted;
 pub use intents::{
     ConsequenceView, OnBusyIntent, RolloutIntent, ServiceIntent, VersionIntent, intents,
 };
+pub(crate) use owners::{contradictions, settle_before_start};
 pub(crate) use recorder::Recorder;
 pub(crate) use records::{recorded, text_of};
-pub(crate) use service_run::{Latest, Reply};
+pub(crate) use service::{Latest, Reply, ServiceRun};
+pub(crate) use shared::{Effects, bare};
+pub(crate) use thread::{Clock, INBOX, Message, run, wall_now};
 
 use crate::command::{Order, Refusal, Signal};
-use crate::event::Event;
-use crate::journal::JournalHandle;
+use crate::handle::Inner;
 use crate::journal::schema::Checkpoint;
-use crate::view::FreezeView;
+use crate::journal::{JournalHandle, read};
+use lag::LagWatch;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
-use serin_core::rollout::{Answer, GateRef};
-use serin_core::time::{Mono, Now, Wall};
+use serin_core::plane::DataPlane;
+use serin_core::rollout::{Answer, GateRef, RollbackReason};
+use serin_core::time::{Mono, Now};
+use shared::Shared;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
+use std::time::{Duration, Instant};
 
-pub(crate) const TICK: Duration = Duration::from_millis(20);
-/// What may wait for the controller; more is refused at the door.
-pub(crate) const INBOX: usize = 1024;
+/// How long the lowering of a weight waits for its record.
+const PATIENCE: Duration = Duration::from_millis(20);
+const SECOND: Duration = Duration::from_secs(1);
+const CHECKPOINT: Duration = Duration::from_secs(10);
+/// How old the snapshot may be.
+const SNAPSHOT: Duration = Duration::from_millis(100);
 
-type Done = oneshot::Sender<Result<(), Refusal>>;
-type Foretold = oneshot::Sender<Result<Vec<ConsequenceView>, Refusal>>;
+pub(crate) struct Controller {
+    shared: Shared,
+    services: BTreeMap<ServiceName, ServiceRun>,
+    lag: LagWatch,
+    moments: Moments,
+    /// Failed requests of candidates that the last checkpoint knows of.
+    harm_kept: u64,
+}
 
-pub(crate) enum Message {
-    Order {
-        service: ServiceName,
-        order: Order,
-        reply: Reply,
-    },
-    Signals {
-        service: ServiceName,
-        signals: Vec<Signal>,
-        done: Done,
-    },
-    Freeze {
-        freeze: Option<FreezeView>,
-        actor: String,
-        done: Done,
-    },
-    Reconfigure {
+/// When what comes round came last.
+#[derive(Debug, Default)]
+struct Moments {
+    tick: Option<Mono>,
+    second: Option<Mono>,
+    checkpoint: Option<Mono>,
+    snapshot: Option<Mono>,
+}
+
+impl Controller {
+    pub(crate) fn start(
         config: Arc<Config>,
-        adopt: Vec<ServiceName>,
-        done: Foretold,
-    },
-    Foretell {
-        wanted: Vec<Wanted>,
-        adopt: Vec<ServiceName>,
-        done: Foretold,
-    },
-    ReloadFailed(String),
-    ReloadUnneeded,
-    Happened(Event),
-    GateAnswered {
-        service: ServiceName,
-        gate: GateRef,
-        answer: Answer,
-    },
-    /// A write has ended.
-    Wake,
-    /// Close the journal and decide nothing, until told to resume.
-    Yield {
-        done: oneshot::Sender<()>,
-    },
-    /// Go on with what is in the journal now.
-    Resume {
+        plane: Arc<dyn DataPlane>,
         journal: JournalHandle,
         checkpoint: Option<Checkpoint>,
-        done: oneshot::Sender<()>,
-    },
-    Stop,
-}
-
-/// Both clocks of this process.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
+        inner: Arc<Inner>,
+        effects: Box<dyn Effects>,
+        now: Now,
+    ) -> Self {
+        let memory = read(journal.shared()).clone();
+        let run = |service| ServiceRun::resume(service, &memory, checkpoint.as_ref(), now);
+        let mut services: BTreeMap<ServiceName, ServiceRun> =
+            config.services.values().map(|s| (s.name.clone(), run(s))).collect();
+        for run in services.values_mut() {
+            run.begin(&*plane);
+        }
+        count_rollbacks(&inner, &config);
+        let shared = Shared::new(config, plane, journal, inner, effects, now);
+        let moments = Moments { checkpoint: Some(now.mono), ..Moments::default() };
+        let mut controller =
+            Self { shared, services, lag: LagWatch::default(), moments, harm_kept: 0 };
+        controller.show_recorders();
+        // What the files have no place for any more is stable's before the first request.
+        controller.decide_all(now);
+        controller.record_listings();
+        controller.publish_snapshot(now);
+        controller
     }
 
-    pub(crate) fn now(&self) -> Now {
-        let mono = u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Now { mono: Mono(mono), wall: wall_now() }
+    /// The same instance over a journal that another process may have written to meanwhile.
+    pub(crate) fn again(
+        self,
+        journal: JournalHandle,
+        checkpoint: Option<Checkpoint>,
+        now: Now,
+    ) -> Self {
+        let Shared { config, plane, inner, effects, config_view, generation, .. } = self.shared;
+        inner.remember(journal.shared());
+        let mut again = Self::start(config, plane, journal, checkpoint, inner, effects, now);
+        again.shared.config_view = config_view;
+        again.shared.generation = generation;
+        again.shared.changed();
+        again.publish_snapshot(now);
+        again
     }
-}
 
-/// A clock set before 1970 is taken to stand there; core notices when it jumps.
-pub(crate) fn wall_now() -> Wall {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
+    /// One tick. Called every 20 ms, and so late this time.
+    pub(crate) fn tick(&mut self, now: Now, late: Duration) {
+        self.shared.plane.heartbeat();
+        self.watch_lag(late, now);
+        self.settle(now);
+        let second = due(&mut self.moments.second, SECOND, now.mono);
+        self.tick_services(now);
+        self.settle_lowered(now);
+        self.watch_journal(second, now);
+        if second {
+            self.record_listings();
+        }
+        self.keep_checkpoint(second, now);
+        if due(&mut self.moments.snapshot, SNAPSHOT, now.mono) {
+            self.see_time_pass();
+        }
+        self.publish_snapshot(now);
+    }
 
-/// Runs until it is told to stop, or nobody is left who could.
-pub(crate) fn run(
-    mut engine: Engine,
-    inbox: &Receiver<Message>,
-    clock: Clock,
-    stop_wait: Duration,
-) {
-    let mut next = Instant::now();
-    let mut late = Duration::ZERO;
-    loop {
-        engine.tick(clock.now(), std::mem::take(&mut late));
-        // Ticks that were missed are not made up for.
-        next = (next + TICK).max(Instant::now());
-        loop {
-            match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    return engine.close(stop_wait, clock.now());
-                }
-                Ok(Message::Yield { done }) => {
-                    // Another process must not write before this one has ended to.
-                    engine.close(Duration::MAX, clock.now());
-                    // Whoever asked may have gone away; then nobody resumes, either.
-                    let _ = done.send(());
-                    match resumed(engine, inbox, &clock) {
-                        Some(again) => engine = again,
-                        None => return,
-                    }
-                }
-                Ok(message) => perform(&mut engine, message, clock.now()),
-                // Work of its own is no lag; to be woken too late is.
-                Err(RecvTimeoutError::Timeout) => {
-                    late = next.elapsed();
-                    break;
-                }
+    /// A service at rest has its turn once a second: a thousand of them cost next to nothing, and
+    /// nothing of theirs can be taken back.
+    fn tick_services(&mut self, now: Now) {
+        let before = self.moments.tick.replace(now.mono);
+        for (place, run) in self.services.values_mut().enumerate() {
+            let second = has_its_second(place, before, now.mono);
+            if second || !run.is_at_rest() {
+                run.tick(&mut self.shared, second, now);
             }
-            if Instant::now() >= next {
-                break;
-            }
         }
+    }
+
+    /// What other files mean for rollouts under way is decided at once, not with the next tick.
+    fn decide_all(&mut self, now: Now) {
+        for run in self.services.values_mut() {
+            run.tick(&mut self.shared, false, now);
+        }
+        self.settle_lowered(now);
+    }
+
+    /// Puts in force what has become durable.
+    pub(crate) fn settle(&mut self, now: Now) {
+        for run in self.services.values_mut() {
+            run.settle(&mut self.shared, now);
+        }
+        self.shared.freeze_not_durable.take_if(|ticket| ticket.look().is_some());
+    }
+
+    /// What this tick lowers waits for its records together: a fault of a thousand services costs no
+    /// more patience than a fault of one.
+    fn settle_lowered(&mut self, now: Now) {
+        let began = Instant::now();
+        for run in self.services.values_mut().filter(|run| run.is_lowering()) {
+            let patience = PATIENCE.saturating_sub(began.elapsed());
+            run.settle_lowered(&mut self.shared, patience, now);
+        }
+    }
+
+    /// A command of somebody, who is answered when everybody can see what came of it.
+    pub(crate) fn command(&mut self, name: &ServiceName, order: Order, reply: Reply, now: Now) {
+        if let Some(answer) = self.shared.answered_before(name, &order) {
+            return self.shared.answer(reply, answer);
+        }
+        match self.services.get_mut(name) {
+            Some(run) => run.command(&mut self.shared, order, reply, now),
+            None => self.shared.answer(reply, Err(Refusal::UnknownService(name.to_string()))),
+        }
+    }
+
+    /// Decides what a command has made possible, before the next tick does.
+    pub(crate) fn follow(&mut self, name: &ServiceName, now: Now) {
+        if let Some(run) = self.services.get_mut(name).filter(|run| run.following.is_some()) {
+            run.tick(&mut self.shared, false, now);
+            self.settle_lowered(now);
+        }
+    }
+
+    pub(crate) fn gate_answered(
+        &mut self,
+        name: &ServiceName,
+        gate: &GateRef,
+        answer: Answer,
+        now: Now,
+    ) {
+        if let Some(run) = self.services.get_mut(name) {
+            run.gate_answered(&mut self.shared, gate, answer, now);
+        }
+        self.settle_lowered(now);
+    }
+
+    pub(crate) fn signals(
+        &mut self,
+        name: &ServiceName,
+        signals: Vec<Signal>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        match self.services.get_mut(name) {
+            Some(run) => run.signals(signals, now),
+            None => Err(Refusal::UnknownService(name.to_string())),
+        }
+    }
+
+    /// Has the journal compacted from this size on, in bytes, instead of the usual one.
+    pub(crate) fn compact_from(&self, size: u64) {
+        self.shared.journal.compact_from(size);
     }
 }
 
-/// Waits while another process has the journal. Orders that come meanwhile are refused, because
-/// their answers are dropped. `None` when it is over.
-fn resumed(engine: Engine, inbox: &Receiver<Message>, clock: &Clock) -> Option<Engine> {
-    loop {
-        match inbox.recv() {
-            Ok(Message::Resume { journal, checkpoint, done }) => {
-                let again = engine.again(journal, checkpoint, clock.now());
-                let _ = done.send(());
-                return Some(again);
-            }
-            Ok(Message::Stop) | Err(_) => return None,
-            Ok(_) => {}
-        }
-    }
+/// Whether the service in this place looks at its latencies now: once a second, each at a moment of
+/// its own, so that a thousand services do not all do it in one tick.
+fn has_its_second(place: usize, before: Option<Mono>, now: Mono) -> bool {
+    const EVERY: u64 = 1_000;
+    const APART: u64 = 20;
+    let Some(before) = before else { return true };
+    let moment = (place as u64 * APART) % EVERY;
+    let passed = |at: Mono| (at.0 + EVERY - moment) / EVERY;
+    passed(now) != passed(before)
 }
 
-fn perform(engine: &mut Engine, message: Message, now: Now) {
-    match message {
-        Message::Order { service, order, reply } => engine.order(&service, order, reply, now),
-        Message::Signals { service, signals, done } => {
-            let _ = done.send(engine.signals(&service, signals, now));
+/// Whether `every` has passed since it was last due.
+fn due(last: &mut Option<Mono>, every: Duration, now: Mono) -> bool {
+    let due = last.is_none_or(|last| now.since(last) >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+/// From zero, so that the first rollback is seen as one.
+fn count_rollbacks(inner: &Inner, config: &Config) {
+    for service in config.services.values() {
+        if let Some(plan) = &service.rollout {
+            let reasons = RollbackReason::labels(plan, &service.objectives);
+            inner.tallies.may_roll_back(service.name.as_str(), &reasons);
         }
-        Message::Freeze { freeze, actor, done } => {
-            let _ = done.send(engine.freeze(freeze, actor, now));
-        }
-        Message::Reconfigure { config, adopt, done } => {
-            let _ = done.send(engine.reconfigure(config, &adopt, now));
-        }
-        Message::Foretell { wanted, adopt, done } => {
-            let _ = done.send(Ok(engine.foretell(&wanted, &adopt)));
-        }
-        Message::ReloadFailed(fault) => engine.reload_failed(fault, now),
-        Message::ReloadUnneeded => engine.reload_unneeded(now),
-        Message::Happened(event) => engine.happened(event),
-        Message::GateAnswered { service, gate, answer } => {
-            engine.gate_answered(&service, &gate, answer, now);
-        }
-        Message::Wake => engine.settle(now),
-        Message::Stop | Message::Yield { .. } | Message::Resume { .. } => {}
     }
 }

@@ -1,6 +1,6 @@
 //! The plan as the outside sees it: steps, gates, guards with what they see now.
 
-use super::service_run::ServiceRun;
+use super::ServiceRun;
 use crate::view::{GateView, GuardView, PlanView, ProofView, StepView};
 use serin_core::rollout::{
     Action, Answer, Evidence, GateKind, GateRefKind, Guard, GuardReading, Plan, RolloutState, Rule,

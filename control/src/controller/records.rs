@@ -1,8 +1,8 @@
 //! What is written down of a decision, and whether it may wait for the disk.
 
 use super::explain::explain;
-use super::service_run::{Latest, ServiceRun};
 use super::telling::{is_by_hand, told, weights_of};
+use super::{Latest, ServiceRun};
 use crate::journal::schema::{
     self, BadRequest, Comparison, ConditionsShape, Count, Decided, Entry, EvidenceShape, Failures,
     Harm, NowShape, PositionShape, Rollout, Shaped, TermsShape,

@@ -1,10 +1,9 @@
 //! The snapshot: what the outside sees of all this.
 
-use super::engine::Engine;
-use super::planned;
 use super::records::{failures_of, harm_of};
-use super::service_run::ServiceRun;
+use super::shared::Shared;
 use super::telling::{waiting_for, weights_of};
+use super::{Controller, ServiceRun, lag, planned};
 use crate::journal::read;
 use crate::view::{
     BurnView, Comparison, ConfigView, Health, MissedView, RolloutView, ServiceView, SloView,
@@ -21,94 +20,110 @@ use std::time::Duration;
 /// Rollouts under way that are drawn anew in one go.
 const DRAWN_AT_ONCE: usize = 100;
 
-impl Engine {
-    /// Draws and shows the snapshot, and keeps the reasons of the latest decisions beside it.
+impl Controller {
+    /// Draws the snapshot if something has changed, and then answers those who wait to see it there.
     pub(crate) fn publish_snapshot(&mut self, now: Now) {
-        let lost = read(self.journal.shared()).lost;
-        let failing = self.fault().is_some();
-        let config = &self.config;
-        let views = self.services.values_mut().map(|run| {
-            if run.view.is_none() {
-                run.view = Some(Arc::new(service_view(config, run, failing, now)));
-                run.drawn_at = now.mono;
-            }
-            run.view.clone()
-        });
-        let services = views.flatten().collect();
-        let snapshot = Snapshot {
-            generation: self.generation,
+        if std::mem::take(&mut self.shared.snapshot_due) {
+            let snapshot = self.snapshot(now);
+            let inner = &self.shared.inner;
+            inner.show(snapshot);
+            let latest = self
+                .services
+                .values()
+                .filter_map(|run| Some((run.name.to_string(), Arc::clone(run.latest.as_ref()?))));
+            inner.latest.store(Arc::new(latest.collect()));
+        }
+        self.shared.send_answers();
+    }
+
+    fn snapshot(&mut self, now: Now) -> Snapshot {
+        let not_durable = self.not_durable();
+        let shared = &self.shared;
+        let views = self.services.values_mut().map(|run| run.drawn(shared, now));
+        let services = views.collect();
+        Snapshot {
+            generation: shared.generation,
             at: Timestamp(now.wall),
             services,
-            freeze: self.freeze.clone(),
+            freeze: shared.freeze.clone(),
             config: ConfigView {
-                canary: self.inner.canary.load().as_deref().cloned(),
-                ..self.config_view.clone()
+                canary: shared.inner.canary.load().as_deref().cloned(),
+                ..shared.config_view.clone()
             },
             health: Health {
-                journal: self.fault().map(str::to_owned),
-                not_observing: self.not_observing(),
-                notifications_lost: self.inner.tallies.notifications_lost(),
-                records_lost: lost,
-                not_durable: self.not_durable(),
-                freeze_not_durable: self.freeze_not_durable.is_some(),
+                journal: shared.fault.clone(),
+                not_observing: shared.own_lag.map(lag::sentence),
+                notifications_lost: shared.inner.tallies.notifications_lost(),
+                records_lost: read(shared.journal.shared()).lost,
+                not_durable,
+                freeze_not_durable: shared.freeze_not_durable.is_some(),
             },
-        };
-        self.inner.show(snapshot);
-        let latest = self
-            .services
-            .values()
-            .filter_map(|run| Some((run.name.to_string(), Arc::clone(run.latest.as_ref()?))));
-        self.inner.latest.store(Arc::new(latest.collect()));
+        }
     }
 
     /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn.
-    pub(crate) fn see_time_pass(&mut self) {
+    pub(super) fn see_time_pass(&mut self) {
         let under_way = self.services.values_mut().filter(|run| !run.is_at_rest());
         let mut under_way: Vec<&mut ServiceRun> = under_way.collect();
         under_way.sort_by_key(|run| run.drawn_at);
         under_way.into_iter().take(DRAWN_AT_ONCE).for_each(|run| run.view = None);
+        self.shared.snapshot_due = true;
     }
 
     /// After the services have changed.
-    pub(crate) fn show_recorders(&self) {
+    pub(super) fn show_recorders(&self) {
         let recorders = self.services.values().map(|f| (f.name.to_string(), f.recorder.clone()));
-        self.inner.recorders.store(Arc::new(recorders.collect()));
+        self.shared.inner.recorders.store(Arc::new(recorders.collect()));
+    }
+
+    /// Services whose latest lowering is in force and not written.
+    pub(super) fn not_durable(&self) -> Vec<String> {
+        let behind = self.services.values().filter(|run| run.not_durable.is_some());
+        behind.map(|run| run.name.to_string()).collect()
+    }
+}
+
+impl ServiceRun {
+    fn drawn(&mut self, shared: &Shared, now: Now) -> Arc<ServiceView> {
+        if let Some(view) = &self.view {
+            return Arc::clone(view);
+        }
+        let failing = shared.fault.is_some();
+        let view = Arc::new(service_view(&shared.config, self, failing, now));
+        self.view = Some(Arc::clone(&view));
+        self.drawn_at = now.mono;
+        view
     }
 }
 
 fn service_view(config: &Config, run: &ServiceRun, failing: bool, now: Now) -> ServiceView {
-    {
-        let position = run.pilot.position();
-        let service = config.services.get(&run.name);
-        let versions = service.map(|s| s.versions.as_slice()).unwrap_or_default();
-        let version = |v| version_view(run, v, &run.readiness, now);
-        let mut weights: BTreeMap<String, u16> =
-            versions.iter().map(|version| (version.name.to_string(), 0)).collect();
-        weights.extend(weights_of(&run.published));
-        let objectives = run.pilot.slo().objectives();
-        ServiceView {
-            name: run.name.to_string(),
-            revision: run.revision,
-            stable: position.stable.version.to_string(),
-            weights,
-            versions: versions.iter().map(version).collect(),
-            checks_overruled: run.ledger.counts().checks_overruled,
-            slo: SloView {
-                objective: objectives.availability.objective,
-                latency_objective: objectives.latency.as_ref().map(|l| l.objective),
-                latency_under_ms: objectives
-                    .latency
-                    .as_ref()
-                    .map(|l| l.under.as_secs_f64() * 1000.0),
-                window_seconds: objectives.window.as_secs(),
-                budget_remaining: run.pilot.slo().budget_left(),
-                burn_rates: burns(run, now),
-                missed: missed(run, now),
-            },
-            plan: run.pilot.terms().plan.as_ref().map(planned::plan_view),
-            queued: position.queued.as_ref().map(|queued| queued.identity.to_string()),
-            rollout: position.rollout.as_ref().map(|c| rollout_view(run, c, failing, now)),
-        }
+    let position = run.pilot.position();
+    let service = config.services.get(&run.name);
+    let versions = service.map(|s| s.versions.as_slice()).unwrap_or_default();
+    let version = |v| version_view(run, v, &run.readiness, now);
+    let mut weights: BTreeMap<String, u16> =
+        versions.iter().map(|version| (version.name.to_string(), 0)).collect();
+    weights.extend(weights_of(&run.published));
+    let objectives = run.pilot.slo().objectives();
+    ServiceView {
+        name: run.name.to_string(),
+        revision: run.revision,
+        stable: position.stable.version.to_string(),
+        weights,
+        versions: versions.iter().map(version).collect(),
+        checks_overruled: run.ledger.counts().checks_overruled,
+        slo: SloView {
+            objective: objectives.availability.objective,
+            latency_objective: objectives.latency.as_ref().map(|l| l.objective),
+            latency_under_ms: objectives.latency.as_ref().map(|l| l.under.as_secs_f64() * 1000.0),
+            window_seconds: objectives.window.as_secs(),
+            budget_remaining: run.pilot.slo().budget_left(),
+            burn_rates: burns(run, now),
+            missed: missed(run, now),
+        },
+        plan: run.pilot.terms().plan.as_ref().map(planned::plan_view),
+        queued: position.queued.as_ref().map(|queued| queued.identity.to_string()),
+        rollout: position.rollout.as_ref().map(|c| rollout_view(run, c, failing, now)),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What the files want against what the journal knows: foretold before anything is taken, and taken
 //! only where nobody gets a request that was not judged.
 
-use super::{Engine, bare};
+use super::intents::{self, ConsequenceView, Known, Wanted};
+use super::service::{listed_of, terms_of};
+use super::{Controller, SECOND, ServiceRun, bare};
 use crate::command::Refusal;
-use crate::controller::intents::{self, ConsequenceView, Known, Wanted};
-use crate::controller::service_run::{ServiceRun, listed_of, terms_of};
 use crate::event::{Event, EventKind};
 use crate::journal::schema::{Listing, Shaped};
 use crate::journal::{Durability, JournalHandle, Memory, Record, read};
@@ -12,10 +12,6 @@ use serin_config::model::{Config, Service};
 use serin_core::ids::ServiceName;
 use serin_core::rollout::{Conditions, Consequence, Phase, Position, adopt_stable, set_aside};
 use serin_core::time::Now;
-use std::time::Duration;
-
-/// How long a person who adopts a stable waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a start would have to refuse; those named in `adopt` are taken at their word.
 pub(crate) fn contradictions(
@@ -49,7 +45,7 @@ pub(crate) fn settle_before_start(
             let records = adopting(service, &memory, "serin run --adopt-stable", now);
             journal
                 .commit(records, Durability::BestEffort)
-                .wait(PATIENCE)
+                .wait(SECOND)
                 .unwrap_or_else(too_slow)?;
         }
     }
@@ -124,18 +120,18 @@ fn moved(placed: Placed<'_>, memory: &Memory, why: &str, now: Now) -> Vec<Record
     records
 }
 
-impl Engine {
+impl Controller {
     /// What would come of a configuration, service by service. Changes nothing.
     pub(crate) fn foretell(
         &self,
         wanted: &[Wanted],
         adopt: &[ServiceName],
     ) -> Vec<ConsequenceView> {
-        let memory = read(self.journal.shared());
+        let memory = read(self.shared.journal.shared());
         let mut all: Vec<ConsequenceView> = Vec::new();
         for wanted in wanted {
             let known = self.known(&memory, &wanted.service);
-            let consequence = intents::consequence(wanted, known, &self.conditions);
+            let consequence = intents::consequence(wanted, known, &self.shared.conditions);
             let refused = matches!(consequence, Consequence::Refused(_));
             all.push(if refused && adopt.contains(&wanted.service) {
                 intents::adopted(wanted)
@@ -145,7 +141,8 @@ impl Engine {
         }
         for name in self.services.keys() {
             if !wanted.iter().any(|wanted| wanted.service == *name) {
-                let consequence = intents::removal(self.known(&memory, name), &self.conditions);
+                let consequence =
+                    intents::removal(self.known(&memory, name), &self.shared.conditions);
                 all.push(intents::view(name, &consequence, None, None));
             }
         }
@@ -165,16 +162,16 @@ impl Engine {
 
     /// Makes the file's stable a service's, durably; its run begins anew from it.
     pub(super) fn adopt(&mut self, service: &Service, by: &str, now: Now) -> Result<(), Refusal> {
-        let memory = read(self.journal.shared()).clone();
+        let memory = read(self.shared.journal.shared()).clone();
         let records = adopting(service, &memory, by, now);
-        let ticket = self.journal.commit(records, Durability::BestEffort);
-        let written = ticket.wait(PATIENCE);
+        let ticket = self.shared.journal.commit(records, Durability::BestEffort);
+        let written = ticket.wait(SECOND);
         if written.is_none()
             && let Some(run) = self.services.get_mut(&service.name)
         {
             // It may be written yet, and then has to be taken back: it was refused.
             run.revision += 2;
-            drop(self.journal.commit(vec![listing(run)], Durability::Required));
+            drop(self.shared.journal.commit(vec![listing(run)], Durability::Required));
         }
         written.unwrap_or_else(too_slow).map_err(Refusal::NotDurable)?;
         self.services.remove(&service.name);
@@ -186,7 +183,7 @@ impl Engine {
     pub(super) fn record_listings(&mut self) {
         let mut records = Vec::new();
         {
-            let memory = read(self.journal.shared());
+            let memory = read(self.shared.journal.shared());
             for run in self.services.values_mut().filter(|f| f.unrecorded && f.pending.is_none()) {
                 let name = run.name.as_str();
                 let placed = memory.positions.contains_key(name);
@@ -197,8 +194,8 @@ impl Engine {
                 }
             }
         }
-        if !records.is_empty() && self.fault.is_none() && !self.journal.is_behind() {
-            drop(self.journal.commit(records, Durability::BestEffort));
+        if !records.is_empty() && self.shared.fault.is_none() && !self.shared.journal.is_behind() {
+            drop(self.shared.journal.commit(records, Durability::BestEffort));
         }
     }
 }

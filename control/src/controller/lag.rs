@@ -3,7 +3,7 @@
 //! The data plane decides whether they are. A freeze of a moment is nobody's business; one that lasts is
 //! an event, and its end is one when it has been over for a while.
 
-use super::{Engine, bare};
+use super::{Controller, bare};
 use crate::event::{Event, EventKind};
 use crate::journal::Durability;
 use serin_core::time::{Mono, Now};
@@ -16,8 +16,6 @@ const OVER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct LagWatch {
-    /// As it is now.
-    by: Option<Duration>,
     /// Since when there is one, and when it was seen last; `None` when it is over.
     stretch: Option<(Mono, Mono)>,
     told: bool,
@@ -29,12 +27,7 @@ enum News {
 }
 
 impl LagWatch {
-    pub(super) fn now(&self) -> Option<Duration> {
-        self.by
-    }
-
     fn look(&mut self, by: Option<Duration>, now: Mono) -> Option<News> {
-        self.by = by;
         match (by, self.stretch) {
             (Some(_), stretch) => {
                 let (since, _) = stretch.unwrap_or((now, now));
@@ -61,11 +54,12 @@ pub(super) fn sentence(by: Duration) -> String {
     )
 }
 
-impl Engine {
+impl Controller {
     pub(super) fn watch_lag(&mut self, ticked: Duration, now: Now) {
-        let by = self.plane.own_lag(ticked);
-        if by.is_some() != self.lag.now().is_some() {
-            self.generation += 1;
+        let shared = &mut self.shared;
+        let by = shared.plane.own_lag(ticked);
+        if by.is_some() != std::mem::replace(&mut shared.own_lag, by).is_some() {
+            shared.changed();
         }
         let Some(news) = self.lag.look(by, now.mono) else { return };
         let event = match news {
@@ -82,8 +76,7 @@ impl Engine {
             }
         };
         tracing::warn!(event = event.kind.as_str(), "{}", event.message);
-        self.effects.tell(&event);
-        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
+        shared.tell(event, Durability::BestEffort);
     }
 }
 

@@ -1,21 +1,27 @@
 //! One service in the controller's care: its pilot, what is published of it, and what waits.
 
+mod command;
+mod gates;
+mod pending;
+mod perform;
+mod tick;
+
 use super::checkpoint;
 use super::figures::Ledger;
 use super::recorder::Recorder;
 use crate::command::{Order, Outcome, Refusal};
 use crate::journal::schema::{Checkpoint, Rollout, Shaped, TermsShape};
-use crate::journal::{Memory, Ticket};
-use crate::view::{ServiceView, Timestamp};
+use crate::journal::{Durability, Memory, Ticket};
+use crate::view::ServiceView;
+pub(crate) use pending::Latest;
+use pending::{Failing, GateInquiry, HarmWatch, Pending};
 use serin_config::model::Service;
-use serin_core::ids::{RolloutId, ServiceName, VersionName};
-use serin_core::measure::ServiceCounts;
-use serin_core::plane::Readiness;
+use serin_core::ids::ServiceName;
+use serin_core::plane::{DataPlane, Readiness};
 use serin_core::rollout::{
-    Clock, Conditions, Decision, Evidence, GateRef, Identity, Listed, Pilot, Position, Terms,
-    is_news, split_of,
+    Clock, Conditions, Decision, Evidence, Identity, Listed, Pilot, Position, Terms, is_news,
+    split_of,
 };
-use serin_core::slo::Severity;
 use serin_core::split::Split;
 use serin_core::time::{Mono, Now};
 use std::collections::VecDeque;
@@ -37,14 +43,16 @@ pub(crate) struct ServiceRun {
     pub(crate) terms_id: String,
     /// What its versions are in the configuration in force.
     pub(crate) listed: Vec<Listed>,
+    /// Names of signals that may be pushed; empty: any.
+    signals: Vec<String>,
     /// That is not in the journal yet.
     pub(crate) unrecorded: bool,
     pub(crate) revision: u64,
     pub(crate) published: Arc<Split>,
     pub(crate) published_at: Mono,
     pub(crate) pending: Option<Pending>,
-    /// The latest decision in force that a restart would not know of.
-    pub(crate) not_durable: Option<NotDurable>,
+    /// Of the latest decision in force that a restart would not know of.
+    pub(crate) not_durable: Option<Ticket>,
     pub(crate) queue: VecDeque<(Order, Reply)>,
     /// A command that was carried out, and is answered with what the next decision makes of it.
     pub(crate) following: Option<(Outcome, Reply)>,
@@ -65,91 +73,6 @@ pub(crate) struct ServiceRun {
     pub(crate) view: Option<Arc<ServiceView>>,
     pub(crate) drawn_at: Mono,
     pub(crate) readiness: Vec<Readiness>,
-}
-
-/// A decision on its way to the disk. Nothing of it is in force.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) decision: Decision,
-    pub(crate) revision: u64,
-    pub(crate) record: Option<Rollout>,
-    /// Why; what was noted while it waited for the disk is of the position before it.
-    pub(crate) latest: Option<Arc<Latest>>,
-    pub(crate) ticket: Ticket,
-    pub(crate) reply: Option<Answer>,
-}
-
-/// Who waits for a decision to be in force.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) reply: Reply,
-    /// What was done already, when the decision only follows a command.
-    pub(crate) done: Option<Outcome>,
-}
-
-impl Answer {
-    /// The decision came to nothing. The command before it stands.
-    pub(crate) fn failed(self, refusal: Refusal) {
-        let _ = self.reply.send(match self.done {
-            None => Err(refusal),
-            Some(done) => {
-                let message = format!("{}; not moved yet: {refusal}", done.message);
-                Ok(Outcome { message, ..done })
-            }
-        });
-    }
-}
-
-/// Something in force that is not written yet.
-#[derive(Debug)]
-pub(crate) struct NotDurable {
-    pub(crate) ticket: Ticket,
-}
-
-impl NotDurable {
-    pub(crate) fn is_written(&self) -> bool {
-        self.ticket.look().is_some()
-    }
-}
-
-/// The latest decision about a rollout, with what it was made from.
-#[derive(Debug)]
-pub(crate) struct Latest {
-    pub(crate) service: String,
-    pub(crate) rollout: String,
-    pub(crate) terms: String,
-    pub(crate) position: Position,
-    pub(crate) evidence: Evidence,
-    pub(crate) conditions: Conditions,
-    pub(crate) now: Now,
-    pub(crate) decision: Decision,
-    pub(crate) candidate: VersionName,
-}
-
-/// A gate that was asked, and when it may be asked again.
-#[derive(Debug)]
-pub(crate) struct GateInquiry {
-    pub(crate) rollout: RolloutId,
-    pub(crate) gate: GateRef,
-    /// `None` while the answer is awaited.
-    pub(crate) again: Option<Mono>,
-}
-
-/// Stable fails an objective, which was told.
-#[derive(Debug, Clone)]
-pub(crate) struct Failing {
-    pub(crate) version: VersionName,
-    /// When it was seen last.
-    pub(crate) seen: Mono,
-}
-
-/// It keeps its objectives again when it did so for this long: rates flicker about a limit.
-const KEPT_AGAIN: Duration = Duration::from_secs(60);
-
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct HarmWatch {
-    pub(crate) failed: u64,
-    pub(crate) since: Option<Timestamp>,
 }
 
 impl ServiceRun {
@@ -191,6 +114,7 @@ impl ServiceRun {
             name: service.name.clone(),
             terms_id: id_of(&terms),
             listed: listed_of(service),
+            signals: service.signals.clone(),
             unrecorded: true,
             pilot,
             revision,
@@ -215,10 +139,17 @@ impl ServiceRun {
         }
     }
 
+    /// Before the first tick: what it goes on from is in force.
+    pub(crate) fn begin(&mut self, plane: &dyn DataPlane) {
+        plane.publish(Arc::clone(&self.published));
+        self.readiness = plane.readiness(&self.name);
+    }
+
     pub(crate) fn set_service(&mut self, service: &Service) {
         let terms = Arc::new(terms_of(service));
         self.terms_id = id_of(&terms);
         self.listed = listed_of(service);
+        self.signals.clone_from(&service.signals);
         self.unrecorded = true;
         self.pilot.set_terms(terms);
         self.view = None;
@@ -233,6 +164,11 @@ impl ServiceRun {
     /// burn rate over hours, is drawn now and then.
     pub(crate) fn has_other_figures(&self, now: Mono) -> bool {
         self.ledger.is_moving() || now.since(self.drawn_at) >= REDRAWN
+    }
+
+    /// A decision that lowers a weight waits a moment for its record.
+    pub(crate) fn is_lowering(&self) -> bool {
+        self.pending.as_ref().is_some_and(|p| p.durability == Durability::Required)
     }
 
     /// Whether commands that raise something have to wait for one that came before.
@@ -268,74 +204,6 @@ impl ServiceRun {
                 candidate: rollout.candidate.version.clone(),
             }));
         }
-    }
-
-    /// Whether this gate may be asked now; if so it counts as asked.
-    pub(crate) fn may_ask(&mut self, rollout: &RolloutId, gate: &GateRef, now: Mono) -> bool {
-        self.asked.retain(|asked| asked.rollout == *rollout);
-        match self.asked.iter_mut().find(|asked| asked.gate == *gate) {
-            Some(GateInquiry { again: None, .. }) => false,
-            Some(asked) => {
-                let may = asked.again.is_some_and(|again| now >= again);
-                if may {
-                    asked.again = None;
-                }
-                may
-            }
-            None => {
-                let (rollout, gate) = (rollout.clone(), gate.clone());
-                self.asked.push(GateInquiry { rollout, gate, again: None });
-                true
-            }
-        }
-    }
-
-    pub(crate) fn answered(&mut self, gate: &GateRef, again: Mono) {
-        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.gate == *gate) {
-            asked.again = Some(again);
-        }
-    }
-
-    /// What was in flight when a rollout ended and failed only then is its harm as well. Gives the
-    /// record that says so, when there is more of it.
-    pub(crate) fn count_late_harm(&mut self, counts: Option<&ServiceCounts>) -> Option<Rollout> {
-        let record = self.record.as_mut().filter(|record| record.state.is_over())?;
-        let counts = counts.filter(|c| c.failed_requests > record.harm.failed_requests)?;
-        record.harm.failed_requests = counts.failed_requests;
-        record.harm.users = record.harm.users.max(counts.failed_users);
-        Some(record.clone())
-    }
-
-    /// Objectives are watched whether or not there is a rollout. Gives what is to be told: that stable
-    /// fails one, or that it keeps them again.
-    pub(crate) fn watch_objectives(&mut self, now: Now) -> Option<(String, Option<Severity>)> {
-        let stable = self.pilot.position().stable.version.clone();
-        let missed = self.pilot.slo().missed(&stable, now.mono);
-        match (missed, &mut self.failing) {
-            (Some(_), Some(failing)) if failing.version == stable => {
-                failing.seen = now.mono;
-                None
-            }
-            (Some(missed), _) => {
-                self.failing = Some(Failing { version: stable.clone(), seen: now.mono });
-                let said = format!("stable {stable} fails its objective: {missed}");
-                Some((said, Some(missed.severity)))
-            }
-            (None, Some(failing)) if now.mono.since(failing.seen) >= KEPT_AGAIN => {
-                self.failing = None;
-                Some((format!("stable {stable} keeps its objectives again"), None))
-            }
-            (None, _) => None,
-        }
-    }
-
-    /// Failures since the weight last changed, for the time that it took to restore.
-    pub(crate) fn watch_harm(&mut self, at: Timestamp) {
-        let failed = self.pilot.evidence().harm.failed_requests;
-        if failed > self.harm.failed {
-            self.harm.since.get_or_insert(at);
-        }
-        self.harm.failed = failed;
     }
 }
 

@@ -1,9 +1,8 @@
 //! What concerns the whole instance: the freeze, another configuration, and telling of both.
 
-use super::{Engine, PATIENCE, bare, count_rollbacks, freeze_of};
+use super::intents::{ConsequenceView, Wanted};
+use super::{Controller, PATIENCE, SECOND, ServiceRun, bare, count_rollbacks};
 use crate::command::Refusal;
-use crate::controller::intents::{ConsequenceView, Wanted};
-use crate::controller::service_run::{NotDurable, ServiceRun};
 use crate::event::{Event, EventKind};
 use crate::journal::{Durability, Record, read};
 use crate::view::{ConfigView, FreezeView, ReloadView, Timestamp};
@@ -11,9 +10,8 @@ use serin_config::model::Config;
 use serin_core::ids::ServiceName;
 use serin_core::time::Now;
 use std::sync::Arc;
-use std::time::Duration;
 
-impl Engine {
+impl Controller {
     /// Freezing must happen, lifting it may.
     pub(crate) fn freeze(
         &mut self,
@@ -29,27 +27,24 @@ impl Engine {
                 (EventKind::Unfrozen, Durability::BestEffort, "the freeze is lifted".to_owned())
             }
         };
+        let shared = &mut self.shared;
         let event = Event { actor: Some(actor), ..bare(kind, message, now) };
         let record = Record::Freeze { freeze: freeze.as_ref().map(Into::into) };
-        let ticket = self.journal.commit(vec![record, event.clone().record()], durability);
-        let patience =
-            if durability == Durability::Required { PATIENCE } else { Duration::from_secs(1) };
+        let ticket = shared.journal.commit(vec![record, event.clone().record()], durability);
+        let patience = if durability == Durability::Required { PATIENCE } else { SECOND };
         let answer = ticket.wait(patience);
         match (&answer, durability) {
             (Some(Ok(())), _) | (_, Durability::Required) => {
-                self.freeze.clone_from(&freeze);
-                self.freeze_not_durable = answer.is_none().then_some(NotDurable { ticket });
-                self.conditions.freeze = freeze.as_ref().map(freeze_of);
-                self.effects.tell(&event);
-                self.generation += 1;
-                self.publish_snapshot(now);
+                shared.set_freeze(freeze);
+                shared.freeze_not_durable = answer.is_none().then_some(ticket);
+                shared.effects.tell(&event);
                 Ok(())
             }
             (Some(Err(fault)), Durability::BestEffort) => Err(Refusal::NotDurable(fault.clone())),
             (None, Durability::BestEffort) => {
                 // It may be written yet, and then has to be taken back: it was refused.
-                let record = Record::Freeze { freeze: self.freeze.as_ref().map(Into::into) };
-                drop(self.journal.commit(vec![record], Durability::Required));
+                let record = Record::Freeze { freeze: shared.freeze.as_ref().map(Into::into) };
+                drop(shared.journal.commit(vec![record], Durability::Required));
                 Err(Refusal::NotDurable("the disk is too slow".to_owned()))
             }
         }
@@ -75,70 +70,75 @@ impl Engine {
                 self.adopt(service, "serin reload --adopt-stable", now)?;
             }
         }
-        self.services.retain(|name, _| config.services.contains_key(name));
-        let memory = read(self.journal.shared()).clone();
-        for service in config.services.values() {
-            match self.services.get_mut(&service.name) {
-                Some(run) => run.set_service(service),
-                None => {
-                    let run = ServiceRun::resume(service, &memory, None, now);
-                    self.plane.publish(Arc::clone(&run.published));
-                    self.services.insert(service.name.clone(), run);
-                }
-            }
-        }
+        self.take_services(&config, now);
         self.decide_all(now);
         self.show_recorders();
-        self.config_view = ConfigView {
-            generation: self.config_view.generation + 1,
+        let shared = &mut self.shared;
+        shared.config_view = ConfigView {
+            generation: shared.config_view.generation + 1,
             hash: config.hash.clone(),
             loaded_at: Timestamp(now.wall),
             failed: None,
             canary: None,
         };
-        self.inner.tallies.reloaded(true);
-        count_rollbacks(&self.inner.tallies, &config);
-        self.effects.reconfigure(&config);
-        self.inner.config.store(Arc::clone(&config));
-        self.config = config;
-        let message = format!("configuration {} is in force", short(&self.config_view.hash));
+        shared.inner.tallies.reloaded(true);
+        count_rollbacks(&shared.inner, &config);
+        shared.effects.reconfigure(&config);
+        shared.inner.config.store(Arc::clone(&config));
+        shared.config = config;
+        let message = format!("configuration {} is in force", short(&shared.config_view.hash));
+        shared.changed();
         self.happened(bare(EventKind::Reloaded, message, now));
         self.record_listings();
-        self.generation += 1;
-        self.publish_snapshot(now);
         Ok(foretold)
+    }
+
+    fn take_services(&mut self, config: &Config, now: Now) {
+        self.services.retain(|name, _| config.services.contains_key(name));
+        let memory = read(self.shared.journal.shared()).clone();
+        for service in config.services.values() {
+            match self.services.get_mut(&service.name) {
+                Some(run) => run.set_service(service),
+                None => {
+                    let mut run = ServiceRun::resume(service, &memory, None, now);
+                    run.begin(&*self.shared.plane);
+                    self.services.insert(service.name.clone(), run);
+                }
+            }
+        }
     }
 
     /// One fault is told once, however often the file is read with it.
     pub(crate) fn reload_failed(&mut self, fault: String, now: Now) {
-        self.inner.tallies.reloaded(false);
-        let known = self.config_view.failed.as_ref().is_some_and(|failed| failed.fault == fault);
+        let shared = &mut self.shared;
+        shared.inner.tallies.reloaded(false);
+        shared.changed();
+        let known = shared.config_view.failed.as_ref().is_some_and(|failed| failed.fault == fault);
         let message = format!("the configuration was refused: {fault}");
-        self.config_view.failed = Some(ReloadView { at: Timestamp(now.wall), fault });
+        shared.config_view.failed = Some(ReloadView { at: Timestamp(now.wall), fault });
         if !known {
             let event = bare(EventKind::ReloadFailed, message, now);
             self.happened(Event { severity: Some("P3".to_owned()), ..event });
         }
-        self.generation += 1;
-        self.publish_snapshot(now);
     }
 
     /// The files say again what is in force.
     pub(crate) fn reload_unneeded(&mut self, now: Now) {
-        if self.config_view.failed.take().is_some() {
-            let message =
-                format!("the files say again what is in force: {}", short(&self.config_view.hash));
+        let shared = &mut self.shared;
+        if shared.config_view.failed.take().is_some() {
+            shared.changed();
+            let message = format!(
+                "the files say again what is in force: {}",
+                short(&shared.config_view.hash)
+            );
             self.happened(bare(EventKind::Reloaded, message, now));
-            self.generation += 1;
-            self.publish_snapshot(now);
         }
     }
 
     /// Something that concerns no rollout: recorded if the disk allows, and told.
     pub(crate) fn happened(&mut self, event: Event) {
         tracing::info!(event = event.kind.as_str(), "{}", event.message);
-        self.effects.tell(&event);
-        drop(self.journal.commit(vec![event.record()], Durability::BestEffort));
+        self.shared.tell(event, Durability::BestEffort);
     }
 }
 
