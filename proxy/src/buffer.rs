@@ -3,6 +3,7 @@
 //! A buffer takes memory from its thread when bytes are about to come and gives it back when it is
 //! empty and at rest, so that a connection which waits holds none.
 
+use crate::free_list::FreeList;
 use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
@@ -24,29 +25,15 @@ const SIZES: [usize; 4] = [TINY, HEAD, SMALL, LARGE];
 const KEPT: [usize; 4] = [1024, 512, 128, 128];
 
 thread_local! {
-    static FREE: RefCell<[Free; 4]> =
-        const { RefCell::new([Free::NONE, Free::NONE, Free::NONE, Free::NONE]) };
-}
-
-/// Pieces of one size that wait to be used.
-struct Free {
-    pieces: Vec<Vec<u8>>,
-    /// The fewest that there were since the last sweep: so many nobody needed.
-    spare: usize,
-}
-
-impl Free {
-    const NONE: Self = Self { pieces: Vec::new(), spare: 0 };
+    /// Of each size.
+    static FREE: RefCell<[FreeList<Vec<u8>>; 4]> = const { RefCell::new([FreeList::NEW; 4]) };
 }
 
 /// Gives back what the thread has not needed since the last sweep.
 pub(crate) fn sweep() {
     FREE.with_borrow_mut(|free| {
         for size in free {
-            let needed = size.pieces.len() - size.spare;
-            size.pieces.truncate(needed);
-            size.pieces.shrink_to(2 * needed);
-            size.spare = needed;
+            size.sweep();
         }
     });
 }
@@ -243,11 +230,7 @@ fn take(least: usize) -> Vec<u8> {
     let Some(place) = SIZES.iter().position(|size| *size >= least) else {
         return vec![0; least.next_power_of_two()];
     };
-    let kept = FREE.with_borrow_mut(|free| {
-        let piece = free[place].pieces.pop();
-        free[place].spare = free[place].spare.min(free[place].pieces.len());
-        piece
-    });
+    let kept = FREE.with_borrow_mut(|free| free[place].pop());
     kept.unwrap_or_else(|| vec![0; SIZES[place]])
 }
 
@@ -256,9 +239,9 @@ fn give(memory: Vec<u8>) {
     // A thread that ends has nothing to keep.
     let _ = FREE.try_with(|free| {
         if let Ok(mut free) = free.try_borrow_mut()
-            && free[place].pieces.len() < KEPT[place]
+            && free[place].len() < KEPT[place]
         {
-            free[place].pieces.push(memory);
+            free[place].push(memory);
         }
     });
 }
@@ -303,8 +286,7 @@ mod tests {
 
     #[test]
     fn memory_that_nobody_needs_is_given_back() {
-        let kept =
-            || FREE.with_borrow(|free| free.iter().map(|size| size.pieces.len()).sum::<usize>());
+        let kept = || FREE.with_borrow(|free| free.iter().map(FreeList::len).sum::<usize>());
         let filled = || {
             let mut buffer = Buffer::default();
             buffer.push(b"x");

@@ -7,6 +7,7 @@ pub mod config_generation;
 mod downstream;
 mod exchange;
 mod exhaustion;
+mod free_list;
 mod full;
 mod heartbeat;
 pub mod ingress;

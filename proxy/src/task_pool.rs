@@ -6,6 +6,7 @@
 //!
 //! A task never leaves its thread, and finds its next job in a slot there.
 
+use crate::free_list::FreeList;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, Waker};
@@ -22,13 +23,15 @@ pub(crate) struct Slots<J> {
     all: Vec<Slot<J>>,
     /// Those without a task.
     free: Vec<usize>,
-    /// Those whose tasks wait. The last to come is the first to go: its memory is still warm.
-    idle: Vec<usize>,
+    /// Those whose tasks wait.
+    idle: FreeList<usize>,
 }
 
 struct Slot<J> {
     hold: Option<Hold<J>>,
     waiting: Option<Waker>,
+    /// Its task is to end.
+    over: bool,
 }
 
 /// What a job is carried in, empty or not. It changes hands without being moved.
@@ -39,6 +42,12 @@ pub(crate) struct PoolTask<J: 'static> {
     slots: &'static Local<J>,
     place: usize,
     hold: Option<Hold<J>>,
+}
+
+/// Ends the tasks that the thread has not needed since the last sweep.
+pub(crate) fn sweep<J>(slots: &'static Local<J>) {
+    let ended = slots.with_borrow_mut(Slots::sweep);
+    ended.into_iter().for_each(Waker::wake);
 }
 
 /// Gives a job to a task that waits, or makes one. `work` is what a task does for all its life, if one has to be made.
@@ -74,13 +83,13 @@ impl<J> PoolTask<J> {
 
 impl<J> Default for Slots<J> {
     fn default() -> Self {
-        Self { all: Vec::new(), free: Vec::new(), idle: Vec::new() }
+        Self { all: Vec::new(), free: Vec::new(), idle: FreeList::NEW }
     }
 }
 
 impl<J> Default for Slot<J> {
     fn default() -> Self {
-        Self { hold: None, waiting: None }
+        Self { hold: None, waiting: None, over: false }
     }
 }
 
@@ -106,6 +115,16 @@ impl<J> Slots<J> {
         Some(at)
     }
 
+    /// Those that nobody needs are no longer among the idle, and find out that they are over when they are woken.
+    fn sweep(&mut self) -> Vec<Waker> {
+        let ended = self.idle.sweep().into_iter().filter_map(|at| {
+            let slot = self.all.get_mut(at)?;
+            slot.over = true;
+            slot.waiting.take()
+        });
+        ended.collect()
+    }
+
     /// Takes back an empty hold, and gives a full one.
     fn poll_next(
         &mut self,
@@ -116,6 +135,9 @@ impl<J> Slots<J> {
         let Some(slot) = self.all.get_mut(place) else { return Poll::Ready(None) };
         if let Some(full) = slot.hold.take_if(|hold| hold.is_some()) {
             return Poll::Ready(Some(full));
+        }
+        if slot.over {
+            return Poll::Ready(None);
         }
         // Something that it once waited for may wake it in between.
         if slot.waiting.is_none() {
@@ -211,5 +233,23 @@ mod tests {
             assert_eq!(end(one).await, Some(1));
         }
         assert_eq!(counts(), (KEPT + 10, 10, KEPT));
+    }
+
+    #[tokio::test]
+    async fn those_that_nobody_needs_end_and_the_others_stay() {
+        for one in (0..10).map(|_| begin()).collect::<Vec<_>>() {
+            end(one).await;
+        }
+        sweep(&TASKS);
+        for one in (0..3).map(|_| begin()).collect::<Vec<_>>() {
+            end(one).await;
+        }
+        sweep(&TASKS);
+        tokio::task::yield_now().await;
+        assert_eq!(counts(), (10, 7, 3));
+        sweep(&TASKS);
+        tokio::task::yield_now().await;
+        assert_eq!(counts(), (10, 10, 0));
+        assert_eq!(end(begin()).await, Some(1));
     }
 }

@@ -9,3 +9,9 @@ pub(crate) mod response;
 pub(crate) mod signals;
 pub(crate) mod stream;
 pub(crate) mod timing;
+
+/// Gives back what the thread has kept of its exchanges, and not needed since the last sweep.
+pub(crate) fn sweep() {
+    http1::exchange_pool::sweep();
+    http2::carry::sweep();
+}

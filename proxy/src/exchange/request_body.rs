@@ -24,8 +24,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-/// Read at once, at most.
+/// Read at once, at most,
 const PIECE: usize = 64 * 1024;
+/// and for an endpoint whose protocol frames by itself: one that opens no window leaves it here.
+const BARE_PIECE: usize = 16 * 1024;
 /// What is kept of a body, to be sent again, while its client is waited for.
 const MAX_REPLAYED: usize = 16 * 1024;
 /// Room for what the client says after a body that is waited for.
@@ -297,10 +299,14 @@ impl RequestBody {
             if !self.has_left() {
                 let pending = self.pending(client);
                 let last = self.is_read() && self.trailers.is_none();
-                match ready!(upstream.poll_write([pending, &[]], last, cx)) {
-                    Ok(count @ 1..) => self.left(count, client),
+                match upstream.poll_write([pending, &[]], last, cx) {
+                    Poll::Ready(Ok(count @ 1..)) => self.left(count, client),
                     // It may have answered before it closed: that is for the reader to find out.
-                    Ok(0) | Err(_) => self.refused = true,
+                    Poll::Ready(Ok(0) | Err(_)) => self.refused = true,
+                    Poll::Pending => {
+                        self.framed.fit(0);
+                        return Poll::Pending;
+                    }
                 }
                 continue;
             }
@@ -353,12 +359,14 @@ impl RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, ClientError>> {
         self.recycle();
+        let piece = self.piece();
         let read = match (&mut self.rest, client) {
             (Rest::Length(left), Client::Http1(client)) => {
                 let limit = usize::try_from(*left).unwrap_or(usize::MAX);
                 ready!(client.poll_readable(cx)).map_err(|_| ClientError::Gone)?;
                 if self.framed.room() == 0 {
-                    self.framed.reserve(limit.min(PIECE));
+                    // With what is kept of it no more than a piece.
+                    self.framed.reserve(limit.min(piece - self.framed.len()));
                 }
                 let read = ready!(client.poll_body(&mut self.framed, limit, cx));
                 let count = read.as_ref().map_or(0, |count| *count);
@@ -372,7 +380,7 @@ impl RequestBody {
                 read
             }
             (Rest::Chunked(_), Client::Http1(client)) => {
-                ready!(client.poll_body(&mut self.raw, PIECE, cx))
+                ready!(client.poll_body(&mut self.raw, piece, cx))
             }
             (Rest::Stream, Client::Http2(stream)) => {
                 let Some(read) = ready!(stream.poll_body(cx)) else {
@@ -404,9 +412,13 @@ impl RequestBody {
         })
     }
 
+    fn piece(&self) -> usize {
+        if self.bare { BARE_PIECE } else { PIECE }
+    }
+
     /// What has left makes room when there is none.
     fn recycle(&mut self) {
-        if self.framed.len() >= PIECE && self.has_left() {
+        if self.framed.len() >= self.piece() && self.has_left() {
             self.framed.clear();
             self.sent = self.with_head.len();
             self.overwritten = true;
@@ -415,9 +427,10 @@ impl RequestBody {
 
     /// Frames anew what has come of chunks. Says whether there is something to send.
     fn frame(&mut self, client: &mut Client<'_>) -> Result<bool, ClientError> {
+        let piece = self.piece();
         let Rest::Chunked(chunks) = &mut self.rest else { return self.within(false) };
         let mut any = false;
-        while !self.raw.is_empty() && self.framed.len() < 2 * PIECE {
+        while !self.raw.is_empty() && self.framed.len() < 2 * piece {
             match chunks.step(self.raw.bytes()).map_err(|_| ClientError::Invalid)? {
                 Piece::Framing(count) => self.raw.advance(count),
                 Piece::Data(count) => {

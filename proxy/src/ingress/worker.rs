@@ -6,11 +6,12 @@ use super::client_info::ClientInfo;
 use super::listener::ListenerState;
 use crate::accesslog::AccessLog;
 use crate::buffer;
-use crate::downstream::http1::carry::FastLane;
+use crate::downstream::{self, http1::carry::FastLane};
 use crate::full::FullLane;
 use crate::heartbeat;
+use crate::request::contexts;
 use crate::thread::ThreadId;
-use crate::upstream::conn::sweep;
+use crate::upstream::conn;
 use crate::wheel;
 use crate::wire::refusal::Refusal;
 use arc_swap::ArcSwap;
@@ -265,7 +266,9 @@ async fn look_again(mut tightened: watch::Receiver<()>) {
 async fn tidy() {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        sweep(Instant::now());
+        conn::sweep(Instant::now());
+        downstream::sweep();
+        contexts::sweep();
         buffer::sweep();
     }
 }

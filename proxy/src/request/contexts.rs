@@ -1,5 +1,6 @@
 //! The notes about requests, used again and again by their thread.
 
+use crate::free_list::FreeList;
 use crate::plane::Entered;
 use crate::request::context::RequestContext;
 use std::cell::RefCell;
@@ -10,15 +11,19 @@ use std::time::Instant;
 const KEPT: usize = 512;
 
 thread_local! {
-    #[expect(clippy::vec_box, reason = "they are moved into and out of tasks")]
-    static FREE: RefCell<Vec<Box<RequestContext>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<FreeList<Box<RequestContext>>> = const { RefCell::new(FreeList::NEW) };
+}
+
+/// Gives back what the thread has not needed since the last sweep.
+pub(crate) fn sweep() {
+    drop(FREE.with_borrow_mut(FreeList::sweep));
 }
 
 /// Goes back to its thread when the request is over, however it ends.
 pub(crate) struct Borrowed(Option<Box<RequestContext>>);
 
 pub(crate) fn take(entered: Entered, now: Instant) -> Borrowed {
-    let context = FREE.with_borrow_mut(Vec::pop);
+    let context = FREE.with_borrow_mut(FreeList::pop);
     Borrowed(Some(match context {
         Some(mut context) => {
             context.renew(entered, now);

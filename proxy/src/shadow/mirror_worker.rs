@@ -170,6 +170,7 @@ async fn tidy() {
     loop {
         tokio::time::sleep(TIDY).await;
         send::tidy(Instant::now());
+        task_pool::sweep(&TASKS);
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::downstream::http1::carry::{Admitted, After, FastLane};
 use crate::downstream::http1::connection::ClientConnection;
+use crate::free_list::FreeList;
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -20,11 +21,16 @@ const KEPT: usize = 256;
 type PooledExchange = Pin<Box<dyn Future<Output = Infallible> + Send>>;
 
 thread_local! {
-    static FREE: RefCell<Vec<PooledExchange>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<FreeList<PooledExchange>> = const { RefCell::new(FreeList::NEW) };
     /// For the one that is polled next.
     static NEXT: Cell<Option<Job>> = const { Cell::new(None) };
     /// Of the one that was polled last.
     static OVER: Cell<Option<Outcome>> = const { Cell::new(None) };
+}
+
+/// Gives back what the thread has not needed since the last sweep.
+pub(crate) fn sweep() {
+    drop(FREE.with_borrow_mut(FreeList::sweep));
 }
 
 struct Job {
@@ -46,7 +52,7 @@ impl ExchangeFuture {
         client: Box<ClientConnection>,
         admitted: Admitted,
     ) -> Self {
-        let free = FREE.with_borrow_mut(Vec::pop);
+        let free = FREE.with_borrow_mut(FreeList::pop);
         let mut pooled = free.unwrap_or_else(|| Box::pin(work()));
         NEXT.set(Some(Job { lane, client, admitted }));
         // It takes what is for it, and waits to be polled by whoever waits for the outcome.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Of a connection, in what they take here.
-const MAX_HEADS: usize = 512 * 1024;
+const MAX_HEADS: usize = 448 * 1024;
 /// What a field takes besides its name and value.
 const FIELD: usize = 112;
 /// Of all answers of a connection: handed to the HTTP/2 library, and not yet with the client.
@@ -28,7 +28,7 @@ const PIECE: usize = 16 * 1024;
 const MAX_BLOCKED: usize = 8;
 /// Streams that have begun with hardly a window, until no other of that kind does. A client may well wait
 /// for an answer's head before it grants anything.
-const MAX_SHUT: usize = 16;
+const MAX_SHUT: usize = 8;
 /// With less of a window an answer is as good as not read.
 const WIDE: i64 = 1024;
 /// Streams of the full lane that a connection begins with, and that it gets more each time.
@@ -508,7 +508,7 @@ mod tests {
             // Those that are cancelled keep nobody back, and do not begin.
             (50..60).for_each(|n| ledger.closed(2 * n + 1));
             assert_eq!(ledger.go(101, &mut None), Turn::Gone);
-            assert_eq!(gone(&mut ledger, 100..200), 9);
+            assert_eq!(gone(&mut ledger, 100..200), MAX_SHUT - 1);
         }
     }
 

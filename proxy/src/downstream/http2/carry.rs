@@ -40,6 +40,11 @@ thread_local! {
     static TASKS: RefCell<Slots<Boarded>> = RefCell::default();
 }
 
+/// Gives back what the thread has not needed since the last sweep.
+pub(crate) fn sweep() {
+    task_pool::sweep(&TASKS);
+}
+
 /// A stream on its way.
 struct Boarded {
     head: RequestHead,
