@@ -207,6 +207,7 @@ fn the_rollout() {
         name: name.to_owned(),
         rule,
         over: seconds(over),
+        absolute: false,
         lasting: seconds(lasting),
         action,
     };

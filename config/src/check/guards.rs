@@ -31,6 +31,7 @@ pub(super) fn check(
             name: name.value.clone(),
             rule,
             over: found.over.map_or(OVER, |at| at.value),
+            absolute: absolute(found),
             lasting: found.lasting.map_or(Duration::ZERO, |at| at.value),
             action: found.action.map_or(Action::Rollback, |at| at.value),
         };
@@ -93,13 +94,21 @@ fn rule(
     }
 }
 
-/// `below` and `of` say how a signal is compared, and mean nothing beside another rule.
+/// A limit that holds whatever stable does. A signal has its own way of being compared.
+fn absolute(found: &file::Guard) -> bool {
+    let of_requests = found.error_rate.is_some() || found.latency.is_some();
+    of_requests && found.of.is_some_and(|of| of.value == Compared::Absolute)
+}
+
+/// `below` says how a signal is compared, and `of` how a signal, errors or latency are; both mean nothing
+/// beside another rule.
 fn signal_only(found: &file::Guard, check: &mut Check<'_>) {
     if found.signal.is_some() {
         return;
     }
     let below = found.below.as_ref().map(|at| ("below", at.at));
-    let of = found.of.as_ref().map(|at| ("of", at.at));
+    let compared = found.error_rate.is_some() || found.latency.is_some();
+    let of = found.of.as_ref().filter(|_| !compared).map(|at| ("of", at.at));
     for (key, at) in [below, of].into_iter().flatten() {
         check.error(at, format!("`{key}` without `signal`")).hint("remove it, or name a signal");
     }

@@ -141,6 +141,11 @@ fn guard(guard: &Guard) -> Value {
     json!({
         "name": guard.name,
         key: rule,
+        "of": match (&guard.rule, guard.absolute) {
+            (Rule::ErrorRate { .. } | Rule::Latency { .. }, true) => Some("absolute"),
+            (Rule::ErrorRate { .. } | Rule::Latency { .. }, false) => Some("baseline"),
+            (Rule::Signal { .. } | Rule::ShadowMismatch { .. } | Rule::ShadowErrors { .. }, _) => None,
+        },
         "over": duration(guard.over),
         "for": duration(guard.lasting),
         "action": match guard.action {

@@ -123,7 +123,7 @@ record! {
         "signal" optional signal: String,
         /// With `signal`: its smallest good share.
         "below" optional below: Share,
-        /// With `signal`: `baseline` measures `below` against stable's concurrent value, `absolute` against nothing.
+        /// With `signal`: `baseline` measures `below` against stable's concurrent value, `absolute` against nothing. With `errorRate` and `latency`: `baseline` holds instead of rolling back while stable is beyond the limit as well or nearly as bad, `absolute` rolls back all the same.
         "of" optional of: Compared = "baseline",
         /// The share of compared copies that differ, `\"> 0.5%\"`.
         "shadowMismatch" optional shadow_mismatch: AboveShare,

@@ -174,6 +174,7 @@ export interface Guard {
   needed: number;
   breached: boolean;
   proven: boolean;
+  shared: boolean;
 }
 
 export interface Harm {

@@ -94,9 +94,15 @@ fn hold(hold_reason: &HoldReason, to: &mut Explained) {
             to.samples = *samples;
             guard.as_str()
         }
-        HoldReason::Burning { rule, rate, threshold } => {
+        HoldReason::Burning { rule, rate, threshold, stable } => {
             read(Unit::BurnRate, Some(*rate), Some(*threshold));
+            to.stable_observed = *stable;
             rule.as_str()
+        }
+        HoldReason::StableAsWell { guard, observed, threshold, stable } => {
+            read(unit(*threshold), observed.map(number), Some(number(*threshold)));
+            to.stable_observed = stable.map(number);
+            guard.as_str()
         }
         HoldReason::FewClients { rule, failures } => {
             to.samples = failures.of;

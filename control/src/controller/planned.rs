@@ -112,6 +112,7 @@ fn guard_view(guard: &Guard, reading: Option<&GuardReading>) -> GuardView {
         needed: samples.needed,
         breached: reading.is_some_and(|r| r.breached),
         proven: reading.is_some_and(|r| r.proven),
+        shared: reading.is_some_and(|r| r.shared),
     }
 }
 

@@ -289,6 +289,7 @@ fn needed(hold_reason: &HoldReason) -> Option<u64> {
         | HoldReason::GuardStanding { .. }
         | HoldReason::GuardDoubtful { .. }
         | HoldReason::Burning { .. }
+        | HoldReason::StableAsWell { .. }
         | HoldReason::ClientErrors { .. }
         | HoldReason::FewClients { .. }
         | HoldReason::StableWorse { .. }

@@ -135,7 +135,7 @@ pub(crate) fn waiting_for(hold_reason: &HoldReason) -> Option<WaitingFor> {
         | HoldReason::TooFewSamples(_)
         | HoldReason::NotProven { .. } => WaitingFor::Evidence,
         HoldReason::StableWorse { .. } => WaitingFor::Operator,
-        HoldReason::SharedCause(_) => WaitingFor::SharedCause,
+        HoldReason::SharedCause(_) | HoldReason::StableAsWell { .. } => WaitingFor::SharedCause,
         HoldReason::NotReady(_) | HoldReason::TooFewReady { .. } => WaitingFor::Readiness,
         HoldReason::Frozen { .. } => WaitingFor::Freeze,
         HoldReason::BudgetFrozen { .. } => WaitingFor::Budget,

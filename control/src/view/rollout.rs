@@ -213,6 +213,9 @@ pub struct GuardView {
     pub breached: bool,
     /// Chance alone does not explain it.
     pub proven: bool,
+    /// Stable is beyond the same limit, or nearly as bad: it then holds and rolls nothing back.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// How sure it is that the candidate is good enough to go on with.

@@ -26,7 +26,14 @@ pub(crate) struct Service {
 
 fn guard(name: &str, rule: Rule) -> Guard {
     let over = Duration::from_secs(60);
-    Guard { name: name.to_owned(), rule, over, lasting: Duration::ZERO, action: Action::Rollback }
+    Guard {
+        name: name.to_owned(),
+        rule,
+        over,
+        absolute: false,
+        lasting: Duration::ZERO,
+        action: Action::Rollback,
+    }
 }
 
 fn plan(to: VersionName) -> Plan {

@@ -14,6 +14,10 @@ use crate::rollout::{Compared, Guard, GuardReading, MissingReading, Rule, Sample
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
+/// So many times stable's share at the same time is the candidate's own doing.
+pub(super) const OWN: f64 = 1.5;
+/// Fewer failures of stable may be chance.
+const TELLING: u64 = 3;
 /// Of the signal's own margin: how much lower the alternatives are.
 const LOWER: [f64; 7] = [0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.02];
 
@@ -99,9 +103,10 @@ impl Watched {
     pub(super) fn acts_after(&self, failures: f64, needed: f64, at: u64) -> bool {
         match (&self.guard.rule, &self.test) {
             (Rule::ErrorRate { above }, Test::Rate(test)) => {
-                let seen = self.recent.seen(at).candidate;
-                let beyond = seen.bad as f64 + failures > above * (seen.of as f64 + failures);
-                self.guard.lasting.is_zero() && beyond && test.value_after(failures) >= needed
+                let Batch { candidate, stable } = self.recent.seen(at);
+                let share = (candidate.bad as f64 + failures) / (candidate.of as f64 + failures);
+                let alone = share > *above && !self.is_shared(share, stable, *above);
+                self.guard.lasting.is_zero() && alone && test.value_after(failures) >= needed
             }
             (
                 Rule::ErrorRate { .. }
@@ -112,6 +117,12 @@ impl Watched {
                 Test::Rate(_) | Test::Ratio { .. },
             ) => false,
         }
+    }
+
+    /// Whether stable is beyond the same limit, or so near to the candidate that both decay together.
+    fn is_shared(&self, share: f64, stable: Part, limit: f64) -> bool {
+        let stables = stable.share().filter(|_| stable.bad >= TELLING && !self.guard.absolute);
+        stables.is_some_and(|stables| stables > limit || share <= OWN * stables)
     }
 
     /// Of a latency guard that has proof and is beyond its limit: that limit, the candidate's share beyond it
@@ -139,11 +150,17 @@ impl Watched {
             samples: Samples { seen: seen.candidate.of, needed: 0 },
             breached: false,
             proven: self.value() >= needed,
+            shared: false,
             missing: None,
+        };
+        let shared = |limit: f64| {
+            let share = seen.candidate.share();
+            share.is_some_and(|share| self.is_shared(share, seen.stable, limit))
         };
         match &self.guard.rule {
             Rule::ErrorRate { above } => {
                 read_rate(&mut reading, seen, *above);
+                reading.shared = shared(*above);
                 reading.missing = reading.observed.is_none().then_some(MissingReading::TooFew);
             }
             Rule::ShadowMismatch { above } | Rule::ShadowErrors { above } => {
@@ -151,7 +168,8 @@ impl Watched {
                 reading.missing = reading.observed.is_none().then_some(MissingReading::NoShadow);
             }
             Rule::Latency { quantile, above } => {
-                read_quantile(&mut reading, seen.candidate, *quantile, *above, lately(*quantile));
+                read_quantile(&mut reading, seen, *quantile, *above, lately(*quantile));
+                reading.shared = shared(1.0 - quantile);
             }
             Rule::Signal { below, of: Compared::Absolute, .. } => {
                 read_signal(&mut reading, seen, *below);
@@ -205,21 +223,26 @@ fn read_rate(reading: &mut GuardReading, seen: Batch, above: f64) {
 /// of the last minute or two, and never on the other side of the threshold than the count.
 fn read_quantile(
     reading: &mut GuardReading,
-    seen: Part,
+    seen: Batch,
     quantile: f64,
     above: Duration,
     (candidate, stable): (Option<Duration>, Option<Duration>),
 ) {
     reading.threshold = Value::Time(above);
-    reading.stable = stable.map(Value::Time);
-    let Some(share) = seen.share() else {
+    let shown = |beyond: bool, lately: Duration| {
+        Value::Time(if beyond { lately.max(above) } else { lately.min(above) })
+    };
+    let beyond = |part: Part| part.share().map(|share| share > 1.0 - quantile);
+    reading.stable = stable.map(|lately| match beyond(seen.stable) {
+        Some(beyond) => shown(beyond, lately),
+        None => Value::Time(lately),
+    });
+    let Some(breached) = beyond(seen.candidate) else {
         reading.missing = Some(MissingReading::TooFew);
         return;
     };
-    reading.breached = share > 1.0 - quantile;
-    let shown = candidate.unwrap_or(above);
-    reading.observed =
-        Some(Value::Time(if reading.breached { shown.max(above) } else { shown.min(above) }));
+    reading.breached = breached;
+    reading.observed = Some(shown(breached, candidate.unwrap_or(above)));
 }
 
 /// `bad` are those that were not good.

@@ -1,18 +1,19 @@
 //! What the tests say, in the numbers that an operator can follow.
 
 use super::compare::Batch;
-use super::promotion;
 use super::slow_clients::slow_clients;
 use super::slower::{Answers, Margin};
 use super::trial::{Judge, Tests, allowed};
+use super::{guards, promotion};
 use crate::ids::VersionName;
 use crate::plane::Readiness;
 use crate::rollout::{
     Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, LatencyTest,
     Ready, ShadowReading, SharedCause, SlowClients,
 };
-use crate::slo::{Promise, ServiceSlo};
+use crate::slo::{Burn, Promise, ServiceSlo};
 use crate::time::Mono;
+use crate::weights::BasisPoints;
 use std::time::Duration;
 
 /// How the one false alarm rate is divided: failing is what rollbacks are mostly for.
@@ -146,13 +147,16 @@ impl Judge {
     fn burns(&self, slo: &ServiceSlo, at: u64, now: Mono) -> Vec<BurnReading> {
         let age = self.course.born.map_or(0, |born| at.saturating_sub(born));
         let age = Some(Duration::from_millis(age));
+        // Nothing runs beside it.
+        let alone = self.course.weight == BasisPoints::WHOLE;
         let rules = self.objectives.burn_rates.iter().zip(&self.tests.burns);
         let read = rules.map(|(rule, [availability, latency])| {
             let burn = slo.burn(rule, &self.candidate, age, now);
-            let test = match burn.promise {
-                Promise::Availability => availability,
-                Promise::Latency => latency,
+            let (test, comparison) = match burn.promise {
+                Promise::Availability => (availability, self.tests.errors.comparison()),
+                Promise::Latency => (latency, self.tests.slowness.value()),
             };
+            let stable = slo.burn_against(burn.promise, rule, &self.stable, age, now);
             BurnReading {
                 name: rule.name.clone(),
                 promise: burn.promise,
@@ -161,7 +165,8 @@ impl Judge {
                 threshold: rule.above,
                 above: burn.lower().is_some_and(|lower| lower > rule.above),
                 proven: test.value() >= self.proof(),
-                stable: slo.burn(rule, &self.stable, age, now).lower(),
+                stable: stable.lower(),
+                shared: !(alone || (is_own(burn, stable) && comparison >= 1.0)),
                 samples: burn.samples,
             }
         });
@@ -227,6 +232,14 @@ impl Judge {
         }
         Some(enough)
     }
+}
+
+/// In both windows the candidate burns faster than stable by more than the two may differ.
+fn is_own(candidate: Burn, stable: Burn) -> bool {
+    let faster = |candidate: Option<f64>, stable: Option<f64>| {
+        candidate.unwrap_or(0.0) > guards::OWN * stable.unwrap_or(0.0)
+    };
+    faster(candidate.long, stable.long) && faster(candidate.short, stable.short)
 }
 
 fn exposure(batch: Batch) -> Exposure {

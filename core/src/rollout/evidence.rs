@@ -143,6 +143,8 @@ pub struct GuardReading {
     pub breached: bool,
     /// Chance alone does not explain it. A guard acts only when it is proven.
     pub proven: bool,
+    /// Stable is beyond the same limit, or nearly as bad as the candidate: nothing that going back would mend.
+    pub shared: bool,
     pub missing: Option<MissingReading>,
 }
 
@@ -173,6 +175,8 @@ pub struct BurnReading {
     pub proven: bool,
     /// Of stable in the same windows: the lower of the two.
     pub stable: Option<f64>,
+    /// Stable burns nearly as fast, or the comparison with it speaks for the candidate.
+    pub shared: bool,
     /// Requests in the long window.
     pub samples: u64,
 }

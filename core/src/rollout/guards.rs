@@ -111,7 +111,9 @@ fn stand(
         rollout.standing.retain(|s| s.guard != guard.name);
         return None;
     }
-    let elapsed = if turn.has_data() { turn.elapsed } else { Duration::ZERO };
+    // While stable breaches the same limit a breach says nothing about the candidate, and grows no older.
+    let counts = turn.has_data() && !reading.shared;
+    let elapsed = if counts { turn.elapsed } else { Duration::ZERO };
     match rollout.standing.iter_mut().find(|s| s.guard == guard.name) {
         Some(standing) => {
             standing.lasted += elapsed;
@@ -170,10 +172,17 @@ fn burn_rules(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &mut Ve
             continue;
         };
         let rate = reading.short.or(reading.long).unwrap_or(reading.threshold);
-        let burning =
-            || HoldReason::Burning { rule: rule.name.clone(), rate, threshold: rule.above };
         let stable_burns = reading.stable.is_some_and(|stable| stable > rule.above);
-        let alone = evidence.shared_cause.is_none() && !stable_burns;
+        let alone = evidence.shared_cause.is_none() && !stable_burns && !reading.shared;
+        // Beside stable's, of which the slower window is known.
+        let slower = || reading.long.zip(reading.short).map(|(long, short)| long.min(short));
+        let rate = if alone { rate } else { slower().unwrap_or(rate) };
+        let burning = || HoldReason::Burning {
+            rule: rule.name.clone(),
+            rate,
+            threshold: rule.above,
+            stable: reading.stable.filter(|_| !alone),
+        };
         match rule.action {
             BurnAction::Rollback if alone && reading.proven => {
                 breaches.push(Breach::Rollback(RollbackReason::Burn {
@@ -186,7 +195,12 @@ fn burn_rules(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &mut Ve
                     samples: reading.samples,
                 }));
             }
-            BurnAction::Rollback => turn.hold_for(burning()),
+            BurnAction::Rollback => {
+                turn.hold_for(burning());
+                if act_once(rollout, &format!("shared: {acted}")) {
+                    warn(turn, &rule.name, burning().to_string(), Severity::P3);
+                }
+            }
             BurnAction::Pause => {
                 turn.hold_for(burning());
                 if reading.proven && act_once(rollout, &acted) {

@@ -103,6 +103,8 @@ pub struct Guard {
     pub rule: Rule,
     /// The window that is looked at. Zero: the whole step.
     pub over: Duration,
+    /// It rolls back although stable is beyond the same limit.
+    pub absolute: bool,
     /// How long the rule must stand before it acts. Zero: at once, as soon as it is proven.
     pub lasting: Duration,
     pub action: Action,

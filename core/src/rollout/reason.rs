@@ -51,6 +51,15 @@ pub enum HoldReason {
         rule: String,
         rate: f64,
         threshold: f64,
+        /// Of stable, where that is why.
+        stable: Option<f64>,
+    },
+    /// A guard that would roll back, and stable is beyond the same limit or nearly as bad.
+    StableAsWell {
+        guard: String,
+        observed: Option<Value>,
+        threshold: Value,
+        stable: Option<Value>,
     },
     /// A rule would act, and the failures behind it are those of a few clients.
     FewClients {

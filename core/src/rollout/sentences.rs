@@ -54,11 +54,23 @@ impl fmt::Display for HoldReason {
                 )?;
                 write!(f, ", which is not yet proven by {}", Counted(*samples, "sample"))
             }
-            Self::Burning { rule, rate, threshold } => {
+            Self::Burning { rule, rate, threshold, stable } => {
                 write!(
                     f,
                     "burn rule {rule}: burning {rate:.1} times as fast as the budget allows; its limit is {threshold}"
-                )
+                )?;
+                match stable {
+                    Some(stable) => write!(f, ", stable's rate {stable:.1}"),
+                    None => Ok(()),
+                }
+            }
+            Self::StableAsWell { guard, observed, threshold, stable } => {
+                let against = Against { observed: *observed, threshold: *threshold };
+                write!(f, "guard {guard} reads {against}, and holds: stable is no better")?;
+                match stable {
+                    Some(stable) => write!(f, " with {stable}"),
+                    None => Ok(()),
+                }
             }
             Self::FewClients { rule, failures } => {
                 let whose = match failures.elsewhere * 2 > failures.of {

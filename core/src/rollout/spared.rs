@@ -3,7 +3,8 @@
 //! A few clients send no release back: what they ask for fails on any version, and cookies are free.
 //! And nobody is sent back to a stable that is provably worse. Both are told and neither is hidden:
 //! the first holds, the second pauses until a person has looked. Slow requests of a few clients are theirs
-//! as well. What is a count (`harm.failedRequests`) or a signal is judged as ever.
+//! as well. And a guard that stable breaches as well holds, unless it is `of: absolute`. What is a count
+//! (`harm.failedRequests`) or a signal is judged as ever.
 
 use super::evidence::{Concentration, Value};
 use super::guards::{Breach, act_once, warn};
@@ -22,6 +23,7 @@ pub(super) fn spare(turn: &mut Turn<'_>, rollout: &mut RolloutState, breaches: &
             Breach::Rollback(why) if is_onto_worse(turn, &why) => {
                 breaches.extend(pause_before_worse(turn, rollout, &why));
             }
+            Breach::Rollback(why) if is_shared(turn, &why) => hold_with_stable(turn, rollout, &why),
             breach @ (Breach::Rollback(_) | Breach::Pause { .. }) => breaches.push(breach),
         }
     }
@@ -55,6 +57,22 @@ fn pause_before_worse(
     let said = format!("{why}; stable is provably worse ({shares}), so nobody is sent back to it");
     warn(turn, &rule, said.clone(), Severity::P1);
     Some(Breach::Pause { rule, why: said })
+}
+
+fn is_shared(turn: &Turn<'_>, why: &RollbackReason) -> bool {
+    let RollbackReason::Guard { guard, .. } = why else { return false };
+    turn.evidence.guards.iter().any(|reading| reading.name == *guard && reading.shared)
+}
+
+fn hold_with_stable(turn: &mut Turn<'_>, rollout: &mut RolloutState, why: &RollbackReason) {
+    let RollbackReason::Guard { guard, observed, threshold, stable, .. } = why else { return };
+    let (observed, threshold, stable) = (*observed, *threshold, *stable);
+    let hold_reason =
+        HoldReason::StableAsWell { guard: guard.clone(), observed, threshold, stable };
+    if act_once(rollout, &format!("shared: {guard}")) {
+        warn(turn, guard, hold_reason.to_string(), Severity::P3);
+    }
+    turn.hold_for(hold_reason);
 }
 
 /// A few clients, without whom the rule would not act.

@@ -197,23 +197,34 @@ impl ServiceSlo {
         age: Option<Duration>,
         now: Mono,
     ) -> Burn {
-        let nothing = Burn { promise: Promise::Availability, long: None, short: None, samples: 0 };
-        let Some(kept) = self.versions.iter().find(|kept| kept.version == *version) else {
-            return nothing;
+        let against = |promise| self.burn_against(promise, rule, version, age, now);
+        let (availability, latency) = (against(Promise::Availability), against(Promise::Latency));
+        if latency.lower() > availability.lower() { latency } else { availability }
+    }
+
+    /// The same for one promise.
+    pub fn burn_against(
+        &self,
+        promise: Promise,
+        rule: &BurnRule,
+        version: &VersionName,
+        age: Option<Duration>,
+        now: Mono,
+    ) -> Burn {
+        let kept = self.versions.iter().find(|kept| kept.version == *version);
+        let promised = match promise {
+            Promise::Availability => {
+                kept.map(|kept| (&kept.availability, self.objectives.availability.objective))
+            }
+            Promise::Latency => kept.and_then(|kept| {
+                let objective = self.objectives.latency.as_ref()?.objective;
+                Some((kept.latency.as_ref()?, objective))
+            }),
         };
-        let at = self.line(now);
-        let objective = self.objectives.availability.objective;
-        let availability =
-            burn_of(&kept.availability, Promise::Availability, objective, rule, age, at);
-        let latency = kept
-            .latency
-            .as_ref()
-            .zip(self.objectives.latency.as_ref())
-            .map(|(s, l)| burn_of(s, Promise::Latency, l.objective, rule, age, at));
-        match latency {
-            Some(latency) if latency.lower() > availability.lower() => latency,
-            Some(_) | None => availability,
-        }
+        let nothing = Burn { promise, long: None, short: None, samples: 0 };
+        promised.map_or(nothing, |(series, objective)| {
+            burn_of(series, promise, objective, rule, age, self.line(now))
+        })
     }
 
     /// The first urgent rule (P1 or P2) that `version` breaks by more than chance, over all that is

@@ -15,7 +15,7 @@ const S: u64 = 1_000;
 fn guard(rule: Rule, over: u64) -> Plan {
     let over = Duration::from_secs(over);
     let (name, lasting, action) = ("g".to_owned(), Duration::ZERO, Action::Rollback);
-    with_guard(plan(0.001), Guard { name, rule, over, lasting, action })
+    with_guard(plan(0.001), Guard { name, rule, over, absolute: false, lasting, action })
 }
 
 fn reading(world: &World) -> GuardReading {
@@ -661,7 +661,14 @@ fn more_answers_of_4xx_than_stable_are_noticed_and_as_many_are_not() {
 fn whose_slow_requests(of_one: bool) -> Vec<SlowClients> {
     let rule = Rule::Latency { quantile: 0.95, above: Duration::from_secs(2) };
     let (over, lasting) = (Duration::from_secs(60), Duration::ZERO);
-    let guard = Guard { name: "slow".into(), rule, over, lasting, action: Action::Rollback };
+    let guard = Guard {
+        name: "slow".into(),
+        rule,
+        over,
+        absolute: false,
+        lasting,
+        action: Action::Rollback,
+    };
     let plan = with_guard(plan(0.001), guard);
     let mut world = World::new(&plan, &Objectives::default(), 0.1);
     world.show_latencies();
@@ -693,4 +700,30 @@ fn slow_requests_of_one_client_are_told_from_those_of_everybody() {
     }
     let of_all = whose_slow_requests(false);
     assert!(of_all.iter().all(|slow| !slow.requests.is_concentrated()), "{of_all:?}");
+}
+
+/// Whether the guard `errorRate > 1%` finds stable no better.
+fn shares(absolute: bool, stable: f64, candidate: f64) -> bool {
+    let rule = Rule::ErrorRate { above: 0.01 };
+    let (over, lasting) = (Duration::from_secs(30), Duration::ZERO);
+    let action = Action::Rollback;
+    let guard = Guard { name: "errors".into(), rule, over, absolute, lasting, action };
+    let mut world = World::new(&with_guard(plan(0.001), guard), &Objectives::default(), 0.2);
+    let mut rng = Rng::new(1);
+    for _ in 0..30 {
+        world.serve(&mut rng, 1_000, stable, candidate);
+        world.pass(1_000);
+    }
+    let reading = &world.evidence().guards[0];
+    assert!(reading.breached && reading.proven, "{reading:?}");
+    reading.shared
+}
+
+#[test]
+fn a_guard_knows_when_stable_is_no_better() {
+    assert!(shares(false, 0.03, 0.03), "both beyond");
+    assert!(shares(false, 0.02, 0.2), "both beyond, however far");
+    assert!(shares(false, 0.0095, 0.013), "not half again as much");
+    assert!(!shares(false, 0.001, 0.03), "the candidate alone");
+    assert!(!shares(true, 0.03, 0.03), "an absolute limit");
 }

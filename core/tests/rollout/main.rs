@@ -6,5 +6,6 @@ mod commands;
 mod owners;
 mod playbook;
 mod properties;
+mod shapes;
 mod strangers;
 mod world;

@@ -190,6 +190,7 @@ fn burn(long: f64, short: f64) -> BurnReading {
         above: true,
         proven: true,
         stable: Some(0.5),
+        shared: false,
         samples: 900,
     }
 }
@@ -718,4 +719,41 @@ fn slow_requests_of_a_few_clients_hold_and_those_of_everybody_go_back() {
     assert!(world.saw("warned"), "{:?}", world.events);
     world.evidence.slow_clients = vec![slow(40)];
     assert_eq!(world.tick().verdict.as_str(), "rollback");
+}
+
+#[test]
+fn a_guard_that_stable_breaches_as_well_holds_and_is_told_once() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    world.evidence = breached("errors", Value::Share(0.031));
+    world.evidence.guards[0].stable = Some(Value::Share(0.029));
+    world.evidence.guards[0].shared = true;
+    let decision = world.run(MINUTE);
+    let says = "hold: guard errors reads 3.1% against a limit of 1%, and holds: stable is no better with 2.9%";
+    assert_eq!(decision.verdict.to_string(), says);
+    assert_eq!(world.events.iter().filter(|event| event.name() == "warned").count(), 1);
+    // Nor does the time of one that must stand for a while go on.
+    world.evidence = breached("slow", Value::Time(SECOND * 3));
+    world.evidence.guards[1].shared = true;
+    world.run(MINUTE * 6);
+    world.evidence.guards[1].shared = false;
+    world.run(MINUTE * 4);
+    assert_eq!(world.weight(), bp(1_000));
+    world.run(MINUTE * 2);
+    assert_eq!(world.phase(), Phase::RolledBack);
+}
+
+#[test]
+fn a_burn_rule_that_accuses_both_holds_with_both_rates() {
+    let mut world = World::started(plan());
+    world.run(MINUTE);
+    let both = BurnReading { stable: Some(13.9), shared: true, ..burn(15.0, 21.0) };
+    world.evidence.burns = vec![both];
+    let decision = world.run(MINUTE);
+    let says = "hold: burn rule fast: burning 15.0 times as fast as the budget allows; its limit is 14.4, stable's rate 13.9";
+    assert_eq!(decision.verdict.to_string(), says);
+    assert_eq!(world.weight(), bp(1_000));
+    world.evidence.burns[0].shared = false;
+    world.tick();
+    assert_eq!(world.phase(), Phase::RolledBack);
 }

@@ -42,7 +42,7 @@ fn step(weight: u16, minutes: u32, of: Scope) -> Step {
 }
 
 fn guard(name: &str, rule: Rule, over: Duration, lasting: Duration, action: Action) -> Guard {
-    Guard { name: name.into(), rule, over, lasting, action }
+    Guard { name: name.into(), rule, over, absolute: false, lasting, action }
 }
 
 /// The rollout of the product's example, without its gates and windows.
@@ -120,6 +120,7 @@ pub(crate) fn healthy() -> Evidence {
         samples: Samples { seen: 4_000, needed: 0 },
         breached: false,
         proven: false,
+        shared: false,
         missing: None,
     };
     let part = |of| Part { bad: of / 2_000, of };

@@ -70,6 +70,7 @@ function Nearness({ guard, tone }: { guard: Guard; tone: string }) {
 }
 
 function state(guard: Guard): [string, string] {
+  if (guard.breached && guard.shared) return ["warn", "beyond, and stable no better"];
   if (guard.proven) return ["bad", "beyond, and proven"];
   if (guard.breached) return ["warn", "beyond, perhaps by chance"];
   return guard.observed === null ? ["calm", "no reading yet"] : ["good", "within"];

@@ -145,6 +145,8 @@ struct GuardReadingShape {
     samples: Samples,
     breached: bool,
     proven: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     #[serde(with = "Maybe::<MissingReadingShape>")]
     missing: Option<MissingReading>,
 }
@@ -170,6 +172,8 @@ struct BurnReadingShape {
     above: bool,
     proven: bool,
     stable: Option<f64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shared: bool,
     samples: u64,
 }
 

@@ -240,6 +240,8 @@ struct GuardShape {
     rule: Rule,
     #[serde(with = "exact")]
     over: Duration,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    absolute: bool,
     #[serde(with = "exact")]
     lasting: Duration,
     #[serde(with = "ActionShape")]

@@ -1,0 +1,292 @@
+//! Shapes of real traffic: failures come in storms, and mornings differ from nights. A candidate that does what
+//! stable does is not rolled back for it, and one that does worse is found.
+//!
+//! Counts are drawn second by second, the pilot decides, and everything that can roll back takes part: the
+//! comparison, burn rules, guards and the harm cap. Seeds of a run are drawn from `SERIN_SEED`; those that the
+//! rules were tuned with begin at 1.
+
+use super::world::*;
+use serin_core::measure::{ServiceCounts, VersionCounts};
+use serin_core::plane::Readiness;
+use serin_core::rollout::*;
+use serin_core::simulate::Dice;
+use serin_core::slo::Objectives;
+use serin_core::split::Scope;
+use serin_core::time::{Mono, Now};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const STABLE: usize = 0;
+const CANDIDATE: usize = 1;
+const HOUR: u64 = 3_600;
+
+/// Requests a second, and the candidate's share of them.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    requests: f64,
+    weight: f64,
+}
+
+const USUAL: Rate = Rate { requests: 100.0, weight: 0.1 };
+
+/// The share of requests that fail in each second, on both versions.
+type Failures = Box<dyn Fn(u64) -> [f64; 2]>;
+
+/// Storms that both versions share, the candidate's some seconds earlier or later.
+#[derive(Debug, Clone, Copy)]
+struct Storms {
+    a_day: f64,
+    /// Of the requests in one.
+    failing: f64,
+    /// In seconds.
+    shift: u64,
+}
+
+impl Storms {
+    fn failures(self, seconds: u64, dice: &mut Dice) -> Failures {
+        let (usual, mut all) = (0.0005, Vec::new());
+        let mut at = 0.0;
+        loop {
+            at += dice.wait(self.a_day / 86_400.0);
+            if at > seconds as f64 {
+                break;
+            }
+            let lasts = 10 + dice.below(50) as u64;
+            let first = dice.chance(0.5);
+            all.push((at as u64 + 60, lasts, first));
+        }
+        Box::new(move |second| {
+            let in_storm = |shift: u64| {
+                all.iter()
+                    .any(|(from, lasts, _)| second >= from + shift && second < from + shift + lasts)
+            };
+            let first = all.iter().rev().find(|(from, ..)| second >= *from).is_none_or(|s| s.2);
+            let (candidate, stable) = if first { (0, self.shift) } else { (self.shift, 0) };
+            let p = |shift| if in_storm(shift) { self.failing } else { usual };
+            [p(stable), p(candidate)]
+        })
+    }
+}
+
+/// Everything that the pilot is asked about.
+struct Day {
+    pilot: Pilot,
+    counts: ServiceCounts,
+    now: Now,
+}
+
+#[derive(Debug, PartialEq)]
+enum Came {
+    Through,
+    /// By which rule, after how many seconds, with how many failures of the candidate.
+    Back(String, u64, u64),
+}
+
+impl Day {
+    fn new(weight: f64, hours: u64) -> Self {
+        let weight = bp((weight * 10_000.0) as u16);
+        let step = |weight, hold| Step { weight, hold, of: Scope::All };
+        let plan = Plan {
+            steps: vec![step(weight, MINUTE * 60 * hours as u32), step(bp(10_000), MINUTE)],
+            guards: Vec::new(),
+            harm: Harm { failed_requests: Some(200), users: None },
+            ..plan()
+        };
+        let mut terms = terms(plan);
+        terms.objectives = Objectives::default();
+        let pilot = Pilot::new(Arc::new(terms), Position::at_rest(stable()), Mono(0));
+        let versions = [stable(), candidate()].map(|of| VersionCounts::new(of.version));
+        let counts = ServiceCounts { versions: versions.to_vec(), ..ServiceCounts::default() };
+        let now = Now { mono: Mono(1_000), wall: wall("2026-11-24T14:30") };
+        Self { pilot, counts, now }
+    }
+
+    fn start(&mut self) {
+        let decision = self.pilot.command(&start(), &Conditions::default(), self.now).unwrap();
+        self.pilot.commit(decision.next);
+    }
+
+    fn weight(&self) -> f64 {
+        self.pilot.position().active().map_or(0.0, |rollout| rollout.weight.ratio())
+    }
+
+    /// A second of traffic, and a look at it.
+    fn second(&mut self, rate: f64, failing: [f64; 2], dice: &mut Dice) -> Option<RollbackReason> {
+        let requests = poisson(rate, dice);
+        let share = binomial(requests, self.weight(), dice);
+        for (which, of) in [(STABLE, requests - share), (CANDIDATE, share)] {
+            let bad = binomial(of, failing[which], dice);
+            let tally = &mut self.counts.versions[which].judged;
+            tally.good += of - bad;
+            tally.bad += bad;
+            tally.first_bad += bad;
+            if which == CANDIDATE {
+                self.counts.failed_requests += bad;
+            }
+        }
+        self.now = self.now.plus(SECOND);
+        let ready = |of: Identity| Readiness::new(of.version, 2, 2);
+        let observed = Observed {
+            counts: Some(&self.counts),
+            latencies: None,
+            readiness: &[ready(stable()), ready(candidate())],
+            own_lag: None,
+        };
+        let decision = self.pilot.tick(observed, &Conditions::default(), self.now);
+        self.pilot.commit(decision.next);
+        if let Verdict::Rollback(why) = decision.verdict { Some(why) } else { None }
+    }
+}
+
+/// `known` hours of stable alone, then a rollout of `hours`.
+fn play(rate: Rate, known: u64, hours: u64, failures: &Failures, dice: &mut Dice) -> Came {
+    let mut day = Day::new(rate.weight, hours);
+    for second in 0..known * HOUR {
+        day.second(rate.requests, failures(second), dice);
+    }
+    day.start();
+    for second in 0..hours * HOUR {
+        let failing = failures(known * HOUR + second);
+        if let Some(why) = day.second(rate.requests, failing, dice) {
+            return Came::Back(why.label(), second, day.counts.failed_requests);
+        }
+    }
+    Came::Through
+}
+
+fn poisson(mean: f64, dice: &mut Dice) -> u64 {
+    (mean + mean.sqrt() * dice.normal()).round().max(0.0) as u64
+}
+
+/// By the gaps between successes.
+fn binomial(n: u64, p: f64, dice: &mut Dice) -> u64 {
+    if p <= 0.0 || n == 0 {
+        return 0;
+    }
+    if p > 0.5 {
+        return n - binomial(n, 1.0 - p, dice);
+    }
+    let (ln_q, mut at, mut found) = ((-p).ln_1p(), 0.0, 0);
+    loop {
+        at += (dice.unit().ln() / ln_q).floor() + 1.0;
+        if at > n as f64 {
+            return found;
+        }
+        found += 1;
+    }
+}
+
+fn long() -> bool {
+    std::env::var_os("SERIN_LONG").is_some()
+}
+
+fn seeds(runs: u64) -> impl Iterator<Item = u64> {
+    let from = std::env::var("SERIN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1u64);
+    (0..runs).map(move |n| Dice::new(from.wrapping_add(n)).draw())
+}
+
+/// Wilson's interval, 95%.
+fn interval(count: u64, of: u64) -> (f64, f64) {
+    let (n, p, z) = (of as f64, count as f64 / of as f64, 1.96);
+    let middle = p + z * z / (2.0 * n);
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    ((middle - half) / (1.0 + z * z / n), (middle + half) / (1.0 + z * z / n))
+}
+
+/// How many healthy candidates go back.
+fn healthy(
+    name: &str,
+    runs: (u64, u64),
+    hours: (u64, u64),
+    shape: impl Fn(&mut Dice, u64) -> Failures,
+) -> f64 {
+    let (runs, hours) = if long() { (runs.1, hours.1) } else { (runs.0, hours.0) };
+    let (mut back, mut by) = (0, BTreeMap::new());
+    for seed in seeds(runs) {
+        let mut dice = Dice::new(seed);
+        let failures = shape(&mut dice, hours * HOUR);
+        if let Came::Back(label, ..) = play(USUAL, 0, hours, &failures, &mut dice) {
+            back += 1;
+            *by.entry(label).or_insert(0u64) += 1;
+        }
+    }
+    let (low, high) = interval(back, runs);
+    println!(
+        "{name}, {hours} h: {back} of {runs} go back = {:.0}% ({:.0}–{:.0}%) {by:?}",
+        back as f64 / runs as f64 * 100.0,
+        low * 100.0,
+        high * 100.0
+    );
+    back as f64 / runs as f64
+}
+
+#[test]
+fn storms_that_both_share_send_nobody_back() {
+    for (shift, bar) in [(0, 0.05), (1, 1.0), (3, 1.0), (10, 1.0)] {
+        for a_day in [2.4, 24.0] {
+            let storms = Storms { a_day, failing: 0.2, shift };
+            let name = format!("storms, {a_day} a day, shifted by {shift} s");
+            let share =
+                healthy(&name, (8, 100), (12, 24), |dice, seconds| storms.failures(seconds, dice));
+            assert!(share <= bar, "{name}: {share}");
+        }
+    }
+}
+
+#[test]
+fn errors_that_swing_with_the_day_send_nobody_back() {
+    let share = healthy("errors ×5 over the day", (4, 100), (24, 24), |dice, _| {
+        let phase = dice.unit();
+        Box::new(move |second| {
+            let turn = std::f64::consts::TAU * (second as f64 / 86_400.0 + phase);
+            [0.0022 * (0.8 * turn.sin()).exp(); 2]
+        })
+    });
+    assert!(share <= 0.05, "{share}");
+}
+
+#[test]
+fn bursts_that_both_share_send_nobody_back() {
+    // Now and then a minute or two in which a few in a hundred fail.
+    let share = healthy("bursts", (4, 100), (12, 24), |dice, seconds| {
+        let mut bursts = Vec::new();
+        let mut at = 0;
+        while at < seconds {
+            at += (dice.wait(1.0 / 1_200.0)) as u64;
+            let lasts = 20 + dice.below(100) as u64;
+            bursts.push((at, at + lasts));
+            at += lasts;
+        }
+        Box::new(move |second| {
+            let bad = bursts.iter().any(|(from, to)| (*from..*to).contains(&second));
+            [if bad { 0.06 } else { 0.0005 }; 2]
+        })
+    });
+    assert!(share <= 0.05, "{share}");
+}
+
+/// Median of failures until it goes back, and how many do.
+fn found(rate: Rate, from: f64, to: f64, runs: u64) -> (u64, u64) {
+    let mut failed: Vec<u64> = seeds(runs)
+        .filter_map(|seed| {
+            let mut dice = Dice::new(seed);
+            let failures: Failures = Box::new(move |_| [from, to]);
+            match play(rate, 0, 3, &failures, &mut dice) {
+                Came::Back(_, _, failed) => Some(failed),
+                Came::Through => None,
+            }
+        })
+        .collect();
+    failed.sort_unstable();
+    (failed.get(failed.len() / 2).copied().unwrap_or(u64::MAX), failed.len() as u64)
+}
+
+#[test]
+fn a_worse_candidate_is_found_as_soon_as_ever() {
+    for (to, most) in [(0.01, 25), (0.02, 25), (0.05, 25), (1.0, 25)] {
+        let runs = if long() { 100 } else { 12 };
+        let (failed, back) = found(USUAL, 0.001, to, runs);
+        println!(".1% → {}%: {back} of {runs} go back, median {failed} failures", to * 100.0);
+        assert!(back == runs && failed <= most, "{to}: {back} of {runs}, {failed} failures");
+    }
+}
