@@ -20,6 +20,9 @@ const SETUP: Setup<'_> = Setup {
 };
 /// Everybody's networks, each with a client of its own.
 const NETWORKS: u8 = 40;
+/// How long each waits before it asks again.
+const OFTEN: Duration = Duration::from_millis(50);
+const SELDOM: Duration = Duration::from_millis(800);
 
 /// Clients of many networks, who ask for what is answered well.
 struct Public {
@@ -29,12 +32,13 @@ struct Public {
 }
 
 impl Public {
-    fn begin(address: SocketAddr) -> Self {
+    fn begin(address: SocketAddr, pause: Duration) -> Self {
         let (stop, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopping, failing) = (Arc::clone(&stop), Arc::clone(&failed));
         let thread = std::thread::spawn(move || {
             let client = |network: u8| {
-                visit(address, [127, 0, 100 + network, 1], Arc::clone(&stopping), failing.clone())
+                let (stop, failed) = (Arc::clone(&stopping), Arc::clone(&failing));
+                visit(address, [127, 0, 100 + network, 1], pause, stop, failed)
             };
             block_on(async {
                 let all: Vec<_> = (0..NETWORKS).map(|n| tokio::spawn(client(n))).collect();
@@ -55,7 +59,13 @@ impl Public {
     }
 }
 
-async fn visit(address: SocketAddr, from: [u8; 4], stop: Arc<AtomicBool>, failed: Arc<AtomicU64>) {
+async fn visit(
+    address: SocketAddr,
+    from: [u8; 4],
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+    failed: Arc<AtomicU64>,
+) {
     let mut connection = connect(address, from).await;
     while !stop.load(SeqCst) {
         // Without a cookie every request is a user of its own.
@@ -65,7 +75,7 @@ async fn visit(address: SocketAddr, from: [u8; 4], stop: Arc<AtomicBool>, failed
             Ok(_) => _ = failed.fetch_add(1, SeqCst),
             Err(_) => connection = connect(address, from).await,
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -81,34 +91,38 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(future)
 }
 
-/// So many requests that fail on every version, each with no cookie, so as a new user.
-fn attack(address: SocketAddr, networks: u8, requests: usize) {
+/// So many requests that fail on every version, each with no cookie, so as a new user; before them so many
+/// that are answered well.
+fn attack(address: SocketAddr, networks: u8, well: usize, requests: usize) {
     block_on(async {
         let mut connections = Vec::new();
         for network in 0..networks {
             connections.push(connect(address, [127, 0, 1 + network, 7]).await);
         }
-        for n in 0..requests {
+        for n in 0..well + requests {
             let connection = &mut connections[n % usize::from(networks)];
-            let request = connection.request("POST", "/status/500", "");
+            let request = match n < well {
+                true => connection.request("GET", "/", ""),
+                false => connection.request("POST", "/status/500", ""),
+            };
             let _ = connection.try_send(request).await;
         }
     });
 }
 
 /// At its first step, with some healthy requests of the candidate.
-fn under_way() -> (TestServer, Public) {
+fn under_way(pause: Duration, served: u64) -> (TestServer, Public) {
     let bench = TestServer::set_up(SETUP);
-    let public = Public::begin(bench.address);
+    let public = Public::begin(bench.address, pause);
     bench.start();
-    let served = |b: &TestServer| b.weight() == 2_000 && b.candidate.requests() >= 100;
+    let served = |b: &TestServer| b.weight() == 2_000 && b.candidate.requests() >= served;
     bench.until(LONG, served).expect("the candidate at a fifth");
     (bench, public)
 }
 
 fn survives(networks: u8) {
-    let (bench, public) = under_way();
-    attack(bench.address, networks, 1_000);
+    let (bench, public) = under_way(OFTEN, 100);
+    attack(bench.address, networks, 0, 1_000);
     let whose = |b: &TestServer| {
         let objections = b.rollout().map(|r| r.objections).unwrap_or_default();
         objections.into_iter().find(|o| o.contains("its failures are those of"))
@@ -135,9 +149,29 @@ fn visitors_of_ten_networks_hold_a_release_and_roll_nothing_back() {
     survives(10);
 }
 
+/// Good requests do not buy the right to roll back.
+#[test]
+fn a_visitor_that_was_answered_well_before_rolls_nothing_back() {
+    let (bench, public) = under_way(SELDOM, 20);
+    attack(bench.address, 1, 100, 60);
+    let held = |b: &TestServer| {
+        let reasons = b.rollout().map(|r| r.objections).unwrap_or_default();
+        let why = |said: &String| {
+            said.contains("its failures are those of") || said.contains("stable is no better")
+        };
+        reasons.into_iter().find(why)
+    };
+    bench.until(LONG, |b| held(b).is_some() || b.weight() == 0);
+    let (weight, said) = (bench.weight(), held(&bench));
+    println!("{said:?}; {:?}", bench.rollout().and_then(|r| r.failures));
+    assert_eq!(weight, 2_000, "{:?}", bench.rollout());
+    assert!(said.is_some(), "{:?}", bench.rollout());
+    assert_eq!(public.finish(), 0);
+}
+
 #[test]
 fn what_fails_for_everybody_is_gone_within_a_handful_of_requests() {
-    let (bench, public) = under_way();
+    let (bench, public) = under_way(OFTEN, 100);
     bench.candidate.break_all(Fault::Status(500));
     bench.until(LONG, |b| b.state() == "rolledBack").expect("a rollback");
     let failed = public.finish();

@@ -84,6 +84,7 @@ pub(crate) fn service() -> Option<Service> {
         rest: Histogram::default(),
         waiting: Histogram::default(),
         timed: Vec::new(),
+        waiting_timed: Vec::new(),
     });
     Some(Service {
         judge: Judge::new(&plan(candidate.clone()), &objectives, &stable),

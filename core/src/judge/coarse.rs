@@ -50,6 +50,13 @@ impl Coarse {
         self.filling.iter().zip(&self.full[..]).map(|(a, b)| u64::from(*a) + u64::from(*b))
     }
 
+    /// How many there were in some buckets of a data plane's histogram, as near as is known.
+    pub(super) fn within(&self, buckets: std::ops::Range<usize>) -> u64 {
+        let coarse = buckets.start / FINE..buckets.end.div_ceil(FINE);
+        let count = self.filling[coarse.clone()].iter().chain(&self.full[coarse]);
+        count.map(|count| u64::from(*count)).sum()
+    }
+
     pub(super) fn total(&self) -> u64 {
         self.sums().sum()
     }

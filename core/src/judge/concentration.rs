@@ -1,62 +1,56 @@
 //! Are the candidate's failures everybody's, or those of a few clients?
 //!
 //! Without this a visitor with free cookies could roll back any release by asking for what fails on
-//! every version. So each client network counts for as many failures as its part of the traffic
-//! explains, with room to spare, and one whose requests fail on stable as well for none. Where the
+//! every version. So each client network counts for a limited number of them (`networks.rs`). Where the
 //! traffic itself comes from one network (a balancer, an office) that one counts in full: nothing can
 //! be told apart there, and a failing release must go all the same.
 //!
 //! Only the latest failures are looked at: those of a minute, and a few at least. What came before
-//! would dilute an attack with the usual errors of a day.
+//! would dilute an attack with the usual errors of a day. Stable's are those since the oldest of them.
 
-use crate::measure::{FailedRequest, SERVED_EACH, Sources};
+use super::networks::{Networks, count};
+use crate::measure::{FAILURES_KEPT, FailedRequest, Network, Sources};
 use crate::rollout::{Concentration, Met, Named};
+use crate::time::Mono;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// However long ago they were.
 const AT_LEAST: usize = 16;
 const LATELY: Duration = Duration::from_secs(60);
-/// Fewer requests that were answered well say nothing about where traffic comes from.
-pub(super) const TELLING: usize = 4;
-/// A network may fail so many times as often as its part of the traffic says.
-pub(super) const ROOM: f64 = 2.0;
 /// So many names of a kind are kept.
 const NAMES: usize = 3;
 
-pub(super) fn concentration(sources: &Sources) -> Option<Concentration> {
+/// `per_stable` is how many requests the candidate gets for each of stable's.
+pub(super) fn concentration(sources: &Sources, per_stable: f64) -> Option<Concentration> {
     let newest = sources.failed.first()?.at;
     let lately = |(i, f): &(usize, &FailedRequest)| *i < AT_LEAST || newest.since(f.at) <= LATELY;
     let failed: Vec<_> =
         sources.failed.iter().enumerate().take_while(lately).map(|(_, f)| f).collect();
+    let since = failed.last()?.at;
+    let on_stable = failed_on_stable(sources, since, newest);
+    let networks = Networks::new(sources.served.iter().copied(), on_stable, per_stable);
     let by_network = count(failed.iter().map(|f| f.network));
-    let served = count(sources.served.iter().copied());
-    let on_stable = count(sources.failed_on_stable.iter().copied());
-    let known = sources.served.len() >= TELLING;
-    let (mut spread, mut elsewhere) = (0.0, 0);
+    let (mut spread, mut elsewhere) = (0.0, 0.0);
     for (network, failures) in &by_network {
-        let well = served.get(network).copied().unwrap_or(0);
-        let fails_on_stable = on_stable.get(network).is_some_and(|bad| *bad > well * SERVED_EACH);
-        if known && fails_on_stable {
-            elsewhere += failures;
-            continue;
-        }
-        let part = well as f64 / sources.served.len().max(1) as f64;
-        let explained = match known {
-            true => (ROOM * part * failed.len() as f64).max(1.0),
+        let failures = *failures as f64;
+        let by_stable = if networks.are_known() { networks.elsewhere(*network) } else { 0.0 };
+        elsewhere += by_stable.min(failures);
+        let explained = match networks.are_known() {
+            true => networks.explained(*network, failed.len() as f64 - failures),
             // In its first seconds anybody may be the only one who fails. Not for long: who fails
             // everything is never known to answer anybody well.
             false if failed.len() < AT_LEAST => 1.0,
             false => failed.len() as f64,
         };
-        spread += explained.min(*failures as f64);
+        spread += explained.min((failures - by_stable).max(0.0));
     }
     let users: HashSet<u64> = failed.iter().filter_map(|f| f.user).collect();
     Some(Concentration {
         met: Met::Failed,
         of: failed.len() as u64,
-        spread: spread.ceil() as u64,
-        elsewhere,
+        spread: (spread + 1e-6) as u64,
+        elsewhere: elsewhere.round() as u64,
         users: (!users.is_empty()).then_some(users.len() as u64),
         networks: by_network.len() as u64,
         by_network: names(by_network.into_iter().map(|(n, count)| (n.to_string(), count))),
@@ -66,10 +60,18 @@ pub(super) fn concentration(sources: &Sources) -> Option<Concentration> {
     })
 }
 
-fn count<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
-    let mut counts = BTreeMap::new();
-    all.for_each(|one| *counts.entry(one).or_insert(0) += 1);
-    counts
+/// Of each network since a moment. What is no longer kept of it is taken to be like the rest.
+fn failed_on_stable(sources: &Sources, since: Mono, until: Mono) -> BTreeMap<Network, f64> {
+    let of_then = sources.failed_on_stable.iter().filter(|failed| failed.at >= since);
+    let forgotten = sources.failed_on_stable.len() >= FAILURES_KEPT;
+    let oldest = sources.failed_on_stable.last().filter(|oldest| forgotten && oldest.at > since);
+    let each = oldest.map_or(1.0, |oldest| {
+        let kept = until.since(oldest.at).as_secs_f64().max(0.001);
+        (until.since(since).as_secs_f64() / kept).max(1.0)
+    });
+    let mut networks = BTreeMap::new();
+    of_then.for_each(|failed| *networks.entry(failed.network).or_insert(0.0) += each);
+    networks
 }
 
 /// The most frequent first.
@@ -84,8 +86,7 @@ pub(super) fn names<T: ToString>(counts: impl IntoIterator<Item = (T, u64)>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Network;
-    use crate::time::Mono;
+    use crate::measure::FailedOnStable;
     use core::net::{IpAddr, Ipv4Addr};
 
     fn network(n: u32) -> Network {
@@ -103,14 +104,17 @@ mod tests {
         }
     }
 
+    /// At a weight of 10%.
     fn of(failures: &[u32], stable: &[u32], served: &[u32]) -> Concentration {
         let failed = failures.iter().enumerate().map(|(n, f)| failed(network(*f), n as u64));
+        let on_stable = |n: &u32| FailedOnStable { at: Mono(100_000), network: network(*n) };
         let sources = Sources {
             failed: failed.collect(),
-            failed_on_stable: stable.iter().map(|n| network(*n)).collect(),
+            failed_on_stable: stable.iter().map(on_stable).collect(),
             served: served.iter().map(|n| network(*n)).collect(),
         };
-        let Some(found) = concentration(&sources) else { unreachable!("there are failures") };
+        let found = concentration(&sources, 1.0 / 9.0);
+        let Some(found) = found else { unreachable!("there are failures") };
         found
     }
 
@@ -141,6 +145,48 @@ mod tests {
     }
 
     #[test]
+    fn who_was_answered_well_before_and_then_fails_on_both_counts_for_nothing() {
+        // A fifth, and a half, of what is known of the traffic.
+        for well in [100, 400] {
+            let mut served = everybody();
+            served.extend(vec![7; well]);
+            let found = of(&[7; 12], &[7; 108], &served);
+            assert!(found.is_concentrated(), "{found:?}");
+            assert!(!found.still_beyond(1.0, 0.1), "{found:?}");
+        }
+        // Nor when it fails on the candidate alone, for as long as it is not everybody; the usual errors
+        // of others change nothing.
+        let mut failures = vec![7; 60];
+        failures.extend((0..12).map(|n| 1_000 + n));
+        let mut served = everybody();
+        served.extend(vec![7; 100]);
+        let found = of(&failures, &[], &served);
+        assert!(found.is_concentrated() && !found.still_beyond(0.1, 0.03), "{found:?}");
+    }
+
+    #[test]
+    fn what_stable_fails_for_everybody_takes_nothing_off() {
+        let usual: Vec<u32> = (0..90).map(|n| 1_000 + n % 40).collect();
+        let failures: Vec<u32> = (0..40).map(|n| 1_000 + n).collect();
+        let found = of(&failures, &usual, &everybody());
+        assert_eq!((found.spread, found.elsewhere), (40, 0));
+    }
+
+    #[test]
+    fn a_stable_that_forgets_is_taken_to_go_on_as_it_did() {
+        let mut sources = Sources {
+            served: everybody().into_iter().map(network).collect(),
+            failed: (0..60).map(|n| failed(network(7), n * 1_000)).collect(),
+            ..Sources::default()
+        };
+        // 256 failures are the last six seconds of it.
+        let on_stable = |n: u64| FailedOnStable { at: Mono(100_000 - n * 23), network: network(7) };
+        sources.failed_on_stable = (0..256).map(on_stable).collect();
+        let Some(found) = concentration(&sources, 0.02) else { unreachable!("there are failures") };
+        assert_eq!(found.elsewhere, 60);
+    }
+
+    #[test]
     fn what_everybody_meets_is_everybodys() {
         let failures: Vec<u32> = (0..10).map(|n| 1_000 + n).collect();
         assert!(!of(&failures, &[], &everybody()).is_concentrated());
@@ -155,7 +201,8 @@ mod tests {
         assert!(!of(&[1; 16], &[], &[]).is_concentrated(), "and it is time to act");
         assert!(!of(&[1, 2, 1, 3, 4], &[], &[]).is_concentrated(), "of many networks");
         let offices: Vec<u32> = (0..300).map(|n| n % 3).collect();
-        assert!(!of(&[2; 9], &[], &offices).is_concentrated());
+        assert!(!of(&[0, 1, 2, 2, 2, 1], &[], &offices).is_concentrated());
+        assert!(of(&[2; 9], &[], &offices).is_concentrated(), "one office alone");
     }
 
     #[test]
@@ -178,7 +225,7 @@ mod tests {
         let day =
             |n: u64| FailedRequest { at: Mono(n), ..failed(network(1_000 + n as u32 % 40), n) };
         sources.failed.extend((0..200).map(day));
-        let found = concentration(&sources);
+        let found = concentration(&sources, 1.0 / 9.0);
         assert!(found.is_some_and(|found| found.of == 16 && found.is_concentrated()));
     }
 }

@@ -16,6 +16,7 @@ mod gained;
 mod guards;
 mod harm;
 mod keep;
+mod networks;
 mod promotion;
 mod rate;
 mod reading;

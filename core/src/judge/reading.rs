@@ -1,7 +1,7 @@
 //! What the tests say, in the numbers that an operator can follow.
 
 use super::compare::Batch;
-use super::slow_clients::slow_clients;
+use super::slow_clients::Origins;
 use super::slower::{Answers, Margin};
 use super::trial::{Judge, Tests, allowed};
 use super::{guards, promotion};
@@ -106,8 +106,10 @@ impl Judge {
         stable: &Answers<'_>,
         at: u64,
     ) -> Vec<SlowClients> {
+        let served = self.read.sources.as_ref().map_or(&[][..], |(known, _)| &known.served);
+        let origins = Origins { served, per_stable: self.per_stable(at) };
         let of = |rule: String, limit: Duration, (observed, allowed): (f64, f64)| {
-            let requests = slow_clients(candidate.latencies, stable.latencies, limit)?;
+            let requests = self.tests.slowness.slow_clients(candidate, stable, origins, limit)?;
             Some(SlowClients { rule, observed, limit: allowed, requests })
         };
         let proof = self.proof();

@@ -10,8 +10,9 @@ use super::bets::Bets;
 use super::coarse::Coarse;
 use super::compare::{Batch, Ratio, even_factors};
 use super::errors::{decode_batch, encode_batch};
+use super::slow_clients::{Origins, Timing, slow_clients};
 use crate::measure::{Part, Tails, VersionLatencies};
-use crate::rollout::Regression;
+use crate::rollout::{Concentration, Regression};
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
@@ -156,6 +157,19 @@ impl SlownessTest {
             limit,
             seen: worst.seen,
         })
+    }
+
+    /// Whose requests the candidate's slow ones of the last minute or two are.
+    pub(super) fn slow_clients(
+        &self,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
+        origins: Origins<'_>,
+        limit: Duration,
+    ) -> Option<Concentration> {
+        let candidate = Timing { latencies: candidate.latencies, answered: &self.candidate };
+        let stable = Timing { latencies: stable.latencies, answered: &self.stable };
+        slow_clients(candidate, stable, origins, limit)
     }
 
     /// Of the last minute or two: candidate, stable.

@@ -145,7 +145,7 @@ impl Judge {
         if let Some(latencies) = seen.latencies.filter(|_| !self.course.overruled) {
             self.weigh_latencies(latencies, at);
         }
-        self.locate(seen.counts.sources.as_ref());
+        self.locate(seen.counts.sources.as_ref(), at);
         self.move_on(seen.stage, seen.weight, at);
     }
 
@@ -228,8 +228,14 @@ impl Judge {
         }
     }
 
+    /// How many requests the candidate gets for each of stable's, lately.
+    pub(super) fn per_stable(&self, at: u64) -> f64 {
+        let seen = self.tests.recent.seen(at);
+        if seen.stable.of == 0 { 0.0 } else { seen.candidate.of as f64 / seen.stable.of as f64 }
+    }
+
     /// Looks only when there is another failure: the same sample says the same.
-    fn locate(&mut self, sources: Option<&Arc<Sources>>) {
+    fn locate(&mut self, sources: Option<&Arc<Sources>>, at: u64) {
         let known = self.read.sources.as_ref().map(|(sources, _)| sources);
         let same = match (known, sources) {
             (Some(known), Some(sources)) => Arc::ptr_eq(known, sources),
@@ -237,7 +243,9 @@ impl Judge {
             (Some(_) | None, Some(_) | None) => false,
         };
         if !same {
-            self.read.sources = sources.map(|s| (Arc::clone(s), concentration(s)));
+            let per_stable = self.per_stable(at);
+            let found = |s: &Arc<Sources>| (Arc::clone(s), concentration(s, per_stable));
+            self.read.sources = sources.map(found);
         }
     }
 

@@ -97,8 +97,8 @@ pub struct ServiceCounts {
     /// Health checks fail for most endpoints of the service, and are overruled: whatever fails
     /// meanwhile has a cause that the versions share.
     pub checks_overruled: bool,
-    /// Where the failures of that rollout came from; another one with each new failure of the
-    /// candidate. `None` before the first, and where nobody knows.
+    /// Where the requests of that rollout come from, those that fail above all; another one with each new
+    /// failure of the candidate, and now and then. `None` without a rollout, and where nobody knows.
     pub sources: Option<Arc<Sources>>,
 }
 
@@ -118,8 +118,10 @@ pub struct VersionLatencies {
     /// Not cumulative: the ages of judged requests that have no response head yet, so that a
     /// hang is visible before it ends.
     pub waiting: Histogram,
-    /// Of the judged ones during rollouts: the latest of each octave of time.
+    /// Of the judged ones during rollouts: the latest of each octave of time, newest first.
     pub timed: Vec<Timed>,
+    /// Some of those that wait, with their ages.
+    pub waiting_timed: Vec<Timed>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -10,5 +10,6 @@ pub use counts::{
 };
 pub use histogram::{BUCKETS, Cells, Histogram, Tails, bucket_of, upper_edge};
 pub use sources::{
-    FailedRequest, Network, SERVED_AT_FIRST, SERVED_EACH, Sources, TIMED_EACH, Timed, method_word,
+    FAILURES_KEPT, FailedOnStable, FailedRequest, Network, SERVED_AT_FIRST, SERVED_EACH, Sources,
+    TIMED_EACH, Timed, method_word,
 };

@@ -62,13 +62,23 @@ pub struct FailedRequest {
     pub endpoint: Option<SocketAddr>,
 }
 
+/// A failed request of stable: who, and when. The candidate's are compared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedOnStable {
+    pub at: Mono,
+    pub network: Network,
+}
+
+/// So many failures of each version are kept.
+pub const FAILURES_KEPT: usize = 256;
+
 /// Of one rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
     /// Of the candidate, newest first.
     pub failed: Vec<FailedRequest>,
-    /// Of stable, newest first.
-    pub failed_on_stable: Vec<Network>,
+    /// Newest first.
+    pub failed_on_stable: Vec<FailedOnStable>,
     /// Of requests that either version answered well: the first [`SERVED_AT_FIRST`] of each, then one
     /// of [`SERVED_EACH`] of the latest.
     pub served: Vec<Network>,

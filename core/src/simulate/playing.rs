@@ -117,5 +117,6 @@ pub(super) fn no_latencies(version: VersionName) -> VersionLatencies {
         rest: Histogram::default(),
         waiting: Histogram::default(),
         timed: Vec::new(),
+        waiting_timed: Vec::new(),
     }
 }

@@ -104,6 +104,7 @@ impl RecordedCounts {
             rest: Histogram::default(),
             waiting: Histogram::default(),
             timed: Vec::new(),
+            waiting_timed: Vec::new(),
         };
         ServiceLatencies { versions: self.versions.iter().map(of).collect() }
     }

@@ -107,7 +107,7 @@ proptest! {
             judged: Histogram::default(),
             rest: Histogram::default(),
             waiting: Histogram::default(),
-            timed: Vec::new(),
+            timed: Vec::new(), waiting_timed: Vec::new(),
         };
         let mut now = 0;
         let mut look = |slo: &mut ServiceSlo, seen: &VersionLatencies| {

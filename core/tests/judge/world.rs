@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use serin_core::ids::VersionName;
 use serin_core::judge::{Judge, Seen};
 use serin_core::measure::{
-    Histogram, Network, ServiceCounts, ServiceLatencies, TIMED_EACH, Timed, VersionCounts,
+    Histogram, Network, ServiceCounts, ServiceLatencies, Sources, TIMED_EACH, Timed, VersionCounts,
     VersionLatencies, bucket_of,
 };
 use serin_core::rollout::{
@@ -16,6 +16,7 @@ use serin_core::slo::{Objectives, ServiceSlo};
 use serin_core::split::Scope;
 use serin_core::time::Mono;
 use serin_core::weights::BasisPoints;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn version(name: &str) -> VersionName {
@@ -83,6 +84,7 @@ impl World {
             rest: Histogram::default(),
             waiting: Histogram::default(),
             timed: Vec::new(),
+            waiting_timed: Vec::new(),
         });
         let mut world = Self {
             judge: Judge::new(plan, objectives, &names[STABLE]),
@@ -179,12 +181,16 @@ impl World {
         let timed = &mut self.latencies.versions[which].timed;
         let same = timed.iter().filter(|t| octave(t.took) == octave(took)).count();
         if same >= TIMED_EACH
-            && let Some(oldest) = timed.iter().position(|t| octave(t.took) == octave(took))
+            && let Some(oldest) = timed.iter().rposition(|t| octave(t.took) == octave(took))
         {
             timed.remove(oldest);
         }
         let network = Network::of(IpAddr::V4(Ipv4Addr::from(network << 8)));
-        timed.push(Timed { network, took });
+        timed.insert(0, Timed { network, took });
+        let mut sources =
+            self.counts.sources.take().map_or_else(Sources::default, |s| (*s).clone());
+        sources.served.push(network);
+        self.counts.sources = Some(Arc::new(sources));
     }
 
     pub(crate) fn signal(&mut self, name: &str, which: usize, good: u64, total: u64) {

@@ -5,7 +5,7 @@ use super::first_bad::FirstBad;
 use super::samples::Samples;
 use super::sources::OriginSample;
 use super::timed::TimedSample;
-use super::waiting::Waiting;
+use super::waiting::{Ages, Waiting};
 use crate::thread::ThreadId;
 use serin_core::ids::{Epoch, VersionName};
 use serin_core::lag::Stretch;
@@ -181,8 +181,13 @@ impl VersionMeter {
         cells.latency_micros.add(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn wait(&self, thread: ThreadId, since_micros: u64) -> Option<u32> {
-        self.cells(thread).waiting.enter(since_micros)
+    pub(super) fn wait(
+        &self,
+        thread: ThreadId,
+        since_micros: u64,
+        network: Option<Network>,
+    ) -> Option<u32> {
+        self.cells(thread).waiting.enter(since_micros, network)
     }
 
     pub(super) fn no_longer_waits(&self, thread: ThreadId, place: u32) {
@@ -275,16 +280,17 @@ impl VersionMeter {
         now_micros: u64,
         late: Stretch,
     ) -> VersionLatencies {
-        let mut waiting = Histogram::default();
+        let mut ages = Ages::default();
         for cells in &self.threads {
-            cells.waiting.ages(now_micros, late, &mut waiting);
+            cells.waiting.ages(now_micros, late, &mut ages);
         }
         VersionLatencies {
             version,
             judged: self.latency_of(Population::Judged),
             rest: self.latency_of(Population::Rest),
-            waiting,
+            waiting: ages.all.clone(),
             timed: self.timed.read(),
+            waiting_timed: ages.timed(),
         }
     }
 
@@ -337,9 +343,10 @@ impl VersionMeter {
         self.origins.latest(epoch)
     }
 
-    /// How many networks were noted, until they say enough.
-    pub(crate) fn networks_noted_at_first(&self) -> u64 {
-        u64::from(self.origins.noted()).min(SERVED_AT_FIRST)
+    /// Changes when more is known of where requests come from: with every one at first, then now and then.
+    pub(crate) fn networks_noted(&self) -> u64 {
+        let noted = u64::from(self.origins.noted());
+        if noted <= SERVED_AT_FIRST { noted } else { SERVED_AT_FIRST + noted / SERVED_AT_FIRST }
     }
 
     pub(crate) fn networks_served(&self, into: &mut Vec<Network>) {

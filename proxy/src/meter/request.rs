@@ -60,11 +60,14 @@ pub struct Answered<'a> {
 }
 
 impl RequestMeter {
-    pub fn start(assigned: Assigned, now: Instant) -> Self {
+    pub fn start(assigned: Assigned, client: IpAddr, now: Instant) -> Self {
         let Assigned { version, counting, user, epoch, candidacy, thread, .. } = assigned;
         version.meter.started(thread);
         let waiting = match counting {
-            Counting::Judged => version.meter.wait(thread, clock::micros(now)),
+            Counting::Judged => {
+                let network = (epoch != Epoch::default()).then(|| Network::of(client));
+                version.meter.wait(thread, clock::micros(now), network)
+            }
             Counting::Rest | Counting::Cohort => None,
         };
         Self {

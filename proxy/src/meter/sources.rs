@@ -5,12 +5,11 @@
 //! rollout is in force; what is overwritten is forgotten.
 
 use serin_core::ids::Epoch;
-use serin_core::measure::{FailedRequest, Network, SERVED_AT_FIRST};
+use serin_core::measure::{FAILURES_KEPT, FailedRequest, Network, SERVED_AT_FIRST};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-const FAILURES: usize = 256;
 const SERVED: usize = 512;
 
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl OriginSample {
             *failed = Failed { epoch, ..Failed::default() };
         }
         failed.count += 1;
-        failed.latest.truncate(FAILURES - 1);
+        failed.latest.truncate(FAILURES_KEPT - 1);
         failed.latest.push_front(request);
     }
 

@@ -31,13 +31,17 @@ impl TimedSample {
         cell.store(network.to_bits() | ((bucket as u64 & SUB) << SUB_AT), Relaxed);
     }
 
+    /// Of each octave the newest first.
     pub(super) fn read(&self) -> Vec<Timed> {
-        let cells = self.rings.get().into_iter().flatten().enumerate();
-        let timed = cells.filter_map(|(at, cell)| {
-            let bits = cell.load(Relaxed);
-            let network = Network::from_bits(bits & !(SUB << SUB_AT))?;
-            let bucket = ((at / TIMED_EACH) << SUB_BITS) | ((bits >> SUB_AT) & SUB) as usize;
-            Some(Timed { network, took: Duration::from_micros(upper_edge(bucket) - 1) })
+        let rings = self.rings.get().into_iter().flat_map(|cells| cells.chunks(TIMED_EACH));
+        let timed = rings.enumerate().flat_map(|(octave, ring)| {
+            let next = self.next[octave].load(Relaxed) as usize;
+            (1..=TIMED_EACH).filter_map(move |back| {
+                let bits = ring[(next + TIMED_EACH - back) % TIMED_EACH].load(Relaxed);
+                let network = Network::from_bits(bits & !(SUB << SUB_AT))?;
+                let bucket = (octave << SUB_BITS) | ((bits >> SUB_AT) & SUB) as usize;
+                Some(Timed { network, took: Duration::from_micros(upper_edge(bucket) - 1) })
+            })
         });
         timed.collect()
     }

@@ -33,5 +33,5 @@ pub(crate) fn assign(fields: &dyn Fields, context: &mut RequestContext) {
     }
     context.set_cookie = assigned.set_cookie.take();
     context.next = Some(Arc::clone(&assigned.version));
-    context.meter = Some(RequestMeter::start(assigned, context.began));
+    context.meter = Some(RequestMeter::start(assigned, context.asked.client, context.began));
 }

@@ -27,7 +27,7 @@ use arc_swap::ArcSwap;
 use publication::{Prepared, Shared};
 use serin_config::model;
 use serin_core::ids::{Epoch, ServiceName, VersionName};
-use serin_core::measure::{ServiceCounts, ServiceLatencies, Sources};
+use serin_core::measure::{FailedOnStable, ServiceCounts, ServiceLatencies, Sources};
 use serin_core::outcome::{Ending, Failure};
 use serin_core::plane::Readiness;
 use serin_core::split::Split;
@@ -256,18 +256,14 @@ impl Service {
         }
     }
 
-    /// Where the failures of the rollout in force came from: made anew only when the candidate had
-    /// another one or more is known of the traffic, since this is asked with every tick.
+    /// Where the requests of the rollout in force come from: made anew only when the candidate had
+    /// another failure or more is known of the traffic, since this is asked with every tick.
     fn sources(&self, prepared: &Prepared) -> Option<Arc<Sources>> {
         let rollout = prepared.split().rollout.as_ref()?;
         let candidate = self.version(&rollout.candidate)?;
         let failures = candidate.meter.failures(rollout.epoch);
-        if failures == 0 {
-            return None;
-        }
         let stable = prepared.stable();
-        let noted =
-            [candidate, stable].into_iter().map(|version| version.meter.networks_noted_at_first());
+        let noted = [candidate, stable].into_iter().map(|version| version.meter.networks_noted());
         let mark = (rollout.epoch, failures, noted.sum());
         let mut known = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, sources)) = &*known
@@ -275,10 +271,11 @@ impl Service {
         {
             return Some(Arc::clone(sources));
         }
-        let on_stable = stable.meter.latest_failures(rollout.epoch);
+        let on_stable = stable.meter.latest_failures(rollout.epoch).into_iter();
+        let on_stable = on_stable.map(|f| FailedOnStable { at: f.at, network: f.network });
         let mut sources = Sources {
             failed: candidate.meter.latest_failures(rollout.epoch),
-            failed_on_stable: on_stable.into_iter().map(|request| request.network).collect(),
+            failed_on_stable: on_stable.collect(),
             served: Vec::new(),
         };
         candidate.meter.networks_served(&mut sources.served);

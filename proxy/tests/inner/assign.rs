@@ -95,7 +95,7 @@ fn a_cohort_is_forced_and_left_out_of_every_count_that_is_judged() {
     let assigned = service.force(ThreadId(0), v2);
     assert_eq!((assigned.counting, assigned.because), (Counting::Cohort, Because::Cohort));
     let now = Instant::now();
-    let mut exchange = RequestMeter::start(assigned, now);
+    let mut exchange = RequestMeter::start(assigned, CLIENT, now);
     exchange.head(500, about("r"), now);
     exchange.attempt_ended(v2, BAD, about("r"), now);
     drop(exchange);
@@ -140,7 +140,7 @@ fn stable_stands_in_for_a_failed_candidate_only_where_that_is_safe_and_asked_for
         plane.publish(split(serin_core::split::InForce { rescue, ..rollout(1, 100) }));
         let headers = HeaderMap::new();
         let assigned = service.assign(ThreadId(0), &who(&headers), random());
-        let exchange = RequestMeter::start(assigned, Instant::now());
+        let exchange = RequestMeter::start(assigned, CLIENT, Instant::now());
         let sent = ending != nobody;
         let attempted =
             Attempted { made: 1, ending, idempotent, sent, replayable: true, answered: false };
@@ -160,7 +160,7 @@ fn a_request_in_flight_is_rescued_though_its_rollout_was_rolled_back_meanwhile()
     plane.publish(split(serin_core::split::InForce { rescue: true, ..rollout(1, 100) }));
     let headers = HeaderMap::new();
     let assigned = service.assign(ThreadId(0), &who(&headers), random());
-    let exchange = RequestMeter::start(assigned, Instant::now());
+    let exchange = RequestMeter::start(assigned, CLIENT, Instant::now());
     plane.publish(split(rollout(1, 0)));
     let attempted = Attempted {
         made: 1,

@@ -22,7 +22,7 @@ fn begin(service: &Service, thread: u16, user: u32) -> (RequestMeter, Because) {
     let who = Who { client_ip: IpAddr::V4(Ipv4Addr::from(user)), ..who(&headers) };
     let assigned = service.assign(ThreadId(thread), &who, random());
     let because = assigned.because;
-    (RequestMeter::start(assigned, Instant::now()), because)
+    (RequestMeter::start(assigned, CLIENT, Instant::now()), because)
 }
 
 fn end(mut exchange: RequestMeter, ending: Ending) {

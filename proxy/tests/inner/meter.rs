@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 fn begin(service: &Service, thread: u16, now: Instant) -> RequestMeter {
     let headers = HeaderMap::new();
-    RequestMeter::start(service.assign(ThreadId(thread), &who(&headers), random()), now)
+    RequestMeter::start(service.assign(ThreadId(thread), &who(&headers), random()), CLIENT, now)
 }
 
 fn v1_tally(plane: &dyn DataPlane) -> serin_core::measure::Tally {

@@ -31,7 +31,7 @@ fn serve(plane: &Plane, status: u16, latency: Duration) {
     let began = Instant::now();
     let assigned = service.assign(ThreadId(0), &who(&headers), random());
     let version = Arc::clone(&assigned.version);
-    let mut exchange = RequestMeter::start(assigned, began);
+    let mut exchange = RequestMeter::start(assigned, CLIENT, began);
     exchange.head(status, about("r"), began + latency);
     let ending = serin_core::outcome::Ending::Answered { status, grpc: None };
     exchange.attempt_ended(&version, ending, about("r"), began + latency);
