@@ -4,7 +4,7 @@
 //! where there is one. Nothing is served, and nothing is written to the state folder.
 
 use crate::meter::VersionMeter;
-use crate::upstream::{Upstreams, VersionRuntime, probe, system_resolver};
+use crate::upstream::{Upstreams, VersionRuntime, fault, system_resolver};
 use serin_config::model::{Config, HealthKind, Service};
 use std::io;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub fn probe_endpoints(config: &Config) -> io::Result<Vec<Probed>> {
             let check = service.health_check.as_ref();
             let kind = check.map_or(HealthKind::Tcp, |check| check.kind.clone());
             // TLS included, as for requests.
-            let connect = service.timeouts.connect * 2;
+            let connect = service.timeouts.connect;
             let patience = connect + check.map_or(Duration::ZERO, |check| check.timeout);
             for member in version.group().members().iter() {
                 if under_way.len() >= AT_ONCE {
@@ -74,7 +74,8 @@ pub fn probe_endpoints(config: &Config) -> io::Result<Vec<Probed>> {
                 let (member, kind) = (Arc::clone(member), kind.clone());
                 let about = about(version, member.address.to_string());
                 under_way.spawn(async move {
-                    let found = tokio::time::timeout(patience, probe(&member, &kind)).await;
+                    let found = fault(&member, &kind, connect);
+                    let found = tokio::time::timeout(patience, found).await;
                     let fault = found.unwrap_or_else(|_| Some("no answer in time".to_owned()));
                     Probed { fault, ..about }
                 });

@@ -9,11 +9,12 @@ use super::counts::Dropped;
 use super::memory::{Memory, Spare};
 use super::response_pair::{Answer, Answered, ResponsePair};
 use super::sampled::Sample;
-use super::send::{self, Outgoing, send};
+use super::send::{Outgoing, send};
 use super::settle::settle;
 use crate::meter::Shadowed;
 use crate::spans::Spans;
 use crate::task_pool::{self, PoolTask, Slots};
+use crate::upstream::conn;
 use crate::wheel::{self, Deadline};
 use crate::wire::head::Field;
 use std::cell::RefCell;
@@ -169,7 +170,7 @@ fn take(message: Message) {
 async fn tidy() {
     loop {
         tokio::time::sleep(TIDY).await;
-        send::tidy(Instant::now());
+        conn::sweep(Instant::now());
         task_pool::sweep(&TASKS);
     }
 }

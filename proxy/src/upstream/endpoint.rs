@@ -5,7 +5,6 @@ use super::health::Observed;
 use super::outlier::Done;
 use super::peer::PeerTemplate;
 use arc_swap::ArcSwapOption;
-use pingora_core::upstreams::peer::HttpPeer;
 use serin_config::model;
 use serin_core::time::Mono;
 use std::net::SocketAddr;
@@ -102,11 +101,6 @@ impl Endpoint {
             window: Window::default(),
             trouble: ArcSwapOption::empty(),
         }
-    }
-
-    /// For a connection that is nobody's attempt.
-    pub(crate) fn peer(&self) -> HttpPeer {
-        self.peer.peer()
     }
 
     /// Its next connection is thought to be of HTTP/2.

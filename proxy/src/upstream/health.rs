@@ -5,7 +5,7 @@
 //! of its own, so it also notices a backend that keeps old connections but takes no new ones.
 
 use super::endpoint::Endpoint;
-use super::probe::{Prober, Unfit};
+use super::probe::{Unfit, probe};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
 use serin_config::model::HealthCheck;
@@ -64,13 +64,13 @@ impl Observed {
 pub(super) async fn watch(
     endpoint: Arc<Endpoint>,
     check: HealthCheck,
-    prober: Arc<Prober>,
+    connect: Duration,
     changed: Arc<Notify>,
     heartbeats: Arc<Heartbeats>,
 ) {
     loop {
         let began = Instant::now();
-        let passed = tokio::time::timeout(check.timeout, prober.probe(&endpoint, &check.kind));
+        let passed = tokio::time::timeout(check.timeout, probe(&endpoint, &check.kind, connect));
         let passed = match passed.await {
             Ok(result) => result,
             Err(_) => Err(Unfit::Endpoint("no answer in time".to_owned())),

@@ -8,7 +8,6 @@ use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health;
 use super::peer::{PeerSettings, PeerTemplate};
-use super::probe::Prober;
 use super::resolve::{self, Resolver};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
@@ -29,7 +28,6 @@ pub struct Upstreams {
     pub resolver: Resolver,
     /// How often a name is resolved again.
     pub resolve_every: Duration,
-    pub(super) prober: Arc<Prober>,
     /// Told when an endpoint's health has changed, or who belongs to a version.
     pub(crate) changed: Arc<Notify>,
     /// Whether this process is on time for what it measures.
@@ -52,7 +50,6 @@ impl Upstreams {
             runtime,
             resolver,
             resolve_every: resolve::AGAIN,
-            prober: Arc::default(),
             changed: Arc::default(),
             heartbeats: Arc::new(Heartbeats::new(1)),
             joining: false,
@@ -211,10 +208,10 @@ impl Keeper {
 
     fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {
         let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
-        let prober = Arc::clone(&self.upstreams.prober);
+        let connect = self.settings.timeouts.connect;
         let changed = Arc::clone(&self.upstreams.changed);
         let heartbeats = Arc::clone(&self.upstreams.heartbeats);
-        let watch = health::watch(Arc::clone(endpoint), check, prober, changed, heartbeats);
+        let watch = health::watch(Arc::clone(endpoint), check, connect, changed, heartbeats);
         Some(Task(runtime.spawn(watch)))
     }
 

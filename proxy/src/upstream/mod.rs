@@ -30,7 +30,7 @@ pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;
 pub(crate) use overrule::EndpointsState;
 pub use pick::Lease;
-pub(crate) use probe::probe;
+pub(crate) use probe::fault;
 pub use resolve::{Resolver, system as system_resolver};
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
 pub(crate) use tls::read_authorities;

@@ -1,14 +1,9 @@
 //! One request to one version, over connections that carry nothing else.
 //!
-//! HTTP/1.1 unless the version speaks HTTP/2 alone. An endpoint is drawn among those that are ready;
-//! what comes of the request says nothing about the endpoint's health, because requests of clients
-//! must not suffer from what their copies met.
+//! An endpoint is drawn among those that are ready; what comes of the request says nothing about the
+//! endpoint's health, because requests of clients must not suffer from what their copies met.
 
-mod http1;
-mod http2;
-mod pool;
-
-pub(super) use pool::tidy;
+mod exchange;
 
 use super::compare::Rules;
 use super::counts::Dropped;
@@ -18,13 +13,16 @@ use crate::clock;
 use crate::shadow::copy::Copy;
 use crate::shadow::head::{is_safe, method_of};
 use crate::thread::random;
+use crate::upstream::conn;
 use crate::upstream::{Endpoint, VersionRuntime};
 use crate::wire::head::Field;
 use bytes::Bytes;
-use pool::Wire;
-use serin_config::model::UpstreamProtocol;
+use exchange::{Got, exchange};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A connection that was idle for longer is closed rather than used.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// What is sent, and what is wanted of the answer.
 pub(super) struct Outgoing<'a> {
@@ -53,8 +51,8 @@ impl Outgoing<'_> {
     }
 }
 
-/// The caller limits its time, and lends what the fields of answers are noted in. What is rare has its place on the heap, so that a copy's task stays
-/// small.
+/// The caller limits its time, and lends what the fields of answers are noted in. What is rare has its
+/// place on the heap, so that a copy's task stays small.
 pub(super) async fn send(
     outgoing: &Outgoing<'_>,
     to: &VersionRuntime,
@@ -62,11 +60,8 @@ pub(super) async fn send(
     now: Instant,
 ) -> Result<Answer, Dropped> {
     let endpoint = drawn(to, now).ok_or(Dropped::Refused)?;
-    if to.protocol == UpstreamProtocol::Http2 {
-        return Box::pin(http2::exchange(outgoing, to, &endpoint)).await;
-    }
-    if let Some(wire) = pool::idle(&endpoint, now) {
-        match http1::exchange(outgoing, wire, fields, now).await {
+    if let Some(conn) = conn::lend(&endpoint, false, now) {
+        match exchange(outgoing, conn, fields, now).await {
             Ok(got) => return Ok(kept(got, &endpoint)),
             // It was being closed while it was taken: that says nothing about the shadow.
             Err(broken) if broken.unanswered && is_safe(outgoing.method()) => {}
@@ -83,21 +78,22 @@ async fn anew(
     endpoint: &Arc<Endpoint>,
     fields: &mut Vec<Field>,
 ) -> Result<Answer, Dropped> {
-    let wire = Wire::open(to, endpoint).await.ok_or(Dropped::Refused)?;
+    let connected = conn::connect(endpoint, false, to.timeouts.connect).await;
+    let conn = connected.map_err(|_| Dropped::Refused)?;
     let now = Instant::now();
     if !outgoing.is_allowed() {
-        pool::keep(endpoint, wire, now);
+        conn::put_back(endpoint, conn, now + IDLE);
         return Err(Dropped::Withdrawn);
     }
-    match http1::exchange(outgoing, wire, fields, now).await {
+    match exchange(outgoing, conn, fields, now).await {
         Ok(got) => Ok(kept(got, endpoint)),
         Err(_) => Err(Dropped::Reset),
     }
 }
 
-fn kept(got: http1::Got, endpoint: &Arc<Endpoint>) -> Answer {
-    if let Some(wire) = got.wire {
-        pool::keep(endpoint, wire, got.at);
+fn kept(got: Got, endpoint: &Arc<Endpoint>) -> Answer {
+    if let Some(conn) = got.conn {
+        conn::put_back(endpoint, conn, got.at + IDLE);
     }
     got.answer
 }

@@ -1,6 +1,6 @@
 //! A new connection to an endpoint, within the time that the service gives it.
 
-use super::http2::{self, Making, Shared, Turn};
+use super::http2::{self, Making, Shared, Stream, Turn};
 use super::tls::Session;
 use super::{Conn, Io};
 use crate::exhaustion::{Descriptors, Lack};
@@ -11,6 +11,16 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// Which HTTP a connection is to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// What its version says, or the endpoint chooses.
+    Usual,
+    /// HTTP/1.1, where the endpoint may choose.
+    Http1,
+    Http2,
+}
 
 /// What a handshake has led to.
 enum Made {
@@ -36,7 +46,7 @@ pub(crate) async fn connect(
 ) -> Result<Conn, Failure> {
     let connected = tokio::time::timeout(patience, async {
         if http1 && to.may_choose() {
-            open(to, true, &mut None).await.map(|made| made.conn(to))
+            open(to, Speaks::Http1, &mut None).await.map(|made| made.conn(to))
         } else if to.speaks_http2() {
             shared(to).await
         } else {
@@ -44,6 +54,26 @@ pub(crate) async fn connect(
         }
     });
     connected.await.unwrap_or(Err(Failure::ConnectTimeout))
+}
+
+/// A connection that nobody else gets, and that says nothing about the endpoint's next.
+pub(crate) async fn connect_alone(
+    to: &Endpoint,
+    speaks: Speaks,
+    patience: Duration,
+) -> Result<Conn, Failure> {
+    let mut nobody_waits = None;
+    let made = tokio::time::timeout(patience, open(to, speaks, &mut nobody_waits));
+    Ok(match made.await.unwrap_or(Err(Failure::ConnectTimeout))? {
+        Made::Own(io) => Conn::http1(io, false),
+        Made::Shared(shared) => Conn::http2(Stream::alone(&shared)),
+    })
+}
+
+/// Whether the endpoint can be connected to.
+pub(crate) async fn try_to_connect(to: &Endpoint, patience: Duration) -> Result<(), Failure> {
+    let made = tokio::time::timeout(patience, dial(to, Speaks::Usual));
+    made.await.unwrap_or(Err(Failure::ConnectTimeout)).map(drop)
 }
 
 /// One that this request makes for all who wait, or waits for.
@@ -75,24 +105,28 @@ async fn shared(to: &Arc<Endpoint>) -> Result<Conn, Failure> {
 }
 
 async fn made(to: &Arc<Endpoint>, making: &mut Option<Making>) -> Result<Conn, Failure> {
-    let made = open(to, false, making).await?;
+    let made = open(to, Speaks::Usual, making).await?;
     to.note_http2(matches!(made, Made::Shared(_)));
     Ok(made.conn(to))
 }
 
-async fn open(to: &Endpoint, http1: bool, making: &mut Option<Making>) -> Result<Made, Failure> {
-    let socket = socket(to.address).await?;
-    let (io, http2) = if to.configured.tls {
-        let Some(tls) = &to.tls else { return Err(Failure::Tls(TlsFault::Other)) };
-        let Session { stream, http2 } = tls.shake(socket, http1).await?;
-        (Io::Tls(stream), http2)
-    } else {
-        (Io::Plain(socket), to.speaks_http2())
-    };
+async fn open(to: &Endpoint, speaks: Speaks, making: &mut Option<Making>) -> Result<Made, Failure> {
+    let (io, http2) = dial(to, speaks).await?;
     if !http2 {
         return Ok(Made::Own(io));
     }
     http2::shake(io, to.configured.tls, making).await.map(Made::Shared)
+}
+
+/// Says also whether it is to speak HTTP/2.
+async fn dial(to: &Endpoint, speaks: Speaks) -> Result<(Io, bool), Failure> {
+    let socket = socket(to.address).await?;
+    if !to.configured.tls {
+        return Ok((Io::Plain(socket), speaks == Speaks::Http2 || to.speaks_http2()));
+    }
+    let Some(tls) = &to.tls else { return Err(Failure::Tls(TlsFault::Other)) };
+    let Session { stream, http2 } = tls.shake(socket, speaks).await?;
+    Ok((Io::Tls(stream), http2))
 }
 
 async fn socket(to: SocketAddr) -> Result<TcpStream, Failure> {

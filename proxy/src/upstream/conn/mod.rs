@@ -9,8 +9,9 @@ mod connect;
 mod http2;
 mod pool;
 mod tls;
+mod whole;
 
-pub(crate) use connect::connect;
+pub(crate) use connect::{Speaks, connect, connect_alone, try_to_connect};
 pub(crate) use http2::{Refused, Stream};
 pub(crate) use pool::{lend, put_back, sweep};
 pub(super) use tls::{ServerTls, TlsClients};

@@ -3,6 +3,7 @@
 //! A version has one pair of settings, made when the first connection needs them, because reading the
 //! machine's authorities takes long. Sessions are resumed within one version only.
 
+use super::Speaks;
 use crate::upstream::connect::failure_of_tls;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
@@ -51,16 +52,15 @@ impl TlsClients {
         Self { roots, protocol, clients: OnceLock::new() }
     }
 
-    /// What an endpoint may choose from is what its version is said to speak, and `http1` alone where it
-    /// may choose and is not to.
-    fn client(&self, http1: bool) -> Result<&Arc<ClientConfig>, Failure> {
+    /// What an endpoint may choose from is what its version is said to speak, and one alone where it is
+    /// not to choose.
+    fn client(&self, speaks: Speaks) -> Result<&Arc<ClientConfig>, Failure> {
         let made = self.clients.get_or_init(|| self.make());
         let clients = made.as_ref().ok_or(Failure::Tls(TlsFault::Other))?;
-        Ok(match self.protocol {
-            UpstreamProtocol::Http1 => &clients.http1,
-            UpstreamProtocol::Http2 => &clients.http2,
-            UpstreamProtocol::Auto if http1 => &clients.http1,
-            UpstreamProtocol::Auto => &clients.either,
+        Ok(match (speaks, self.protocol) {
+            (Speaks::Http2, _) | (_, UpstreamProtocol::Http2) => &clients.http2,
+            (Speaks::Http1, _) | (_, UpstreamProtocol::Http1) => &clients.http1,
+            (Speaks::Usual, UpstreamProtocol::Auto) => &clients.either,
         })
     }
 
@@ -104,12 +104,17 @@ impl ServerTls {
         self.clients.protocol == UpstreamProtocol::Auto
     }
 
-    pub(super) async fn shake(&self, socket: TcpStream, http1: bool) -> Result<Session, Failure> {
-        let connector = TlsConnector::from(Arc::clone(self.clients.client(http1)?));
+    pub(super) async fn shake(
+        &self,
+        socket: TcpStream,
+        speaks: Speaks,
+    ) -> Result<Session, Failure> {
+        let connector = TlsConnector::from(Arc::clone(self.clients.client(speaks)?));
         let shaken = connector.connect(self.name.clone(), socket).await;
         let stream = shaken.map_err(|error| failure_of_tls(&error))?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        if !http2 && self.clients.protocol == UpstreamProtocol::Http2 {
+        let wanted = speaks == Speaks::Http2 || self.clients.protocol == UpstreamProtocol::Http2;
+        if !http2 && wanted {
             return Err(Failure::Tls(TlsFault::Other));
         }
         Ok(Session { stream: Box::new(stream), http2 })

@@ -136,7 +136,7 @@ pub(super) struct Share {
     pub(super) client: SendRequest<Bytes>,
     /// The connection had carried an answer and rested: its end may have been on its way.
     pub(super) rested: bool,
-    _counted: Counted,
+    _counted: Option<Counted>,
 }
 
 impl Share {
@@ -147,8 +147,15 @@ impl Share {
             client: shared.client.clone(),
             shared: Arc::clone(shared),
             rested,
-            _counted: Counted::new(),
+            _counted: Some(Counted::new()),
         }
+    }
+
+    /// Of a connection of its own, which no thread counts: it may end on another one.
+    pub(super) fn alone(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Relaxed);
+        let (client, shared) = (shared.client.clone(), Arc::clone(shared));
+        Self { client, shared, rested: false, _counted: None }
     }
 }
 

@@ -71,6 +71,11 @@ impl Stream {
         }
     }
 
+    /// The only one on its connection.
+    pub(in super::super) fn alone(shared: &Arc<Shared>) -> Self {
+        Self::new(Share::alone(shared))
+    }
+
     /// The connection had carried an answer, and nothing since.
     pub(crate) fn had_rested(&self) -> bool {
         self.share.rested
@@ -93,6 +98,7 @@ impl Stream {
             }
             Err(_) => {
                 self.share.shared.retire();
+                self.broke = Some(Broke::Unseen);
                 Err(Refused::Closed)
             }
         }
