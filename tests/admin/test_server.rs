@@ -3,7 +3,7 @@
 use serin_config::model::{
     AccessLog, AccessLogFormat, AccessLogTo, Admin, AdminAddress, Config, Endpoint, EndpointHost,
     Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
-    Token, UpstreamProtocol, UpstreamTls, Version,
+    Token, UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
 };
 use serin_control::api::{Api, AppliedConfig, Hooks, Loaded, Serve, bind};
 use serin_control::{Control, Handle, Options};
@@ -197,6 +197,7 @@ fn service() -> Service {
             tls: false,
         }],
         protocol: UpstreamProtocol::Http1,
+        proxy_protocol: UpstreamProxyProtocol::Off,
         tls: UpstreamTls::default(),
     };
     let second = Duration::from_secs(1);

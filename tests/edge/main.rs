@@ -28,6 +28,7 @@ mod mutate;
 mod parameters;
 mod protocols;
 mod proxy_protocol;
+mod proxy_upstream;
 mod recorder;
 mod reload;
 mod resets;

@@ -1,7 +1,6 @@
 //! The PROXY header: who a connection came from, and not a byte of what follows.
 
-use serin_proxy::ingress::proxy_header::{MAX, ProxyVerdict, missing, parse};
-use std::net::SocketAddr;
+use serin_proxy::wire::proxy_header::{Ends, MAX, ProxyVerdict, missing, parse};
 
 #[test]
 fn proxy() {
@@ -26,15 +25,15 @@ fn proxy() {
     super::fuzz("proxy", &words, |input| {
         let verdict = parse(input);
         read_as_told(&verdict, input);
-        let ProxyVerdict::Whole { length, client } = verdict else { return };
+        let ProxyVerdict::Whole { length, ends } = verdict else { return };
         assert!((1..=input.len().min(MAX)).contains(&length));
         assert_eq!(parse(&input[..length]), verdict, "what follows it matters");
         for end in 0..length {
             assert_eq!(parse(&input[..end]), ProxyVerdict::Partial, "{end} of {length}");
         }
-        let Some(client) = client else { return };
-        let again = line(client);
-        let whole = ProxyVerdict::Whole { length: again.len(), client: Some(client) };
+        let Some(ends) = ends else { return };
+        let again = line(ends);
+        let whole = ProxyVerdict::Whole { length: again.len(), ends: Some(ends) };
         assert_eq!(parse(again.as_bytes()), whole, "{again:?}");
     });
 }
@@ -59,10 +58,8 @@ fn read_as_told(verdict: &ProxyVerdict, input: &[u8]) {
     }
 }
 
-fn line(client: SocketAddr) -> String {
-    let (family, target) = match client {
-        SocketAddr::V4(_) => ("TCP4", "127.0.0.1"),
-        SocketAddr::V6(_) => ("TCP6", "::1"),
-    };
-    format!("PROXY {family} {} {target} {} 443\r\n", client.ip(), client.port())
+fn line(Ends { client, server }: Ends) -> String {
+    let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
+    let (from, to) = (client.port(), server.port());
+    format!("PROXY {family} {} {} {from} {to}\r\n", client.ip(), server.ip())
 }

@@ -131,6 +131,7 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
     shadow::routes_lead_here(&parts.services, &routes, check);
     foresight::unreached(&parts.services, &parts.routes, check);
     hosts::covered(&parts.listeners, &parts.routes, check);
+    services::lanes(&services, parts.lanes.as_ref(), check);
     let admin = admin::check(parts.admin.as_ref(), &parts.listeners, check);
     Config {
         listeners,

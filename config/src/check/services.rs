@@ -3,8 +3,8 @@
 use super::{Check, endpoints, listeners::above_zero, rollout, session, shadow, slo};
 use crate::file::{self, Named};
 use crate::model::{
-    Failover, HealthCheck, HealthKind, Listener, LoadBalancing, Outliers, Retries, RetryOn,
-    Service, Timeouts, UpstreamProtocol, UpstreamTls, Version,
+    Failover, HealthCheck, HealthKind, Lanes, Listener, LoadBalancing, Outliers, Retries, RetryOn,
+    Service, Timeouts, UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
 };
 use crate::report::shown;
 use crate::source::{At, Place};
@@ -154,6 +154,7 @@ fn versions(
             release,
             endpoints: found.into_iter().map(|(endpoint, _)| endpoint).collect(),
             protocol: version.protocol.map_or(UpstreamProtocol::Auto, |at| at.value),
+            proxy_protocol: version.proxy_protocol.map(|at| at.value).unwrap_or_default(),
             tls: upstream_tls(version, check),
         }));
     }
@@ -174,6 +175,21 @@ fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
     UpstreamTls {
         ca_file: tls.ca_file.as_ref().map(|ca| check.resolve(ca)),
         server_name: tls.server_name.as_ref().and_then(|name| super::hosts::hostname(name, check)),
+    }
+}
+
+/// pingora's proxy cannot tell a backend whose a connection is.
+pub(super) fn lanes(
+    services: &BTreeMap<ServiceName, Service>,
+    lanes: Option<&At<Lanes>>,
+    check: &mut Check<'_>,
+) {
+    let tells = |version: &Version| version.proxy_protocol != UpstreamProxyProtocol::Off;
+    let told = services.values().any(|service| service.versions.iter().any(tells));
+    if let Some(lanes) = lanes.filter(|lanes| told && lanes.value == Lanes::Full) {
+        check
+            .error(lanes.at, "`lanes: full` and a version with `proxyProtocol`")
+            .hint("remove `lanes`: it is for comparisons alone");
     }
 }
 

@@ -4,7 +4,7 @@ use super::quantity::{duration, path, percent, size};
 use super::rollout::{plan, slo};
 use crate::model::{
     Compare, CompareBody, Failover, HealthCheck, HealthKind, JsonPath, LoadBalancing, RetryOn,
-    Service, SessionBy, Shadow, UpstreamProtocol, Version,
+    Service, SessionBy, Shadow, UpstreamProtocol, UpstreamProxyProtocol, Version,
 };
 use serde_json::{Map, Value, json};
 
@@ -65,6 +65,11 @@ fn version(v: &Version) -> Value {
             UpstreamProtocol::Http1 => "http1",
             UpstreamProtocol::Http2 => "http2",
             UpstreamProtocol::Auto => "auto",
+        },
+        "proxyProtocol": match v.proxy_protocol {
+            UpstreamProxyProtocol::Off => "off",
+            UpstreamProxyProtocol::V1 => "v1",
+            UpstreamProxyProtocol::V2 => "v2",
         },
         "tls": { "caFile": v.tls.ca_file.as_deref().map(path), "serverName": v.tls.server_name },
     })

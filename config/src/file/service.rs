@@ -52,10 +52,18 @@ record! {
         "endpoints" required endpoints: Vec<At<String>>,
         /// `http1`, `http2` or `auto` (ALPN over TLS, HTTP/1.1 otherwise).
         "protocol" optional protocol: model::UpstreamProtocol = "auto",
+        /// Tells the endpoints by the PROXY protocol which client a connection is for: `v1`, `v2` or `off`. Connections are then of one client each.
+        "proxyProtocol" optional proxy_protocol: model::UpstreamProxyProtocol = "off",
         /// How the certificates of `https://` endpoints are verified.
         "tls" optional tls: UpstreamTls,
     }
 }
+
+words!(model::UpstreamProxyProtocol, "proxy protocol of a version" {
+    "off" => model::UpstreamProxyProtocol::Off,
+    "v1" => model::UpstreamProxyProtocol::V1,
+    "v2" => model::UpstreamProxyProtocol::V2,
+});
 
 words!(model::UpstreamProtocol, "protocol of a version" {
     "http1" => model::UpstreamProtocol::Http1,

@@ -23,7 +23,7 @@ pub use route::{
 pub use service::{
     Compare, CompareBody, Endpoint, EndpointHost, Failover, HealthCheck, HealthKind, LoadBalancing,
     Outliers, Retries, RetryOn, Service, SessionBy, Shadow, Timeouts, UpstreamProtocol,
-    UpstreamTls, Version,
+    UpstreamProxyProtocol, UpstreamTls, Version,
 };
 pub use telemetry::{
     AccessLog, AccessLogFormat, AccessLogTo, Notification, NotifyOn, NotifyTo, Tracing,

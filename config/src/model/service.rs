@@ -65,6 +65,8 @@ pub struct Version {
     pub release: String,
     pub endpoints: Vec<Endpoint>,
     pub protocol: UpstreamProtocol,
+    /// How its endpoints are told of their clients.
+    pub proxy_protocol: UpstreamProxyProtocol,
     /// Verification of a TLS upstream.
     pub tls: UpstreamTls,
 }
@@ -99,6 +101,14 @@ pub enum UpstreamProtocol {
     Http2,
     /// ALPN over TLS, HTTP/1.1 otherwise.
     Auto,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpstreamProxyProtocol {
+    #[default]
+    Off,
+    V1,
+    V2,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

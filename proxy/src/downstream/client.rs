@@ -6,11 +6,13 @@ use crate::downstream::http2::stream::Stream;
 use crate::downstream::response;
 use crate::exchange::relay::RelayError;
 use crate::exchange::request_body::ClientError;
+use crate::ingress::ClientInfo;
 use crate::route::Fields;
 use crate::wheel::Deadline;
 use http::HeaderMap;
 use serin_config::model::ListenerLimits;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -114,12 +116,16 @@ impl Client<'_> {
         self.limits().idle_timeout
     }
 
+    pub(crate) fn info(&self) -> &Arc<ClientInfo> {
+        match self {
+            Self::Http1(client) => &client.info,
+            Self::Http2(stream) => &stream.info,
+        }
+    }
+
     /// What its listener allows.
     pub(crate) fn limits(&self) -> &ListenerLimits {
-        match self {
-            Self::Http1(client) => &client.info.listener.limits,
-            Self::Http2(stream) => &stream.info.listener.limits,
-        }
+        &self.info().listener.limits
     }
 
     /// Looks out for its end. An error means that it is gone.

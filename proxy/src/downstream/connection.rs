@@ -15,6 +15,7 @@ use crate::ingress::client_info::ClientInfo;
 use crate::ingress::preface;
 use crate::ingress::transport::Transport;
 use crate::ingress::worker::{TunnelOpen, Worker};
+use crate::wire::proxy_header::Ends;
 use crate::wire::refusal::Refusal;
 use bytes::BytesMut;
 use pingora_core::apps::HttpServerApp;
@@ -55,7 +56,8 @@ impl Connection {
             let preface = preface::read(socket, peer, announced, listener, worker);
             Stage::Elsewhere(Box::pin(preface))
         } else {
-            let info = Arc::new(ClientInfo::new(listener, peer, trusted, None));
+            let ends = Ends { client: peer, server: preface::server_of(&socket, peer) };
+            let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
             let client = ClientConnection::new(Transport::Plain(socket), &[], info);
             Stage::Waiting(Waiting::new(Box::new(client)))
         };

@@ -17,7 +17,7 @@ use crate::request::reply::Reply;
 use crate::request::{attempt, copy};
 use crate::tunnel;
 use crate::upstream::Endpoint;
-use crate::upstream::conn::{self, Conn};
+use crate::upstream::conn::{self, Conn, Purpose};
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::view::View;
 use http::HeaderMap;
@@ -134,10 +134,12 @@ impl Exchange<'_> {
     ) -> Result<Conn, Next> {
         // HTTP/2 has no upgrades.
         let http1 = self.context.asked.upgrade.is_some();
-        let upstream = match conn::lend(endpoint, http1, now) {
+        let purpose = Purpose::Client(self.client.info());
+        let upstream = match conn::lend(endpoint, purpose, http1, now) {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
-            None => match Box::pin(conn::connect(endpoint, http1, timeouts.connect)).await {
+            None => match Box::pin(conn::connect(endpoint, purpose, http1, timeouts.connect)).await
+            {
                 Ok(upstream) => upstream,
                 Err(failure) if fail::failed(self.context, standing, Ending::Failed(failure)) => {
                     return Err(Next::Again);
@@ -316,7 +318,8 @@ async fn answer(
         && relay.upstream.input.is_empty()
         && !relay.upstream.is_behind()
     {
-        conn::put_back(endpoint, relay.upstream, relay.moved + relay.idle);
+        let purpose = Purpose::Client(relay.client.info());
+        conn::put_back(endpoint, purpose, relay.upstream, relay.moved + relay.idle);
     }
     Next::Over(ExchangeResult::Passed { keeps: keeps && whole })
 }

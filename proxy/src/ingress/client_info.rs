@@ -1,15 +1,16 @@
 //! Who a connection came from, and through which listener: what a lane asks about its client.
 
 use super::listener::ListenerState;
-use std::net::{IpAddr, SocketAddr};
+use crate::wire::proxy_header::Ends;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(crate) struct ClientInfo {
     pub(crate) listener: Arc<ListenerState>,
-    /// The client, as far as the connection itself says: the peer, or whom a trusted balancer
-    /// named by the PROXY protocol.
-    pub(crate) client: SocketAddr,
+    /// The client and where it has connected to, as far as the connection itself says: its own ends, or
+    /// those that a trusted balancer named by the PROXY protocol.
+    pub(crate) ends: Ends,
     /// The client's address in words: it is said to the backend with every request.
     pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
@@ -28,16 +29,16 @@ pub(crate) struct TlsInfo {
 impl ClientInfo {
     pub(crate) fn new(
         listener: Arc<ListenerState>,
-        client: SocketAddr,
+        ends: Ends,
         trusted: bool,
         tls: Option<TlsInfo>,
     ) -> Self {
-        let peer = text_of(client.ip().to_canonical());
-        Self { listener, client, peer, trusted, tls }
+        let peer = text_of(ends.client.ip().to_canonical());
+        Self { listener, ends, peer, trusted, tls }
     }
 
     pub(crate) fn ip(&self) -> IpAddr {
-        self.client.ip().to_canonical()
+        self.ends.client.ip().to_canonical()
     }
 
     pub(crate) fn scheme(&self) -> &'static str {

@@ -9,7 +9,6 @@ pub(crate) mod listener;
 mod listeners;
 mod metrics;
 pub(crate) mod preface;
-pub mod proxy_header;
 mod socket;
 mod tighten;
 mod tls;

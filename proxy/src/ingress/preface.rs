@@ -2,13 +2,13 @@
 
 use super::client_info::ClientInfo;
 use super::listener::ListenerState;
-use super::proxy_header::{self, ProxyVerdict};
 use super::tls;
 use super::transport::Transport;
 use super::worker::Worker;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http2::connection as h2;
 use crate::downstream::stream::ClientStream;
+use crate::wire::proxy_header::{self, Ends, ProxyVerdict};
 use bytes::{Buf, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,20 +26,21 @@ pub(crate) async fn read(
 ) -> Option<Box<ClientConnection>> {
     let deadline = Instant::now() + listener.limits.header_timeout;
     says_something(&socket, deadline, &worker).await?;
-    let (client, early) = match announced {
-        true => match announcement(&mut socket, peer, deadline).await {
+    let own = Ends { client: peer, server: server_of(&socket, peer) };
+    let (ends, early) = match announced {
+        true => match announcement(&mut socket, own, deadline).await {
             Some(announcement) => announcement,
             None => {
                 listener.counters.invalid_proxy_headers.add();
                 return None;
             }
         },
-        false => (peer, BytesMut::new()),
+        false => (own, BytesMut::new()),
     };
     // A balancer that only names its client passes on what that client says about itself.
-    let trusted = listener.trusts(client);
+    let trusted = listener.trusts(ends.client);
     let Some(state) = listener.tls.clone() else {
-        let info = Arc::new(ClientInfo::new(listener, client, trusted, None));
+        let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
         return Some(Box::new(ClientConnection::new(Transport::Plain(socket), &early, info)));
     };
     if announced {
@@ -52,7 +53,7 @@ pub(crate) async fn read(
     };
     let h2 = tls::chose_h2(&stream);
     let tls = Some(tls::visit_of(&stream));
-    let info = Arc::new(ClientInfo::new(listener, client, trusted, tls));
+    let info = Arc::new(ClientInfo::new(listener, ends, trusted, tls));
     let client = ClientConnection::new(Transport::Tls(Box::new(stream)), &[], info);
     if h2 {
         Box::pin(h2::serve(ClientStream::of(client), &worker)).await;
@@ -73,20 +74,25 @@ async fn says_something(socket: &TcpStream, deadline: Instant, worker: &Worker) 
     }
 }
 
-/// The client's address, and what was read beyond the PROXY header. `None` when the header is
+/// Where the client has connected to. A socket that does not say is gone.
+pub(crate) fn server_of(socket: &TcpStream, peer: SocketAddr) -> SocketAddr {
+    socket.local_addr().unwrap_or(SocketAddr::new(peer.ip(), 0))
+}
+
+/// Whose connection it is, and what was read beyond the PROXY header. `None` when the header is
 /// invalid or does not come.
 async fn announcement(
     socket: &mut TcpStream,
-    peer: SocketAddr,
+    own: Ends,
     deadline: Instant,
-) -> Option<(SocketAddr, BytesMut)> {
+) -> Option<(Ends, BytesMut)> {
     // Read byte by byte past the fixed part: what follows belongs to TLS, which reads the socket.
     let mut bytes = BytesMut::with_capacity(128);
     loop {
         match proxy_header::parse(&bytes) {
-            ProxyVerdict::Whole { length, client } => {
+            ProxyVerdict::Whole { length, ends } => {
                 bytes.advance(length);
-                return Some((client.unwrap_or(peer), bytes));
+                return Some((ends.unwrap_or(own), bytes));
             }
             ProxyVerdict::Invalid => return None,
             ProxyVerdict::Partial if bytes.len() >= proxy_header::MAX => return None,

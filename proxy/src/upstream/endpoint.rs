@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub(super) peer: PeerTemplate,
     /// What it was last found to speak, or is said to.
     http2: AtomicBool,
+    /// How it is told whose a connection is.
+    pub(super) proxy_protocol: model::UpstreamProxyProtocol,
     /// Who it has to be, where it is spoken to over TLS.
     pub(super) tls: Option<ServerTls>,
     /// One for all configurations that have the endpoint.
@@ -89,6 +91,7 @@ impl Endpoint {
             address,
             http2: AtomicBool::new(speaks == model::UpstreamProtocol::Http2),
             peer,
+            proxy_protocol: model::UpstreamProxyProtocol::Off,
             tls,
             load: Arc::default(),
             checked,
@@ -111,6 +114,11 @@ impl Endpoint {
     /// It chooses its protocol with each connection.
     pub(super) fn may_choose(&self) -> bool {
         self.tls.as_ref().is_some_and(ServerTls::has_choice)
+    }
+
+    /// A connection to it is one client's.
+    pub(super) fn is_told_of_clients(&self) -> bool {
+        self.proxy_protocol != model::UpstreamProxyProtocol::Off
     }
 
     /// Writes only when it is news.

@@ -194,6 +194,7 @@ impl Keeper {
         let speaks = self.settings.protocol;
         let mut endpoint =
             Endpoint::new(configured.clone(), address, speaks, peer, tls, checked, healthy);
+        endpoint.proxy_protocol = self.settings.proxy_protocol;
         let known = previous
             .iter()
             .find(|known| known.address == address && known.configured == *configured);

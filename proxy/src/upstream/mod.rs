@@ -5,7 +5,6 @@
 //! the resolution of names and the return of ejected endpoints run beside the requests and
 //! change what `pick` sees; a request never waits for any of them, and takes no lock.
 
-mod by_endpoint;
 pub(crate) mod conn;
 mod connect;
 mod endpoint;
@@ -23,7 +22,6 @@ mod slow_start;
 mod tls;
 mod version;
 
-pub(crate) use by_endpoint::{ByEndpoint, key};
 pub(crate) use connect::{failure_of, failure_of_io, trouble};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};

@@ -10,7 +10,7 @@ use super::pick::Lease;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::tls::CaType;
 use pingora_core::upstreams::peer::HttpPeer;
-use serin_config::model::{EndpointHost, Timeouts, UpstreamProtocol};
+use serin_config::model::{EndpointHost, Timeouts, UpstreamProtocol, UpstreamProxyProtocol};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ impl std::fmt::Debug for PeerTemplate {
 #[derive(Clone)]
 pub(super) struct PeerSettings {
     pub(super) protocol: UpstreamProtocol,
+    pub(super) proxy_protocol: UpstreamProxyProtocol,
     pub(super) timeouts: Timeouts,
     pub(super) server_name: Option<String>,
     pub(super) ca: Option<Arc<CaType>>,

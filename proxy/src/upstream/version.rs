@@ -78,6 +78,7 @@ impl VersionRuntime {
                 let roots = ca.as_ref().map(|ca| Arc::clone(&ca.roots));
                 let settings = PeerSettings {
                     protocol: version.protocol,
+                    proxy_protocol: version.proxy_protocol,
                     timeouts: service.timeouts,
                     server_name: version.tls.server_name.clone(),
                     ca: ca.map(|ca| ca.certificates),

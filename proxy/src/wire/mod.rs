@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub mod head;
 pub(crate) mod http2;
 pub mod names;
+pub mod proxy_header;
 pub mod refusal;
 pub(crate) mod unwanted;
 pub mod view;

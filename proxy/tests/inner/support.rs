@@ -42,6 +42,7 @@ pub(crate) fn version(name: &str, endpoints: &[&str]) -> Version {
         release: name.to_owned(),
         endpoints: endpoints.iter().map(|e| endpoint(e)).collect(),
         protocol: UpstreamProtocol::Http1,
+        proxy_protocol: UpstreamProxyProtocol::Off,
         tls: UpstreamTls::default(),
     }
 }

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::shadow::copy::Copy;
 use crate::shadow::head::{is_safe, method_of};
 use crate::thread::random;
-use crate::upstream::conn;
+use crate::upstream::conn::{self, Purpose};
 use crate::upstream::{Endpoint, VersionRuntime};
 use crate::wire::head::Field;
 use bytes::Bytes;
@@ -60,7 +60,7 @@ pub(super) async fn send(
     now: Instant,
 ) -> Result<Answer, Dropped> {
     let endpoint = drawn(to, now).ok_or(Dropped::Refused)?;
-    if let Some(conn) = conn::lend(&endpoint, false, now) {
+    if let Some(conn) = conn::lend(&endpoint, Purpose::Own, false, now) {
         match exchange(outgoing, conn, fields, now).await {
             Ok(got) => return Ok(kept(got, &endpoint)),
             // It was being closed while it was taken: that says nothing about the shadow.
@@ -78,11 +78,11 @@ async fn anew(
     endpoint: &Arc<Endpoint>,
     fields: &mut Vec<Field>,
 ) -> Result<Answer, Dropped> {
-    let connected = conn::connect(endpoint, false, to.timeouts.connect).await;
+    let connected = conn::connect(endpoint, Purpose::Own, false, to.timeouts.connect).await;
     let conn = connected.map_err(|_| Dropped::Refused)?;
     let now = Instant::now();
     if !outgoing.is_allowed() {
-        conn::put_back(endpoint, conn, now + IDLE);
+        conn::put_back(endpoint, Purpose::Own, conn, now + IDLE);
         return Err(Dropped::Withdrawn);
     }
     match exchange(outgoing, conn, fields, now).await {
@@ -93,7 +93,7 @@ async fn anew(
 
 fn kept(got: Got, endpoint: &Arc<Endpoint>) -> Answer {
     if let Some(conn) = got.conn {
-        conn::put_back(endpoint, conn, got.at + IDLE);
+        conn::put_back(endpoint, Purpose::Own, conn, got.at + IDLE);
     }
     got.answer
 }

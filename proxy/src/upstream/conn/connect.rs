@@ -2,7 +2,7 @@
 
 use super::http2::{self, Making, Shared, Stream, Turn};
 use super::tls::Session;
-use super::{Conn, Io};
+use super::{Conn, Io, Purpose};
 use crate::exhaustion::{Descriptors, Lack};
 use crate::upstream::{Endpoint, failure_of_io};
 use serin_core::outcome::{Failure, TlsFault};
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// Which HTTP a connection is to speak.
@@ -29,10 +30,10 @@ enum Made {
 }
 
 impl Made {
-    fn conn(self, to: &Arc<Endpoint>) -> Conn {
+    fn conn(self, to: &Arc<Endpoint>, purpose: Purpose<'_>) -> Conn {
         match self {
             Self::Own(io) => Conn::http1(io, false),
-            Self::Shared(shared) => Conn::http2(http2::share(to, shared)),
+            Self::Shared(shared) => Conn::http2(http2::share(to, purpose, shared)),
         }
     }
 }
@@ -41,16 +42,18 @@ impl Made {
 /// its protocol does not where it is to be `http1`.
 pub(crate) async fn connect(
     to: &Arc<Endpoint>,
+    purpose: Purpose<'_>,
     http1: bool,
     patience: Duration,
 ) -> Result<Conn, Failure> {
     let connected = tokio::time::timeout(patience, async {
         if http1 && to.may_choose() {
-            open(to, Speaks::Http1, &mut None).await.map(|made| made.conn(to))
+            let made = open(to, purpose, Speaks::Http1, &mut None).await;
+            made.map(|made| made.conn(to, purpose))
         } else if to.speaks_http2() {
-            shared(to).await
+            shared(to, purpose).await
         } else {
-            made(to, &mut None).await
+            made(to, purpose, &mut None).await
         }
     });
     connected.await.unwrap_or(Err(Failure::ConnectTimeout))
@@ -63,7 +66,7 @@ pub(crate) async fn connect_alone(
     patience: Duration,
 ) -> Result<Conn, Failure> {
     let mut nobody_waits = None;
-    let made = tokio::time::timeout(patience, open(to, speaks, &mut nobody_waits));
+    let made = tokio::time::timeout(patience, open(to, Purpose::Own, speaks, &mut nobody_waits));
     Ok(match made.await.unwrap_or(Err(Failure::ConnectTimeout))? {
         Made::Own(io) => Conn::http1(io, false),
         Made::Shared(shared) => Conn::http2(Stream::alone(&shared)),
@@ -72,17 +75,17 @@ pub(crate) async fn connect_alone(
 
 /// Whether the endpoint can be connected to.
 pub(crate) async fn try_to_connect(to: &Endpoint, patience: Duration) -> Result<(), Failure> {
-    let made = tokio::time::timeout(patience, dial(to, Speaks::Usual));
+    let made = tokio::time::timeout(patience, dial(to, Purpose::Own, Speaks::Usual));
     made.await.unwrap_or(Err(Failure::ConnectTimeout)).map(drop)
 }
 
 /// One that this request makes for all who wait, or waits for.
-async fn shared(to: &Arc<Endpoint>) -> Result<Conn, Failure> {
+async fn shared(to: &Arc<Endpoint>, purpose: Purpose<'_>) -> Result<Conn, Failure> {
     loop {
-        match http2::turn(to) {
+        match http2::turn(to, purpose) {
             Turn::Own(making) => {
                 let mut making = Some(making);
-                let made = made(to, &mut making).await;
+                let made = made(to, purpose, &mut making).await;
                 if let (Err(failure), Some(making)) = (&made, &making) {
                     making.failed(*failure);
                 }
@@ -93,25 +96,34 @@ async fn shared(to: &Arc<Endpoint>) -> Result<Conn, Failure> {
                 if let Some(failure) = *making.borrow() {
                     return Err(failure);
                 }
-                if let Some(stream) = http2::lend(to) {
+                if let Some(stream) = http2::lend(purpose.key(to)) {
                     return Ok(Conn::http2(stream));
                 }
                 if !to.speaks_http2() {
-                    return self::made(to, &mut None).await;
+                    return self::made(to, purpose, &mut None).await;
                 }
             }
         }
     }
 }
 
-async fn made(to: &Arc<Endpoint>, making: &mut Option<Making>) -> Result<Conn, Failure> {
-    let made = open(to, Speaks::Usual, making).await?;
+async fn made(
+    to: &Arc<Endpoint>,
+    purpose: Purpose<'_>,
+    making: &mut Option<Making>,
+) -> Result<Conn, Failure> {
+    let made = open(to, purpose, Speaks::Usual, making).await?;
     to.note_http2(matches!(made, Made::Shared(_)));
-    Ok(made.conn(to))
+    Ok(made.conn(to, purpose))
 }
 
-async fn open(to: &Endpoint, speaks: Speaks, making: &mut Option<Making>) -> Result<Made, Failure> {
-    let (io, http2) = dial(to, speaks).await?;
+async fn open(
+    to: &Endpoint,
+    purpose: Purpose<'_>,
+    speaks: Speaks,
+    making: &mut Option<Making>,
+) -> Result<Made, Failure> {
+    let (io, http2) = dial(to, purpose, speaks).await?;
     if !http2 {
         return Ok(Made::Own(io));
     }
@@ -119,8 +131,11 @@ async fn open(to: &Endpoint, speaks: Speaks, making: &mut Option<Making>) -> Res
 }
 
 /// Says also whether it is to speak HTTP/2.
-async fn dial(to: &Endpoint, speaks: Speaks) -> Result<(Io, bool), Failure> {
-    let socket = socket(to.address).await?;
+async fn dial(to: &Endpoint, purpose: Purpose<'_>, speaks: Speaks) -> Result<(Io, bool), Failure> {
+    let mut socket = socket(to.address).await?;
+    if let Some(header) = purpose.header(to) {
+        socket.write_all(&header).await.map_err(|error| failure_of_io(&error))?;
+    }
     if !to.configured.tls {
         return Ok((Io::Plain(socket), speaks == Speaks::Http2 || to.speaks_http2()));
     }

@@ -8,12 +8,14 @@
 mod connect;
 mod http2;
 mod pool;
+mod purpose;
 mod tls;
 mod whole;
 
 pub(crate) use connect::{Speaks, connect, connect_alone, try_to_connect};
 pub(crate) use http2::{Refused, Stream};
 pub(crate) use pool::{lend, put_back, sweep};
+pub(crate) use purpose::Purpose;
 pub(super) use tls::{ServerTls, TlsClients};
 
 use crate::buffer::{Buffer, Readable, has_nothing};

@@ -6,8 +6,9 @@
 //! of TLS settings, so connections that were made under different ones are never mixed. Those of HTTP/2
 //! are shared, and kept by [`super::http2`].
 
+use super::purpose::{ByKey, Kept, Purpose};
 use super::{Conn, Io, Via, http2};
-use crate::upstream::{ByEndpoint, Endpoint, key};
+use crate::upstream::Endpoint;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,34 +22,39 @@ thread_local! {
 
 #[derive(Default)]
 struct Pool {
-    waiting: ByEndpoint<Vec<Waiting>>,
+    waiting: ByKey<Vec<Waiting>>,
     count: usize,
 }
 
 struct Waiting {
-    /// Keeps the endpoint's address from being another's.
-    _endpoint: Arc<Endpoint>,
+    kept: Kept,
     io: Io,
     until: Instant,
 }
 
 impl Waiting {
     fn is_usable(&mut self, now: Instant) -> bool {
-        now < self.until && self.io.is_quiet()
+        now < self.until && !self.kept.is_orphaned() && self.io.is_quiet()
     }
 }
 
 /// A waiting connection to this endpoint, or a stream on one that is shared, unless it may be of
 /// `http1` and is to be.
-pub(crate) fn lend(endpoint: &Arc<Endpoint>, http1: bool, now: Instant) -> Option<Conn> {
+pub(crate) fn lend(
+    endpoint: &Arc<Endpoint>,
+    purpose: Purpose<'_>,
+    http1: bool,
+    now: Instant,
+) -> Option<Conn> {
+    let key = purpose.key(endpoint);
     if !(http1 && endpoint.may_choose())
         && endpoint.speaks_http2()
-        && let Some(stream) = http2::lend(endpoint)
+        && let Some(stream) = http2::lend(key)
     {
         return Some(Conn::http2(stream));
     }
     POOL.with_borrow_mut(|pool| {
-        let waiting = pool.waiting.get_mut(&key(endpoint))?;
+        let waiting = pool.waiting.get_mut(&key)?;
         while let Some(mut next) = waiting.pop() {
             pool.count -= 1;
             if next.is_usable(now) {
@@ -60,7 +66,7 @@ pub(crate) fn lend(endpoint: &Arc<Endpoint>, http1: bool, now: Instant) -> Optio
 }
 
 /// Keeps a connection whose last request was sent, and whose last answer was read, to its end.
-pub(crate) fn put_back(endpoint: &Arc<Endpoint>, conn: Conn, until: Instant) {
+pub(crate) fn put_back(endpoint: &Arc<Endpoint>, purpose: Purpose<'_>, conn: Conn, until: Instant) {
     let io = match conn.via {
         Via::Http1(io) => io,
         Via::Http2(stream) => return stream.shared().carried(until),
@@ -70,8 +76,8 @@ pub(crate) fn put_back(endpoint: &Arc<Endpoint>, conn: Conn, until: Instant) {
             return;
         }
         pool.count += 1;
-        let waiting = Waiting { _endpoint: Arc::clone(endpoint), io, until };
-        pool.waiting.entry(key(endpoint)).or_default().push(waiting);
+        let waiting = Waiting { kept: purpose.kept(endpoint), io, until };
+        pool.waiting.entry(purpose.key(endpoint)).or_default().push(waiting);
     });
 }
 

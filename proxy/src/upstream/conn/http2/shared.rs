@@ -12,7 +12,8 @@ use super::MAX_STREAMS;
 use super::stream::Stream;
 use super::windows::Counted;
 use crate::clock;
-use crate::upstream::{ByEndpoint, Endpoint, key};
+use crate::upstream::Endpoint;
+use crate::upstream::conn::purpose::{ByKey, Kept, Key, Purpose};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use serin_core::outcome::Failure;
@@ -27,13 +28,12 @@ use tokio::sync::watch;
 const FIRST_IDLE: Duration = Duration::from_secs(10);
 
 thread_local! {
-    static PLACES: RefCell<ByEndpoint<Place>> = RefCell::default();
+    static PLACES: RefCell<ByKey<Place>> = RefCell::default();
 }
 
-/// What a thread has of one endpoint.
+/// What a thread has of one endpoint for one purpose.
 struct Place {
-    /// Keeps the endpoint's address from being another's.
-    _endpoint: Arc<Endpoint>,
+    kept: Kept,
     connections: Vec<Arc<Shared>>,
     /// Somebody makes another.
     making: Option<watch::Receiver<Option<Failure>>>,
@@ -124,8 +124,12 @@ impl Shared {
         self.open.load(Relaxed) < most.clamp(1, MAX_STREAMS)
     }
 
+    fn is_idle(&self) -> bool {
+        self.open.load(Relaxed) == 0
+    }
+
     fn is_needed(&self, now: Instant) -> bool {
-        self.open.load(Relaxed) > 0 || clock::mono(now).0 < self.until.load(Relaxed)
+        !self.is_idle() || clock::mono(now).0 < self.until.load(Relaxed)
     }
 }
 
@@ -166,9 +170,9 @@ impl Drop for Share {
 }
 
 /// A stream on a connection that has room for one.
-pub(in super::super) fn lend(endpoint: &Arc<Endpoint>) -> Option<Stream> {
+pub(in super::super) fn lend(key: Key) -> Option<Stream> {
     PLACES.with_borrow_mut(|places| {
-        let connections = &mut places.get_mut(&key(endpoint))?.connections;
+        let connections = &mut places.get_mut(&key)?.connections;
         connections.retain(|shared| shared.is_alive());
         let shared = connections.iter().find(|shared| shared.has_room())?;
         Some(Stream::new(Share::of(shared)))
@@ -176,16 +180,24 @@ pub(in super::super) fn lend(endpoint: &Arc<Endpoint>) -> Option<Stream> {
 }
 
 /// A new connection is everybody's, and its maker has the first stream.
-pub(in super::super) fn share(endpoint: &Arc<Endpoint>, shared: Arc<Shared>) -> Stream {
+pub(in super::super) fn share(
+    endpoint: &Arc<Endpoint>,
+    purpose: Purpose<'_>,
+    shared: Arc<Shared>,
+) -> Stream {
     let stream = Stream::new(Share::of(&shared));
-    with_place(endpoint, |place| place.connections.push(shared));
+    with_place(endpoint, purpose, |place| place.connections.push(shared));
     stream
 }
 
-fn with_place<T>(endpoint: &Arc<Endpoint>, change: impl FnOnce(&mut Place) -> T) -> T {
+fn with_place<T>(
+    endpoint: &Arc<Endpoint>,
+    purpose: Purpose<'_>,
+    change: impl FnOnce(&mut Place) -> T,
+) -> T {
     PLACES.with_borrow_mut(|places| {
-        let place = places.entry(key(endpoint)).or_insert_with(|| Place {
-            _endpoint: Arc::clone(endpoint),
+        let place = places.entry(purpose.key(endpoint)).or_insert_with(|| Place {
+            kept: purpose.kept(endpoint),
             connections: Vec::new(),
             making: None,
         });
@@ -210,8 +222,8 @@ impl Making {
     }
 }
 
-pub(in super::super) fn turn(endpoint: &Arc<Endpoint>) -> Turn {
-    with_place(endpoint, |place| {
+pub(in super::super) fn turn(endpoint: &Arc<Endpoint>, purpose: Purpose<'_>) -> Turn {
+    with_place(endpoint, purpose, |place| {
         // Whoever made the last one is gone.
         if let Some(making) = place.making.clone().filter(|making| making.has_changed().is_ok()) {
             return Turn::Others(making);
@@ -226,7 +238,10 @@ pub(in super::super) fn turn(endpoint: &Arc<Endpoint>) -> Turn {
 pub(in super::super) fn sweep(now: Instant) {
     PLACES.with_borrow_mut(|places| {
         places.retain(|_, place| {
-            place.connections.retain(|shared| shared.is_alive() && shared.is_needed(now));
+            let orphaned = place.kept.is_orphaned();
+            place.connections.retain(|shared| {
+                shared.is_alive() && shared.is_needed(now) && !(orphaned && shared.is_idle())
+            });
             let made = place.making.as_ref().is_none_or(|making| making.has_changed().is_err());
             !(place.connections.is_empty() && made)
         });
