@@ -2,7 +2,7 @@
 
 use crate::command::{Actor, Order, Outcome, Refusal, Signal};
 use crate::controller::{
-    ConsequenceView, Latest, Message, Recorder, ServiceIntent, Wanted, bare, recorded, wall_now,
+    ConsequenceView, Latest, Message, Recorder, ServiceIntent, Wanted, bare, recorded, since_its_start, wall_now,
 };
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;
@@ -264,6 +264,10 @@ impl Handle {
     pub fn why(&self, service: &ServiceName) -> Option<Why> {
         if let Some(latest) = self.inner.latest.load().get(service.as_str()) {
             let bad = self.inner.plane.bad_samples(service, &latest.candidate);
+            let bad = match &latest.decision.next.rollout {
+                Some(rollout) => since_its_start(bad, rollout),
+                None => bad,
+            };
             return Some(history::why(&recorded(latest, &bad)));
         }
         let decision = read(&self.inner.memory.load()).last_decision(service.as_str())?;

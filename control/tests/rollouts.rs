@@ -5,7 +5,7 @@ mod common;
 
 use common::disk::Mood;
 use common::world::*;
-use serin_control::{Actor, Command, Order, Refusal, RolloutState, WaitingFor};
+use serin_control::{Actor, BadRequest, Command, Order, Refusal, RolloutState, WaitingFor};
 use serin_core::weights::BasisPoints;
 use std::time::Duration;
 
@@ -80,6 +80,8 @@ fn a_candidate_that_fails_is_at_zero_within_a_second_and_explains_itself() {
         !why.rule.is_empty() && why.observed.is_some() && !why.bad_requests.is_empty(),
         "{why:?}"
     );
+    let of_before = |bad: &BadRequest| bad.request_id == "r-0";
+    assert!(!why.bad_requests.iter().any(of_before), "{:?}", why.bad_requests);
     let report = world.handle().report("shop-1").unwrap();
     for part in [
         "# shop: v1 → v2 was rolled back",

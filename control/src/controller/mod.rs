@@ -29,7 +29,7 @@ pub use intents::{
 };
 pub(crate) use owners::{contradictions, settle_before_start};
 pub(crate) use recorder::Recorder;
-pub(crate) use records::{recorded, text_of};
+pub(crate) use records::{recorded, since_its_start, text_of};
 pub(crate) use service::{Latest, Reply, ServiceRun};
 pub(crate) use shared::{Effects, bare};
 pub(crate) use thread::{Clock, INBOX, Message, run, wall_now};

@@ -147,6 +147,12 @@ pub(crate) fn text_of(decision: &Decision) -> Decided {
     }
 }
 
+/// Of these, the requests that this rollout can have to do with: the candidate may have served before.
+pub(crate) fn since_its_start(mut bad: Vec<BadSample>, rollout: &RolloutState) -> Vec<BadSample> {
+    bad.retain(|sample| sample.at >= rollout.started.at);
+    bad
+}
+
 fn bad_request(sample: &BadSample) -> BadRequest {
     BadRequest { request_id: sample.request_id.clone(), what: sample.what.clone(), at: sample.at }
 }

@@ -100,8 +100,11 @@ impl DataPlane for Sim {
     }
     fn bad_samples(&self, _: &ServiceName, version: &VersionName) -> Vec<BadSample> {
         let bad = self.plane().counts().of(version).map_or(0, |v| v.judged.bad);
-        let sample =
-            |n| BadSample { request_id: format!("r-{n}"), what: "503".into(), at: Wall(n) };
+        let sample = |n: i64| {
+            // The first is of long before any rollout.
+            let at = Wall(if n == 0 { 0 } else { MIDNIGHT * 2 });
+            BadSample { request_id: format!("r-{n}"), what: "503".into(), at }
+        };
         (0..i64::try_from(bad.min(3)).unwrap()).map(sample).collect()
     }
     fn shadow(&self, _: &ServiceName) -> Option<ShadowReport> {

@@ -64,7 +64,10 @@ impl ServiceRun {
     ) -> (Vec<Record>, Option<crate::journal::schema::Rollout>) {
         let order = order.map(|(order, _)| order);
         let bad = match decision.next.rollout.as_ref() {
-            Some(rollout) => shared.plane.bad_samples(&self.name, &rollout.candidate.version),
+            Some(rollout) => {
+                let bad = shared.plane.bad_samples(&self.name, &rollout.candidate.version);
+                records::since_its_start(bad, rollout)
+            }
             None => Vec::new(),
         };
         let made = Made {
