@@ -49,6 +49,8 @@ pub enum TlsFault {
     WrongName,
     /// Its certificate has expired, or is not valid yet.
     Expired,
+    /// It shows a certificate of an authority as its own.
+    AuthorityAsOwn,
     /// It does not speak TLS.
     NoTls,
     Other,
@@ -60,6 +62,7 @@ impl TlsFault {
             Self::UnknownIssuer => "tlsUnknownIssuer",
             Self::WrongName => "tlsWrongName",
             Self::Expired => "tlsExpired",
+            Self::AuthorityAsOwn => "tlsAuthorityAsOwn",
             Self::NoTls => "tlsPlainText",
             Self::Other => "tlsHandshake",
         }
@@ -72,6 +75,9 @@ impl std::fmt::Display for TlsFault {
             Self::UnknownIssuer => "its certificate is signed by no authority that is trusted",
             Self::WrongName => "its certificate is for another name",
             Self::Expired => "its certificate has expired, or is not valid yet",
+            Self::AuthorityAsOwn => {
+                "it shows a CA certificate as its own: give it one that a CA has signed, with CA:FALSE"
+            }
             Self::NoTls => "it does not speak TLS, which https:// asks for",
             Self::Other => "the TLS handshake failed",
         })

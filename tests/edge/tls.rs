@@ -37,6 +37,20 @@ impl Authority {
         std::fs::write(folder.join("ca.pem"), self.issuer.pem()).unwrap();
     }
 
+    /// A CA certificate for these names that is also trusted, with its key: what some backends show as
+    /// their own.
+    pub(crate) fn write_as_own(folder: &Path, file: &str, names: &[&str]) {
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(folder.join(format!("{file}.key")), key.serialize_pem()).unwrap();
+        for name in [format!("{file}.pem"), "ca.pem".to_owned()] {
+            std::fs::write(folder.join(name), certificate.pem()).unwrap();
+        }
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.issuer.pem().as_bytes()).unwrap()).unwrap();

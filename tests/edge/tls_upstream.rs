@@ -157,6 +157,18 @@ async fn a_handshake_that_fails_is_told_with_its_cause() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ca_certificate_that_a_backend_shows_as_its_own_is_told_with_the_way_out() {
+    for protocol in ["http1", "auto"] {
+        let folder = temp_dir();
+        Authority::write_as_own(folder.path(), "backend", &["backend.example"]);
+        let origin = TlsOrigin::start(folder.path()).await;
+        let (said, trouble) = told(origin.address, folder, "backend.example", protocol).await;
+        assert_eq!(said, "tlsAuthorityAsOwn");
+        assert!(trouble.contains("a CA certificate as its own: give it one"), "{trouble}");
+    }
+}
+
 /// A folder with the authority's certificate and that of the backend.
 fn prepared() -> TempDir {
     let folder = temp_dir();

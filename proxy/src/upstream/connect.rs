@@ -56,7 +56,7 @@ pub(crate) fn trouble(failure: Failure) -> String {
 
 /// The words are rustls's.
 fn fault_in(said: &str) -> TlsFault {
-    const WORDS: [(&str, TlsFault); 9] = [
+    const WORDS: [(&str, TlsFault); 10] = [
         ("UnknownIssuer", TlsFault::UnknownIssuer),
         // By another authority of the same name.
         ("BadSignature", TlsFault::UnknownIssuer),
@@ -66,6 +66,7 @@ fn fault_in(said: &str) -> TlsFault {
         ("Expired", TlsFault::Expired),
         ("not valid yet", TlsFault::Expired),
         ("NotValidYet", TlsFault::Expired),
+        ("CaUsedAsEndEntity", TlsFault::AuthorityAsOwn),
         ("InvalidContentType", TlsFault::NoTls),
     ];
     let found = WORDS.iter().find(|(words, _)| said.contains(words));
