@@ -52,6 +52,10 @@ fn candidates<'a>(checked: &'a [(usize, Route)], files: &[At<file::Route>]) -> V
         let file = &files[*index];
         let name_at = file.name.as_ref().map_or(file.at, |name| name.at);
         let listed = file.matches.as_ref().map(|m| m.value.as_slice()).unwrap_or_default();
+        // What could not be read may have been what tells it from others.
+        if file.broken || listed.iter().any(|m| m.broken) {
+            continue;
+        }
         for (n, found) in route.matches.iter().enumerate() {
             let at = listed.get(n).map_or(name_at, |m| m.at);
             let position = candidates.len();
