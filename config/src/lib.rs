@@ -4,6 +4,7 @@
 //! `yaml` makes a tree in which every key and value knows its place, `file/` reads the tree into
 //! what the files say, `check/` makes of that what the program runs on ([`model`]).
 
+mod budget;
 mod check;
 mod effective;
 mod env;

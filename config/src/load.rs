@@ -3,6 +3,7 @@
 //! Reading is bounded in every direction: how many files, how large, how deep, how many values.
 //! Only regular files are opened, so no pipe can hold a reload up.
 
+use crate::budget::Budget;
 use crate::check::{self, Check};
 use crate::fault::{Fault, Faults, Severity};
 use crate::file::{File, Read as _, Reader};
@@ -10,7 +11,7 @@ use crate::hash;
 use crate::model::Config;
 use crate::report::Report;
 use crate::source::{Place, Source};
-use crate::yaml::{self, Budget, Node};
+use crate::yaml::{self, Node};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

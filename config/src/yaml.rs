@@ -5,6 +5,7 @@
 //! bytes are bounded while the tree grows, aliases included, so no text can cost more than its
 //! budget.
 
+use crate::budget::{Budget, MAX_NODES, MAX_TEXT, Size};
 use crate::env::{self, EnvFault};
 use crate::load::Environment;
 use crate::report::{Report, shown};
@@ -15,10 +16,6 @@ use std::collections::HashMap;
 
 /// Deeper than any configuration is.
 pub(crate) const MAX_DEPTH: usize = 32;
-/// Ten thousand routes are a third of a million nodes.
-pub(crate) const MAX_NODES: usize = 1_000_000;
-/// What all scalars together may hold after aliases and variables.
-pub(crate) const MAX_TEXT: usize = 64 << 20;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -58,28 +55,6 @@ impl Value {
             Self::Map(_) => "a mapping",
             Self::Broken => "a broken value",
         }
-    }
-}
-
-/// What one load may still spend, over all its files.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    nodes: usize,
-    text: usize,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { nodes: MAX_NODES, text: MAX_TEXT }
-    }
-}
-
-impl Budget {
-    fn spend(&mut self, nodes: usize, text: usize) -> bool {
-        let enough = self.nodes >= nodes && self.text >= text;
-        self.nodes = self.nodes.saturating_sub(nodes);
-        self.text = self.text.saturating_sub(text);
-        enough
     }
 }
 
@@ -385,31 +360,5 @@ fn entries_of(node: Node) -> Option<Vec<Entry>> {
     match node.value {
         Value::Map(entries) => Some(entries),
         Value::Null | Value::Scalar { .. } | Value::List(_) | Value::Broken => None,
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    nodes: usize,
-    text: usize,
-}
-
-impl Size {
-    fn of(node: &Node) -> Self {
-        let parts = |sizes: &mut dyn Iterator<Item = Self>| {
-            sizes.fold(Self { nodes: 1, text: 0 }, |a, b| Self {
-                nodes: a.nodes + b.nodes,
-                text: a.text + b.text,
-            })
-        };
-        match &node.value {
-            Value::Null | Value::Broken => Self { nodes: 1, text: 0 },
-            Value::Scalar { text } => Self { nodes: 1, text: text.len() },
-            Value::List(items) => parts(&mut items.iter().map(Self::of)),
-            Value::Map(entries) => parts(&mut entries.iter().map(|e| {
-                let value = Self::of(&e.value);
-                Self { nodes: value.nodes + 1, text: value.text + e.key.len() }
-            })),
-        }
     }
 }

@@ -32,6 +32,7 @@ mod seat;
 mod server;
 mod services;
 mod signals;
+mod stream;
 mod tls;
 mod upgrade;
 mod weights;

@@ -6,6 +6,7 @@
 
 use super::auth::Peer;
 use super::seat::{Seat, Seats};
+use super::stream::{Impatient, Stream};
 use super::{Api, Reach, limits};
 use axum::middleware::AddExtension;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,16 +17,13 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tower::Layer;
 
 #[derive(Debug, Error)]
@@ -341,99 +339,5 @@ async fn encrypted(stream: Stream, tls: Option<TlsAcceptor>) -> Option<Stream> {
             Some(Stream::Tls(Box::new(shaken.ok()?.ok()?)))
         }
         (stream @ (Stream::Tcp(_) | Stream::Unix(_) | Stream::Tls(_)), _) => Some(stream),
-    }
-}
-
-#[derive(Debug)]
-enum Stream {
-    Tcp(tokio::net::TcpStream),
-    Tls(Box<TlsStream<tokio::net::TcpStream>>),
-    Unix(tokio::net::UnixStream),
-}
-
-/// A stream that fails when its peer sends no first byte within [`limits::FIRST_BYTE`], or takes no
-/// byte for [`limits::WRITE_STALL`].
-#[derive(Debug)]
-struct Impatient {
-    stream: Stream,
-    /// Until the first byte is here.
-    silent: Option<Pin<Box<tokio::time::Sleep>>>,
-    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl Impatient {
-    fn new(stream: Stream) -> Self {
-        let silent = Some(Box::pin(tokio::time::sleep(limits::FIRST_BYTE)));
-        Self { stream, silent, stalled: None }
-    }
-
-    fn watch<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<std::io::Result<T>>,
-    ) -> Poll<std::io::Result<T>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let timer = || Box::pin(tokio::time::sleep(limits::WRITE_STALL));
-        match self.stalled.get_or_insert_with(timer).as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncRead for Impatient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let read = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-        };
-        if read.is_ready() {
-            self.silent = None;
-            return read;
-        }
-        match self.silent.as_mut().map(|silent| silent.as_mut().poll(cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
-            Some(Poll::Pending) | None => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncWrite for Impatient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
-        };
-        self.watch(cx, written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let flushed = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
-        };
-        self.watch(cx, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }
