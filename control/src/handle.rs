@@ -2,7 +2,8 @@
 
 use crate::command::{Actor, Order, Outcome, Refusal, Signal};
 use crate::controller::{
-    ConsequenceView, Latest, Message, Recorder, ServiceIntent, Wanted, bare, recorded, since_its_start, wall_now,
+    ConsequenceView, Latest, Message, Recorder, ServiceIntent, Wanted, bare, recorded,
+    since_its_start, wall_now,
 };
 use crate::event::{Event, EventKind, Subscription};
 use crate::history;

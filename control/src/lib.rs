@@ -18,6 +18,7 @@ mod metrics;
 mod notify;
 mod outbound;
 mod stepped;
+pub mod trial;
 mod view;
 
 pub use command::{Actor, Command, Order, Outcome, Refusal, Signal, StartRollout};

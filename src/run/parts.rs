@@ -6,12 +6,12 @@
 //! everything as it was, and is told with file and line.
 
 use super::admin::Door;
-use super::canary::Canaries;
 use super::handover::{self, Program};
 use crate::expiry::Expiry;
 use serin_config::model::{AdminAddress, Config};
 use serin_config::{Fault, Faults, Loaded, Watch};
 use serin_control::api::{Api, AppliedConfig, Serve, Upgraded, Verdict};
+use serin_control::trial::Trials;
 use serin_control::{ConsequenceView, Control, Refusal, intents};
 use serin_core::ids::ServiceName;
 use serin_proxy::Proxy;
@@ -38,7 +38,7 @@ pub(crate) struct Parts {
     changing: Mutex<()>,
     /// Held while a process that is to take over prepares, and takes over.
     upgrading: Mutex<()>,
-    pub(super) canaries: Mutex<Canaries>,
+    pub(super) trials: Mutex<Trials>,
     handed_over: watch::Sender<bool>,
 }
 
@@ -70,7 +70,7 @@ impl Parts {
             watch: OnceLock::new(),
             changing: Mutex::default(),
             upgrading: Mutex::default(),
-            canaries: Mutex::default(),
+            trials: Mutex::default(),
             handed_over: watch::channel(false).0,
         }
     }
