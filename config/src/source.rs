@@ -7,7 +7,7 @@ use crate::yaml::{Entry, Node, Value};
 use std::path::{Path, PathBuf};
 
 /// Where something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct Place {
     pub(crate) file: u16,
     /// The mapping that begins here is meant, not its first key.

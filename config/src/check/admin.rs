@@ -16,9 +16,9 @@ pub(super) fn check(
     listeners: &[At<file::Listener>],
     check: &mut Check<'_>,
 ) -> Admin {
-    let default = AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 9901)));
     let written = found.and_then(|found| found.address.as_ref());
-    let address = written.and_then(|at| address(at, check)).unwrap_or(default);
+    let default = || At { value: file::Admin::default().address(), at: Place::default() };
+    let address = address(written.unwrap_or(&default()), check).unwrap_or_else(loopback);
     if let AdminAddress::Tcp(tcp) = &address {
         taken(tcp, written.map(|at| at.at), listeners, check);
     }
@@ -39,6 +39,11 @@ pub(super) fn check(
         tokens: tokens(found, check),
         hosts: hosts.iter().filter_map(|host| hosts::hostname(host, check)).collect(),
     }
+}
+
+/// Stands in a model that will never be used, because an error has been reported.
+fn loopback() -> AdminAddress {
+    AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
 fn address(at: &At<String>, check: &mut Check<'_>) -> Option<AdminAddress> {

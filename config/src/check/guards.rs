@@ -10,8 +10,6 @@ use serin_core::rollout::{Action, Compared, Guard, Rule};
 use std::collections::HashMap;
 use std::time::Duration;
 
-const OVER: Duration = Duration::from_secs(60);
-
 pub(super) fn check(
     rollout: &file::Rollout,
     service: &file::Service,
@@ -30,10 +28,10 @@ pub(super) fn check(
         let guard = Guard {
             name: name.value.clone(),
             rule,
-            over: found.over.map_or(OVER, |at| at.value),
+            over: found.over(),
             absolute: absolute(found),
-            lasting: found.lasting.map_or(Duration::ZERO, |at| at.value),
-            action: found.action.map_or(Action::Rollback, |at| at.value),
+            lasting: found.lasting(),
+            action: found.action(),
         };
         guards.push((guard, name.at));
     }
@@ -163,11 +161,7 @@ fn pushed(
     if below.value.0 <= 0.0 {
         check.error(below.at, "nothing is below 0%").hint("raise it");
     }
-    Some(Rule::Signal {
-        name: signal.value.clone(),
-        below: below.value.0,
-        of: found.of.map_or(Compared::Baseline, |of| of.value),
-    })
+    Some(Rule::Signal { name: signal.value.clone(), below: below.value.0, of: found.of() })
 }
 
 /// A guard on a signal that nobody pushes would hold every rollout until it is given up.

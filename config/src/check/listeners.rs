@@ -1,14 +1,13 @@
 //! `listeners`: addresses, limits, and that TLS is complete where it is spoken.
 
-use super::{Check, tls};
+use super::{Check, given, tls};
 use crate::file::{self, ListenerProtocol};
-use crate::model::{self, Listener, ListenerLimits, ProxyProtocol, Underscores};
+use crate::model::{self, Listener, ProxyProtocol};
 use crate::report::shown;
 use crate::source::{At, Place};
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 pub(super) fn check(listeners: &[At<file::Listener>], check: &mut Check<'_>) -> Vec<Listener> {
     let mut names = HashMap::new();
@@ -38,7 +37,7 @@ pub(super) fn check(listeners: &[At<file::Listener>], check: &mut Check<'_>) -> 
 
 fn one(listener: &file::Listener, check: &mut Check<'_>) -> Option<Listener> {
     let tls = encryption(listener, check);
-    let limits = limits(listener.limits.as_ref(), check);
+    let limits = *given(listener.limits.as_ref());
     let trusted = networks(listener.trusted.as_ref(), check);
     let proxy_protocol = proxy_protocol(listener, &trusted, check);
     let address = listener.address.as_ref().and_then(|at| address(at, "0.0.0.0:8080", check));
@@ -48,7 +47,7 @@ fn one(listener: &file::Listener, check: &mut Check<'_>) -> Option<Listener> {
         tls,
         proxy_protocol,
         trusted,
-        underscores: listener.underscores.map_or(Underscores::Drop, |found| found.value),
+        underscores: listener.underscores(),
         limits,
     })
 }
@@ -77,59 +76,6 @@ fn encryption(listener: &file::Listener, check: &mut Check<'_>) -> Option<model:
         (Some(_) | None, Some(_) | None) => {}
     }
     tls.and_then(|tls| tls::check(tls, check))
-}
-
-fn limits(found: Option<&At<file::ListenerLimits>>, check: &mut Check<'_>) -> ListenerLimits {
-    let default = ListenerLimits::default();
-    let Some(found) = found else { return default };
-    let time = |at: &Option<At<Duration>>, default: Duration, check: &mut Check<'_>| {
-        above_zero(at.as_ref(), default, check)
-    };
-    let size = |at: &Option<At<file::Size>>, default: u64, least: u64, check: &mut Check<'_>| {
-        let Some(at) = at else { return default };
-        if at.value.0 < least {
-            let message = format!("{} bytes are too few for any request", at.value.0);
-            check.error(at.at, message).hint(format!("write at least `{least}B`"));
-        } else if at.value.0 > 1 << 20 {
-            check
-                .error(at.at, "over 1 MiB")
-                .hint("every unfinished request may hold so much memory; write `64KiB` or less");
-        }
-        at.value.0
-    };
-    ListenerLimits {
-        max_connections: check.number(
-            found.max_connections.as_ref(),
-            default.max_connections,
-            1,
-            10_000_000,
-        ),
-        header_timeout: time(&found.header_timeout, default.header_timeout, check),
-        idle_timeout: time(&found.idle_timeout, default.idle_timeout, check),
-        max_header_bytes: size(&found.max_header_bytes, default.max_header_bytes, 1024, check),
-        max_headers: check.number(found.max_headers.as_ref(), default.max_headers, 8, 1000),
-        max_uri_bytes: size(&found.max_uri_bytes, default.max_uri_bytes, 128, check),
-        min_body_rate: found.min_body_rate.map_or(default.min_body_rate, |rate| rate.value.0),
-        max_streams: check.number(found.max_streams.as_ref(), default.max_streams, 1, 10_000),
-    }
-}
-
-/// A time that means nothing when it is zero.
-pub(super) fn above_zero(
-    found: Option<&At<Duration>>,
-    default: Duration,
-    check: &mut Check<'_>,
-) -> Duration {
-    match found {
-        Some(found) if found.value.is_zero() => {
-            check
-                .error(found.at, "must be longer than 0s")
-                .hint(format!("the default is {}", super::foresight::spoken(default)));
-            default
-        }
-        Some(found) => found.value,
-        None => default,
-    }
 }
 
 fn proxy_protocol(

@@ -29,6 +29,7 @@ use crate::load::Options;
 use crate::model::Config;
 use crate::report::{Draft, Report, shown};
 use crate::source::{At, Place, Source};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -88,24 +89,16 @@ impl Check<'_> {
         }
         self.unique(seen, name, what);
     }
+}
 
-    /// A whole number within bounds, or the default.
-    fn number(&mut self, found: Option<&At<u64>>, default: u32, least: u32, most: u32) -> u32 {
-        let Some(found) = found else { return default };
-        match u32::try_from(found.value) {
-            Ok(number) if (least..=most).contains(&number) => number,
-            Ok(_) | Err(_) => {
-                let side = if found.value < u64::from(least) {
-                    format!("below {least}")
-                } else {
-                    format!("over {most}")
-                };
-                self.error(found.at, format!("{} is {side}", found.value))
-                    .hint(format!("write a number from {least} to {most}"));
-                default
-            }
-        }
-    }
+/// What was written, or all defaults.
+fn given<T: Clone + Default>(found: Option<&At<T>>) -> Cow<'_, T> {
+    found.map_or_else(Cow::default, |found| Cow::Borrowed(&found.value))
+}
+
+/// A whole number whose bounds, as declared, fit.
+fn whole(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// The parts of all files together.
@@ -142,7 +135,7 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
         access_log: telemetry::access_log(parts.access_log.as_ref(), check),
         tracing: telemetry::tracing(parts.tracing.as_ref(), check),
         notifications: telemetry::notifications(&parts.notifications, check),
-        lanes: parts.lanes.map_or(crate::model::Lanes::Both, |lanes| lanes.value),
+        lanes: parts.lanes.map_or_else(|| file::File::default().lanes(), |lanes| lanes.value),
         hash: String::new(),
     }
 }

@@ -10,14 +10,13 @@ use crate::report::shown;
 use crate::source::At;
 
 pub(super) fn action(found: &At<file::Redirect>, check: &mut Check<'_>) -> Option<RouteAction> {
-    let status = found.status.map_or(302, |status| status.value);
+    let status = found.status();
     if let Some(at) = found.status.filter(|_| !matches!(status, 301 | 302 | 303 | 307 | 308)) {
         check.error(at.at, format!("{status} is not a redirect")).hint(
             "301 and 308 are permanent, 302, 303 and 307 are not; 307 and 308 keep the method",
         );
     }
     let scheme = found.scheme.as_ref().and_then(|scheme| self::scheme(scheme, check));
-    let port = found.port.as_ref().map(|port| check.number(Some(port), 443, 1, 65_535));
     let path = match (&found.path, &found.prefix) {
         (Some(path), None) => Some((Rewrite::Path(path.value.clone()), path)),
         (None, Some(prefix)) => Some((Rewrite::Prefix(prefix.value.clone()), prefix)),
@@ -36,7 +35,7 @@ pub(super) fn action(found: &At<file::Redirect>, check: &mut Check<'_>) -> Optio
         status: u16::try_from(status).unwrap_or(302),
         scheme,
         hostname: found.hostname.as_ref().and_then(|host| hosts::hostname(host, check)),
-        port: port.and_then(|port| u16::try_from(port).ok()),
+        port: found.port.and_then(|port| u16::try_from(port.value).ok()),
         path: path.map(|(rewrite, _)| rewrite),
     })
 }

@@ -1,15 +1,12 @@
 //! `rollout`: from what an operator intends to a plan with every step spelled out.
 
-use super::{Check, foresight, guards, services, windows};
+use super::{Check, foresight, given, guards, services, windows};
 use crate::file;
 use crate::model::{Timeouts, Version};
 use crate::report::shown;
 use crate::source::At;
 use serin_core::ids::VersionName;
-use serin_core::rollout::{
-    Dark, Demand, Gate, GateKind, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Start,
-    Step, Strategy,
-};
+use serin_core::rollout::{Dark, Demand, Gate, GateKind, Harm, Plan, Regression, Step, Strategy};
 use serin_core::split::Scope;
 use serin_core::weights::{BasisPoints, WHOLE};
 use std::time::Duration;
@@ -27,7 +24,7 @@ pub(super) fn check(
 ) -> Option<Plan> {
     let to = found.to.as_ref().and_then(|to| services::version(to, service, check));
     already_stable(found, service, check);
-    let strategy = found.strategy.map_or(Strategy::Canary, |at| at.value);
+    let strategy = found.strategy();
     let candidate = to.as_ref().and_then(|to| versions.iter().find(|v| v.name == *to));
     let endpoints = candidate.map_or(1, |version| version.endpoints.len());
     let steps = steps(strategy, found, endpoints, check);
@@ -37,20 +34,16 @@ pub(super) fn check(
         release: candidate.map(|version| version.release.clone()).unwrap_or_default(),
         to: to.unwrap_or_else(services::placeholder::<VersionName>),
         strategy,
-        start: found.start.map_or(Start::Manual, |at| at.value),
-        on_busy: found.on_busy.map_or(OnBusy::Queue, |at| at.value),
-        evidence: evidence(found.evidence.as_ref(), check),
-        regression: regression(found.regression.as_ref(), check),
+        start: found.start(),
+        on_busy: found.on_busy(),
+        evidence: evidence(&given(found.evidence.as_ref()), check),
+        regression: regression(&given(found.regression.as_ref()), check),
         guards,
         harm: harm(found.harm.as_ref(), service, check),
-        rescue: found.rescue.is_some_and(|at| at.value),
+        rescue: found.rescue(),
         gates: gates(found, &steps, service, check),
         windows: windows::check(found.windows.as_ref(), check),
-        on_rollback: found
-            .on_rollback
-            .as_ref()
-            .and_then(|at| at.sessions)
-            .map_or(OnRollback::Revoke, |at| at.value),
+        on_rollback: given(found.on_rollback.as_ref()).sessions(),
         dark: found.dark.as_ref().map(|dark| self::dark(dark, service, check)),
         steps,
     };
@@ -107,7 +100,7 @@ fn canary(written: &At<Vec<At<file::Step>>>, check: &mut Check<'_>) -> Vec<Step>
     let step = |step: &At<file::Step>| Step {
         weight: step.weight.map_or(BasisPoints::WHOLE, |at| at.value),
         hold: step.hold.map_or(MINUTE, |at| at.value),
-        of: step.of.map_or(Scope::All, |at| at.value),
+        of: step.of(),
     };
     let mut steps: Vec<Step> = written.value.iter().map(step).collect();
     // Elsewhere, too, a canary whose steps are over takes everything.
@@ -126,7 +119,7 @@ fn canary(written: &At<Vec<At<file::Step>>>, check: &mut Check<'_>) -> Vec<Step>
 
 fn scope(written: Option<&At<Vec<At<file::Step>>>>) -> Scope {
     let first = written.and_then(|written| written.value.first());
-    first.and_then(|step| step.of).map_or(Scope::All, |of| of.value)
+    first.map_or_else(|| file::Step::default().of(), |step| step.of())
 }
 
 /// The hold of a strategy that makes its own steps.
@@ -184,15 +177,8 @@ fn new_sessions(found: &file::Rollout, service: &file::Service, check: &mut Chec
     }
 }
 
-fn evidence(found: Option<&At<file::Evidence>>, check: &mut Check<'_>) -> Demand {
-    let default = Demand {
-        false_alarm: 0.001,
-        min_requests: 500,
-        on_too_few: OnTooFew::Hold,
-        give_up_after: Duration::from_secs(24 * 3600),
-    };
-    let Some(found) = found else { return default };
-    let false_alarm = found.false_alarm.map_or(default.false_alarm, |at| at.value.0);
+fn evidence(found: &file::Evidence, check: &mut Check<'_>) -> Demand {
+    let false_alarm = found.false_alarm().0;
     if let Some(at) = found.false_alarm {
         if false_alarm <= 0.0 {
             check
@@ -211,24 +197,13 @@ fn evidence(found: Option<&At<file::Evidence>>, check: &mut Check<'_>) -> Demand
     }
     Demand {
         false_alarm,
-        min_requests: found.min_requests.map_or(default.min_requests, |at| at.value),
-        on_too_few: found.on_too_few.map_or(default.on_too_few, |at| at.value),
-        give_up_after: super::listeners::above_zero(
-            found.give_up_after.as_ref(),
-            default.give_up_after,
-            check,
-        ),
+        min_requests: found.min_requests(),
+        on_too_few: found.on_too_few(),
+        give_up_after: found.give_up_after(),
     }
 }
 
-fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Regression {
-    let default = Regression {
-        errors: 1.5,
-        client_errors: 2.0,
-        latency: 0.2,
-        latency_floor: Duration::from_millis(10),
-    };
-    let Some(found) = found else { return default };
+fn regression(found: &file::Regression, check: &mut Check<'_>) -> Regression {
     if let Some(at) = found.errors.filter(|at| at.value < 1.0 || at.value > 100.0) {
         let message = if at.value < 1.0 { "below 1" } else { "over 100" };
         check
@@ -242,10 +217,10 @@ fn regression(found: Option<&At<file::Regression>>, check: &mut Check<'_>) -> Re
             .hint("0 compares nothing; 2 accepts twice as many answers of 4xx as stable has");
     }
     Regression {
-        errors: found.errors.map_or(default.errors, |at| at.value),
-        client_errors: found.client_errors.map_or(default.client_errors, |at| at.value),
-        latency: found.latency.map_or(default.latency, |at| at.value.0),
-        latency_floor: found.latency_floor.map_or(default.latency_floor, |at| at.value),
+        errors: found.errors(),
+        client_errors: found.client_errors(),
+        latency: found.latency().0,
+        latency_floor: found.latency_floor(),
     }
 }
 
@@ -309,17 +284,13 @@ fn gate(
         let url = webhook.url.as_ref()?;
         GateKind::Webhook {
             url: super::telemetry::url(url, "http://127.0.0.1:9000/go", check)?,
-            timeout: super::listeners::above_zero(
-                webhook.timeout.as_ref(),
-                Duration::from_secs(10),
-                check,
-            ),
+            timeout: webhook.timeout(),
         }
     } else if let Some(shadow) = &gate.shadow {
         compared(shadow.at, "this gate", found_to(service), service, check);
         GateKind::Shadow {
             comparisons: shadow.comparisons.map_or(1000, |at| at.value),
-            mismatch_below: shadow.mismatch_below.map_or(0.005, |at| at.value.0),
+            mismatch_below: shadow.mismatch_below().0,
         }
     } else {
         GateKind::Approval
@@ -330,9 +301,9 @@ fn gate(
 fn dark(found: &At<file::Dark>, service: &file::Service, check: &mut Check<'_>) -> Dark {
     compared(found.at, "the dark phase", found_to(service), service, check);
     Dark {
-        hold: found.hold.map_or(MINUTE * 15, |at| at.value),
-        comparisons: found.comparisons.map_or(1000, |at| at.value),
-        mismatch_below: found.mismatch_below.map_or(0.005, |at| at.value.0),
+        hold: found.hold(),
+        comparisons: found.comparisons(),
+        mismatch_below: found.mismatch_below().0,
     }
 }
 

@@ -1,10 +1,9 @@
 //! `routes`: each leads somewhere that exists.
 
-use super::{Check, headers, hosts, matches, overlap, redirects};
+use super::{Check, headers, hosts, matches, overlap, redirects, whole};
 use crate::file;
 use crate::model::{
-    HeaderEdits, Match, PathMatch, PathParameters, RateLimit, RatePer, Rewrite, Route, RouteAction,
-    RouteLimits, Underscores,
+    HeaderEdits, Match, PathMatch, RateLimit, Rewrite, Route, RouteAction, RouteLimits, Underscores,
 };
 use crate::report::shown;
 use crate::source::At;
@@ -77,9 +76,9 @@ fn one(found: &At<file::Route>, known: &Known<'_>, check: &mut Check<'_>) -> Opt
         action: action?,
         request: headers::edits(found.request.as_ref(), check),
         response: headers::edits(found.response.as_ref(), check),
-        path_parameters: found.path_parameters.map_or(PathParameters::Refuse, |found| found.value),
+        path_parameters: found.path_parameters(),
         limits: limits(found.limits.as_ref(), check),
-        expose_version: found.expose_version.is_some_and(|expose| expose.value),
+        expose_version: found.expose_version(),
     };
     nothing_to_change(found, &route, check);
     nobody_says(found, &route, known, check);
@@ -189,8 +188,7 @@ fn forward(
 }
 
 fn respond(found: &file::Respond, check: &mut Check<'_>) -> Option<RouteAction> {
-    let status = check.number(found.status.as_ref(), 200, 200, 599);
-    let body = found.body.as_ref().map(|body| body.value.clone()).unwrap_or_default();
+    let (status, body) = (whole(found.status()), found.body());
     if let Some(at) = found.body.as_ref().filter(|_| body.len() > LARGEST_BODY) {
         check.error(at.at, "over 64 KiB").hint("serve it from a service");
     }
@@ -203,7 +201,7 @@ fn respond(found: &file::Respond, check: &mut Check<'_>) -> Option<RouteAction> 
     }
     let content_type = match &found.content_type {
         Some(at) => headers::value(at, &at.value, check)?,
-        None => "text/plain; charset=utf-8".to_owned(),
+        None => found.content_type(),
     };
     Some(RouteAction::Respond { status: u16::try_from(status).unwrap_or(200), content_type, body })
 }
@@ -251,10 +249,9 @@ fn limits(found: Option<&At<file::RouteLimits>>, check: &mut Check<'_>) -> Route
             .error(per.at, "`per` without `requestsPerSecond`")
             .hint("add `requestsPerSecond: 100`, or remove `per`");
     }
-    let rate = found.requests_per_second.as_ref().map(|rate| RateLimit {
-        per_second: check.number(Some(rate), 1, 1, 100_000_000),
-        per: found.per.map_or(RatePer::Route, |per| per.value),
-    });
+    let rate = found
+        .requests_per_second
+        .map(|rate| RateLimit { per_second: whole(rate.value), per: found.per() });
     RouteLimits { max_body: found.max_body.map(|size| size.value.0), rate }
 }
 

@@ -1,17 +1,16 @@
 //! `services`: versions, and how requests are spread over a version's endpoints.
 
-use super::{Check, endpoints, listeners::above_zero, rollout, session, shadow, slo};
+use super::{Check, endpoints, given, rollout, session, shadow, slo, whole};
 use crate::file::{self, Named};
 use crate::model::{
-    Failover, HealthCheck, HealthKind, Lanes, Listener, LoadBalancing, Outliers, Retries, RetryOn,
-    Service, Timeouts, UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
+    HealthCheck, HealthKind, Lanes, Listener, Retries, RetryOn, Service, UpstreamProxyProtocol,
+    UpstreamTls, Version,
 };
 use crate::report::shown;
 use crate::source::{At, Place};
 use crate::suggest::{every, nearest};
 use serin_core::ids::{ServiceName, VersionName};
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 pub(super) fn check(
     services: &[(At<String>, file::Service)],
@@ -55,21 +54,20 @@ fn one(
             .hint("add `v1: { endpoints: [\"10.0.0.1:8080\"] }`");
     }
     let stable = service.stable.as_ref().and_then(|stable| version(stable, service, check));
-    let timeouts = timeouts(service.timeouts.as_ref(), check);
+    let timeouts = *given(service.timeouts.as_ref());
     let objectives = slo::check(service.slo.as_ref(), &timeouts, check);
-    let slow_start = service.slow_start.map_or(Duration::ZERO, |at| at.value);
     let found = Service {
         name: id.unwrap_or_else(placeholder),
         stable: stable.clone().unwrap_or_else(placeholder),
-        load_balancing: service.load_balancing.map_or(LoadBalancing::LeastRequest, |at| at.value),
+        load_balancing: service.load_balancing(),
         health_check: service.health_check.as_ref().and_then(|health| health_check(health, check)),
-        outliers: outliers(service.outliers.as_ref(), check),
+        outliers: *given(service.outliers.as_ref()),
         timeouts,
-        retries: retries(service.retries.as_ref(), check),
+        retries: retries(&given(service.retries.as_ref()), check),
         session: session::check(&name.value, service.session.as_ref(), check),
-        failover: service.failover.map_or(Failover::None, |at| at.value),
-        slow_start,
-        max_in_flight: check.number(service.max_in_flight.as_ref(), 0, 0, u32::MAX),
+        failover: service.failover(),
+        slow_start: service.slow_start(),
+        max_in_flight: whole(service.max_in_flight()),
         shadow: service.shadow.as_ref().and_then(|found| shadow::check(found, service, check)),
         objectives,
         signals: signals(service.signals.as_ref(), check),
@@ -153,8 +151,8 @@ fn versions(
             name: id,
             release,
             endpoints: found.into_iter().map(|(endpoint, _)| endpoint).collect(),
-            protocol: version.protocol.map_or(UpstreamProtocol::Auto, |at| at.value),
-            proxy_protocol: version.proxy_protocol.map(|at| at.value).unwrap_or_default(),
+            protocol: version.protocol(),
+            proxy_protocol: version.proxy_protocol(),
             tls: upstream_tls(version, check),
         }));
     }
@@ -208,8 +206,7 @@ fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<
             .error(found.at, "a health check asks in one way")
             .hint("write one of `path: /readyz`, `tcp: true` and `grpc: {}`");
     }
-    let interval = above_zero(found.interval.as_ref(), Duration::from_secs(2), check);
-    let timeout = above_zero(found.timeout.as_ref(), Duration::from_secs(1), check);
+    let (interval, timeout) = (found.interval(), found.timeout());
     if let Some(at) = found.timeout.as_ref().filter(|_| timeout > interval) {
         check
             .warning(at.at, "a check may take longer than the interval between two")
@@ -220,8 +217,7 @@ fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<
         let host = found.host.as_ref().map(|host| host.value.clone());
         HealthKind::Http { path: path.value.clone(), host }
     } else if let Some(grpc) = &found.grpc {
-        let service = grpc.service.as_ref().map(|service| service.value.clone());
-        HealthKind::Grpc { service: service.unwrap_or_default() }
+        HealthKind::Grpc { service: grpc.service() }
     } else {
         HealthKind::Tcp
     };
@@ -232,54 +228,17 @@ fn health_check(found: &At<file::HealthCheck>, check: &mut Check<'_>) -> Option<
         kind,
         interval,
         timeout,
-        unhealthy_after: check.number(found.unhealthy_after.as_ref(), 2, 1, 1000),
-        healthy_after: check.number(found.healthy_after.as_ref(), 2, 1, 1000),
-        panic_below: found.panic_below.map_or(0.5, |share| share.value.0),
+        unhealthy_after: whole(found.unhealthy_after()),
+        healthy_after: whole(found.healthy_after()),
+        panic_below: found.panic_below().0,
     })
 }
 
-fn outliers(found: Option<&At<file::Outliers>>, check: &mut Check<'_>) -> Outliers {
-    let found = found.map(|found| &found.value);
-    Outliers {
-        consecutive_failures: check.number(
-            found.and_then(|f| f.consecutive_failures.as_ref()),
-            5,
-            0,
-            1_000_000,
-        ),
-        eject_for: above_zero(
-            found.and_then(|f| f.eject_for.as_ref()),
-            Duration::from_secs(30),
-            check,
-        ),
-        max_ejected: found.and_then(|f| f.max_ejected).map_or(0.5, |share| share.value.0),
-    }
-}
-
-fn timeouts(found: Option<&At<file::Timeouts>>, check: &mut Check<'_>) -> Timeouts {
-    let found = found.map(|found| &found.value);
-    let time = |at: Option<&At<Duration>>, seconds, check: &mut Check<'_>| {
-        above_zero(at, Duration::from_secs(seconds), check)
-    };
-    Timeouts {
-        connect: time(found.and_then(|f| f.connect.as_ref()), 1, check),
-        response: time(found.and_then(|f| f.response.as_ref()), 30, check),
-        idle: time(found.and_then(|f| f.idle.as_ref()), 60, check),
-    }
-}
-
-fn retries(found: Option<&At<file::Retries>>, check: &mut Check<'_>) -> Retries {
-    let default = vec![RetryOn::ConnectFailure, RetryOn::Reset];
-    let Some(found) = found else { return Retries { attempts: 1, on: default, budget: 0.2 } };
-    let listed = found.on.as_ref();
-    let on = match listed {
-        Some(listed) => listed.value.iter().filter_map(|on| retry_on(on, check)).collect(),
-        None => default,
-    };
+fn retries(found: &file::Retries, check: &mut Check<'_>) -> Retries {
     Retries {
-        attempts: check.number(found.attempts.as_ref(), 1, 0, 10),
-        on,
-        budget: found.budget.map_or(0.2, |share| share.value.0),
+        attempts: whole(found.attempts()),
+        on: found.on().iter().filter_map(|on| retry_on(on, check)).collect(),
+        budget: found.budget().0,
     }
 }
 

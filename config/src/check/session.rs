@@ -1,10 +1,9 @@
 //! `session`: what keeps a user on one version.
 
-use super::{Check, headers, listeners::above_zero};
+use super::{Check, headers};
 use crate::file::{self, SessionKind};
 use crate::model::SessionBy;
 use crate::source::At;
-use std::time::Duration;
 
 /// A key that signs has at least 128 bits.
 const SHORTEST_KEY: usize = 16;
@@ -31,7 +30,7 @@ pub(super) fn check(
         }
         SessionKind::Cookie => SessionBy::Cookie {
             name: cookie_name(service, found.name.as_ref(), check),
-            ttl: above_zero(found.ttl.as_ref(), Duration::from_secs(3600), check),
+            ttl: found.ttl(),
             keys: keys(found, check),
         },
     }

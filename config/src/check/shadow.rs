@@ -1,6 +1,6 @@
 //! `shadow`: a version that receives copies, and can hurt nobody.
 
-use super::{Check, headers, listeners::above_zero, matches, services};
+use super::{Check, headers, matches, services, whole};
 use crate::file;
 use crate::model::{Compare, CompareBody, JsonPath, Route, RouteAction, Shadow};
 use crate::report::shown;
@@ -8,7 +8,6 @@ use crate::source::{At, Place};
 use crate::suggest::every;
 use serin_core::ids::RouteName;
 use serin_core::weights::BasisPoints;
-use std::time::Duration;
 
 /// They ask and do not change.
 const SAFE: &[&str] = &["GET", "HEAD", "OPTIONS"];
@@ -23,7 +22,7 @@ pub(super) fn check(
 ) -> Option<Shadow> {
     let to = found.to.as_ref().and_then(|to| services::version(to, service, check));
     mirrors_stable(found, service, check);
-    let max_body = found.max_body.map_or(256 << 10, |size| size.value.0);
+    let max_body = found.max_body().0;
     if let Some(at) = found.max_body.filter(|_| max_body > LARGEST_BODY) {
         check.error(at.at, "over 16 MiB").hint("copies wait in memory; write `1MiB` or less");
     }
@@ -42,10 +41,10 @@ pub(super) fn check(
     Some(Shadow {
         methods: methods(found, check),
         routes: routes(found, check),
-        share: found.percent.map_or(BasisPoints::WHOLE, |at| at.value),
+        share: found.percent(),
         max_body,
-        timeout: above_zero(found.timeout.as_ref(), Duration::from_secs(5), check),
-        max_in_flight: check.number(found.max_in_flight.as_ref(), 256, 1, 100_000),
+        timeout: found.timeout(),
+        max_in_flight: whole(found.max_in_flight()),
         redact_headers,
         redact_json: json_paths(redact.and_then(|redact| redact.json.as_ref()), check),
         compare: found.compare.as_ref().map(|compare| comparison(compare, check)),
@@ -78,13 +77,12 @@ fn mirrors_stable(found: &file::Shadow, service: &file::Service, check: &mut Che
 }
 
 fn methods(found: &file::Shadow, check: &mut Check<'_>) -> Vec<String> {
-    let Some(listed) = &found.methods else { return vec!["GET".to_owned(), "HEAD".to_owned()] };
-    let allowed = found.allow_unsafe.is_some_and(|allow| allow.value);
-    if listed.value.is_empty() {
-        check.error(listed.at, "no method, so nothing is copied").hint("write `[GET, HEAD]`");
+    let allowed = found.allow_unsafe();
+    if let Some(none) = found.methods.as_ref().filter(|listed| listed.value.is_empty()) {
+        check.error(none.at, "no method, so nothing is copied").hint("write `[GET, HEAD]`");
     }
     let mut methods = Vec::new();
-    for method in &listed.value {
+    for method in &found.methods() {
         let Some(name) = matches::method(method, check) else { continue };
         if !SAFE.contains(&name.as_str()) && !allowed {
             check.error(method.at, format!("a copy of {} may write", shown(&name))).hint(
@@ -133,13 +131,13 @@ pub(super) fn routes_lead_here(
 }
 
 fn comparison(found: &file::Compare, check: &mut Check<'_>) -> Compare {
-    let body = found.body.map_or(CompareBody::None, |body| body.value);
+    let body = found.body();
     if let Some(ignore) = found.ignore.as_ref().filter(|i| !i.value.is_empty())
         && body != CompareBody::Json
     {
         check.error(ignore.at, "`ignore` without `body: json`").hint("write `body: json`");
     }
-    let status = found.status.is_none_or(|status| status.value);
+    let status = found.status();
     let headers = headers::names(found.headers.as_ref(), check);
     if !status && headers.is_empty() && body == CompareBody::None {
         check.error(found.at, "nothing is compared").hint("write `status: true` or `body: json`");
@@ -149,7 +147,7 @@ fn comparison(found: &file::Compare, check: &mut Check<'_>) -> Compare {
         headers,
         body,
         ignore: json_paths(found.ignore.as_ref(), check),
-        noise: found.noise.is_some_and(|noise| noise.value),
+        noise: found.noise(),
     }
 }
 

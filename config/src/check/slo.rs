@@ -1,14 +1,12 @@
 //! `slo`: objectives that can be missed, and burn rates that can be reached.
 
-use super::{Check, foresight::spoken, listeners::above_zero};
+use super::{Check, foresight::spoken, given};
 use crate::file;
 use crate::model::Timeouts;
 use crate::report::shown;
 use crate::source::At;
 use serin_core::outcome::{BadStatuses, GRPC_LAST};
-use serin_core::slo::{
-    Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
-};
+use serin_core::slo::{Availability, BudgetPolicy, BurnRule, LatencyObjective, Objectives};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -21,21 +19,20 @@ pub(super) fn check(
     timeouts: &Timeouts,
     check: &mut Check<'_>,
 ) -> Objectives {
-    let default = Objectives::default();
-    let Some(found) = found else { return default };
-    let window = above_zero(found.window.as_ref(), default.window, check);
+    let found = given(found);
+    let window = found.window();
     if let Some(at) = found.window.filter(|_| window > LONGEST_WINDOW) {
         check.error(at.at, "longer than 90d").hint("usual are `28d` and `30d`");
     }
-    let availability = availability(found.availability.as_ref(), check);
+    let availability = availability(&given(found.availability.as_ref()), check);
     Objectives {
         window,
         latency: found.latency.as_ref().and_then(|latency| self::latency(latency, timeouts, check)),
         burn_rates: match &found.burn_rates {
             Some(rules) => burn_rates(&rules.value, availability.objective, check),
-            None => default.burn_rates,
+            None => BurnRule::defaults(),
         },
-        budget: budget(found.budget_policy.as_ref(), check),
+        budget: budget(&given(found.budget_policy.as_ref()), check),
         availability,
     }
 }
@@ -55,15 +52,10 @@ fn objective(found: Option<&At<file::Share>>, check: &mut Check<'_>) -> Option<f
     Some(ratio)
 }
 
-fn availability(found: Option<&At<file::Availability>>, check: &mut Check<'_>) -> Availability {
-    let default = Objectives::default().availability;
-    let Some(found) = found else { return default };
-    let bad = match &found.bad {
-        Some(listed) => statuses(&listed.value, check),
-        None => default.bad,
-    };
-    let objective = objective(found.objective.as_ref(), check).unwrap_or(default.objective);
-    Availability { objective, bad }
+fn availability(found: &file::Availability, check: &mut Check<'_>) -> Availability {
+    objective(found.objective.as_ref(), check);
+    let bad = statuses(&found.bad(), check);
+    Availability { objective: found.objective().0, bad }
 }
 
 fn statuses(listed: &[At<String>], check: &mut Check<'_>) -> BadStatuses {
@@ -98,8 +90,7 @@ fn latency(
             .label(format!("requests are given up after {}", spoken(timeouts.response)))
             .hint("lower it, or raise `timeouts.response`");
     }
-    let under = above_zero(Some(under), Duration::from_millis(500), check);
-    Some(LatencyObjective { objective: objective?, under })
+    Some(LatencyObjective { objective: objective?, under: under.value })
 }
 
 fn burn_rates(
@@ -136,8 +127,8 @@ fn burn_rate(rule: &file::BurnRate, objective: f64, check: &mut Check<'_>) -> Op
         above: above.value,
         long,
         short,
-        action: rule.action.map_or(BurnAction::Notify, |at| at.value),
-        severity: rule.severity.map_or(Severity::P3, |at| at.value),
+        action: rule.action(),
+        severity: rule.severity(),
     })
 }
 
@@ -156,7 +147,9 @@ fn two(windows: &At<Vec<At<Duration>>>, check: &mut Check<'_>) -> Option<(Durati
         ));
     }
     for window in [long, short] {
-        above_zero(Some(window), Duration::from_secs(60), check);
+        if window.value.is_zero() {
+            check.error(window.at, "must be longer than 0s").hint("write a time like `5m`");
+        }
         if window.value > LONGEST_BURN {
             check.error(window.at, "longer than 3d").hint("counts are kept for three days");
         }
@@ -164,12 +157,10 @@ fn two(windows: &At<Vec<At<Duration>>>, check: &mut Check<'_>) -> Option<(Durati
     Some((long.value, short.value))
 }
 
-fn budget(found: Option<&At<file::BudgetPolicy>>, check: &mut Check<'_>) -> BudgetPolicy {
-    let default = BudgetPolicy::default();
-    let Some(found) = found else { return default };
+fn budget(found: &file::BudgetPolicy, check: &mut Check<'_>) -> BudgetPolicy {
     let policy = BudgetPolicy {
-        freeze_below: found.freeze_below.map_or(default.freeze_below, |at| at.value.0),
-        confirm_below: found.confirm_below.map_or(default.confirm_below, |at| at.value.0),
+        freeze_below: found.freeze_below().0,
+        confirm_below: found.confirm_below().0,
     };
     if let Some(at) = found.confirm_below.filter(|_| policy.confirm_below < policy.freeze_below) {
         check

@@ -1,31 +1,29 @@
 //! `accessLog`, `tracing` and `notifications`.
 
-use super::{Check, headers};
+use super::{Check, given, headers};
 use crate::file;
-use crate::model::{AccessLog, AccessLogFormat, AccessLogTo, Notification, NotifyTo, Tracing};
+use crate::model::{AccessLog, AccessLogTo, Notification, NotifyTo, Tracing};
 use crate::report::shown;
 use crate::source::At;
-use serin_core::weights::BasisPoints;
 use std::collections::HashMap;
 
 pub(super) fn access_log(found: Option<&At<file::AccessLog>>, check: &mut Check<'_>) -> AccessLog {
-    let to = found.and_then(|found| found.to.as_ref());
+    let found = given(found);
     AccessLog {
-        format: found.and_then(|f| f.format).map_or(AccessLogFormat::Json, |at| at.value),
-        to: match to.map(|to| to.value.as_str()) {
-            None | Some("stdout") => AccessLogTo::Stdout,
-            Some("stderr") => AccessLogTo::Stderr,
-            Some(_) => to.map_or(AccessLogTo::Stdout, |to| AccessLogTo::File(check.resolve(to))),
+        format: found.format(),
+        to: match (found.to().as_str(), &found.to) {
+            ("stdout", _) | (_, None) => AccessLogTo::Stdout,
+            ("stderr", _) => AccessLogTo::Stderr,
+            (_, Some(file)) => AccessLogTo::File(check.resolve(file)),
         },
-        sample: found.and_then(|f| f.sample).map_or(BasisPoints::WHOLE, |at| at.value),
+        sample: found.sample(),
     }
 }
 
 pub(super) fn tracing(found: Option<&At<file::Tracing>>, check: &mut Check<'_>) -> Option<Tracing> {
     let found = found?;
     let otlp = url(found.otlp.as_ref()?, "http://127.0.0.1:4317", check)?;
-    let one_percent = BasisPoints::new(100).unwrap_or_default();
-    Some(Tracing { otlp, sample: found.sample.map_or(one_percent, |at| at.value) })
+    Some(Tracing { otlp, sample: found.sample() })
 }
 
 /// A whole address of a service to call.
@@ -105,10 +103,10 @@ fn target(found: &At<file::Notification>, check: &mut Check<'_>) -> Option<Notif
         return Some(NotifyTo::Slack { webhook_url });
     }
     if let Some(pagerduty) = &found.pagerduty {
-        let default = "https://events.pagerduty.com/v2/enqueue";
+        let default = file::PagerDuty::default().url();
         let url = match &pagerduty.url {
-            Some(at) => url(at, default, check)?,
-            None => default.to_owned(),
+            Some(at) => url(at, &default, check)?,
+            None => default,
         };
         let routing_key = check.secret(pagerduty.routing_key_file.as_ref()?, "the routing key")?;
         return Some(NotifyTo::PagerDuty { routing_key, url });

@@ -3,7 +3,7 @@
 
 use super::Check;
 use crate::file::{self, ClientAuthMode};
-use crate::model::{Certificate, ClientAuth, Tls, TlsVersion};
+use crate::model::{Certificate, ClientAuth, Tls};
 use crate::report::shown;
 use crate::source::At;
 use rustls::pki_types::pem::PemObject;
@@ -24,11 +24,7 @@ pub(super) fn check(tls: &file::Tls, check: &mut Check<'_>) -> Option<Tls> {
             .hint("add `{ certFile: tls/site.pem, keyFile: tls/site.key }`");
     }
     let found: Vec<_> = listed.value.iter().filter_map(|one| certificate(one, check)).collect();
-    Some(Tls {
-        certificates: found,
-        min_version: tls.min_version.map_or(TlsVersion::V1_2, |version| version.value),
-        client_auth,
-    })
+    Some(Tls { certificates: found, min_version: tls.min_version(), client_auth })
 }
 
 pub(super) fn certificate(found: &file::Certificate, check: &mut Check<'_>) -> Option<Certificate> {

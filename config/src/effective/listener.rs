@@ -1,13 +1,11 @@
 //! Listeners and the admin listener.
 
-use super::quantity::{duration, path, size};
-use crate::model::{
-    Admin, AdminAddress, ClientAuth, Listener, ProxyProtocol, Role, TlsVersion, Underscores,
-};
+use super::quantity::path;
+use crate::file::Word;
+use crate::model::{Admin, AdminAddress, ClientAuth, Listener};
 use serde_json::{Value, json};
 
 pub(super) fn listener(l: &Listener) -> Value {
-    let limits = &l.limits;
     json!({
         "name": l.name,
         "address": l.address.to_string(),
@@ -16,10 +14,7 @@ pub(super) fn listener(l: &Listener) -> Value {
             "certificates": tls.certificates.iter().map(|c| json!({
                 "certFile": path(&c.cert_file), "keyFile": path(&c.key_file),
             })).collect::<Vec<_>>(),
-            "minVersion": match tls.min_version {
-                TlsVersion::V1_2 => "1.2",
-                TlsVersion::V1_3 => "1.3",
-            },
+            "minVersion": tls.min_version.word(),
             "clientAuth": match &tls.client_auth {
                 ClientAuth::Off => json!({ "mode": "off" }),
                 ClientAuth::Optional { ca_file } => {
@@ -30,35 +25,16 @@ pub(super) fn listener(l: &Listener) -> Value {
                 }
             },
         })),
-        "proxyProtocol": match l.proxy_protocol {
-            ProxyProtocol::Off => "off",
-            ProxyProtocol::V1V2 => "v1v2",
-        },
+        "proxyProtocol": l.proxy_protocol.word(),
         "trusted": l.trusted.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "underscores": match l.underscores {
-            Underscores::Drop => "drop",
-            Underscores::Forward => "forward",
-        },
-        "limits": {
-            "maxConnections": limits.max_connections,
-            "headerTimeout": duration(limits.header_timeout),
-            "idleTimeout": duration(limits.idle_timeout),
-            "maxHeaderBytes": size(limits.max_header_bytes),
-            "maxHeaders": limits.max_headers,
-            "maxUriBytes": size(limits.max_uri_bytes),
-            "minBodyRate": size(limits.min_body_rate),
-            "maxStreams": limits.max_streams,
-        },
+        "underscores": l.underscores.word(),
+        "limits": l.limits.effective(),
     })
 }
 
 pub(super) fn admin(admin: &Admin) -> Value {
     let tokens = admin.tokens.iter().map(|token| {
-        let role = match token.role {
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-        };
-        json!({ "role": role, "name": token.name, "tokenFile": path(&token.secret.file) })
+        json!({ "role": token.role.word(), "name": token.name, "tokenFile": path(&token.secret.file) })
     });
     json!({
         "address": match &admin.address {

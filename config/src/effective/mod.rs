@@ -7,12 +7,13 @@
 mod listener;
 mod mask;
 mod notification;
-mod quantity;
+pub(crate) mod quantity;
 mod rollout;
 mod route;
 mod service;
 
-use crate::model::{AccessLogFormat, AccessLogTo, Config, Lanes};
+use crate::file::Word;
+use crate::model::{AccessLogTo, Config};
 use listener::{admin, listener};
 use mask::url;
 use notification::notification;
@@ -33,11 +34,7 @@ pub fn effective(config: &Config) -> Value {
         "services": services,
         "routes": config.routes.iter().map(route).collect::<Vec<_>>(),
         "accessLog": {
-            "format": match config.access_log.format {
-                AccessLogFormat::Json => "json",
-                AccessLogFormat::Combined => "combined",
-                AccessLogFormat::Off => "off",
-            },
+            "format": config.access_log.format.word(),
             "to": match &config.access_log.to {
                 AccessLogTo::Stdout => "stdout".to_owned(),
                 AccessLogTo::Stderr => "stderr".to_owned(),
@@ -49,9 +46,6 @@ pub fn effective(config: &Config) -> Value {
             "otlp": url(&t.otlp), "sample": t.sample.to_string(),
         })),
         "notifications": config.notifications.iter().map(notification).collect::<Vec<_>>(),
-        "lanes": match config.lanes {
-            Lanes::Both => "both",
-            Lanes::Full => "full",
-        },
+        "lanes": config.lanes.word(),
     })
 }

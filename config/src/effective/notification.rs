@@ -2,7 +2,8 @@
 
 use super::mask::{MASK, url};
 use super::quantity::path;
-use crate::model::{Notification, NotifyOn, NotifyTo};
+use crate::file::Word;
+use crate::model::{Notification, NotifyTo};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -24,25 +25,7 @@ pub(super) fn notification(n: &Notification) -> Value {
     json!({
         "name": n.name,
         key: to,
-        "on": n.on.iter().map(|on| notify_on(*on)).collect::<Vec<_>>(),
+        "on": n.on.iter().map(|on| on.word()).collect::<Vec<_>>(),
         "severity": n.severity.iter().map(|s| s.as_str()).collect::<Vec<_>>(),
     })
-}
-
-fn notify_on(on: NotifyOn) -> &'static str {
-    match on {
-        NotifyOn::Started => "started",
-        NotifyOn::Advanced => "advanced",
-        NotifyOn::Paused => "paused",
-        NotifyOn::Resumed => "resumed",
-        NotifyOn::RolledBack => "rolledBack",
-        NotifyOn::Superseded => "superseded",
-        NotifyOn::Completed => "completed",
-        NotifyOn::Inconclusive => "inconclusive",
-        NotifyOn::CertificateExpiring => "certificateExpiring",
-        NotifyOn::ReloadFailed => "reloadFailed",
-        NotifyOn::BudgetLow => "budgetLow",
-        NotifyOn::Warning => "warning",
-        NotifyOn::Frozen => "frozen",
-    }
 }

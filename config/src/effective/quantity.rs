@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// In the largest unit that divides it.
-pub(super) fn duration(d: Duration) -> String {
+pub(crate) fn duration(d: Duration) -> String {
     let ms = d.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
     match units.into_iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit)) {
@@ -14,7 +14,7 @@ pub(super) fn duration(d: Duration) -> String {
     }
 }
 
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
@@ -22,21 +22,21 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{}%", decimal(share * 100.0))
 }
 
-pub(super) fn over(share: f64) -> String {
+pub(crate) fn over(share: f64) -> String {
     format!("> {}", percent(share))
 }
 
 /// Without the noise of binary fractions: 99.9, not 99.90000000000001.
-pub(super) fn decimal(number: f64) -> String {
+pub(crate) fn decimal(number: f64) -> String {
     let text = format!("{number:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-pub(super) fn path(path: &Path) -> String {
+pub(crate) fn path(path: &Path) -> String {
     path.display().to_string()
 }
 

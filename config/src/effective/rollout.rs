@@ -2,14 +2,13 @@
 
 use super::mask::url;
 use super::quantity::{decimal, duration, over, percent};
+use crate::file::Word;
 use serde_json::{Value, json};
 use serin_core::outcome::{ASKED_FOR_BY_CLIENTS, BadStatuses, GRPC_LAST};
 use serin_core::rollout::{
-    Action, Compared, Gate, GateKind, Guard, OnBusy, OnRollback, OnTooFew, Plan, Rule, Start, Step,
-    Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
+    Gate, GateKind, Guard, Plan, Rule, Step, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
-use serin_core::slo::{BurnAction, BurnRule, Objectives};
-use serin_core::split::Scope;
+use serin_core::slo::{BurnRule, Objectives};
 
 pub(super) fn slo(o: &Objectives) -> Value {
     json!({
@@ -51,11 +50,7 @@ fn burn_rate(rule: &BurnRule) -> Value {
         "name": rule.name,
         "above": rule.above,
         "windows": [duration(rule.long), duration(rule.short)],
-        "action": match rule.action {
-            BurnAction::Rollback => "rollback",
-            BurnAction::Pause => "pause",
-            BurnAction::Notify => "notify",
-        },
+        "action": rule.action.word(),
         "severity": rule.severity.as_str(),
     })
 }
@@ -63,30 +58,14 @@ fn burn_rate(rule: &BurnRule) -> Value {
 pub(super) fn plan(p: &Plan) -> Value {
     json!({
         "to": p.to.as_str(),
-        "strategy": match p.strategy {
-            Strategy::Canary => "canary",
-            Strategy::BlueGreen => "blueGreen",
-            Strategy::Rolling => "rolling",
-            Strategy::BigBang => "bigBang",
-        },
-        "start": match p.start {
-            Start::Manual => "manual",
-            Start::OnChange => "onChange",
-        },
-        "onBusy": match p.on_busy {
-            OnBusy::Queue => "queue",
-            OnBusy::Supersede => "supersede",
-            OnBusy::Refuse => "refuse",
-        },
+        "strategy": p.strategy.word(),
+        "start": p.start.word(),
+        "onBusy": p.on_busy.word(),
         "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
         "evidence": {
             "falseAlarm": percent(p.evidence.false_alarm),
             "minRequests": p.evidence.min_requests,
-            "onTooFew": match p.evidence.on_too_few {
-                OnTooFew::Hold => "hold",
-                OnTooFew::Pause => "pause",
-                OnTooFew::Rollback => "rollback",
-            },
+            "onTooFew": p.evidence.on_too_few.word(),
             "giveUpAfter": duration(p.evidence.give_up_after),
         },
         "regression": {
@@ -98,10 +77,7 @@ pub(super) fn plan(p: &Plan) -> Value {
         "rescue": p.rescue,
         "gates": p.gates.iter().map(gate).collect::<Vec<_>>(),
         "windows": p.windows.iter().map(window).collect::<Vec<_>>(),
-        "onRollback": { "sessions": match p.on_rollback {
-            OnRollback::Revoke => "revoke",
-            OnRollback::Drain => "drain",
-        } },
+        "onRollback": { "sessions": p.on_rollback.word() },
         "dark": p.dark.as_ref().map(|dark| json!({
             "hold": duration(dark.hold),
             "comparisons": dark.comparisons,
@@ -114,10 +90,7 @@ fn step(step: &Step) -> Value {
     json!({
         "weight": step.weight.to_string(),
         "hold": duration(step.hold),
-        "of": match step.of {
-            Scope::All => "all",
-            Scope::NewSessions => "newSessions",
-        },
+        "of": step.of.word(),
     })
 }
 
@@ -129,10 +102,7 @@ fn guard(guard: &Guard) -> Value {
             ("latency", json!({ quantile: format!("> {}", duration(*above)) }))
         }
         Rule::Signal { name, below, of } => {
-            let of = match of {
-                Compared::Baseline => "baseline",
-                Compared::Absolute => "absolute",
-            };
+            let of = of.word();
             ("signal", json!({ "name": name, "below": percent(*below), "of": of }))
         }
         Rule::ShadowMismatch { above } => ("shadowMismatch", json!(over(*above))),
@@ -148,11 +118,7 @@ fn guard(guard: &Guard) -> Value {
         },
         "over": duration(guard.over),
         "for": duration(guard.lasting),
-        "action": match guard.action {
-            Action::Rollback => "rollback",
-            Action::Pause => "pause",
-            Action::Notify => "notify",
-        },
+        "action": guard.action.word(),
     })
 }
 

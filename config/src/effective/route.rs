@@ -2,9 +2,9 @@
 
 use super::mask::unless_secret;
 use super::quantity::size;
+use crate::file::Word;
 use crate::model::{
-    HeaderEdits, Match, PathMatch, PathParameters, RatePer, Rewrite, Route, RouteAction,
-    RouteLimits, ValueMatch,
+    HeaderEdits, Match, PathMatch, Rewrite, Route, RouteAction, RouteLimits, ValueMatch,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,10 +19,7 @@ pub(super) fn route(r: &Route) -> Value {
         "request": edits(&r.request),
         "response": edits(&r.response),
         "rewrite": r.rewrite.as_ref().map(rewrite),
-        "pathParameters": match r.path_parameters {
-            PathParameters::Refuse => "refuse",
-            PathParameters::Forward => "forward",
-        },
+        "pathParameters": r.path_parameters.word(),
         "limits": route_limits(&r.limits),
         "exposeVersion": r.expose_version,
     })
@@ -93,9 +90,6 @@ fn route_limits(limits: &RouteLimits) -> Value {
     json!({
         "maxBody": limits.max_body.map(size),
         "requestsPerSecond": limits.rate.as_ref().map(|rate| rate.per_second),
-        "per": limits.rate.as_ref().map(|rate| match rate.per {
-            RatePer::Route => "route",
-            RatePer::ClientIp => "clientIp",
-        }),
+        "per": limits.rate.as_ref().map(|rate| rate.per.word()),
     })
 }

@@ -2,9 +2,9 @@
 
 use super::quantity::{duration, path, percent, size};
 use super::rollout::{plan, slo};
+use crate::file::Word;
 use crate::model::{
-    Compare, CompareBody, Failover, HealthCheck, HealthKind, JsonPath, LoadBalancing, RetryOn,
-    Service, SessionBy, Shadow, UpstreamProtocol, UpstreamProxyProtocol, Version,
+    Compare, HealthCheck, HealthKind, JsonPath, RetryOn, Service, SessionBy, Shadow, Version,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,21 +14,10 @@ pub(super) fn service(s: &Service) -> Value {
     json!({
         "stable": s.stable.as_str(),
         "versions": versions,
-        "loadBalancing": match s.load_balancing {
-            LoadBalancing::RoundRobin => "roundRobin",
-            LoadBalancing::LeastRequest => "leastRequest",
-        },
+        "loadBalancing": s.load_balancing.word(),
         "healthCheck": s.health_check.as_ref().map(health_check),
-        "outliers": {
-            "consecutiveFailures": s.outliers.consecutive_failures,
-            "ejectFor": duration(s.outliers.eject_for),
-            "maxEjected": percent(s.outliers.max_ejected),
-        },
-        "timeouts": {
-            "connect": duration(s.timeouts.connect),
-            "response": duration(s.timeouts.response),
-            "idle": duration(s.timeouts.idle),
-        },
+        "outliers": s.outliers.effective(),
+        "timeouts": s.timeouts.effective(),
         "retries": {
             "attempts": s.retries.attempts,
             "on": s.retries.on.iter().map(|on| match on {
@@ -40,10 +29,7 @@ pub(super) fn service(s: &Service) -> Value {
             "budget": percent(s.retries.budget),
         },
         "session": session(&s.session),
-        "failover": match s.failover {
-            Failover::None => "none",
-            Failover::Stable => "stable",
-        },
+        "failover": s.failover.word(),
         "slowStart": duration(s.slow_start),
         "maxInFlight": s.max_in_flight,
         "shadow": s.shadow.as_ref().map(shadow),
@@ -61,16 +47,8 @@ fn version(v: &Version) -> Value {
     json!({
         "release": v.release,
         "endpoints": v.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
-        "protocol": match v.protocol {
-            UpstreamProtocol::Http1 => "http1",
-            UpstreamProtocol::Http2 => "http2",
-            UpstreamProtocol::Auto => "auto",
-        },
-        "proxyProtocol": match v.proxy_protocol {
-            UpstreamProxyProtocol::Off => "off",
-            UpstreamProxyProtocol::V1 => "v1",
-            UpstreamProxyProtocol::V2 => "v2",
-        },
+        "protocol": v.protocol.word(),
+        "proxyProtocol": v.proxy_protocol.word(),
         "tls": { "caFile": v.tls.ca_file.as_deref().map(path), "serverName": v.tls.server_name },
     })
 }
@@ -132,11 +110,7 @@ fn compare(c: &Compare) -> Value {
     json!({
         "status": c.status,
         "headers": c.headers,
-        "body": match c.body {
-            CompareBody::None => "none",
-            CompareBody::Bytes => "bytes",
-            CompareBody::Json => "json",
-        },
+        "body": c.body.word(),
         "ignore": texts(&c.ignore),
         "noise": c.noise,
     })

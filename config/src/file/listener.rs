@@ -1,9 +1,8 @@
 //! `listeners`, `admin` and `state`.
 
-use super::{Rate, Size, record, words};
+use super::{record, words};
 use crate::model;
 use crate::source::At;
-use std::time::Duration;
 
 record! {
     /// Where clients connect.
@@ -23,7 +22,7 @@ record! {
         /// What becomes of request headers with an underscore in their name, which CGI and its heirs take for a hyphen: `drop` or `forward`.
         "underscores" optional underscores: model::Underscores = "drop",
         /// What one client may cost. A listener without any is safe on the open internet.
-        "limits" optional limits: ListenerLimits,
+        "limits" optional limits: model::ListenerLimits,
     }
 }
 
@@ -97,28 +96,6 @@ words!(ClientAuthMode, "mode of client authentication" {
     "optional" => ClientAuthMode::Optional,
     "required" => ClientAuthMode::Required,
 });
-
-record! {
-    /// What one client may cost.
-    ListenerLimits, "`limits` of a listener" {
-        /// Open connections; the next one waits for a place, for `headerTimeout` at most.
-        "maxConnections" optional max_connections: u64 = "20000",
-        /// From the first byte of a request's head to its last.
-        "headerTimeout" optional header_timeout: Duration = "10s",
-        /// Between two requests of a connection.
-        "idleTimeout" optional idle_timeout: Duration = "60s",
-        /// A whole request head; more is answered 431.
-        "maxHeaderBytes" optional max_header_bytes: Size = "32KiB",
-        /// Header lines of a request; more are answered 431.
-        "maxHeaders" optional max_headers: u64 = "100",
-        /// The request's target; more is answered 414.
-        "maxUriBytes" optional max_uri_bytes: Size = "8KiB",
-        /// The slowest that a request body may come, after a grace of `headerTimeout`; slower is answered 408.
-        "minBodyRate" optional min_body_rate: Rate = "240B/s",
-        /// Concurrent HTTP/2 streams of a connection.
-        "maxStreams" optional max_streams: u64 = "100",
-    }
-}
 
 record! {
     /// The admin API, the page and the metrics.

@@ -1,20 +1,24 @@
-//! What a file says: strings, optionals, and where each of them stands. Nothing is resolved
-//! here, and no default is filled in; `check/` does both.
+//! What a file says: strings, optionals, and where each of them stands, with the default and the
+//! bounds of each key. Nothing is resolved here; `check/` does that.
 
+mod bounds;
 mod listener;
 mod read;
 mod rollout;
 mod route;
 mod scalar;
 mod service;
+mod settings;
 mod telemetry;
 
+pub(crate) use bounds::{AboveZero, OfARequest, said, within};
 pub(crate) use listener::*;
-pub(crate) use read::{Named, Read, Reader, one_of, record, words};
+pub(crate) use read::{Named, Read, Reader, Word, declared, one_of, record, words};
 pub(crate) use rollout::*;
 pub(crate) use route::*;
 pub(crate) use scalar::*;
 pub(crate) use service::*;
+pub(crate) use settings::{Setting, settings};
 pub(crate) use telemetry::*;
 
 use crate::model;

@@ -2,7 +2,8 @@
 //!
 //! Every type that a file can hold says two things about itself in one place: how it is read
 //! and what its schema is. [`record!`] and [`words!`] write both from one declaration, so the
-//! parser, `serin schema` and the documentation cannot drift apart.
+//! parser, `serin schema` and the documentation cannot drift apart. A default and the bounds of a
+//! value stand in that declaration, too, and nowhere else.
 //!
 //! A reader never stops at a fault. What cannot be read becomes `None`, the rest is read on.
 
@@ -16,6 +17,11 @@ use serde_json::Value as Json;
 pub(crate) trait Read: Sized {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self>;
     fn schema(defs: &mut Defs) -> Json;
+}
+
+/// A value that files write as one of a few words.
+pub(crate) trait Word {
+    fn word(&self) -> &'static str;
 }
 
 #[derive(Debug)]
@@ -194,7 +200,7 @@ fn brief(text: &str) -> String {
 }
 
 /// Values by names that the operator chooses, in the order of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Named<T>(pub(crate) Vec<(At<String>, T)>);
 
 impl<T: Read> Read for Named<T> {
@@ -227,6 +233,31 @@ impl<T: Read> Read for Named<T> {
     }
 }
 
+/// The value of a declared default, read as it would be from a file.
+pub(crate) fn declared<T: Read>(text: &str) -> T {
+    let mut report = Report::default();
+    let value =
+        T::read(&declaration(text), &mut Reader { report: &mut report, owner: Place::default() });
+    // A test reads every one of them.
+    value.unwrap_or_else(|| unreachable!("the default {text} is declared and cannot be read"))
+}
+
+/// Lists are written `["a", "b"]`, as JSON and YAML both have them.
+fn declaration(text: &str) -> Node {
+    let scalar = |text: &str| Value::Scalar { text: text.to_owned() };
+    let value = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        None if text == "{}" => Value::Map(Vec::new()),
+        None => scalar(text),
+        Some(items) => {
+            let items = items.split(',').map(|item| item.trim().trim_matches('"'));
+            let items = items.filter(|item| !item.is_empty());
+            let node = |item| Node { at: Place::default(), value: scalar(item) };
+            Value::List(items.map(node).collect())
+        }
+    };
+    Node { at: Place::default(), value }
+}
+
 /// The text of a word, or a fault that lists the words.
 pub(crate) fn one_of<T: Copy>(
     node: &Node,
@@ -254,11 +285,15 @@ macro_rules! record {
     (
         $(#[doc = $about:literal])*
         $name:ident, $what:literal {
-            $( $(#[doc = $doc:literal])* $key:literal $mode:ident $field:ident : $ty:ty $(= $default:literal)? ),* $(,)?
+            $(
+                $(#[doc = $doc:literal])*
+                $key:literal $mode:ident $field:ident : $ty:ty
+                $(= $default:literal)? $(where $bounds:expr)?
+            ),* $(,)?
         }
     ) => {
         $(#[doc = $about])*
-        #[derive(Debug)]
+        #[derive(Debug, Clone, Default)]
         pub(crate) struct $name {
             /// What a fault of the whole is blamed on.
             #[allow(dead_code)]
@@ -276,7 +311,11 @@ macro_rules! record {
             ) -> Option<Self> {
                 let before = reader.report.errors();
                 let fields = reader.fields(node, $what, &[$($key),*])?;
-                $( let $field = fields.$mode($key, reader); )*
+                $(
+                    let $field = fields.$mode($key, reader);
+                    let _default: Option<&str> = None $(.or(Some($default)))?;
+                    $( let $field = $crate::file::within($field, &$bounds, _default, reader); )?
+                )*
                 let broken = reader.report.errors() > before;
                 Some(Self { at: fields.at(), broken, $( $field, )* })
             }
@@ -288,10 +327,27 @@ macro_rules! record {
                         about: concat!($($doc),*),
                         required: stringify!($mode) == "required",
                         default: None $(.or(Some($default)))?,
-                        schema: <$ty as $crate::file::Read>::schema(defs),
+                        schema: {
+                            let schema = <$ty as $crate::file::Read>::schema(defs);
+                            $( let schema = $crate::file::said::<$ty>(schema, &$bounds); )?
+                            schema
+                        },
                     } ),*]
                 })
             }
+        }
+
+        impl $name {
+            $( $(
+                /// What was written, or the default.
+                #[allow(dead_code)]
+                pub(crate) fn $field(&self) -> $ty {
+                    match &self.$field {
+                        Some(found) => found.value.clone(),
+                        None => $crate::file::declared($default),
+                    }
+                }
+            )? )*
         }
     };
 }
@@ -309,6 +365,13 @@ macro_rules! words {
 
             fn schema(_: &mut $crate::schema::Defs) -> serde_json::Value {
                 $crate::schema::words(&[$($word),*])
+            }
+        }
+
+        impl $crate::file::Word for $ty {
+            fn word(&self) -> &'static str {
+                let words = [$( ($word, $value) ),*];
+                words.into_iter().find(|(_, value)| value == self).map_or("", |(word, _)| word)
             }
         }
     };

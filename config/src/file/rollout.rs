@@ -1,6 +1,6 @@
 //! `rollout` of a service.
 
-use super::{AboveShare, AboveTime, Named, Percent, Share, record, words};
+use super::{AboveShare, AboveTime, AboveZero, Named, Percent, Share, record, words};
 use crate::source::At;
 use serin_core::rollout::{Action, Compared, OnBusy, OnRollback, OnTooFew, Start, Strategy};
 use serin_core::split::Scope;
@@ -86,7 +86,7 @@ record! {
         /// When a hold ends with fewer: `hold` waits, `pause` is inconclusive at once, `rollback` goes back.
         "onTooFew" optional on_too_few: OnTooFew = "hold",
         /// A step that is undecided for so long is inconclusive.
-        "giveUpAfter" optional give_up_after: Duration = "24h",
+        "giveUpAfter" optional give_up_after: Duration = "24h" where AboveZero,
     }
 }
 
@@ -179,7 +179,7 @@ record! {
         /// `http://` or `https://`.
         "url" required url: String,
         /// An answer that takes longer is a no; it is asked again.
-        "timeout" optional timeout: Duration = "10s",
+        "timeout" optional timeout: Duration = "10s" where AboveZero,
     }
 }
 

@@ -72,7 +72,7 @@ record! {
 }
 
 /// The value of a header, a query parameter or a cookie: itself, `{ regex }` or `{ present: true }`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum ValueRule {
     Exact(String),
     Rule(Box<ValuePattern>),
@@ -114,7 +114,7 @@ record! {
         /// Another host.
         "hostname" optional hostname: String,
         /// Another port. Left out with `scheme`, it is that scheme's own.
-        "port" optional port: u64,
+        "port" optional port: u64 where 1..=65_535,
         /// Replaces the whole path.
         "path" optional path: String,
         /// Replaces the prefix that matched.
@@ -126,7 +126,7 @@ record! {
     /// An answer that needs no service.
     Respond, "`respond`" {
         /// 200 to 599.
-        "status" optional status: u64 = "200",
+        "status" optional status: u64 = "200" where 200..=599,
         /// The type of `body`.
         "contentType" optional content_type: String = "text/plain; charset=utf-8",
         /// At most 64 KiB.
@@ -162,7 +162,7 @@ record! {
         /// The largest request body; more is answered 413. Left out, there is no limit.
         "maxBody" optional max_body: Size,
         /// More are answered 429. Left out, there is no limit.
-        "requestsPerSecond" optional requests_per_second: u64,
+        "requestsPerSecond" optional requests_per_second: u64 where 1..=100_000_000,
         /// Who shares `requestsPerSecond`: the whole `route`, or each `clientIp` has its own.
         "per" optional per: model::RatePer = "route",
     }

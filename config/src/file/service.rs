@@ -1,6 +1,6 @@
 //! `services`, without their rollouts.
 
-use super::{Named, Rollout, Share, Size, record, words};
+use super::{AboveZero, Named, Rollout, Share, Size, record, words};
 use crate::model;
 use crate::source::At;
 use serin_core::slo::{BurnAction, Severity};
@@ -19,9 +19,9 @@ record! {
         /// Asks every endpoint whether it is ready. Without it every endpoint counts as ready.
         "healthCheck" optional health_check: HealthCheck,
         /// Takes endpoints out that fail requests.
-        "outliers" optional outliers: Outliers,
+        "outliers" optional outliers: model::Outliers,
         /// How long to wait for a backend.
-        "timeouts" optional timeouts: Timeouts,
+        "timeouts" optional timeouts: model::Timeouts,
         /// What is tried again.
         "retries" optional retries: Retries,
         /// What keeps a user on one version.
@@ -31,7 +31,7 @@ record! {
         /// Endpoints that join get a rising share over this time; `0s` switches it off.
         "slowStart" optional slow_start: Duration = "0s",
         /// Requests in flight per endpoint; 0 is no limit.
-        "maxInFlight" optional max_in_flight: u64 = "0",
+        "maxInFlight" optional max_in_flight: u64 = "0" where 0..=u64::from(u32::MAX),
         /// Sends copies of requests to a version that nobody sees.
         "shadow" optional shadow: Shadow,
         /// What was promised, and what happens when it is not kept.
@@ -103,13 +103,13 @@ record! {
         /// Ready when the gRPC health service says `SERVING`.
         "grpc" optional grpc: GrpcCheck,
         /// From one check to the next.
-        "interval" optional interval: Duration = "2s",
+        "interval" optional interval: Duration = "2s" where AboveZero,
         /// A check that takes longer has failed.
-        "timeout" optional timeout: Duration = "1s",
+        "timeout" optional timeout: Duration = "1s" where AboveZero,
         /// Failed checks in a row that take an endpoint out.
-        "unhealthyAfter" optional unhealthy_after: u64 = "2",
+        "unhealthyAfter" optional unhealthy_after: u64 = "2" where 1..=1000,
         /// Good checks in a row that bring it back.
-        "healthyAfter" optional healthy_after: u64 = "2",
+        "healthyAfter" optional healthy_after: u64 = "2" where 1..=1000,
         /// When less than this share of all endpoints of the service is ready, and checks are a reason, checks are overruled: every endpoint is tried. `0%` never overrules them.
         "panicBelow" optional panic_below: Share = "50%",
     }
@@ -124,34 +124,10 @@ record! {
 }
 
 record! {
-    /// Takes endpoints out that fail requests.
-    Outliers, "`outliers`" {
-        /// Failed requests in a row that take an endpoint out. One that fails far more often than the version's others is taken out earlier; 0 switches off both.
-        "consecutiveFailures" optional consecutive_failures: u64 = "5",
-        /// How long it stays out.
-        "ejectFor" optional eject_for: Duration = "30s",
-        /// The share of a version's endpoints that may be out at once.
-        "maxEjected" optional max_ejected: Share = "50%",
-    }
-}
-
-record! {
-    /// How long to wait for a backend.
-    Timeouts, "`timeouts`" {
-        /// For a connection, its TLS handshake included.
-        "connect" optional connect: Duration = "1s",
-        /// From the request's last byte to the head of the answer.
-        "response" optional response: Duration = "30s",
-        /// Between two bytes of a body, of an upgraded connection, and of a connection that is kept.
-        "idle" optional idle: Duration = "60s",
-    }
-}
-
-record! {
     /// What is tried again, on another endpoint of the same version.
     Retries, "`retries`" {
         /// Beyond the first; 0 switches retries off.
-        "attempts" optional attempts: u64 = "1",
+        "attempts" optional attempts: u64 = "1" where 0..=10,
         /// `connectFailure`, `reset`, `timeout`, or a status like `\"503\"`. All but the first only for idempotent requests.
         "on" optional on: Vec<At<String>> = "[\"connectFailure\", \"reset\"]",
         /// Retries as a share of the requests in flight.
@@ -167,7 +143,7 @@ record! {
         /// The cookie's or header's name. A cookie's default is `serin_` and the service's name.
         "name" optional name: String,
         /// How long a cookie lasts.
-        "ttl" optional ttl: Duration = "1h",
+        "ttl" optional ttl: Duration = "1h" where AboveZero,
         /// The key that signs cookies. Without it a key is made and kept in the state folder.
         "keyFile" optional key_file: String,
         /// Instead of `keyFile`: the first signs, and cookies that one of the others has signed stay valid. To change a key, put the new one first and take the old one away after `ttl`.
@@ -206,9 +182,9 @@ record! {
         /// Requests with a larger body are not copied.
         "maxBody" optional max_body: Size = "256KiB",
         /// Copies that take longer are given up.
-        "timeout" optional timeout: Duration = "5s",
+        "timeout" optional timeout: Duration = "5s" where AboveZero,
         /// Copies in flight; more are dropped and counted.
-        "maxInFlight" optional max_in_flight: u64 = "256",
+        "maxInFlight" optional max_in_flight: u64 = "256" where 1..=100_000,
         /// What copies do not carry.
         "redact" optional redact: Redact,
         /// How answers are compared. Without it they are not.
@@ -252,7 +228,7 @@ record! {
     /// What was promised, and what happens when it is not kept.
     Slo, "`slo`" {
         /// The time over which the error budget is counted.
-        "window" optional window: Duration = "30d",
+        "window" optional window: Duration = "30d" where AboveZero,
         /// The share of requests that are good.
         "availability" optional availability: Availability,
         /// The share of requests that are fast.
@@ -280,7 +256,7 @@ record! {
         /// Above 0% and below 100%.
         "objective" required objective: Share,
         /// How fast, to the head of the answer.
-        "under" required under: Duration,
+        "under" required under: Duration where AboveZero,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What listeners are: addresses, TLS, limits.
 
+use crate::file::{AboveZero, OfARequest, Rate, Size, settings};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -58,32 +59,24 @@ pub enum Underscores {
     Forward,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerLimits {
-    pub max_connections: u32,
-    /// From the first byte of a head to its last.
-    pub header_timeout: Duration,
-    /// Between two requests of a connection.
-    pub idle_timeout: Duration,
-    pub max_header_bytes: u64,
-    pub max_headers: u32,
-    pub max_uri_bytes: u64,
-    /// The slowest that a request body may come, in bytes per second, after a grace of `header_timeout`.
-    pub min_body_rate: u64,
-    pub max_streams: u32,
-}
-
-impl Default for ListenerLimits {
-    fn default() -> Self {
-        Self {
-            max_connections: 20_000,
-            header_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            max_header_bytes: 32 * 1024,
-            max_headers: 100,
-            max_uri_bytes: 8 * 1024,
-            min_body_rate: 240,
-            max_streams: 100,
-        }
+settings! {
+    /// What one client may cost.
+    ListenerLimits, "`limits` of a listener" {
+        /// Open connections; the next one waits for a place, for `headerTimeout` at most.
+        "maxConnections" max_connections: u32 = u64("20000") where 1..=10_000_000,
+        /// From the first byte of a request's head to its last.
+        "headerTimeout" header_timeout: Duration = Duration("10s") where AboveZero,
+        /// Between two requests of a connection.
+        "idleTimeout" idle_timeout: Duration = Duration("60s") where AboveZero,
+        /// A whole request head; more is answered 431.
+        "maxHeaderBytes" max_header_bytes: u64 = Size("32KiB") where OfARequest(1024),
+        /// Header lines of a request; more are answered 431.
+        "maxHeaders" max_headers: u32 = u64("100") where 8..=1000,
+        /// The request's target; more is answered 414.
+        "maxUriBytes" max_uri_bytes: u64 = Size("8KiB") where OfARequest(128),
+        /// The slowest that a request body may come, after a grace of `headerTimeout`; slower is answered 408.
+        "minBodyRate" min_body_rate: u64 = Rate("240B/s"),
+        /// Concurrent HTTP/2 streams of a connection.
+        "maxStreams" max_streams: u32 = u64("100") where 1..=10_000,
     }
 }

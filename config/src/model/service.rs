@@ -2,6 +2,7 @@
 
 use super::admin::Secret;
 use super::json_path::JsonPath;
+use crate::file::{AboveZero, Share, settings};
 use serin_core::ids::{RouteName, ServiceName, VersionName};
 use serin_core::rollout::Plan;
 use serin_core::slo::Objectives;
@@ -144,22 +145,28 @@ pub enum HealthKind {
     Grpc { service: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outliers {
-    /// 0 switches ejection off.
-    pub consecutive_failures: u32,
-    pub eject_for: Duration,
-    /// A share of the version's endpoints, 0.5 for 50%.
-    pub max_ejected: f64,
+settings! {
+    /// Takes endpoints out that fail requests.
+    Outliers, "`outliers`" {
+        /// Failed requests in a row that take an endpoint out. One that fails far more often than the version's others is taken out earlier; 0 switches off both.
+        "consecutiveFailures" consecutive_failures: u32 = u64("5") where 0..=1_000_000,
+        /// How long it stays out.
+        "ejectFor" eject_for: Duration = Duration("30s") where AboveZero,
+        /// The share of a version's endpoints that may be out at once.
+        "maxEjected" max_ejected: f64 = Share("50%"),
+    }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    pub connect: Duration,
-    /// From the request's last byte to the response head.
-    pub response: Duration,
-    /// Between two bytes of a body, of an upgraded connection, and of a kept upstream connection.
-    pub idle: Duration,
+settings! {
+    /// How long to wait for a backend.
+    Timeouts, "`timeouts`" {
+        /// For a connection, its TLS handshake included.
+        "connect" connect: Duration = Duration("1s") where AboveZero,
+        /// From the request's last byte to the head of the answer.
+        "response" response: Duration = Duration("30s") where AboveZero,
+        /// Between two bytes of a body, of an upgraded connection, and of a connection that is kept.
+        "idle" idle: Duration = Duration("60s") where AboveZero,
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -40,7 +40,7 @@ impl ListenerState {
         let same_most = |b: &&Self| b.limits.max_connections == model.limits.max_connections;
         Self {
             name: model.name.clone(),
-            limits: model.limits.clone(),
+            limits: model.limits,
             proxy_protocol: model.proxy_protocol,
             trusted: model.trusted.clone(),
             underscores: model.underscores == Underscores::Forward,
