@@ -7,6 +7,7 @@
 
 mod machine;
 mod measure;
+mod messages;
 mod peer;
 mod scenario;
 mod table;
@@ -33,7 +34,11 @@ fn main() -> ExitCode {
     if !arguments.iter().any(|a| a == "--bench") {
         return ExitCode::SUCCESS;
     }
-    match parse(&arguments).and_then(|parsed| run(&parsed)) {
+    let done = match arguments.iter().position(|a| a == messages::WORD) {
+        Some(at) => messages::main(&arguments[at + 1..]),
+        None => parse(&arguments).and_then(|parsed| run(&parsed)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");

@@ -1,6 +1,7 @@
 //! What is measured: which configuration, which load.
 
 use crate::machine::Place;
+use crate::messages;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,6 +21,11 @@ pub(crate) enum Scenario {
     Idle,
     Fixed,
     MirrorFixed,
+    HttpsBackend,
+    Upload,
+    WebSocket,
+    Grpc,
+    GrpcStream,
 }
 
 /// What makes the load.
@@ -31,7 +37,7 @@ pub(crate) enum Load {
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Small,
         Self::Split,
         Self::Unpinned,
@@ -46,6 +52,11 @@ impl Scenario {
         Self::Idle,
         Self::Fixed,
         Self::MirrorFixed,
+        Self::HttpsBackend,
+        Self::Upload,
+        Self::WebSocket,
+        Self::Grpc,
+        Self::GrpcStream,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -64,6 +75,11 @@ impl Scenario {
             Self::Idle => "idle",
             Self::Fixed => "fixed",
             Self::MirrorFixed => "mirror-fixed",
+            Self::HttpsBackend => "https-backend",
+            Self::Upload => "upload",
+            Self::WebSocket => "websocket",
+            Self::Grpc => "grpc",
+            Self::GrpcStream => "grpc-stream",
         }
     }
 
@@ -87,6 +103,13 @@ impl Scenario {
             Self::Idle => "5,000 idle connections, after one request on each",
             Self::Fixed => "3,000 requests a second",
             Self::MirrorFixed => "3,000 requests a second, every one mirrored",
+            Self::HttpsBackend => "HTTP/1.1, small GET, TLS 1.3 to the backend",
+            Self::Upload => "HTTP/1.1, POST of 10 MiB (a request is 10.5 MB)",
+            Self::WebSocket => "WebSocket, 64 connections, messages of 128 bytes there and back",
+            Self::Grpc => {
+                "gRPC, small unary calls: TLS 1.3, HTTP/2 (32 connections, 16 streams) to HTTP/2"
+            }
+            Self::GrpcStream => "gRPC, 128 streams both ways, messages of 128 bytes there and back",
         }
     }
 
@@ -105,6 +128,10 @@ impl Scenario {
             Self::Mirror | Self::MirrorFixed => "mirror",
             Self::Tls | Self::Http2 | Self::Handshake => "tls",
             Self::Routes => "routes",
+            Self::HttpsBackend => "secure",
+            Self::Upload => "upload",
+            Self::WebSocket => "websocket",
+            Self::Grpc | Self::GrpcStream => "grpc",
         }
     }
 
@@ -120,7 +147,7 @@ impl Scenario {
 
     pub(crate) fn load(self, port: u16, seconds: u64, folder: &Path) -> Load {
         let scheme = match self {
-            Self::Tls | Self::Http2 | Self::Handshake => "https",
+            Self::Tls | Self::Http2 | Self::Handshake | Self::Grpc => "https",
             Self::Small
             | Self::Split
             | Self::Unpinned
@@ -131,11 +158,16 @@ impl Scenario {
             | Self::Routes
             | Self::Idle
             | Self::Fixed
-            | Self::MirrorFixed => "http",
+            | Self::MirrorFixed
+            | Self::HttpsBackend
+            | Self::Upload
+            | Self::WebSocket
+            | Self::GrpcStream => "http",
         };
         let path = match self {
             Self::Large => "/large",
             Self::Routes => "/service-7777/item",
+            Self::Grpc => "/serin.Bench/Call",
             Self::Small
             | Self::Split
             | Self::Unpinned
@@ -147,7 +179,11 @@ impl Scenario {
             | Self::Handshake
             | Self::Idle
             | Self::Fixed
-            | Self::MirrorFixed => "/",
+            | Self::MirrorFixed
+            | Self::HttpsBackend
+            | Self::Upload
+            | Self::WebSocket
+            | Self::GrpcStream => "/",
         };
         let url = format!("{scheme}://127.0.0.1:{port}{path}");
         let wrk = |connections: &str, more: &[&str]| {
@@ -163,17 +199,27 @@ impl Scenario {
             | Self::Unpinned
             | Self::Mirror
             | Self::Tls
-            | Self::Routes => wrk("64", &[]),
+            | Self::Routes
+            | Self::HttpsBackend => wrk("64", &[]),
             Self::Large => wrk("16", &[]),
             Self::Fresh | Self::Handshake => wrk("64", &["-H", "Connection: close"]),
-            Self::Post => {
-                let script = folder.join("post.lua");
-                // Read again by the load generator, which complains if it is not there.
-                let _ = std::fs::write(
-                    &script,
-                    "wrk.method = 'POST'\nwrk.body = string.rep('x', 16384)\n",
-                );
-                wrk("64", &["-s", &script.to_string_lossy()])
+            Self::Post => wrk("64", &["-s", &post(folder, 16 << 10)]),
+            Self::Upload => wrk("8", &["-s", &post(folder, 10 << 20)]),
+            Self::WebSocket => {
+                Load::Command(messages::load("websocket", self, port, seconds, folder))
+            }
+            Self::GrpcStream => {
+                Load::Command(messages::load("grpc-stream", self, port, seconds, folder))
+            }
+            Self::Grpc => {
+                let message = folder.join("message");
+                // As of the scripts: what cannot be written is missed by who is to read it.
+                let _ = std::fs::write(&message, [&[0, 0, 0, 0, 128][..], &[b'x'; 128]].concat());
+                let mut command = self.place().command("1", "h2load");
+                command.args(["-c", "32", "-m", "16", "-t", "1", "--warm-up-time=0", "-d"]);
+                command.arg(message).args(["-H", "content-type: application/grpc"]);
+                command.args(["-H", "te: trailers", "-D"]).arg(seconds.to_string()).arg(&url);
+                Load::Command(command)
             }
             Self::Http2 => {
                 let mut command = self.place().command("1", "h2load");
@@ -191,4 +237,12 @@ impl Scenario {
             }
         }
     }
+}
+
+/// A script for wrk, which complains if it is not there.
+fn post(folder: &Path, bytes: usize) -> String {
+    let script = folder.join(format!("post-{bytes}.lua"));
+    let text = format!("wrk.method = 'POST'\nwrk.body = string.rep('x', {bytes})\n");
+    let _ = std::fs::write(&script, text);
+    script.to_string_lossy().into_owned()
 }
