@@ -214,6 +214,7 @@ fn service() -> Service {
         failover: Failover::None,
         slow_start: Duration::ZERO,
         max_in_flight: 0,
+        adaptive_concurrency: true,
         signals: Vec::new(),
         shadow: None,
         objectives: Objectives::default(),

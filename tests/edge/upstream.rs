@@ -64,6 +64,40 @@ fn an_answer_is_due_whatever_comes_before_it() {
     }
 }
 
+/// The statuses of so many requests at once.
+fn at_once(edge: &Edge, count: usize) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..count).map(|_| scope.spawn(|| edge.get("/").status)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn an_endpoint_that_answers_everything_too_late_is_given_less_until_it_is_quick_again() {
+    let origin = Origin::start("v1");
+    let edge = with(origin.address(), "timeouts: { response: 300ms, idle: 60s }");
+    origin.break_all(Fault::Hang);
+    eventually("some are refused", || at_once(&edge, 20).contains(&503));
+    let before = origin.requests();
+    let statuses = at_once(&edge, 20);
+    assert!(statuses.iter().all(|status| matches!(status, 503 | 504)), "{statuses:?}");
+    assert!(origin.requests() - before <= 10, "{} of 20 went on", origin.requests() - before);
+    origin.heal();
+    eventually("all are answered", || at_once(&edge, 20).iter().all(|status| *status == 200));
+}
+
+#[test]
+fn an_endpoint_is_given_everything_where_nothing_is_to_be_found_out() {
+    let origin = Origin::start("v1");
+    let keys = "timeouts: { response: 300ms, idle: 60s }\nadaptiveConcurrency: false";
+    let edge = with(origin.address(), keys);
+    origin.break_all(Fault::Hang);
+    for _ in 0..6 {
+        assert!(at_once(&edge, 20).iter().all(|status| *status == 504));
+    }
+    assert_eq!(origin.requests(), 120);
+}
+
 /// The time to the answer begins with the last byte of the request.
 #[test]
 fn a_body_that_its_backend_takes_slowly_is_not_late() {

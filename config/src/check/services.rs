@@ -68,6 +68,7 @@ fn one(
         failover: service.failover(),
         slow_start: service.slow_start(),
         max_in_flight: whole(service.max_in_flight()),
+        adaptive_concurrency: service.adaptive_concurrency(),
         shadow: service.shadow.as_ref().and_then(|found| shadow::check(found, service, check)),
         objectives,
         signals: signals(service.signals.as_ref(), check),

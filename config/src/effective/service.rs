@@ -32,6 +32,7 @@ pub(super) fn service(s: &Service) -> Value {
         "failover": s.failover.word(),
         "slowStart": duration(s.slow_start),
         "maxInFlight": s.max_in_flight,
+        "adaptiveConcurrency": s.adaptive_concurrency,
         "shadow": s.shadow.as_ref().map(shadow),
         "slo": slo(&s.objectives),
         "signals": s.signals,

@@ -32,6 +32,8 @@ record! {
         "slowStart" optional slow_start: Duration = "0s",
         /// Requests in flight per endpoint; 0 is no limit.
         "maxInFlight" optional max_in_flight: u64 = "0" where 0..=u64::from(u32::MAX),
+        /// An endpoint that answers too late because it is offered too much is given fewer requests at once, until it answers in time.
+        "adaptiveConcurrency" optional adaptive_concurrency: bool = "true",
         /// Sends copies of requests to a version that nobody sees.
         "shadow" optional shadow: Shadow,
         /// What was promised, and what happens when it is not kept.

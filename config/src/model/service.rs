@@ -29,6 +29,8 @@ pub struct Service {
     pub slow_start: Duration,
     /// Per endpoint; 0 is no limit.
     pub max_in_flight: u32,
+    /// What an overloaded endpoint bears is found out.
+    pub adaptive_concurrency: bool,
     pub shadow: Option<Shadow>,
     pub objectives: Objectives,
     /// Where there are some, no other is pushed or read.

@@ -184,7 +184,8 @@ pub(crate) fn end_attempt(context: &mut RequestContext, ending: Ending, now: Ins
         context.failed_on = Some(Arc::clone(lease.endpoint()));
         let excused = context.meter.as_ref().is_some_and(|e| e.excuses(ending, now));
         if !excused {
-            lease.finish(ending, clock::mono(now));
+            let waited = lease.waited(clock::mono(context.first_byte.unwrap_or(now)));
+            lease.finish(ending, waited, clock::mono(now));
         }
     }
     context.permit = None;

@@ -1,8 +1,10 @@
 //! One address of a version, and what is known of it.
 
 use super::conn::ServerTls;
+use super::group::Policy;
 use super::health::Observed;
 use super::outlier::Done;
+use super::overload::{Attempts, Overload};
 use super::peer::PeerTemplate;
 use arc_swap::ArcSwapOption;
 use serin_config::model;
@@ -28,6 +30,8 @@ pub struct Endpoint {
     pub(super) tls: Option<ServerTls>,
     /// One for all configurations that have the endpoint.
     load: Arc<Load>,
+    /// As the load.
+    pub(super) overload: Arc<Overload>,
     /// Somebody checks its health. Without checks it is always healthy.
     checked: bool,
     /// By health checks.
@@ -94,6 +98,7 @@ impl Endpoint {
             proxy_protocol: model::UpstreamProxyProtocol::Off,
             tls,
             load: Arc::default(),
+            overload: Arc::default(),
             checked,
             healthy: AtomicBool::new(healthy),
             observed: AtomicBool::new(false),
@@ -198,6 +203,7 @@ impl Endpoint {
     /// that fails is one of as many as the operator allows.
     pub(super) fn take_over(&mut self, known: &Self) {
         self.load = Arc::clone(&known.load);
+        self.overload = Arc::clone(&known.overload);
         let observed = known.is_observed() || !known.checked;
         self.healthy.store(known.is_healthy() || !self.checked, Relaxed);
         self.observed.store(observed, Relaxed);
@@ -241,11 +247,20 @@ impl Endpoint {
         self.window.failed.store(0, Relaxed);
     }
 
-    /// Counts one more in flight, unless that is over the limit; 0 is no limit.
-    pub(super) fn enter(&self, limit: u32) -> bool {
+    pub(super) fn attempts(&self) -> Attempts {
+        Attempts { in_flight: self.load.in_flight(), ended: self.load.ended() }
+    }
+
+    /// Counts one more in flight, unless that is over the limit, or over what it was found to bear.
+    pub(super) fn enter(&self, policy: &Policy, now: Mono) -> bool {
         let before = self.load.0.fetch_add(ATTEMPT | 1, Relaxed) as u32;
-        if limit > 0 && before >= limit {
+        let over = |limit: u32| limit > 0 && before >= limit;
+        let overloaded = policy.overload_after.is_some() && over(self.overload.limit());
+        if overloaded || over(policy.max_in_flight) {
             self.load.0.fetch_sub(ATTEMPT | 1, Relaxed);
+            if overloaded {
+                self.overload.refused(self.attempts(), now);
+            }
             return false;
         }
         true

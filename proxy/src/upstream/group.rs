@@ -5,6 +5,7 @@
 
 use super::endpoint::Endpoint;
 use super::outlier::{self, Mark, Why};
+use super::overload;
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
 use serin_core::outcome::{Ending, Failure};
@@ -42,6 +43,8 @@ pub(super) struct Policy {
     pub(super) slow_start: Duration,
     /// Per endpoint; 0 is no limit.
     pub(super) max_in_flight: u32,
+    /// How long an answer may take, where an endpoint that is overloaded is given less.
+    pub(super) overload_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -95,14 +98,34 @@ impl Group {
         self.ejections.load(Relaxed)
     }
 
-    /// What came of an attempt. A good one writes nothing while there are no failures.
-    pub(super) fn report(&self, endpoint: &Endpoint, ending: Ending, now: Mono) {
+    /// What came of an attempt, and how long its head was waited for. A good one that came quickly writes
+    /// nothing while there are no failures.
+    pub(super) fn report(&self, endpoint: &Endpoint, ending: Ending, waited: Duration, now: Mono) {
+        if let Some(timeout) = self.policy.overload_after {
+            if ending == Ending::Failed(Failure::Timeout) {
+                self.late(endpoint, timeout, now);
+            } else if waited > timeout / overload::SLOW_PART {
+                endpoint.overload.slow();
+            }
+        }
         match outlier::mark(ending) {
             Mark::Good if endpoint.failures.load(Relaxed) > 0 => {
                 endpoint.failures.store(0, Relaxed);
             }
             Mark::Good | Mark::None => {}
             Mark::Fault => self.fault(endpoint, now),
+        }
+    }
+
+    #[cold]
+    fn late(&self, endpoint: &Endpoint, timeout: Duration, now: Mono) {
+        let _one_at_a_time = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limit) = endpoint.overload.late(endpoint.attempts(), timeout, now) {
+            tracing::warn!(
+                endpoint = %endpoint.address,
+                limit,
+                "endpoint overloaded: it is given fewer requests at once until it answers in time"
+            );
         }
     }
 

@@ -12,6 +12,7 @@ mod group;
 mod health;
 mod keeper;
 mod outlier;
+mod overload;
 mod overrule;
 mod peer;
 mod pick;

@@ -14,12 +14,14 @@ use serin_core::outcome::Ending;
 use serin_core::time::Mono;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// An endpoint lent for one attempt. It counts as in flight until this is dropped.
 #[derive(Debug)]
 pub struct Lease {
     pub(super) group: Arc<Group>,
     pub(super) endpoint: Arc<Endpoint>,
+    began: Mono,
 }
 
 impl Lease {
@@ -27,10 +29,15 @@ impl Lease {
         &self.endpoint
     }
 
-    /// Gives it back with what came of the attempt. Dropping it instead says nothing about the
-    /// endpoint.
-    pub fn finish(self, ending: Ending, now: Mono) {
-        self.group.report(&self.endpoint, ending, now);
+    /// How long it was waited for by then.
+    pub fn waited(&self, until: Mono) -> Duration {
+        until.since(self.began)
+    }
+
+    /// Gives it back with what came of the attempt, and how long its head was waited for. Dropping it
+    /// instead says nothing about the endpoint.
+    pub fn finish(self, ending: Ending, waited: Duration, now: Mono) {
+        self.group.report(&self.endpoint, ending, waited, now);
     }
 }
 
@@ -58,14 +65,14 @@ impl Group {
             LoadBalancing::RoundRobin => draw.in_turn(),
             LoadBalancing::LeastRequest => draw.less_busy(),
         };
-        if let Some(endpoint) = picked.filter(|e| e.enter(self.policy.max_in_flight)) {
-            return Ok(self.lend(endpoint));
+        if let Some(endpoint) = picked.filter(|e| e.enter(&self.policy, now)) {
+            return Ok(self.lend(endpoint, now));
         }
-        draw.any().map(|endpoint| self.lend(endpoint))
+        draw.any().map(|endpoint| self.lend(endpoint, now))
     }
 
-    fn lend(self: &Arc<Self>, endpoint: &Arc<Endpoint>) -> Lease {
-        Lease { group: Arc::clone(self), endpoint: Arc::clone(endpoint) }
+    fn lend(self: &Arc<Self>, endpoint: &Arc<Endpoint>, began: Mono) -> Lease {
+        Lease { group: Arc::clone(self), endpoint: Arc::clone(endpoint), began }
     }
 }
 
@@ -117,14 +124,14 @@ impl<'a> Draw<'a> {
 
     /// Whoever is ready and has room, from a random place on; the excluded one last.
     fn any(&mut self) -> Result<&'a Arc<Endpoint>, Unavailable> {
-        let limit = self.group.policy.max_in_flight;
+        let policy = &self.group.policy;
         let Some(start) = self.below(self.members.len()) else {
             return Err(Unavailable::Unresolved);
         };
         let around = || self.members[start..].iter().chain(&self.members[..start]);
         let others = around().filter(|endpoint| self.takes(endpoint));
         let last = around().filter(|endpoint| !self.takes(endpoint) && self.is_ready(endpoint));
-        match others.chain(last).find(|endpoint| endpoint.enter(limit)) {
+        match others.chain(last).find(|endpoint| endpoint.enter(policy, self.now)) {
             Some(endpoint) => Ok(endpoint),
             None if around().any(|endpoint| self.is_ready(endpoint)) => Err(Unavailable::AllBusy),
             None => Err(Unavailable::NoneReady),

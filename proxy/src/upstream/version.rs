@@ -69,6 +69,7 @@ impl VersionRuntime {
                 outliers: service.outliers,
                 slow_start: service.slow_start,
                 max_in_flight: service.max_in_flight,
+                overload_after: service.adaptive_concurrency.then_some(service.timeouts.response),
             },
             ca: ca.as_ref().map_or(0, |ca| ca.fingerprint),
         };

@@ -65,7 +65,7 @@ fn fail(version: &VersionRuntime, port: u16, times: u32, at: Mono) {
         }
         let lease = version.pick(random(), None, at).unwrap();
         if lease.endpoint().address.port() == port {
-            lease.finish(FAILED, at);
+            lease.finish(FAILED, Duration::ZERO, at);
             left -= 1;
         }
     }
@@ -152,8 +152,8 @@ fn consecutive_failures_eject_and_time_brings_back() {
     let version = with_endpoints(2, |_| {});
     // Both fail alike, so that neither stands out.
     for _ in 0..2 {
-        shares(&version, 2, now(), |lease| lease.finish(GOOD, now()));
-        shares(&version, 8, now(), |lease| lease.finish(FAILED, now()));
+        shares(&version, 2, now(), |lease| lease.finish(GOOD, Duration::ZERO, now()));
+        shares(&version, 8, now(), |lease| lease.finish(FAILED, Duration::ZERO, now()));
     }
     assert_eq!(version.group().readiness(now()), (2, 2), "a good answer ends the run");
     fail(&version, 1_000, 1, now());
@@ -172,7 +172,7 @@ fn one_fails(version: &VersionRuntime, port: u16, nth: u32, requests: u32) {
             turn += 1;
             ending = if turn % nth == 0 { BAD } else { GOOD };
         }
-        lease.finish(ending, now());
+        lease.finish(ending, Duration::ZERO, now());
     });
 }
 
@@ -195,8 +195,8 @@ fn an_endpoint_that_fails_every_other_request_is_ejected() {
 fn a_fault_that_all_endpoints_share_ejects_none_of_them() {
     let version = with_endpoints(3, |_| {});
     for _ in 0..100 {
-        shares(&version, 3, now(), |lease| lease.finish(BAD, now()));
-        shares(&version, 3, now(), |lease| lease.finish(GOOD, now()));
+        shares(&version, 3, now(), |lease| lease.finish(BAD, Duration::ZERO, now()));
+        shares(&version, 3, now(), |lease| lease.finish(GOOD, Duration::ZERO, now()));
     }
     assert_eq!(version.group().readiness(now()), (3, 3));
 }
@@ -223,7 +223,7 @@ fn failures_that_were_counted_before_a_reload_count_after_it() {
 fn the_last_endpoint_is_never_ejected() {
     let version = with_endpoints(1, |_| {});
     for random in 0..50 {
-        version.pick(random, None, now()).unwrap().finish(FAILED, now());
+        version.pick(random, None, now()).unwrap().finish(FAILED, Duration::ZERO, now());
     }
     assert!(version.is_ready(now()));
 }
@@ -246,7 +246,7 @@ proptest! {
                 prop_assert_eq!(cap, u32::from(count));
                 break;
             };
-            lease.finish(if failed { FAILED } else { GOOD }, at);
+            lease.finish(if failed { FAILED } else { GOOD }, Duration::ZERO, at);
             let (ready, total) = version.group().readiness(at);
             prop_assert!(total - ready <= cap, "{} of {}", total - ready, total);
         }
@@ -262,7 +262,7 @@ proptest! {
                 let mut random = numbers(seed ^ thread);
                 scope.spawn(move || {
                     for _ in 0..50 {
-                        version.pick(random(), None, at).unwrap().finish(FAILED, at);
+                        version.pick(random(), None, at).unwrap().finish(FAILED, Duration::ZERO, at);
                     }
                 });
             }

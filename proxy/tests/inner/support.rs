@@ -74,6 +74,7 @@ pub(crate) fn shop() -> Service {
         failover: Failover::None,
         slow_start: Duration::ZERO,
         max_in_flight: 0,
+        adaptive_concurrency: true,
         signals: Vec::new(),
         shadow: None,
         objectives: Objectives::default(),
