@@ -126,3 +126,32 @@ fn difference(before: &Json, after: &Json) -> String {
         (a, b) => format!("{a} and {b}"),
     }
 }
+
+#[test]
+fn the_schema_says_the_bounds_that_a_reader_checks() {
+    let schema = serin_config::schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let minimum: Json = serde_saphyr::from_str(MINIMUM).unwrap();
+    let (ground, mut checked) = (Ground::new(), 0);
+    for (key, property) in schema["$defs"]["listenerLimits"]["properties"].as_object().unwrap() {
+        let bounds = [&property["minimum"], &property["maximum"]].map(Json::as_u64);
+        let [Some(least), Some(most)] = bounds else { continue };
+        for (value, good) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+            let mut file = minimum.clone();
+            file["listeners"][0]["limits"] = json!({ key: value });
+            assert_eq!(validator.is_valid(&file), good, "{key}: {value}");
+            assert_eq!(effective(&ground, &file).is_ok(), good, "{key}: {value}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 12, "{checked}");
+}
+
+#[test]
+fn effective_limits_can_be_written_into_a_file() {
+    let ground = Ground::new();
+    let mut file: Json = serde_saphyr::from_str(MINIMUM).unwrap();
+    let before = effective(&ground, &file).unwrap();
+    file["listeners"][0]["limits"] = before["listeners"][0]["limits"].clone();
+    assert_eq!(effective(&ground, &file).unwrap(), before);
+}

@@ -7,7 +7,7 @@ mod common;
 use common::disk::Disk;
 use common::world::{TICK, now, version};
 use serin_config::model::Config;
-use serin_control::{Actor, Command, Order, StartRollout, Stepped};
+use serin_control::{Actor, Command, Control, Options, Order, StartRollout, Stepped};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::{ServiceCounts, ServiceLatencies, VersionCounts};
 use serin_core::plane::{BadSample, DataPlane, Readiness};
@@ -44,11 +44,17 @@ fn config() -> Arc<Config> {
 struct Idle {
     looked: AtomicU64,
     looked_at_latencies: AtomicU64,
+    ticks: AtomicU64,
+    /// What a tick takes at least, in milliseconds.
+    tick_takes: u64,
 }
 
 impl DataPlane for Idle {
     fn publish(&self, _: Arc<Split>) {}
-    fn heartbeat(&self) {}
+    fn heartbeat(&self) {
+        self.ticks.fetch_add(1, Relaxed);
+        std::thread::sleep(Duration::from_millis(self.tick_takes));
+    }
     fn counts(&self, _: &ServiceName) -> Option<ServiceCounts> {
         self.looked.fetch_add(1, Relaxed);
         let versions = ["v1", "v2"].map(|v| VersionCounts::new(version(v))).into();
@@ -128,4 +134,29 @@ fn a_service_that_moves_leaves_the_drawing_of_the_others_as_it_is() {
     let drawn: Vec<&str> = drawn.map(|(_, after)| after.name.as_str()).collect();
     assert_eq!(drawn, ["shop-7"]);
     assert!(after.service("shop-7").unwrap().rollout.is_some());
+}
+
+/// A tick takes longer than there is between two, as with very many rollouts: commands wait for each
+/// other no more than before.
+#[test]
+fn commands_that_wait_are_answered_together_however_long_ticks_take() {
+    const COMMANDS: usize = 40;
+    let plane = Arc::new(Idle { tick_takes: 50, ..Idle::default() });
+    let disk = Some(Box::new(Disk::default()) as Box<dyn serin_control::journal::Storage>);
+    let options = Options { storage: disk, ..Options::default() };
+    let control = Control::start(config(), plane.clone(), options).unwrap();
+    let handle = control.handle();
+    let before = plane.ticks.load(Relaxed);
+    let commands = (0..COMMANDS).map(|number| {
+        let handle = handle.clone();
+        control.runtime().spawn(async move { handle.command(&name(number), begin()).await })
+    });
+    let commands: Vec<_> = commands.collect();
+    control.runtime().block_on(async {
+        for command in commands {
+            command.await.unwrap().unwrap();
+        }
+    });
+    let ticks = plane.ticks.load(Relaxed) - before;
+    assert!(ticks < COMMANDS as u64 / 2, "{ticks} ticks for {COMMANDS} commands");
 }
