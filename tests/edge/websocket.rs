@@ -2,7 +2,7 @@
 
 use crate::edge::Edge;
 use futures_util::{SinkExt, StreamExt};
-use serin_testkit::eventually_async;
+use serin_testkit::{RawOrigin, Script, eventually, eventually_async};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -115,4 +115,63 @@ async fn a_tunnel_carries_any_bytes_both_ways() {
     client.read_to_end(&mut heard).await.unwrap();
     assert!(heard == noise(2, MANY), "{} bytes came back", heard.len());
     assert!(backend.await.unwrap() == noise(1, MANY), "other bytes went there");
+}
+
+/// Frames that close with 1011: a backend's, and a client's with a mask of nothing.
+const BACKENDS: [u8; 4] = [0x88, 2, 0x03, 0xf3];
+const CLIENTS: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xf3];
+const MESSAGE: [u8; 4] = [0x81, 2, b'h', b'i'];
+
+/// What a client says, or `None` when it goes away, and what its backend does about it, comes to.
+fn judged(backend: fn(Script) -> Script, says: Option<&[u8]>) -> (u64, u64) {
+    let switch =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let started = Script::new().read_request().write(switch).write(MESSAGE);
+    let origin = RawOrigin::always(backend(started));
+    let edge = Edge::to(origin.address());
+    let mut client = edge.client();
+    client
+        .send("GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    client.read_past(&MESSAGE);
+    match says {
+        Some(says) => {
+            client.send(says);
+            client.ended();
+        }
+        None => drop(client),
+    }
+    eventually("it is judged", || {
+        let judged = edge.counts("v1").judged;
+        (judged.good + judged.bad == 1).then_some((judged.good, judged.bad))
+    })
+}
+
+#[test]
+fn whoever_begins_to_close_decides_how_it_is_judged() {
+    let (good, bad) = ((1, 0), (0, 1));
+    type Act = fn(Script) -> Script;
+    type Case = (&'static str, Act, Option<&'static [u8]>, (u64, u64));
+    let cases: [Case; 8] = [
+        (
+            "a code sent back",
+            |s| s.read_until(CLIENTS).write(BACKENDS).close(),
+            Some(&CLIENTS),
+            good,
+        ),
+        ("a client that closed first", |s| s.read_until(CLIENTS).reset(), Some(&CLIENTS), good),
+        ("a code of the backend's own", |s| s.write(BACKENDS).close(), Some(b""), bad),
+        ("a backend that leaves without a word", Script::close, Some(b""), bad),
+        ("a backend that breaks off", Script::reset, Some(b""), bad),
+        (
+            "a client that speaks no WebSocket",
+            |s| s.read_until("hello").close(),
+            Some(b"hello"),
+            good,
+        ),
+        ("a client that goes away", |s| s.read_to_end().close(), None, good),
+        ("and a backend that breaks off then", |s| s.read_to_end().reset(), None, good),
+    ];
+    for (what, backend, says, expected) in cases {
+        assert_eq!(judged(backend, says), expected, "{what}");
+    }
 }

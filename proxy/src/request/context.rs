@@ -10,7 +10,7 @@ use crate::service::Service;
 use crate::shadow::RequestTap;
 use crate::spans::Trace;
 use crate::trial::{Side, Ticket};
-use crate::tunnel::{CloseCode, Upgrade};
+use crate::tunnel::{CloseCode, Closed, Upgrade};
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::wire::head::Field;
 use http::HeaderValue;
@@ -109,7 +109,10 @@ pub(crate) struct Attempt {
     /// It came over HTTP/1. Only the full lane asks.
     pub(crate) http1: bool,
     pub(crate) grpc: Option<u32>,
+    /// In the full lane: what its WebSocket's backend says.
     pub(crate) close_code: Option<CloseCode>,
+    /// Who ended its WebSocket.
+    pub(crate) closed: Option<Closed>,
     /// What it was is known and counted.
     pub(crate) ended: bool,
 }
@@ -126,6 +129,7 @@ impl Attempt {
             http1: false,
             grpc: None,
             close_code: None,
+            closed: None,
             ended: false,
         }
     }

@@ -6,6 +6,7 @@
 use crate::clock;
 use crate::request::context::{RequestContext, about, status_of};
 use crate::request::reply::Reply;
+use crate::tunnel::{CloseCode, Closed};
 use crate::upstream::{Attempted, VersionRuntime, trouble};
 use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use std::sync::Arc;
@@ -94,8 +95,16 @@ fn is_free(context: &mut RequestContext, standing: ReplayState, most: u32) -> bo
 }
 
 pub(crate) fn upgraded(context: &RequestContext) -> Ending {
-    let code = context.attempt.as_ref().and_then(|attempt| attempt.close_code.as_ref());
-    Ending::Upgraded { close_code: code.and_then(|code| code.seen()) }
+    let Some(attempt) = &context.attempt else { return Ending::Upgraded { close_code: None } };
+    match attempt.closed {
+        Some(Closed::BrokenOff) => Ending::Truncated { status: 101 },
+        Some(Closed::ByBackend(code)) => Ending::Upgraded { close_code: Some(code) },
+        Some(Closed::ByClient) => Ending::Upgraded { close_code: None },
+        None => {
+            let code = attempt.close_code.as_ref().and_then(CloseCode::seen);
+            Ending::Upgraded { close_code: code }
+        }
+    }
 }
 
 /// Counts the failed attempt and says whether another follows.

@@ -1,16 +1,18 @@
 //! Connections that change their protocol: WebSockets and whatever else `Upgrade` names.
 //!
 //! `handshake` knows which protocol a request asks for and whether an answer agrees to it, `way`
-//! carries the bytes of one direction, `pair` both of them until the tunnel is over, and `close_code`
-//! reads in passing how a WebSocket ended. Nothing here knows a route, a version or a lane: whoever
+//! carries the bytes of one direction, `pair` both of them until the tunnel is over, `close_code` reads in
+//! passing how a side of a WebSocket closes it, and `closing` who began. Nothing here knows a route, a version or a lane: whoever
 //! opens a tunnel counts it and writes it down.
 
 mod close_code;
+mod closing;
 mod handshake;
 mod pair;
 mod side;
 mod way;
 
 pub(crate) use close_code::CloseCode;
+pub(crate) use closing::Closed;
 pub(crate) use handshake::{Upgrade, agrees, asked_for};
 pub(crate) use pair::{Patience, Tunnel};

@@ -5,7 +5,7 @@
 //! A WebSocket's backend ends its connection when all was said (RFC 6455, 7.1.1): one that has sent a
 //! close frame before is not told more, and another only what its client says at once.
 
-use super::close_code::CloseCode;
+use super::closing::{Closed, Closing};
 use super::handshake::Upgrade;
 use super::side::Side;
 use super::way::Way;
@@ -33,7 +33,7 @@ pub(crate) struct Tunnel<C, B> {
     down: Way,
     patience: Patience,
     /// Only of a WebSocket.
-    close_code: Option<CloseCode>,
+    closing: Option<Closing>,
     deadline: Deadline,
 }
 
@@ -43,7 +43,8 @@ pub(crate) struct Carried {
     /// Bytes that came from the client, and that it has taken.
     pub(crate) received: u64,
     pub(crate) sent: u64,
-    pub(crate) close_code: Option<CloseCode>,
+    /// Who ended a WebSocket, if somebody did.
+    pub(crate) closed: Option<Closed>,
 }
 
 impl<C: Side, B: Side> Tunnel<C, B> {
@@ -55,31 +56,42 @@ impl<C: Side, B: Side> Tunnel<C, B> {
         patience: Patience,
     ) -> Self {
         let now = Instant::now();
-        let mut close_code = match upgrade {
-            Upgrade::WebSocket => Some(CloseCode::default()),
+        let mut closing = match upgrade {
+            Upgrade::WebSocket => Some(Closing::new()),
             Upgrade::Other => None,
         };
-        if let Some(code) = &mut close_code {
-            code.watch(of_backend.bytes());
+        if let Some(closing) = &mut closing {
+            closing.client_says(of_client.bytes());
+            closing.backend_says(of_backend.bytes());
         }
         let (up, down) = (Way::new(of_client, now), Way::new(of_backend, now));
         let deadline = Deadline::default();
-        Self { client, backend, up, down, patience, close_code, deadline }
+        Self { client, backend, up, down, patience, closing, deadline }
     }
 
     /// Ready when it is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { client, backend, up, down, close_code, .. } = self;
-        let moved = up.poll(client, backend, &mut |_| {}, cx).and_then(|()| {
-            let mut watch = |piece: &[u8]| {
-                if let Some(code) = close_code {
-                    code.watch(piece);
-                }
-            };
-            down.poll(backend, client, &mut watch, cx)
-        });
-        let closed = close_code.as_ref().is_some_and(|code| code.seen().is_some());
-        if moved.is_err() || down.is_over() && (up.is_over() || closed) {
+        let Self { client, backend, up, down, closing, .. } = self;
+        let mut see = |piece: &[u8]| {
+            if let Some(closing) = closing {
+                closing.client_says(piece);
+            }
+        };
+        let went_up = up.poll(client, backend, &mut see, cx);
+        if let Some(closing) = closing.as_mut().filter(|_| went_up.is_err() || up.has_ended()) {
+            closing.client_ended();
+        }
+        let mut see = |piece: &[u8]| {
+            if let Some(closing) = closing {
+                closing.backend_says(piece);
+            }
+        };
+        let came_down = went_up.and_then(|()| down.poll(backend, client, &mut see, cx));
+        if let Some(closing) = closing.as_mut().filter(|_| came_down.is_err() || down.has_ended()) {
+            closing.backend_ended();
+        }
+        let closed = closing.as_ref().is_some_and(Closing::backend_has_closed);
+        if came_down.is_err() || down.is_over() && (up.is_over() || closed) {
             return Poll::Ready(());
         }
         let due = self.due();
@@ -96,7 +108,7 @@ impl<C: Side, B: Side> Tunnel<C, B> {
         if up.is_stalled() {
             due = due.min(up.moved + patience.idle);
         }
-        if self.close_code.is_some() && down.is_over() {
+        if self.closing.is_some() && down.is_over() {
             due = due.min(moved + LAST_WORDS);
         }
         due
@@ -105,6 +117,7 @@ impl<C: Side, B: Side> Tunnel<C, B> {
     /// The client's connection comes back; the backend's ends.
     pub(crate) fn close(self) -> (C, Carried) {
         let (received, sent) = (self.up.read, self.down.written);
-        (self.client, Carried { received, sent, close_code: self.close_code })
+        let closed = self.closing.and_then(|closing| closing.closed());
+        (self.client, Carried { received, sent, closed })
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Way {
     /// Read, and not yet written.
     buffer: Buffer,
     state: State,
+    ended: bool,
     /// The receiving side may still hold some of what it has taken.
     unflushed: bool,
     /// The receiving side took nothing when it was last asked.
@@ -44,11 +45,17 @@ impl Way {
             read: early.len() as u64,
             buffer: early,
             state: State::Open,
+            ended: false,
             unflushed: false,
             refused: false,
             written: 0,
             moved: now,
         }
+    }
+
+    /// The sender has said its last byte.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -109,7 +116,7 @@ impl Way {
                 self.moved = Instant::now();
                 if count == 0 {
                     self.buffer.rest();
-                    self.state = State::Ending;
+                    (self.state, self.ended) = (State::Ending, true);
                 }
             }
             State::Ending => {

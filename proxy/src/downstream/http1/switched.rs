@@ -48,7 +48,7 @@ impl FastLane {
         let (mut client, carried) = tunnel.close();
         client.rested = Instant::now();
         if let Some(attempt) = &mut context.attempt {
-            attempt.close_code = carried.close_code;
+            attempt.closed = carried.closed;
         }
         let summary = Summary { received: carried.received, sent: carried.sent, broken: false };
         self.end(&client, &head, &mut context, summary);
