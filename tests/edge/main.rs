@@ -44,4 +44,5 @@ mod tunnels;
 mod unfinished;
 mod upstream;
 mod websocket;
+mod websocket_http2;
 mod windows;

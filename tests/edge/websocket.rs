@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{accept_async, client_async};
 
 /// Echoes messages; a text "fail" is answered with a close that says so.
-async fn serve() -> SocketAddr {
+pub(crate) async fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

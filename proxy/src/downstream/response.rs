@@ -57,8 +57,8 @@ pub(crate) fn write(
     }
 }
 
-/// A backend's answer over HTTP/2, which has no room for what concerns the connection. `None` when
-/// it cannot be said there.
+/// A backend's answer over HTTP/2, which has no room for what concerns the connection. That the protocol
+/// changes is a success there. `None` when it cannot be said.
 pub(crate) fn head_of(
     head: &ResponseHead,
     view: &View<'_>,
@@ -66,7 +66,9 @@ pub(crate) fn head_of(
     trailers: bool,
 ) -> Option<ResponseHeader> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
-    parts.status = StatusCode::from_u16(head.status).ok()?;
+    let switches = head.status == 101;
+    parts.status =
+        if switches { StatusCode::OK } else { StatusCode::from_u16(head.status).ok()? };
     parts.headers.try_reserve(view.fields.len() + 1).ok()?;
     let mut sound = true;
     let mut add = |name: &[u8], value: &[u8]| {
@@ -77,8 +79,15 @@ pub(crate) fn head_of(
         }
     };
     let shape = Shape::of(head, view, context, trailers);
+    let of_http1 = |name: &[u8]| {
+        name.eq_ignore_ascii_case(b"sec-websocket-accept")
+            || name.eq_ignore_ascii_case(b"content-length")
+    };
     for field in view.fields {
         let name = field.name.of(view.bytes);
+        if switches && of_http1(name) {
+            continue;
+        }
         if shape.passes(field.kind, name, field.value.of(view.bytes)) {
             add(name, field.value.of(view.bytes));
         }

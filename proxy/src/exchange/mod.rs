@@ -222,8 +222,12 @@ fn switches_as_asked(
 ) -> Result<ResponseHead, RelayError> {
     let answer = View::of(relay.upstream.input.bytes(), relay.fields);
     let asked = &context.asked;
-    let sound =
-        head.status != 101 || asked.upgrade.is_some() && tunnel::agrees(&asked.protocol, &answer);
+    let key = &asked.websocket_key;
+    let agrees = || {
+        tunnel::agrees(&asked.protocol, &answer)
+            && (key.is_empty() || tunnel::accepts(key, &answer))
+    };
+    let sound = head.status != 101 || asked.upgrade.is_some() && agrees();
     sound.then_some(head).ok_or(RelayError::Invalid)
 }
 
@@ -248,6 +252,12 @@ async fn answer(
     let grpc = meaning::grpc_status(&view);
     if meaning::head_came(context, head.status, grpc, standing, relay.moved) {
         return Next::Again;
+    }
+    if !context.asked.websocket_key.is_empty() && (200..300).contains(&head.status) {
+        // Over HTTP/2 that would mean that the tunnel is open.
+        fail::end_attempt(context, Ending::Answered { status: head.status, grpc }, Instant::now());
+        let reply = Reply::text(502, "the backend did not change the protocol");
+        return Next::Over(ExchangeResult::Reply(reply));
     }
     // It is not sent again.
     out.clear();
@@ -275,7 +285,11 @@ async fn answer(
         Client::Http2(stream) => match response::head_of(head, &view, context, trailers) {
             Some(response) => {
                 // What trailers may follow has no last byte.
-                let length = head.body.length().map(|length| length.filter(|_| !trailers));
+                let length = match head.status {
+                    101 => Some(None),
+                    _ => head.body.length().map(|length| length.filter(|_| !trailers)),
+                };
+                context.status = response.status.as_u16();
                 stream.answer(response, length).map_err(|_| RelayError::Client(ClientError::Gone))
             }
             None => Err(RelayError::Invalid),

@@ -10,7 +10,8 @@ use http::{Method, Version, header};
 /// What is served, and within which limits. HTTP/1 was held to these before; for HTTP/2 this is the
 /// place.
 pub(crate) fn within_limits(request: &Parts, context: &RequestContext) -> Result<(), Reply> {
-    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+    let is_tunnel = context.asked.upgrade.is_some();
+    if request.method == Method::TRACE || request.method == Method::CONNECT && !is_tunnel {
         return Err(Reply::refused(405, "this method is not served"));
     }
     let Some(info) = context.info.as_ref().filter(|_| request.version == Version::HTTP_2) else {

@@ -87,6 +87,8 @@ pub(crate) struct RequestFacts {
     pub(crate) upgrade: Option<Upgrade>,
     /// What it calls the protocol, where it asks for another.
     pub(crate) protocol: String,
+    /// Where a client of HTTP/2 asks for a WebSocket: the key that its backend is sent.
+    pub(crate) websocket_key: String,
     /// The client reads what stands after a body.
     pub(crate) trailers: bool,
     /// The client waits for leave to send its body, in a version of HTTP that knows that.
@@ -149,12 +151,13 @@ impl RequestFacts {
             grpc,
             upgrade,
             protocol,
+            websocket_key,
             trailers,
             expects,
             request_id,
             traceparent,
         } = self;
-        for text in [host, path, query, target, protocol, request_id, traceparent] {
+        for text in [host, path, query, target, protocol, websocket_key, request_id, traceparent] {
             text.clear();
         }
         (*has_query, *idempotent, *grpc, *upgrade) = (false, false, false, None);
@@ -202,6 +205,7 @@ impl RequestContext {
                 grpc: false,
                 upgrade: None,
                 protocol: String::new(),
+                websocket_key: String::new(),
                 trailers: false,
                 expects: false,
                 request_id: String::new(),

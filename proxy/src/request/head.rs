@@ -98,6 +98,11 @@ fn head(
     if context.asked.upgrade.is_some() {
         own("connection", "Upgrade", edits, to);
         own("upgrade", &context.asked.protocol, edits, to);
+        if translated.is_some() {
+            line(b"sec-websocket-key", context.asked.websocket_key.as_bytes(), to);
+            replaced.note("sec-websocket-key");
+            replaced.note("content-length");
+        }
     }
     if let Some(translated) = translated {
         translate(translated, fields, &context.asked.host, edits, to);
@@ -126,7 +131,9 @@ fn head(
         replaced.note("expect");
     }
     let listed = hop::Listed::of(fields);
-    let ruled = edits.is_some() || !listed.is_plain();
+    // Of a stream that becomes a tunnel more is replaced than a name's kind tells.
+    let opens = translated.is_some() && context.asked.upgrade.is_some();
+    let ruled = edits.is_some() || !listed.is_plain() || opens;
     let mut passes = |kind: Kind, name: &[u8], _: &[u8]| match kind {
         Kind::Other | Kind::ContentLength | Kind::Date if !ruled => true,
         Kind::Host | Kind::Cookie if !ruled && translated.is_none() => true,
@@ -201,7 +208,7 @@ fn request_line(method: &[u8], context: &RequestContext, to: &mut Buffer) {
 /// Names of which Serin's own line takes the place.
 #[derive(Default)]
 struct Replaced {
-    names: [&'static str; 8],
+    names: [&'static str; 10],
     count: usize,
 }
 

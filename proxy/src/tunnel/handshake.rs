@@ -5,6 +5,9 @@
 //! requests go on without what they asked for.
 
 use crate::route::Fields;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upgrade {
@@ -24,6 +27,27 @@ pub(crate) fn asked_for(fields: &dyn Fields) -> Option<(Upgrade, &str)> {
     }
     let is_http2 = protocol.as_bytes().windows(3).any(|part| part.eq_ignore_ascii_case(b"h2c"));
     (!is_http2).then_some((Upgrade::Other, protocol))
+}
+
+/// The same of an extended CONNECT (RFC 8441): WebSockets alone have a meaning there.
+pub(crate) fn asked_for_by(protocol: &str) -> Option<Upgrade> {
+    protocol.eq_ignore_ascii_case("websocket").then_some(Upgrade::WebSocket)
+}
+
+/// What HTTP/1.1 proves with that a WebSocket was understood, and HTTP/2 has no need of. Made from luck.
+pub(crate) fn key(luck: [u64; 2]) -> String {
+    STANDARD.encode(luck.map(u64::to_be_bytes).as_flattened())
+}
+
+/// Whether an answer proves that the key was understood (RFC 6455, section 4.2.2).
+pub(crate) fn accepts(key: &str, answer: &dyn Fields) -> bool {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let expected = STANDARD.encode(hash.finalize());
+    answer
+        .first("sec-websocket-accept")
+        .is_some_and(|told| told.trim_ascii() == expected.as_bytes())
 }
 
 /// Whether the one protocol that a 101 names is among those that the request has named.
@@ -70,6 +94,18 @@ mod tests {
         assert_eq!(asked(&[("connection", "upgrade")]), None);
         let twice = [("connection", "upgrade"), ("upgrade", "a"), ("upgrade", "b")];
         assert_eq!(asked(&twice), None);
+    }
+
+    #[test]
+    fn a_key_is_accepted_by_the_hash_that_the_standard_shows() {
+        let accept = |value: &str| {
+            let answer = fields(&[("sec-websocket-accept", value)]);
+            accepts("dGhlIHNhbXBsZSBub25jZQ==", &answer)
+        };
+        assert!(accept("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert!(!accept("s3pPLMBiTxaQ9kYGzzhZRbK+xOO="));
+        assert!(!accepts("dGhlIHNhbXBsZSBub25jZQ==", &fields(&[])));
+        assert_eq!(key([0, u64::MAX]), "AAAAAAAAAAD//////////w==");
     }
 
     #[test]

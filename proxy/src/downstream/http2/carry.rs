@@ -6,6 +6,7 @@
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
 use crate::downstream::http1::carry::FastLane;
+use crate::downstream::http1::switched::Agreed;
 use crate::downstream::http2::connection::OpenStream;
 use crate::downstream::http2::farewell;
 use crate::downstream::http2::stream::Stream;
@@ -18,7 +19,10 @@ use crate::request::head::{self, Translated};
 use crate::request::reply::Reply;
 use crate::request::{asked, assign, identify, route};
 use crate::task_pool::{self, PoolTask, Slots};
+use crate::thread::random;
+use crate::tunnel;
 use crate::wheel::Deadline;
+use h2::ext::Protocol;
 use http::{header, request::Parts as RequestHead};
 use serin_config::model::Lanes;
 use std::cell::RefCell;
@@ -29,7 +33,7 @@ use std::time::Instant;
 
 /// What is known of a stream that the fast lane has taken.
 pub(crate) struct AdmittedStream {
-    context: Borrowed,
+    pub(super) context: Borrowed,
     out: Buffer,
     traceparent: Option<usize>,
     reply: Option<Reply>,
@@ -46,11 +50,11 @@ pub(crate) fn sweep() {
 }
 
 /// A stream on its way.
-struct Boarded {
-    head: RequestHead,
-    stream: Stream,
-    admitted: AdmittedStream,
-    _open: OpenStream,
+pub(super) struct Boarded {
+    pub(super) head: RequestHead,
+    pub(super) stream: Stream,
+    pub(super) admitted: AdmittedStream,
+    pub(super) open: OpenStream,
 }
 
 impl FastLane {
@@ -67,10 +71,11 @@ impl FastLane {
         let mut context = contexts::take(entered, Instant::now());
         context.info = Some(Arc::clone(&stream.info));
         let fields = &head.headers;
-        let method = head.method.as_str();
         let asked = asked_for(head, &mut context).inspect_err(|_| asked::count_refusal(&context));
+        let is_tunnel = context.asked.upgrade.is_some();
+        let method = if is_tunnel { "GET" } else { head.method.as_str() };
         let found = asked.and_then(|()| route::find(method, fields, &mut context));
-        let empty = stream.is_empty(head);
+        let empty = is_tunnel || stream.is_empty(head);
         let length = fields.contains_key(header::CONTENT_LENGTH);
         let body = (!empty).then_some(Translated { chunked: !length });
         let translated = body.unwrap_or(Translated { chunked: false });
@@ -92,13 +97,13 @@ impl FastLane {
         admitted: AdmittedStream,
         open: OpenStream,
     ) {
-        let boarded = Boarded { head, stream, admitted, _open: open };
+        let boarded = Boarded { head, stream, admitted, open };
         task_pool::spawn(&TASKS, boarded, |task| work(task, Arc::clone(self)));
     }
 
-    /// Carries the exchange to its end.
-    async fn carry_stream(&self, boarded: &mut Boarded) {
-        let Boarded { head, stream, admitted, _open } = boarded;
+    /// Carries the exchange to its end, or until it is a tunnel.
+    async fn carry_stream(&self, boarded: &mut Boarded) -> Option<Agreed> {
+        let Boarded { head, stream, admitted, .. } = boarded;
         let context = &mut *admitted.context;
         let mut body = RequestBody::stream(admitted.body, &stream.info.listener.limits, context);
         if context.asked.expects {
@@ -120,8 +125,7 @@ impl FastLane {
         match asked {
             ExchangeResult::Cut => stream.cut(),
             ExchangeResult::Passed { .. } => {}
-            // A stream asks for nothing of the kind, so nothing is agreed upon.
-            ExchangeResult::Switched(_) => stream.cut(),
+            ExchangeResult::Switched(agreed) => return Some(agreed),
             ExchangeResult::Reply(reply) => match tell(stream, &reply, context, asked_head).await {
                 Some(count) => sent = count,
                 None => broken = true,
@@ -131,9 +135,10 @@ impl FastLane {
         if !body.is_read() && !broken {
             farewell::forget_body(stream).await;
         }
+        None
     }
 
-    fn end_stream(
+    pub(super) fn end_stream(
         &self,
         head: &RequestHead,
         context: &mut RequestContext,
@@ -160,13 +165,29 @@ fn asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Rep
     context.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
     context.asked.idempotent = asked::is_idempotent(head.method.as_str());
     context.asked.expects = fields.contains_key(header::EXPECT);
+    let wanted = tunnel_asked_for(head, context);
     asked::note_kind(fields, context);
     identify::identify(fields, context);
     identify::tell_root(context);
+    wanted?;
     asked::within_limits(head, context)?;
     context.asked.host.push_str(asked::host(head)?);
     asked::right_certificate(context)?;
     asked::split_target(context)
+}
+
+/// An extended CONNECT asks for what an upgrade is in HTTP/1.1, and is one for whoever comes later.
+fn tunnel_asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Reply> {
+    let Some(protocol) = head.extensions.get::<Protocol>() else { return Ok(()) };
+    let Some(upgrade) = tunnel::asked_for_by(protocol.as_str()) else {
+        return Err(Reply::refused(501, "of other protocols, WebSockets alone are served"));
+    };
+    let asked = &mut context.asked;
+    asked.upgrade = Some(upgrade);
+    asked.protocol.push_str("websocket");
+    asked.websocket_key.push_str(&tunnel::key([random(), random()]));
+    (asked.idempotent, asked.expects) = (asked::is_idempotent("GET"), false);
+    Ok(())
 }
 
 /// Carries streams, one at a time.
@@ -175,8 +196,14 @@ async fn work(mut task: PoolTask<Boarded>, lane: Arc<FastLane>) {
     while let Some(boarded) = task.next().await {
         // It stays where it is on the wheel, and is seldom due before the next stream's.
         boarded.stream.deadline = deadline;
-        lane.carry_stream(boarded).await;
+        let agreed = lane.carry_stream(boarded).await;
         deadline = std::mem::take(&mut boarded.stream.deadline);
+        if let Some(agreed) = agreed
+            && let Some(boarded) = task.take()
+        {
+            // Long and idle, it keeps no exchange's room.
+            tokio::spawn(Box::pin(Arc::clone(&lane).stream_tunnel(boarded, agreed)));
+        }
     }
 }
 

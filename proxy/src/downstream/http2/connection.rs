@@ -56,14 +56,18 @@ fn options(limits: &ListenerLimits) -> Builder {
         .max_send_buffer_size(MAX_SEND_BUFFER)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(Some(MAX_OWN_RESETS))
-        .max_concurrent_reset_streams(MAX_PENDING_RESETS);
+        .max_concurrent_reset_streams(MAX_PENDING_RESETS)
+        .enable_connect_protocol();
     options
 }
 
 #[derive(Default)]
 struct Streams {
     open: AtomicUsize,
-    ended: Notify,
+    /// Those of them that are ends of tunnels.
+    tunnels: AtomicUsize,
+    /// Something of this has changed.
+    changed: Notify,
     account: Arc<Account>,
 }
 
@@ -71,6 +75,7 @@ struct Streams {
 pub(crate) struct OpenStream {
     streams: Arc<Streams>,
     head: usize,
+    is_tunnel: bool,
 }
 
 impl OpenStream {
@@ -80,8 +85,15 @@ impl OpenStream {
         let head = target + Account::cost_of(&head.headers);
         streams.account.note(|ledger| ledger.take_head(head)).then(|| {
             streams.open.fetch_add(1, Relaxed);
-            Self { streams: Arc::clone(streams), head }
+            Self { streams: Arc::clone(streams), head, is_tunnel: false }
         })
+    }
+
+    /// From here on it is one end of a tunnel.
+    pub(crate) fn became_tunnel(&mut self) {
+        self.is_tunnel = true;
+        self.streams.tunnels.fetch_add(1, Relaxed);
+        self.streams.changed.notify_one();
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -92,8 +104,11 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.account().note(|ledger| ledger.head_gone(self.head));
+        if self.is_tunnel {
+            self.streams.tunnels.fetch_sub(1, Relaxed);
+        }
         self.streams.open.fetch_sub(1, Relaxed);
-        self.streams.ended.notify_one();
+        self.streams.changed.notify_one();
     }
 }
 
@@ -130,6 +145,8 @@ async fn requests(
         }
     });
     let (mut going, mut malformed) = (false, 0);
+    // Once nothing but tunnels is left it holds nobody up.
+    let mut tunnel = None;
     loop {
         let patience = if going { FAREWELL } else { limits.idle_timeout };
         let accepted = tokio::select! {
@@ -142,6 +159,10 @@ async fn requests(
             accepted = connection.accept() => accepted,
             () = queue.moved() => {
                 queue.look(worker);
+                continue;
+            }
+            () = has_tunnels_alone(&streams), if going && tunnel.is_none() => {
+                tunnel = Some(worker.tunnel_began());
                 continue;
             }
             () = idle(&streams, patience) => {
@@ -307,11 +328,20 @@ async fn by_full_lane(mut arrived: Arrived, worker: Arc<Worker>) {
     drop((begun, open));
 }
 
+/// Looks whenever the connection's task runs, as it does when a stream has ended or become a tunnel.
+async fn has_tunnels_alone(streams: &Streams) {
+    poll_fn(|_| {
+        let (open, tunnels) = (streams.open.load(Relaxed), streams.tunnels.load(Relaxed));
+        if open > 0 && open == tunnels { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Ready once no stream has been open for so long.
 async fn idle(streams: &Streams, patience: Duration) {
     loop {
         while streams.open.load(Relaxed) > 0 {
-            streams.ended.notified().await;
+            streams.changed.notified().await;
         }
         tokio::time::sleep(patience).await;
         if streams.open.load(Relaxed) == 0 {

@@ -7,3 +7,4 @@ pub(crate) mod farewell;
 pub(crate) mod frames;
 pub(crate) mod known;
 pub(crate) mod stream;
+mod switched;

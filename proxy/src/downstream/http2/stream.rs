@@ -197,6 +197,13 @@ impl Stream {
         }
     }
 
+    /// Breaks a tunnel off, unless its end was said.
+    pub(super) fn hang_up(&mut self) {
+        if let Some(mut answer) = self.answer.take() {
+            answer.send_reset(Reason::CANCEL);
+        }
+    }
+
     /// Ends a stream that was not answered.
     pub(crate) fn reset(&mut self, why: Reason) {
         self.answered = true;
