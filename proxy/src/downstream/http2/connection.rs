@@ -7,7 +7,8 @@
 //! back from the client.
 
 use crate::downstream::headers;
-use crate::downstream::http2::account::{Account, Turn};
+use crate::downstream::http2::account::Account;
+use crate::downstream::http2::ledger::Turn;
 use crate::downstream::http2::stream::Stream;
 use crate::downstream::stream::{ClientStream, LINGER};
 use crate::full::Http2Session;

@@ -6,7 +6,8 @@
 //! updates are free as far as frames or bytes were sent for them. What it sees of windows and of
 //! answers that leave goes into the connection's account. Pure: time is an argument.
 
-use crate::downstream::http2::account::{Account, Ledger};
+use crate::downstream::http2::account::Account;
+use crate::downstream::http2::ledger::Ledger;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -6,5 +6,6 @@ pub(crate) mod connection;
 pub(crate) mod farewell;
 pub(crate) mod frames;
 pub(crate) mod known;
+pub(crate) mod ledger;
 pub(crate) mod stream;
 mod switched;
