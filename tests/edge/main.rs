@@ -18,6 +18,7 @@ mod heads;
 mod http10;
 mod http2;
 mod http2_ends;
+mod http2_faults;
 mod http2_upstream;
 mod identity;
 mod interim;

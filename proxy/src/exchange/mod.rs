@@ -17,7 +17,7 @@ use crate::request::reply::Reply;
 use crate::request::{attempt, copy};
 use crate::tunnel;
 use crate::upstream::Endpoint;
-use crate::upstream::conn::{self, Conn, Purpose};
+use crate::upstream::conn::{self, Conn, Purpose, Speaks};
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::view::View;
 use http::HeaderMap;
@@ -35,6 +35,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) asked_head: bool,
     /// What the client got of the answer's body.
     pub(crate) sent: &'a mut u64,
+    /// It shares no connection: its answer may be one that cannot be read.
+    pub(crate) alone: bool,
 }
 
 /// How it ended.
@@ -135,25 +137,39 @@ impl Exchange<'_> {
         // HTTP/2 has no upgrades.
         let http1 = self.context.asked.upgrade.is_some();
         let purpose = Purpose::Client(self.client.info());
-        let upstream = match conn::lend(endpoint, purpose, http1, now) {
-            Some(upstream) => upstream,
+        let lent = if self.alone { None } else { conn::lend(endpoint, purpose, http1, now) };
+        let upstream = match lent {
+            Some(upstream) => Ok(upstream),
             // On the heap: nearly no exchange needs it.
-            None => match Box::pin(conn::connect(endpoint, purpose, http1, timeouts.connect)).await
-            {
-                Ok(upstream) => upstream,
-                Err(failure) if fail::failed(self.context, standing, Ending::Failed(failure)) => {
-                    return Err(Next::Again);
-                }
-                Err(failure) => {
-                    return Err(Next::Over(ExchangeResult::Reply(verdict(self.context, failure))));
-                }
-            },
+            None => Box::pin(self.connect(endpoint, http1, timeouts.connect)).await,
+        };
+        let upstream = match upstream {
+            Ok(upstream) => upstream,
+            Err(failure) if fail::failed(self.context, standing, Ending::Failed(failure)) => {
+                return Err(Next::Again);
+            }
+            Err(failure) => {
+                return Err(Next::Over(ExchangeResult::Reply(verdict(self.context, failure))));
+            }
         };
         attempt::connected(self.context);
         if let Some(attempt) = &mut self.context.attempt {
             attempt.sent = true;
         }
         Ok(upstream)
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        http1: bool,
+        patience: Duration,
+    ) -> Result<Conn, Failure> {
+        let purpose = Purpose::Client(self.client.info());
+        match self.alone {
+            true => conn::connect_alone(endpoint, purpose, Speaks::Usual, patience).await,
+            false => conn::connect(endpoint, purpose, http1, patience).await,
+        }
     }
 
     /// The attempt broke off before its answer.
@@ -165,7 +181,12 @@ impl Exchange<'_> {
                 fail::end_attempt(self.context, Ending::ClientAborted, Instant::now());
                 return Next::Over(told_off(fault));
             }
-            RelayError::Reset(Reset { silent, unseen, code: _ }) => {
+            RelayError::Reset(Reset { silent, unseen, unreadable, code: _ }) => {
+                // Whose answer it was shows when each has a connection of its own.
+                if unreadable && !self.alone && fail::was_stale(self.context, standing) {
+                    self.alone = true;
+                    return Next::Again;
+                }
                 if unseen && fail::was_unseen(self.context, standing)
                     || !unseen && reused && silent && fail::was_stale(self.context, standing)
                 {

@@ -48,13 +48,15 @@ pub(crate) struct Reset {
     pub(crate) silent: bool,
     /// It says that it has not looked at the request.
     pub(crate) unseen: bool,
+    /// Some answer on its connection, perhaps another's, could not be read.
+    pub(crate) unreadable: bool,
     /// The code with which it broke off, where the protocol has one.
     pub(crate) code: Option<u32>,
 }
 
 impl Reset {
     fn http1(silent: bool) -> RelayError {
-        RelayError::Reset(Self { silent, unseen: false, code: None })
+        RelayError::Reset(Self { silent, unseen: false, unreadable: false, code: None })
     }
 }
 
@@ -105,9 +107,12 @@ impl<'a> Relay<'a> {
         if let Some(stream) = self.upstream.stream() {
             return stream.ask(head, trailers, self.body.is_done()).map_err(
                 |refused| match refused {
-                    Refused::Closed => {
-                        RelayError::Reset(Reset { silent: true, unseen: true, code: None })
-                    }
+                    Refused::Closed => RelayError::Reset(Reset {
+                        silent: true,
+                        unseen: true,
+                        unreadable: false,
+                        code: None,
+                    }),
                     Refused::Unsayable => RelayError::Client(request_body::ClientError::Unsayable),
                 },
             );
@@ -208,6 +213,7 @@ impl<'a> Relay<'a> {
         RelayError::Reset(Reset {
             silent: silent && stream.lost_its_connection(),
             unseen: stream.was_unseen(),
+            unreadable: stream.was_unreadable(),
             code: stream.reset_code(),
         })
     }

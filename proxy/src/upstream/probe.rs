@@ -3,7 +3,7 @@
 //! A probe connects as a request would, with the same verification, and reads as little as it
 //! can. The caller limits its time.
 
-use super::conn::{self, Conn, Speaks};
+use super::conn::{self, Conn, Purpose, Speaks};
 use super::connect;
 use super::endpoint::Endpoint;
 use crate::wire::answer::{self, Read};
@@ -70,11 +70,11 @@ pub(super) async fn probe(endpoint: &Endpoint, kind: &HealthKind, patience: Dura
         HealthKind::Tcp => Ok(conn::try_to_connect(endpoint, patience).await?),
         HealthKind::Http { path, host } => {
             let host = host.clone().unwrap_or_else(|| endpoint.configured.to_string());
-            let conn = conn::connect_alone(endpoint, Speaks::Http1, patience).await?;
+            let conn = conn::connect_alone(endpoint, Purpose::Own, Speaks::Http1, patience).await?;
             http(conn, &host, path).await
         }
         HealthKind::Grpc { service } => {
-            let conn = conn::connect_alone(endpoint, Speaks::Http2, patience).await?;
+            let conn = conn::connect_alone(endpoint, Purpose::Own, Speaks::Http2, patience).await?;
             grpc(conn, &endpoint.configured.to_string(), service).await
         }
     }

@@ -149,8 +149,15 @@ impl FastLane {
                 let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
                 let (body, down, client) = (&mut body, &mut down, Client::Http1(client));
                 let sent = &mut sent;
-                let exchange =
-                    Exchange { context: &mut context, client, body, down, asked_head, sent };
+                let exchange = Exchange {
+                    context: &mut context,
+                    client,
+                    body,
+                    down,
+                    asked_head,
+                    sent,
+                    alone: false,
+                };
                 exchange::carry(exchange, out, traceparent, keeps).await
             }
         };

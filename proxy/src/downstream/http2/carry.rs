@@ -116,7 +116,8 @@ impl FastLane {
             None => {
                 let client = Client::Http2(stream);
                 let (body, down, sent) = (&mut body, &mut down, &mut sent);
-                let exchange = Exchange { context, client, body, down, asked_head, sent };
+                let exchange =
+                    Exchange { context, client, body, down, asked_head, sent, alone: false };
                 let out = std::mem::take(&mut admitted.out);
                 exchange::carry(exchange, out, admitted.traceparent, || true).await
             }

@@ -62,11 +62,12 @@ pub(crate) async fn connect(
 /// A connection that nobody else gets, and that says nothing about the endpoint's next.
 pub(crate) async fn connect_alone(
     to: &Endpoint,
+    purpose: Purpose<'_>,
     speaks: Speaks,
     patience: Duration,
 ) -> Result<Conn, Failure> {
     let mut nobody_waits = None;
-    let made = tokio::time::timeout(patience, open(to, Purpose::Own, speaks, &mut nobody_waits));
+    let made = tokio::time::timeout(patience, open(to, purpose, speaks, &mut nobody_waits));
     Ok(match made.await.unwrap_or(Err(Failure::ConnectTimeout))? {
         Made::Own(io) => Conn::http1(io, false),
         Made::Shared(shared) => Conn::http2(Stream::alone(&shared)),

@@ -117,11 +117,12 @@ impl Shared {
         !self.retired.load(Relaxed) && matches!(ready, Poll::Ready(Ok(())))
     }
 
-    /// Until it is settled how many streams the endpoint takes there is room for one.
+    /// Until it is settled how many streams the endpoint takes there is room for one. It may take none any
+    /// more.
     fn has_room(&self) -> bool {
         let settled = self.heard.is_settled();
         let most = if settled { self.client.current_max_send_streams() } else { 1 };
-        self.open.load(Relaxed) < most.clamp(1, MAX_STREAMS)
+        self.open.load(Relaxed) < most.min(MAX_STREAMS)
     }
 
     fn is_idle(&self) -> bool {

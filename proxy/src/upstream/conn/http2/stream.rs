@@ -46,6 +46,9 @@ enum Broke {
     Unseen,
     /// The stream alone.
     Reset(Reason),
+    /// This side has ended the connection over an answer that it could not read, and does not know
+    /// which: one malformed field is enough.
+    Unreadable,
     Connection,
 }
 
@@ -253,6 +256,11 @@ impl Stream {
         self.broke == Some(Broke::Unseen)
     }
 
+    /// Some answer on the connection could not be read, and all others ended with it.
+    pub(crate) fn was_unreadable(&self) -> bool {
+        self.broke == Some(Broke::Unreadable)
+    }
+
     /// With it everything else on the connection has ended.
     pub(crate) fn lost_its_connection(&self) -> bool {
         self.broke == Some(Broke::Connection)
@@ -262,7 +270,7 @@ impl Stream {
     pub(crate) fn reset_code(&self) -> Option<u32> {
         match self.broke {
             Some(Broke::Reset(reason)) => Some(reason.into()),
-            Some(Broke::Unseen | Broke::Connection) | None => None,
+            Some(Broke::Unseen | Broke::Unreadable | Broke::Connection) | None => None,
         }
     }
 
@@ -286,6 +294,7 @@ impl Broke {
             Some(reason) => Self::Reset(reason),
             // Streams that were looked at are not among those that are told of it.
             None if error.is_go_away() && error.is_remote() => Self::Unseen,
+            None if error.is_go_away() && error.is_library() => Self::Unreadable,
             None => Self::Connection,
         }
     }

@@ -1,0 +1,116 @@
+//! Backends of HTTP/2 that say what nobody can read, or take no more streams: what that does to others on
+//! the same connection.
+
+use crate::edge::Edge;
+use crate::http2::frame;
+use crate::http2_upstream::http2;
+use serin_testkit::{ConfigText, Connection, temp_dir};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PREFACE: usize = 24;
+/// A head of no fields, and the end of the stream.
+const OK: [u8; 1] = [0x88];
+/// `location: /a\rb`, as a redirect to a decoded path has it.
+const MALFORMED: &[u8] = b"\x88\x00\x08location\x04/a\rb";
+/// The frame of a request whose path is long is longer than this, and that of no other.
+const LONG: usize = 300;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Answers who asks for a long path with a malformed field, and others well: on the first connection once
+    /// so many have asked, and then those who asked for the long path alone.
+    Malformed { together: usize },
+    /// The first connection takes no streams any more after its first answer.
+    Shuts,
+}
+
+/// Says how many connections there were.
+async fn origin(kind: Kind) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let first = count.fetch_add(1, SeqCst) == 0;
+            tokio::spawn(serve(socket, kind, first));
+        }
+    });
+    (address, connections)
+}
+
+/// Until the other side has ended.
+async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
+    socket.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
+    socket.read_exact(&mut [0; PREFACE]).await.ok()?;
+    let mut asked: Vec<(u32, bool)> = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).await.ok()?;
+        let [a, b, c, kind_of, flags, stream @ ..] = head;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let stream = u32::from_be_bytes(stream);
+        socket.read_exact(&mut vec![0; length]).await.ok()?;
+        match kind_of {
+            SETTINGS if flags & 1 == 0 => {
+                socket.write_all(&frame(SETTINGS, 1, 0, &[])).await.ok()?
+            }
+            HEADERS => asked.push((stream, length > LONG)),
+            _ => {}
+        }
+        let (least, bad_alone) = match kind {
+            Kind::Malformed { together } if first => (together, true),
+            Kind::Malformed { .. } | Kind::Shuts => (1, false),
+        };
+        if asked.len() < least {
+            continue;
+        }
+        if matches!(kind, Kind::Shuts) && first {
+            socket.write_all(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0])).await.ok()?;
+        }
+        for (stream, long) in asked.drain(..).filter(|(_, long)| *long || !bad_alone) {
+            let head = if long { MALFORMED } else { &OK };
+            socket.write_all(&frame(HEADERS, 5, stream, head)).await.ok()?;
+        }
+    }
+}
+
+fn edge(origin: SocketAddr) -> Edge {
+    let config = ConfigText::simple(http2(origin)).with("lanes: both");
+    Edge::start_on(1, temp_dir(), &config)
+}
+
+async fn status_of(address: SocketAddr, path: String) -> u16 {
+    Connection::http1(address, "a.example").await.get(&path).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_read_costs_no_other_that_was_to_come_over_the_same_connection() {
+    const NEIGHBOURS: usize = 5;
+    let (origin, connections) = origin(Kind::Malformed { together: NEIGHBOURS + 1 }).await;
+    let edge = edge(origin);
+    let neighbours: Vec<_> =
+        (0..NEIGHBOURS).map(|_| tokio::spawn(status_of(edge.address(), "/".into()))).collect();
+    let culprit = tokio::spawn(status_of(edge.address(), format!("/{}", "x".repeat(2 * LONG))));
+    for neighbour in neighbours {
+        assert_eq!(neighbour.await.unwrap(), 200);
+    }
+    assert_eq!(culprit.await.unwrap(), 502);
+    // The culprit has one for its retry, too.
+    assert_eq!(connections.load(SeqCst), 1 + NEIGHBOURS + 2, "each has one of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_takes_no_streams_any_more_is_asked_for_none() {
+    let (origin, connections) = origin(Kind::Shuts).await;
+    let edge = edge(origin);
+    for _ in 0..3 {
+        assert_eq!(status_of(edge.address(), "/".into()).await, 200);
+    }
+    assert_eq!(connections.load(SeqCst), 2);
+}
