@@ -90,7 +90,6 @@ fn listeners_admin_and_state() {
     assert_eq!(config.admin.tokens[0].role, Role::Operator);
     assert_eq!(config.admin.tokens[0].secret.expose(), "0123456789abcdef0123456789abcdef");
     assert_eq!(config.state_dir.to_str(), Some("/var/lib/serin"));
-    assert_eq!(config.lanes, Lanes::Both);
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod downstream;
 mod exchange;
 mod exhaustion;
 mod free_list;
-mod full;
 mod heartbeat;
 pub mod ingress;
 pub mod meter;

@@ -132,7 +132,7 @@ impl Plane {
         self.draining.store(true, Relaxed);
     }
 
-    /// Whether this process goes away: what a lane asks before it writes an answer's head.
+    /// Whether this process goes away: what is asked before it writes an answer's head.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Relaxed)
     }

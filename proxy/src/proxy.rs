@@ -2,7 +2,7 @@
 
 use crate::accesslog::AccessLog;
 use crate::config_generation::{ConfigError, ConfigGeneration, Environment};
-use crate::full::FullLane;
+use crate::downstream::http1::carry::Forwarder;
 use crate::heartbeat;
 use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
 use crate::metrics::PlaneCollector;
@@ -128,8 +128,8 @@ impl Proxy {
         generation.settle(PATIENCE);
         let plane = Arc::new(Plane::new(generation));
         environment.begin(&config)?;
-        let lane = || FullLane { plane: plane.clone(), log: log.clone() };
-        let ingress = Arc::new(Ingress::start(threads, &log, inherited, lane)?);
+        let forwarder = || Forwarder::new(plane.clone(), log.clone());
+        let ingress = Arc::new(Ingress::start(threads, &log, inherited, forwarder)?);
         let listeners = ingress.prepare(&config.listeners)?;
         let changed = Arc::clone(&environment.upstreams.changed);
         background.spawn(watch(plane.clone(), changed));

@@ -3,8 +3,7 @@
 //! A request draws once, before anything about it is decided, and sees that configuration from its
 //! head to its end. What came of it is counted under the configuration that it drew. As with a
 //! split, the share is exact, each thread draws for itself, and only that thread writes what it
-//! counts. A lane that gives its request up to the other lane gives back what it drew, so that the
-//! share does not depend on which lane can carry what.
+//! counts.
 
 use crate::config_generation::ConfigGeneration;
 use crate::thread::{ThreadId, random};

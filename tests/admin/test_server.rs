@@ -2,8 +2,8 @@
 
 use serin_config::model::{
     AccessLog, AccessLogFormat, AccessLogTo, Admin, AdminAddress, Config, Endpoint, EndpointHost,
-    Failover, Lanes, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts,
-    Token, UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
+    Failover, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts, Token,
+    UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
 };
 use serin_control::api::{Api, AppliedConfig, Hooks, Loaded, Serve, bind};
 use serin_control::{Control, Handle, Options};
@@ -182,7 +182,6 @@ fn config(state: &Path) -> Config {
         },
         tracing: None,
         notifications: Vec::new(),
-        lanes: Lanes::Both,
         hash: "cafe".to_owned(),
     }
 }

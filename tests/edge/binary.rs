@@ -55,7 +55,7 @@ fn told_to_leave_with_a_request_in_flight_it_finishes_that_first() {
 fn told_to_leave_with_nothing_but_tunnels_it_makes_room_for_the_next() {
     let origin = serin_testkit::Origin::start("v1");
     let folder = temp_dir();
-    let config = ConfigText::new().service(web(origin.address())).route(ROUTE).with("lanes: both");
+    let config = ConfigText::new().service(web(origin.address())).route(ROUTE);
     let (mut old, address) = started(&folder, &config.clone().http_listener("http"));
     let admin = format!("{{ address: \"{}\" }}", old.address("admin"));
     let mut tunnel = RawClient::connect(address);

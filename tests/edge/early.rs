@@ -64,41 +64,39 @@ async fn until_pong(stream: &mut TlsStream<TcpStream>) -> Vec<Frame> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_does_not_wait_for_the_body_is_not_followed_by_a_reset() {
-    for lanes in ["both", "full"] {
-        let (authority, folder) = prepared();
-        let origin = Origin::start("v1");
-        let limited = ROUTE.replace("service: web", "service: web, limits: { maxBody: 1KiB }");
-        let listening = config(web(origin.address()), "", "");
-        // Of two routes the one that names the host comes first.
-        let limited = limited.replace("name: all", "name: limited, hostnames: [a.example]");
-        let config = listening.route(&limited).with(&format!("lanes: {lanes}"));
-        let edge = Edge::start_in(folder, &config);
-        for length in [&[("content-length", "50000")][..], &[]] {
-            let mut stream = raw(&edge, &authority).await;
-            let post = [&[(":method", "POST")], &REQUEST[1..], length].concat();
-            stream.write_all(&frame(HEADERS, END_HEADERS, 1, &block(&post))).await.unwrap();
-            stream.write_all(&frame(DATA, 0, 1, &[b'x'; 10_000])).await.unwrap();
-            // The answer, to its end.
-            let mut head = None;
-            loop {
-                let frame = next(&mut stream).await.unwrap();
-                assert_ne!(frame.kind, RST, "{lanes}: reset before the answer");
-                if frame.kind == HEADERS {
-                    head = Some(frame.payload);
-                } else if frame.kind == DATA && frame.flags & END_STREAM != 0 {
-                    break;
-                }
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let limited = ROUTE.replace("service: web", "service: web, limits: { maxBody: 1KiB }");
+    let listening = config(web(origin.address()), "", "");
+    // Of two routes the one that names the host comes first.
+    let limited = limited.replace("name: all", "name: limited, hostnames: [a.example]");
+    let config = listening.route(&limited);
+    let edge = Edge::start_in(folder, &config);
+    for length in [&[("content-length", "50000")][..], &[]] {
+        let mut stream = raw(&edge, &authority).await;
+        let post = [&[(":method", "POST")], &REQUEST[1..], length].concat();
+        stream.write_all(&frame(HEADERS, END_HEADERS, 1, &block(&post))).await.unwrap();
+        stream.write_all(&frame(DATA, 0, 1, &[b'x'; 10_000])).await.unwrap();
+        // The answer, to its end.
+        let mut head = None;
+        loop {
+            let frame = next(&mut stream).await.unwrap();
+            assert_ne!(frame.kind, RST, "reset before the answer");
+            if frame.kind == HEADERS {
+                head = Some(frame.payload);
+            } else if frame.kind == DATA && frame.flags & END_STREAM != 0 {
+                break;
             }
-            let head = head.unwrap();
-            assert!(head.windows(3).any(|w| w == b"413") || head[0] == 0x48, "{head:?}");
-            // The client goes on for a moment, because it has not read that yet.
-            for _ in 0..3 {
-                stream.write_all(&frame(DATA, 0, 1, &[b'x'; 10_000])).await.unwrap();
-            }
-            stream.write_all(&frame(DATA, END_STREAM, 1, &[b'x'; 10_000])).await.unwrap();
-            let frames = until_pong(&mut stream).await;
-            assert!(frames.is_empty(), "{lanes}: {frames:?}");
         }
+        let head = head.unwrap();
+        assert!(head.windows(3).any(|w| w == b"413") || head[0] == 0x48, "{head:?}");
+        // The client goes on for a moment, because it has not read that yet.
+        for _ in 0..3 {
+            stream.write_all(&frame(DATA, 0, 1, &[b'x'; 10_000])).await.unwrap();
+        }
+        stream.write_all(&frame(DATA, END_STREAM, 1, &[b'x'; 10_000])).await.unwrap();
+        let frames = until_pong(&mut stream).await;
+        assert!(frames.is_empty(), "{frames:?}");
     }
 }
 
@@ -163,9 +161,8 @@ async fn a_call_whose_backend_dies_in_the_middle_is_unavailable() {
         let mut call = client.request("POST", "/test.Echo/Unary", "");
         call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
         let answer = client.send(call).await;
-        // A reset says why; the full lane does not hear it.
-        let full = std::env::var("SERIN_TEST_LANES").is_ok_and(|lanes| lanes == "full");
-        let status = if protocol == "http2" && !full { "13" } else { "14" };
+        // A reset says why.
+        let status = if protocol == "http2" { "13" } else { "14" };
         assert_eq!(answer.trailers.unwrap()["grpc-status"], status, "{protocol}");
         eventually_async("it is bad", async || edge.counts("v1").judged.bad == 1).await;
     }

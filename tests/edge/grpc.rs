@@ -223,7 +223,6 @@ async fn begun(ends: Ends) -> (Streaming<Bytes>, Arc<Edge>, mpsc::UnboundedRecei
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_its_backend_breaks_off_ends_with_a_status_that_says_how() {
-    let full = std::env::var("SERIN_TEST_LANES").is_ok_and(|lanes| lanes == "full");
     let resets = |reason| Ends::Resets(reason);
     for (ends, code) in [
         (Ends::Dies, Code::Unavailable),
@@ -233,8 +232,6 @@ async fn a_call_that_its_backend_breaks_off_ends_with_a_status_that_says_how() {
     ] {
         let (mut stream, edge, _) = begun(ends).await;
         let failure = stream.message().await.unwrap_err();
-        // The full lane does not know how.
-        let code = if full { Code::Unavailable } else { code };
         assert_eq!(failure.code(), code, "{failure:?}");
         eventually_async("it is bad", async || edge.counts("v1").judged.bad == 1).await;
     }

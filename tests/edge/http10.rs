@@ -4,7 +4,7 @@ use crate::edge::{Edge, web};
 use serin_testkit::{ConfigText, End, RawOrigin, Script, eventually};
 
 fn edge(origin: &RawOrigin) -> Edge {
-    Edge::start(&ConfigText::simple(web(origin.address())).with("lanes: both"))
+    Edge::start(&ConfigText::simple(web(origin.address())))
 }
 
 /// All that the client gets for one request.

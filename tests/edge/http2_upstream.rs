@@ -1,7 +1,6 @@
 //! Backends that speak HTTP/2: streams that are refused, reset and cut, and connections that end.
 
 use crate::edge::Edge;
-use crate::lanes::carried;
 use crate::tls::{config, connect, prepared};
 use bytes::Bytes;
 use h2::Reason;
@@ -98,9 +97,9 @@ impl Http2Origin {
         ConfigText::simple(http2(self.address).with(more))
     }
 
-    /// By the lane of our own, on one thread.
+    /// On one thread.
     fn alone(&self, more: &str) -> Edge {
-        Edge::start_on(1, temp_dir(), &self.config(more).with("lanes: both"))
+        Edge::start_on(1, temp_dir(), &self.config(more))
     }
 }
 
@@ -206,7 +205,6 @@ async fn connections_that_take_no_more_in_the_middle_of_many_requests_cost_none_
         client.await.unwrap();
     }
     assert_eq!(edge.counts("v1").judged.bad, 0);
-    assert_eq!(carried(&edge), (320.0, 0.0));
     assert!(origin.connections.load(SeqCst) > 10);
 }
 
@@ -253,7 +251,7 @@ async fn an_idle_connection_ends_when_its_time_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_reads_nothing_keeps_back_no_other_on_the_same_connection() {
     let origin = Origin::start("v1");
-    let config = ConfigText::simple(http2(origin.address())).with("lanes: both");
+    let config = ConfigText::simple(http2(origin.address()));
     let edge = Edge::start_on(1, temp_dir(), &config);
     let mut slow: Vec<RawClient> = (0..20).map(|_| edge.client()).collect();
     for client in &mut slow {
@@ -274,7 +272,7 @@ async fn bodies_pass_between_every_two_versions_of_http() {
     let body: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
     for service in [http2, crate::edge::web] {
         let (origin, (authority, folder)) = (Origin::start("v1"), prepared());
-        let config = config(service(origin.address()), "", "").with("lanes: both");
+        let config = config(service(origin.address()), "", "");
         let edge = Edge::start_in(folder, &config);
         for alpn in ["h2", "http/1.1"] {
             let client = async || {
@@ -295,7 +293,6 @@ async fn bodies_pass_between_every_two_versions_of_http() {
             let head = client.request("HEAD", "/bytes/1000", "");
             assert_eq!(client.send(head).await.body.len(), 0);
         }
-        assert_eq!(carried(&edge), (12.0, 0.0));
     }
 }
 

@@ -39,10 +39,9 @@ fn what_a_trusted_peer_says_is_kept_and_added_to() {
     assert!(seen.header("forwarded").unwrap().starts_with("for=6.6.6.6, for=127.0.0.1"));
 }
 
-/// Each lane has lines of its own for those whom nobody trusts, and the fast one others for routes
-/// that edit.
+/// There are lines of their own for those whom nobody trusts, and others for routes that edit.
 #[test]
-fn both_lanes_say_the_same_of_a_client_of_ipv6() {
+fn a_client_of_ipv6_is_told_in_brackets() {
     if std::net::TcpListener::bind("[::1]:0").is_err() {
         eprintln!("this machine has no IPv6");
         return;
@@ -52,30 +51,27 @@ fn both_lanes_say_the_same_of_a_client_of_ipv6() {
             format!("{{ name: {name}, address: \"{on}:0\", protocol: HTTP, trusted: [{trusted}] }}")
         });
     let edited = "{ name: edited, matches: [{ path: { prefix: /edited } }], service: web, request: { setHeaders: { x-edge: serin } } }";
-    for (lanes, lane) in [("both", "fast"), ("full", "full")] {
-        let origin = Origin::start("v1");
-        let config = listeners.iter().fold(ConfigText::new(), |config, l| config.listener(l));
-        let config = config.service(web(origin.address())).route(ROUTE).route(edited);
-        let edge = Edge::start(&config.with(&format!("lanes: {lanes}")));
-        let told = |listener, ip: &str, path| {
-            let port = edge.proxy.address(listener).unwrap().port();
-            let mut client = RawClient::connect(SocketAddr::new(ip.parse().unwrap(), port));
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: [::1]:80\r\n{FORGED}\r\n"));
-            assert_eq!(client.response().status, 200);
-            let seen = origin.seen().pop().unwrap();
-            ["x-forwarded-for", "x-forwarded-host", "forwarded"]
-                .map(|name| seen.header(name).unwrap().to_owned())
-        };
-        for path in ["/", "/edited"] {
-            let mine = ["::1", "[::1]:80", "for=\"[::1]\";host=\"[::1]:80\";proto=http"];
-            assert_eq!(told("six", "::1", path), mine, "{lanes} {path}");
-            assert_eq!(told("both", "::1", path), mine, "{lanes} {path}");
-            let four = ["127.0.0.1", "[::1]:80", "for=127.0.0.1;host=\"[::1]:80\";proto=http"];
-            assert_eq!(told("both", "127.0.0.1", path), four, "{lanes} {path}");
-            let added = ["6.6.6.6, ::1", "evil", &format!("for=6.6.6.6, {}", mine[2])];
-            assert_eq!(told("trusted", "::1", path), added, "{lanes} {path}");
-        }
-        assert_eq!(edge.metric("serin_lane_requests_total", ("lane", lane)), 8.0);
+    let origin = Origin::start("v1");
+    let config = listeners.iter().fold(ConfigText::new(), |config, l| config.listener(l));
+    let config = config.service(web(origin.address())).route(ROUTE).route(edited);
+    let edge = Edge::start(&config);
+    let told = |listener, ip: &str, path| {
+        let port = edge.proxy.address(listener).unwrap().port();
+        let mut client = RawClient::connect(SocketAddr::new(ip.parse().unwrap(), port));
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: [::1]:80\r\n{FORGED}\r\n"));
+        assert_eq!(client.response().status, 200);
+        let seen = origin.seen().pop().unwrap();
+        ["x-forwarded-for", "x-forwarded-host", "forwarded"]
+            .map(|name| seen.header(name).unwrap().to_owned())
+    };
+    for path in ["/", "/edited"] {
+        let mine = ["::1", "[::1]:80", "for=\"[::1]\";host=\"[::1]:80\";proto=http"];
+        assert_eq!(told("six", "::1", path), mine, "{path}");
+        assert_eq!(told("both", "::1", path), mine, "{path}");
+        let four = ["127.0.0.1", "[::1]:80", "for=127.0.0.1;host=\"[::1]:80\";proto=http"];
+        assert_eq!(told("both", "127.0.0.1", path), four, "{path}");
+        let added = ["6.6.6.6, ::1", "evil", &format!("for=6.6.6.6, {}", mine[2])];
+        assert_eq!(told("trusted", "::1", path), added, "{path}");
     }
 }
 

@@ -17,10 +17,10 @@ use tokio::time::timeout;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// A client that tells of interim answers, of a backend that is carried to by these lanes.
-async fn client(origin: &RawOrigin, lanes: &str) -> (Edge, SendRequest<Bytes>) {
+/// A client that tells of interim answers.
+async fn client(origin: &RawOrigin) -> (Edge, SendRequest<Bytes>) {
     let (authority, folder) = prepared();
-    let config = config(web(origin.address()), "", "").with(&format!("lanes: {lanes}"));
+    let config = config(web(origin.address()), "", "");
     let edge = Edge::start_in(folder, &config);
     let stream = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -39,42 +39,38 @@ async fn interim(answer: &mut ResponseFuture) -> Response<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn early_hints_come_before_the_answer_without_what_is_the_connections() {
-    for lanes in ["both", "full"] {
-        let latch = Latch::new();
-        let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-secret\r\nX-Secret: 1\r\nKeep-Alive: 5\r\n\r\n";
-        let script = Script::new().read_request().write(hint).wait_for(&latch).write(OK);
-        let origin = RawOrigin::always(script);
-        let (_edge, mut client) = client(&origin, lanes).await;
-        let asked = request("GET").body(()).unwrap();
-        let (mut answer, _) = client.send_request(asked, true).unwrap();
-        let early = interim(&mut answer).await;
-        assert_eq!(early.status(), 103, "{lanes}");
-        let names: Vec<&str> = early.headers().keys().map(http::HeaderName::as_str).collect();
-        assert_eq!(names, ["link"], "{lanes}");
-        latch.open();
-        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), 200, "{lanes}");
-    }
+    let latch = Latch::new();
+    let hint = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-secret\r\nX-Secret: 1\r\nKeep-Alive: 5\r\n\r\n";
+    let script = Script::new().read_request().write(hint).wait_for(&latch).write(OK);
+    let origin = RawOrigin::always(script);
+    let (_edge, mut client) = client(&origin).await;
+    let asked = request("GET").body(()).unwrap();
+    let (mut answer, _) = client.send_request(asked, true).unwrap();
+    let early = interim(&mut answer).await;
+    assert_eq!(early.status(), 103);
+    let names: Vec<&str> = early.headers().keys().map(http::HeaderName::as_str).collect();
+    assert_eq!(names, ["link"]);
+    latch.open();
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_waits_for_leave_gets_the_backends_and_is_not_slow_before() {
-    for lanes in ["both", "full"] {
-        let latch = Latch::new();
-        let script = Script::new().read_until("\r\n\r\n").wait_for(&latch);
-        let script = script.write("HTTP/1.1 100 Continue\r\n\r\n").read_bytes(5).write(OK);
-        let origin = RawOrigin::always(script);
-        let (_edge, mut client) = client(&origin, lanes).await;
-        let asked = request("POST").header("expect", "100-continue").header("content-length", 5);
-        let (mut answer, mut body) = client.send_request(asked.body(()).unwrap(), false).unwrap();
-        eventually("the head is with the backend", || !origin.received().is_empty());
-        latch.open();
-        assert_eq!(interim(&mut answer).await.status(), 100, "{lanes}");
-        body.send_data(Bytes::from_static(b"hello"), true).unwrap();
-        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), 200, "{lanes}");
-        assert!(origin.received().ends_with(b"hello"), "{lanes}");
-    }
+    let latch = Latch::new();
+    let script = Script::new().read_until("\r\n\r\n").wait_for(&latch);
+    let script = script.write("HTTP/1.1 100 Continue\r\n\r\n").read_bytes(5).write(OK);
+    let origin = RawOrigin::always(script);
+    let (_edge, mut client) = client(&origin).await;
+    let asked = request("POST").header("expect", "100-continue").header("content-length", 5);
+    let (mut answer, mut body) = client.send_request(asked.body(()).unwrap(), false).unwrap();
+    eventually("the head is with the backend", || !origin.received().is_empty());
+    latch.open();
+    assert_eq!(interim(&mut answer).await.status(), 100);
+    body.send_data(Bytes::from_static(b"hello"), true).unwrap();
+    let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(origin.received().ends_with(b"hello"));
 }
 
 /// Half of what the backend says, and far more than its sockets hold.

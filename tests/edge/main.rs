@@ -22,10 +22,10 @@ mod http2_faults;
 mod http2_upstream;
 mod identity;
 mod interim;
-mod lanes;
 mod malformed;
 #[path = "../fuzz/mutate.rs"]
 mod mutate;
+mod own_answers;
 mod parameters;
 mod protocols;
 mod proxy_protocol;

@@ -130,7 +130,7 @@ fn a_difference_that_stable_showed_by_chance_is_found_all_the_same() {
     assert_eq!(report(&edge).noise, []);
 }
 
-/// By length, in chunks and to the end of the connection, on either lane.
+/// By length, in chunks and to the end of the connection.
 #[test]
 fn however_an_answer_is_framed_its_body_is_compared() {
     let framed = |framing: usize, body: &str| match framing {
@@ -145,24 +145,17 @@ fn however_an_answer_is_framed_its_body_is_compared() {
     };
     let body = "x".repeat(5_000);
     let other = format!("{}y", &body[1..]);
-    for (lanes, lane) in [("both", "fast"), ("full", "full")] {
-        for framing in 0..3 {
-            for (answer, result) in [(&body, "same"), (&other, "different")] {
-                let script = Script::new().read_request().write(framed(framing, &body)).close();
-                let stable = RawOrigin::always(script);
-                let script =
-                    Script::new().read_request().write(framed(2 - framing, answer)).close();
-                let shadow = RawOrigin::always(script);
-                let keys = ", compare: { body: bytes }";
-                let config = mirrored(stable.address(), shadow.address(), keys)
-                    .with(&format!("lanes: {lanes}"));
-                let edge = Edge::start(&config);
-                assert_eq!(edge.get("/").text(), body);
-                eventually(&format!("{result}, framing {framing}, lanes {lanes}"), || {
-                    results(&edge, result) == 1.0
-                });
-                assert_eq!(edge.metric("serin_lane_requests_total", ("lane", lane)), 1.0);
-            }
+    for framing in 0..3 {
+        for (answer, result) in [(&body, "same"), (&other, "different")] {
+            let script = Script::new().read_request().write(framed(framing, &body)).close();
+            let stable = RawOrigin::always(script);
+            let script = Script::new().read_request().write(framed(2 - framing, answer)).close();
+            let shadow = RawOrigin::always(script);
+            let keys = ", compare: { body: bytes }";
+            let config = mirrored(stable.address(), shadow.address(), keys);
+            let edge = Edge::start(&config);
+            assert_eq!(edge.get("/").text(), body);
+            eventually(&format!("{result}, framing {framing}"), || results(&edge, result) == 1.0);
         }
     }
 }

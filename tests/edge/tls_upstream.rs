@@ -2,7 +2,6 @@
 
 use crate::behind_tls::{self, BehindTls};
 use crate::edge::{Edge, SHORT};
-use crate::lanes::carried;
 use crate::tls::Authority;
 use serin_testkit::{
     ConfigText, Connection, Origin, RawOrigin, Script, ServiceText, body_hash, eventually, temp_dir,
@@ -177,7 +176,7 @@ fn prepared() -> TempDir {
 }
 
 fn start(folder: TempDir, service: ServiceText) -> Edge {
-    Edge::start_in(folder, &ConfigText::simple(service).with("lanes: both"))
+    Edge::start_in(folder, &ConfigText::simple(service))
 }
 
 #[test]
@@ -203,7 +202,6 @@ fn exchanges_over_tls_go_by_the_fast_lane_and_their_connection_is_kept() {
         client.send("GET /stream/3/10 HTTP/1.1\r\nHost: a\r\n\r\n");
         assert_eq!(client.response().status, 200);
     }
-    assert_eq!(carried(&edge), (12.0, 0.0));
     assert_eq!(origin.connections(), 1);
     assert_eq!(edge.counts("v1").judged.bad, 0);
 }
@@ -217,7 +215,6 @@ fn a_backend_that_may_choose_its_protocol_gets_what_it_chooses() {
         for _ in 0..5 {
             assert_eq!(edge.get("/").status, 200);
         }
-        assert_eq!(carried(&edge), (5.0, 0.0));
         assert!(origin.seen().iter().all(|seen| seen.http2 == http2), "{alpn:?}");
     }
 }

@@ -60,7 +60,7 @@ const EDITED: &str = "{ name: all, matches: [{ path: { prefix: / } }], service: 
 
 fn plain(service: ServiceText) -> Edge {
     let config = ConfigText::new().http_listener("http").service(service).route(EDITED);
-    Edge::start(&config.with("lanes: both"))
+    Edge::start(&config)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,7 @@ async fn trailers_reach_who_can_read_them_and_never_say_what_belongs_into_a_head
     let chunked = RawOrigin::always(Script::answering(CHUNKED));
     for service in [http2(address), web(chunked.address())] {
         let (authority, folder) = prepared();
-        let text = config(service.clone(), "", "").with("lanes: both");
+        let text = config(service.clone(), "", "");
         let edge = Edge::start_in(folder, &text);
         let io = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
         let mut client = Connection::http2_over(io, "a.example").await;

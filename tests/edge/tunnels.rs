@@ -1,10 +1,9 @@
-//! Tunnels of Serin's own lane: their ends, their bounds, and what opens one.
+//! Tunnels: their ends, their bounds, and what opens one.
 
 use crate::behind_tls::BehindTls;
 use crate::binary::started;
 use crate::bombs::resident;
 use crate::edge::{Edge, ROUTE, listener, web};
-use crate::lanes::carried;
 use crate::tls;
 use serin_testkit::{
     ConfigText, End, Latch, Origin, RawClient, RawOrigin, Script, ServiceText, eventually,
@@ -30,7 +29,7 @@ fn switching(protocol: &str) -> String {
 }
 
 fn edge(service: ServiceText) -> Edge {
-    Edge::start(&ConfigText::simple(service).with("lanes: both"))
+    Edge::start(&ConfigText::simple(service))
 }
 
 /// A client whose tunnel is open.
@@ -75,7 +74,6 @@ fn the_end_of_one_side_reaches_the_other_which_still_has_its_say() {
         eventually("the backend has heard all", || origin.records()[0].ended);
         assert!(origin.received().ends_with(b"\r\n\r\nhello and my last words"), "{protocol}");
         eventually("it is good", || over.counts("v1").judged.good == 1);
-        assert_eq!(carried(&over), (1.0, 0.0));
     }
 }
 
@@ -89,7 +87,7 @@ async fn so_does_an_end_of_tls_on_either_side() {
         let origin = RawOrigin::always(script);
         let behind = BehindTls::start(folder.path(), &["http/1.1"], origin.address());
         let config = tls::config(behind.service(", protocol: http1"), "", "");
-        let edge = Edge::start_in(folder, &config.with("lanes: both"));
+        let edge = Edge::start_in(folder, &config);
         let alpn = authority.client(&["http/1.1"]);
         let mut client = tls::connect(&edge, alpn, "a.example").await.unwrap();
         client.write_all(asking("own").as_bytes()).await.unwrap();
@@ -111,7 +109,6 @@ async fn so_does_an_end_of_tls_on_either_side() {
         eventually_async("the backend has heard all", async || origin.records()[0].ended).await;
         let received = String::from_utf8(origin.received()).unwrap();
         assert!(received.ends_with(&format!("\r\n\r\n{heard}")), "{received}");
-        assert_eq!(carried(&edge), (1.0, 0.0));
     }
 }
 
@@ -163,7 +160,7 @@ fn a_client_that_does_not_read_slows_its_backend() {
     const WHOLE: usize = 64 << 20;
     let torrent = Torrent::start(WHOLE);
     let folder = temp_dir();
-    let config = ConfigText::simple(web(torrent.listener)).with("lanes: both");
+    let config = ConfigText::simple(web(torrent.listener));
     let (serin, address) = started(&folder, &config);
     let before = resident(&serin);
     let mut client = RawClient::connect(address);
@@ -185,7 +182,7 @@ fn a_client_that_does_not_read_slows_its_backend() {
 fn a_client_that_takes_nothing_is_waited_for_as_long_as_its_listener_says() {
     let torrent = Torrent::start(usize::MAX);
     let config = ConfigText::new().listener(&listener("idleTimeout: 400ms"));
-    let config = config.service(web(torrent.listener)).route(ROUTE).with("lanes: both");
+    let config = config.service(web(torrent.listener)).route(ROUTE);
     let edge = Edge::start(&config);
     let _client = tunnel(&edge, "own");
     eventually("it is over", || edge.counts("v1").judged.good == 1);
@@ -196,7 +193,7 @@ fn thousands_of_idle_tunnels_hold_no_buffers() {
     const MANY: usize = 2_000;
     let origin = Origin::start("v1");
     let folder = temp_dir();
-    let config = ConfigText::simple(web(origin.address())).with("lanes: both");
+    let config = ConfigText::simple(web(origin.address()));
     let config = config.with("accessLog: { format: off }");
     let (serin, address) = started(&folder, &config);
     let open = || {
@@ -238,7 +235,6 @@ fn only_what_was_asked_for_opens_a_tunnel() {
     }
     let asked = String::from_utf8(origin.received()).unwrap().to_lowercase();
     assert_eq!(asked.matches("upgrade:").count(), 1, "{asked}");
-    assert_eq!(carried(&over), (7.0, 0.0));
 }
 
 #[test]

@@ -45,69 +45,63 @@ fn attacks() -> Vec<(String, &'static str, &'static str)> {
 
 #[test]
 fn a_connection_whose_answer_ended_before_its_request_carries_nobody_elses() {
-    for lanes in ["both", "full"] {
-        for (head, begun, rest) in attacks() {
-            let origin = hasty();
-            let edge =
-                Edge::start(&ConfigText::simple(plain(&origin)).with(&format!("lanes: {lanes}")));
-            let mut client = edge.client();
-            client.send(&head);
-            if !head.contains("Expect") {
+    for (head, begun, rest) in attacks() {
+        let origin = hasty();
+        let edge = Edge::start(&ConfigText::simple(plain(&origin)));
+        let mut client = edge.client();
+        client.send(&head);
+        if !head.contains("Expect") {
+            client.send(begun);
+        }
+        client.read_past(b"\r\n\r\nok");
+        for more in [rest, ""] {
+            for _ in 0..3 {
+                assert_eq!(edge.get("/victim").status, 200, "{head}");
+            }
+            if head.contains("Expect") && !more.is_empty() {
                 client.send(begun);
             }
-            client.read_past(b"\r\n\r\nok");
-            for more in [rest, ""] {
-                for _ in 0..3 {
-                    assert_eq!(edge.get("/victim").status, 200, "{lanes}: {head}");
-                }
-                if head.contains("Expect") && !more.is_empty() {
-                    client.send(begun);
-                }
-                client.send(more);
-            }
-            client.half_close().ended();
-            for _ in 0..3 {
-                assert_eq!(edge.get("/victim").status, 200, "{lanes}: {head}");
-            }
-            nobody_shares(&origin, &format!("{lanes}: {head}"));
+            client.send(more);
         }
+        client.half_close().ended();
+        for _ in 0..3 {
+            assert_eq!(edge.get("/victim").status, 200, "{head}");
+        }
+        nobody_shares(&origin, &head);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_does_one_of_a_stream_of_http2() {
-    for lanes in ["both", "full"] {
-        for more in [&[][..], &[("expect", "100-continue")], &[("content-length", "10")]] {
-            let (authority, folder) = prepared();
-            let origin = hasty();
-            let config = config(plain(&origin), "", "").with(&format!("lanes: {lanes}"));
-            let edge = Edge::start_in(folder, &config);
-            let mut client = raw(&edge, &authority).await;
-            let mut fields = vec![(":method", "POST"), (":path", "/attack")];
-            fields.extend(REQUEST.iter().filter(|(name, _)| !matches!(*name, ":method" | ":path")));
-            fields.extend(more);
-            client.write_all(&frame(1, 4, 1, &block(&fields))).await.unwrap();
-            client.write_all(&frame(0, 0, 1, b"hello")).await.unwrap();
-            while read_frame(&mut client, &[0]).await.unwrap().1.is_empty() {}
-            let victim = [("GET", ":method"), ("/victim", ":path")];
-            let mut next = 3;
-            for last in [&b"world"[..], b""] {
-                for _ in 0..3 {
-                    let mut fields: Vec<(&str, &str)> =
-                        victim.iter().map(|(v, n)| (*n, *v)).collect();
-                    fields.extend(
-                        REQUEST.iter().filter(|(name, _)| !matches!(*name, ":method" | ":path")),
-                    );
-                    client.write_all(&frame(1, 5, next, &block(&fields))).await.unwrap();
-                    while read_frame(&mut client, &[0]).await.unwrap().1.is_empty() {}
-                    next += 2;
-                }
-                if !last.is_empty() {
-                    client.write_all(&frame(0, 1, 1, last)).await.unwrap();
-                }
+    for more in [&[][..], &[("expect", "100-continue")], &[("content-length", "10")]] {
+        let (authority, folder) = prepared();
+        let origin = hasty();
+        let config = config(plain(&origin), "", "");
+        let edge = Edge::start_in(folder, &config);
+        let mut client = raw(&edge, &authority).await;
+        let mut fields = vec![(":method", "POST"), (":path", "/attack")];
+        fields.extend(REQUEST.iter().filter(|(name, _)| !matches!(*name, ":method" | ":path")));
+        fields.extend(more);
+        client.write_all(&frame(1, 4, 1, &block(&fields))).await.unwrap();
+        client.write_all(&frame(0, 0, 1, b"hello")).await.unwrap();
+        while read_frame(&mut client, &[0]).await.unwrap().1.is_empty() {}
+        let victim = [("GET", ":method"), ("/victim", ":path")];
+        let mut next = 3;
+        for last in [&b"world"[..], b""] {
+            for _ in 0..3 {
+                let mut fields: Vec<(&str, &str)> = victim.iter().map(|(v, n)| (*n, *v)).collect();
+                fields.extend(
+                    REQUEST.iter().filter(|(name, _)| !matches!(*name, ":method" | ":path")),
+                );
+                client.write_all(&frame(1, 5, next, &block(&fields))).await.unwrap();
+                while read_frame(&mut client, &[0]).await.unwrap().1.is_empty() {}
+                next += 2;
             }
-            nobody_shares(&origin, &format!("{lanes}: {more:?}"));
+            if !last.is_empty() {
+                client.write_all(&frame(0, 1, 1, last)).await.unwrap();
+            }
         }
+        nobody_shares(&origin, &format!("{more:?}"));
     }
 }
 
@@ -136,27 +130,21 @@ async fn upload(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_end_of_a_body_ends_it_once() {
-    for (lanes, tls, more) in [
-        ("both", false, ""),
-        ("full", false, ""),
-        ("both", true, ""),
-        ("both", true, ", protocol: http1"),
-        ("full", true, ""),
-    ] {
+    for (tls, more) in [(false, ""), (true, ""), (true, ", protocol: http1")] {
         for pieces in [&[][..], &["hello"], &["hello", "world"]] {
             let (authority, folder) = prepared();
             authority.write(folder.path(), "backend", &["backend.example"]);
             let origin = RawOrigin::always(Script::answering(OK));
             let front = BehindTls::start(folder.path(), &["http/1.1"], origin.address());
             let service = if tls { front.service(more) } else { plain(&origin) };
-            let config = config(service, "", "").with(&format!("lanes: {lanes}"));
+            let config = config(service, "", "");
             let edge = Edge::start_in(folder, &config);
             upload(&edge, &authority, &origin, pieces).await;
             upload(&edge, &authority, &origin, pieces).await;
             let received = String::from_utf8(origin.received()).unwrap();
             let bodies = received.split("POST /up").filter_map(|one| one.split_once("\r\n\r\n"));
             let ends = bodies.map(|(_, body)| body.matches("0\r\n\r\n").count());
-            let what = format!("{lanes}, TLS: {tls}{more}, {pieces:?}: {received}");
+            let what = format!("TLS: {tls}{more}, {pieces:?}: {received}");
             assert_eq!(ends.collect::<Vec<_>>(), [1, 1], "{what}");
             assert!(received.ends_with("0\r\n\r\n"), "{what}");
         }

@@ -24,10 +24,9 @@ fn asking(stream: u32, method: &str, path: &str, more: &[(&str, &str)]) -> Vec<u
     frame(HEADERS, 5, stream, &block(&fields))
 }
 
-/// `lanes` decides who carries it.
-async fn reader(origin: &Origin, lanes: &str, settings: &[u8]) -> (Edge, TlsStream<TcpStream>) {
+async fn reader(origin: &Origin, settings: &[u8]) -> (Edge, TlsStream<TcpStream>) {
     let (authority, folder) = prepared();
-    let config = config(web(origin.address()), "", "").with(&format!("lanes: {lanes}"));
+    let config = config(web(origin.address()), "", "");
     let edge = Edge::start_in(folder, &config);
     let mut stream = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
     begin(&mut stream, settings).await;
@@ -40,30 +39,9 @@ async fn of_kind(stream: &mut TlsStream<TcpStream>, kind: u8) {
 }
 
 #[tokio::test]
-async fn the_full_lane_asks_for_nothing_that_its_client_has_no_window_for() {
+async fn long_streams_whose_client_reads_are_all_begun() {
     let origin = Origin::start("v1");
-    let (_edge, mut stream) = reader(&origin, "full", &NO_WINDOW).await;
-    for n in 0..20 {
-        stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100000", &[])).await.unwrap();
-    }
-    // Has no body, and comes after the others.
-    stream.write_all(&asking(41, "HEAD", "/bytes/100000", &[])).await.unwrap();
-    of_kind(&mut stream, HEADERS).await;
-    assert_eq!(origin.requests(), 1);
-    // One is granted, and one begins.
-    stream.write_all(&frame(WINDOW_UPDATE, 0, 3, &[0, 0, 0, 10])).await.unwrap();
-    of_kind(&mut stream, HEADERS).await;
-    assert_eq!(origin.requests(), 2);
-    // All are granted, and all begin.
-    let settings = [0, 4, 0, 0, 0, 100];
-    stream.write_all(&frame(4, 0, 0, &settings)).await.unwrap();
-    eventually_async("all have been asked for", async || origin.requests() >= 9).await;
-}
-
-#[tokio::test]
-async fn long_streams_of_the_full_lane_whose_client_reads_are_all_begun() {
-    let origin = Origin::start("v1");
-    let (_edge, mut stream) = reader(&origin, "full", &[]).await;
+    let (_edge, mut stream) = reader(&origin, &[]).await;
     for n in 0..60 {
         stream.write_all(&asking(2 * n + 1, "GET", "/hang", &[])).await.unwrap();
     }
@@ -71,9 +49,9 @@ async fn long_streams_of_the_full_lane_whose_client_reads_are_all_begun() {
 }
 
 #[tokio::test]
-async fn the_fast_lane_asks_for_little_that_its_client_has_no_window_for() {
+async fn little_is_asked_for_that_its_client_has_no_window_for() {
     let origin = Origin::start("v1");
-    let (_edge, mut stream) = reader(&origin, "both", &NO_WINDOW).await;
+    let (_edge, mut stream) = reader(&origin, &NO_WINDOW).await;
     for n in 0..80 {
         stream.write_all(&asking(2 * n + 1, "GET", "/bytes/100", &[])).await.unwrap();
     }
@@ -96,10 +74,10 @@ async fn the_fast_lane_asks_for_little_that_its_client_has_no_window_for() {
 
 /// The windows are used up whenever another stream could begin, and still the client takes more.
 #[tokio::test]
-async fn a_stream_of_the_full_lane_begins_beside_one_that_uses_all_of_the_window() {
+async fn a_stream_begins_beside_one_that_uses_all_of_the_window() {
     const WHOLE: usize = 16 << 20;
     let origin = Origin::start("v1");
-    let (_edge, mut stream) = reader(&origin, "full", &[]).await;
+    let (_edge, mut stream) = reader(&origin, &[]).await;
     stream.write_all(&asking(1, "GET", &format!("/bytes/{WHOLE}"), &[])).await.unwrap();
     let mut got = 0;
     loop {
@@ -134,8 +112,8 @@ async fn a_stream_of_the_full_lane_begins_beside_one_that_uses_all_of_the_window
 async fn an_answer_within_the_window_ends_without_a_further_one() {
     let origin = Origin::start("v1");
     let window = [0, 4, 0, 0, 0, 200];
-    for (lanes, path) in [("both", "/bytes/200"), ("both", "/trailers"), ("full", "/bytes/200")] {
-        let (_edge, mut stream) = reader(&origin, lanes, &window).await;
+    for path in ["/bytes/200", "/trailers"] {
+        let (_edge, mut stream) = reader(&origin, &window).await;
         stream.write_all(&asking(1, "GET", path, &[])).await.unwrap();
         eventually_async("the stream ends", async || {
             let mut head = [0; 9];
@@ -143,7 +121,7 @@ async fn an_answer_within_the_window_ends_without_a_further_one() {
             let [_, a, b, kind, flags, ..] = head;
             let mut payload = vec![0; usize::from(a) << 8 | usize::from(b)];
             stream.read_exact(&mut payload).await.unwrap();
-            assert_ne!(kind, RST, "{lanes} {path}");
+            assert_ne!(kind, RST, "{path}");
             kind <= HEADERS && flags & 1 == 1
         })
         .await;
@@ -153,7 +131,7 @@ async fn an_answer_within_the_window_ends_without_a_further_one() {
 #[tokio::test]
 async fn a_large_answer_passes_however_small_the_steps_of_its_window() {
     let origin = Origin::start("v1");
-    let (_edge, mut stream) = reader(&origin, "both", &[0, 4, 0, 0, 0, 1]).await;
+    let (_edge, mut stream) = reader(&origin, &[0, 4, 0, 0, 0, 1]).await;
     stream.write_all(&asking(1, "GET", "/bytes/3000", &[])).await.unwrap();
     let mut got = 0;
     while got < 3_000 {
@@ -257,7 +235,7 @@ async fn answers_over_http2_that_no_client_takes_are_left_with_their_backends() 
     for window in [0, 1] {
         let (authority, folder) = prepared();
         let origin = Origin::start("v1");
-        let config = config(http2(origin.address()), "", "").with("lanes: both");
+        let config = config(http2(origin.address()), "", "");
         let (serin, address) = started(&folder, &config);
         drop(greedy(address, &authority, &[]).await);
         eventually_async("none is with the backend", async || origin.in_flight() == 0).await;
@@ -286,7 +264,7 @@ async fn answers_over_http2_that_no_client_takes_are_left_with_their_backends() 
 async fn a_window_of_one_byte_is_as_little_as_none() {
     for window in [0, 1] {
         let (authority, folder) = prepared();
-        let config = config(web(large_origin().await), "", "").with("lanes: both");
+        let config = config(web(large_origin().await), "", "");
         let (serin, address) = started(&folder, &config);
         drop(greedy(address, &authority, &[]).await);
         let before = resident(&serin);

@@ -135,11 +135,10 @@ fn one_that_is_as_good_gets_its_share_and_then_everything() {
 }
 
 #[test]
-fn a_share_is_exact_on_every_connection_and_whichever_lane_carries_it() {
+fn a_share_is_exact_on_every_connection() {
     let origin = Origin::start("v1");
     let instance = patient(&to(origin.address(), "old"));
-    // The fast lane takes no request of this one.
-    instance.write(&to(origin.address(), "new").with("lanes: full"));
+    instance.write(&to(origin.address(), "new"));
     begin(&instance, r#"{"canary": "10%", "for": "10m"}"#);
     let seen = requests(&instance, 500);
     let by_new = seen.iter().filter(|(_, by)| by == "new").count();

@@ -112,19 +112,23 @@ struct Parts {
     access_log: Option<At<file::AccessLog>>,
     tracing: Option<At<file::Tracing>>,
     notifications: Vec<At<file::Notification>>,
-    lanes: Option<At<crate::model::Lanes>>,
+    lanes: Option<At<file::Lanes>>,
 }
 
 /// The model, complete only when nothing was reported as an error.
 pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
     let parts = merged(files, check);
+    if let Some(lanes) = &parts.lanes {
+        check
+            .warning(lanes.at, "`lanes` has no effect: every request takes the same way")
+            .hint("remove it; a later version knows no such key");
+    }
     let listeners = listeners::check(&parts.listeners, check);
     let services = services::check(&parts.services, &listeners, check);
     let routes = routes::check(&parts.routes, &parts.services, &parts.listeners, check);
     shadow::routes_lead_here(&parts.services, &routes, check);
     foresight::unreached(&parts.services, &parts.routes, check);
     hosts::covered(&parts.listeners, &parts.routes, check);
-    services::lanes(&services, parts.lanes.as_ref(), check);
     let admin = admin::check(parts.admin.as_ref(), &parts.listeners, check);
     Config {
         listeners,
@@ -135,7 +139,6 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
         access_log: telemetry::access_log(parts.access_log.as_ref(), check),
         tracing: telemetry::tracing(parts.tracing.as_ref(), check),
         notifications: telemetry::notifications(&parts.notifications, check),
-        lanes: parts.lanes.map_or_else(|| file::File::default().lanes(), |lanes| lanes.value),
         hash: String::new(),
     }
 }

@@ -3,8 +3,7 @@
 use super::{Check, endpoints, given, rollout, session, shadow, slo, whole};
 use crate::file::{self, Named};
 use crate::model::{
-    HealthCheck, HealthKind, Lanes, Listener, Retries, RetryOn, Service, UpstreamProxyProtocol,
-    UpstreamTls, Version,
+    HealthCheck, HealthKind, Listener, Retries, RetryOn, Service, UpstreamTls, Version,
 };
 use crate::report::shown;
 use crate::source::{At, Place};
@@ -174,21 +173,6 @@ fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
     UpstreamTls {
         ca_file: tls.ca_file.as_ref().map(|ca| check.resolve(ca)),
         server_name: tls.server_name.as_ref().and_then(|name| super::hosts::hostname(name, check)),
-    }
-}
-
-/// pingora's proxy cannot tell a backend whose a connection is.
-pub(super) fn lanes(
-    services: &BTreeMap<ServiceName, Service>,
-    lanes: Option<&At<Lanes>>,
-    check: &mut Check<'_>,
-) {
-    let tells = |version: &Version| version.proxy_protocol != UpstreamProxyProtocol::Off;
-    let told = services.values().any(|service| service.versions.iter().any(tells));
-    if let Some(lanes) = lanes.filter(|lanes| told && lanes.value == Lanes::Full) {
-        check
-            .error(lanes.at, "`lanes: full` and a version with `proxyProtocol`")
-            .hint("remove `lanes`: it is for comparisons alone");
     }
 }
 

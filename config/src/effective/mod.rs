@@ -46,6 +46,5 @@ pub fn effective(config: &Config) -> Value {
             "otlp": url(&t.otlp), "sample": t.sample.to_string(),
         })),
         "notifications": config.notifications.iter().map(notification).collect::<Vec<_>>(),
-        "lanes": config.lanes.word(),
     })
 }

@@ -21,7 +21,6 @@ pub(crate) use service::*;
 pub(crate) use settings::{Setting, settings};
 pub(crate) use telemetry::*;
 
-use crate::model;
 use crate::source::At;
 
 record! {
@@ -45,12 +44,19 @@ record! {
         "tracing" optional tracing: Tracing,
         /// Who is told what.
         "notifications" optional notifications: Vec<At<Notification>>,
-        /// `full` switches the fast lane off; nothing else changes that a client could see.
-        "lanes" optional lanes: model::Lanes = "both",
+        /// Has no effect any more, and is warned of: every request takes the same way.
+        "lanes" optional lanes: Lanes,
     }
 }
 
-words!(model::Lanes, "choice of lanes" {
-    "both" => model::Lanes::Both,
-    "full" => model::Lanes::Full,
+/// Of older configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    Both,
+    Full,
+}
+
+words!(Lanes, "choice of lanes" {
+    "both" => Lanes::Both,
+    "full" => Lanes::Full,
 });

@@ -44,16 +44,8 @@ pub struct Config {
     pub access_log: AccessLog,
     pub tracing: Option<Tracing>,
     pub notifications: Vec<Notification>,
-    pub lanes: Lanes,
     /// A hash of everything the files say, as hex.
     pub hash: String,
-}
-
-/// `full` switches the fast lane off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lanes {
-    Both,
-    Full,
 }
 
 impl Config {

@@ -1,4 +1,4 @@
-//! A whole request through the fast lane: a proxy of one thread under callgrind, and a client and a
+//! A whole request: a proxy of one thread under callgrind, and a client and a
 //! backend outside of it, which are not counted.
 //!
 //! One request is in hand at a time, so that each costs as many turns of the proxy's loop as the

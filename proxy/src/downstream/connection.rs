@@ -4,12 +4,10 @@
 //! connections wait. What is needed while a request is carried, and what is rare, has its place on
 //! the heap for that long.
 
-use crate::downstream::http1::body::Body;
 use crate::downstream::http1::carry::After;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http1::exchange_pool::ExchangeFuture;
 use crate::downstream::http1::waiting::{Next, Waiting};
-use crate::downstream::stream::ClientStream;
 use crate::ingress::accept::OpenConnection;
 use crate::ingress::client_info::ClientInfo;
 use crate::ingress::preface;
@@ -17,9 +15,6 @@ use crate::ingress::transport::Transport;
 use crate::ingress::worker::{TunnelOpen, Worker};
 use crate::wire::proxy_header::Ends;
 use crate::wire::refusal::Refusal;
-use bytes::BytesMut;
-use pingora_core::apps::HttpServerApp;
-use pingora_core::protocols::http::ServerSession;
 use serin_config::model::ProxyProtocol;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -36,7 +31,7 @@ pub(crate) struct Connection {
 
 enum Stage {
     Waiting(Waiting),
-    Fast(ExchangeFuture),
+    Exchange(ExchangeFuture),
     Tunnel {
         carrying: Pin<Box<dyn Future<Output = Box<ClientConnection>> + Send>>,
         _open: TunnelOpen,
@@ -79,15 +74,15 @@ impl Future for Connection {
                     };
                     begin(next, waiting.client, &admitted.worker)
                 }
-                Stage::Fast(carrying) => match ready!(Pin::new(carrying).poll(cx)) {
+                Stage::Exchange(carrying) => match ready!(Pin::new(carrying).poll(cx)) {
                     (client, After::Kept) => Stage::Waiting(Waiting::new(client)),
                     (client, After::Closed) => {
                         Stage::Elsewhere(Box::pin(close(client, Vec::new())))
                     }
                     (client, After::Switched(switched)) => {
-                        let lane = Arc::clone(&admitted.worker.fast);
+                        let forwarder = Arc::clone(&admitted.worker.forwarder);
                         let _open = admitted.worker.tunnel_began();
-                        let carrying = Box::pin(lane.tunnel(client, *switched));
+                        let carrying = Box::pin(forwarder.tunnel(client, *switched));
                         Stage::Tunnel { carrying, _open }
                     }
                     (_, After::Done | After::Cut) => Stage::Over,
@@ -108,14 +103,7 @@ impl Future for Connection {
 
 fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker>) -> Stage {
     match next {
-        Next::Fast(admitted) => {
-            worker.lanes.fast();
-            Stage::Fast(worker.fast.carry(client, admitted))
-        }
-        Next::Full(head, body) => {
-            worker.lanes.full();
-            Stage::Elsewhere(Box::pin(one_request(client, head, body, Arc::clone(worker))))
-        }
+        Next::Request(admitted) => Stage::Exchange(worker.forwarder.carry(client, admitted)),
         Next::Refused(refusal) => {
             let counters = &client.info.listener.counters;
             counters.refused_heads.add();
@@ -129,30 +117,10 @@ fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker>) -> Sta
     }
 }
 
-/// By the full lane.
-async fn one_request(
-    client: Box<ClientConnection>,
-    head: BytesMut,
-    body: Body,
-    worker: Arc<Worker>,
-) -> Option<Box<ClientConnection>> {
-    let mut stream = ClientStream::of(*client);
-    stream.begin(head, body);
-    let mut session = ServerSession::new_http1(Box::new(stream));
-    session.set_abort_on_close(false);
-    let reused = worker.proxy.process_new_http(session, &worker.shutdown).await?;
-    let (stream, _) = reused.consume();
-    let stream = *stream.into_any().downcast::<ClientStream>().ok()?;
-    let outdated = stream.info().listener.is_outdated();
-    if !stream.at_boundary() || worker.is_leaving() || outdated {
-        stream.close(b"").await;
-        return None;
-    }
-    Some(Box::new(stream.into_link()))
-}
-
 async fn close(client: Box<ClientConnection>, last: Vec<u8>) -> Option<Box<ClientConnection>> {
-    ClientStream::of(*client).close(&last).await;
+    // It holds nothing else meanwhile.
+    let ClientConnection { transport, .. } = *client;
+    transport.close(&last).await;
     None
 }
 

@@ -1,6 +1,6 @@
-//! Forgets the headers of a request that go no further, before a lane, a route or a session sees it.
+//! Forgets the headers of a request that go no further, before a route or a session sees it.
 //!
-//! Every request comes by here, whichever protocol and lane it takes, so that nobody behind has to
+//! Every request comes by here, whichever protocol it takes, so that nobody behind has to
 //! think of them.
 
 use crate::ingress::listener::{Counters, ListenerState};
@@ -10,14 +10,12 @@ use crate::wire::unwanted::{Unwanted, why};
 use http::HeaderName;
 use http::request::Parts;
 
-/// Of HTTP/1. Says whether there were any.
-pub(crate) fn forget(bytes: &[u8], fields: &mut Vec<Field>, listener: &ListenerState) -> bool {
-    let before = fields.len();
+/// Of HTTP/1.
+pub(crate) fn forget(bytes: &[u8], fields: &mut Vec<Field>, listener: &ListenerState) {
     fields.retain(|field| {
         // Nobody has to look at the names of the others.
         field.kind != Kind::Special || may_pass(field.name.of(bytes), listener)
     });
-    fields.len() < before
 }
 
 /// Whether a head of HTTP/2 has nothing that its library lets pass and the standard does not (RFC 9113,

@@ -6,9 +6,6 @@ pub(crate) mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod response;
-pub(crate) mod signals;
-pub(crate) mod stream;
-pub(crate) mod timing;
 
 /// Gives back what the thread has kept of its exchanges, and not needed since the last sweep.
 pub(crate) fn sweep() {

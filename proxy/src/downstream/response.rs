@@ -12,9 +12,8 @@ use crate::route::{Edits, Fields};
 use crate::wire::answer::{Body, ResponseHead};
 use crate::wire::names::Kind;
 use crate::wire::view::View;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, response};
 use pingora_core::protocols::http::date::get_cached_date;
-use pingora_http::ResponseHeader;
 
 /// What matters of a client of HTTP/1.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +63,7 @@ pub(crate) fn head_of(
     view: &View<'_>,
     context: &mut RequestContext,
     trailers: bool,
-) -> Option<ResponseHeader> {
+) -> Option<response::Parts> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     let switches = head.status == 101;
     parts.status =
@@ -93,7 +92,7 @@ pub(crate) fn head_of(
         }
     }
     shape.added(&mut add);
-    sound.then(|| ResponseHeader::from(parts))
+    sound.then_some(parts)
 }
 
 /// What the client gets to see of the fields.
@@ -200,9 +199,9 @@ pub(crate) fn write_reply(
     head: bool,
     keeps: bool,
     to: &mut Buffer,
-) -> bool {
+) {
     let bodiless = reply.note(context, head);
-    let Ok(response) = reply.response(context) else { return false };
+    let response = reply.response(context);
     let reason = response.status.canonical_reason().unwrap_or_default();
     status_line(response.status.as_u16(), reason.as_bytes(), to);
     for (name, value) in &response.headers {
@@ -217,7 +216,6 @@ pub(crate) fn write_reply(
     if !bodiless {
         to.push(reply.body());
     }
-    true
 }
 
 fn status_line(status: u16, reason: &[u8], to: &mut Buffer) {

@@ -1,5 +1,6 @@
 //! One request, from one endpoint to the next until one answers, or it is known that none will.
 
+pub(crate) mod body_pace;
 pub(crate) mod framing;
 pub(crate) mod relay;
 pub(crate) mod request_body;
@@ -102,7 +103,7 @@ impl Exchange<'_> {
         let (body, down) = (&mut *self.body, &mut *self.down);
         let client = self.client.again();
         let mut relay = Relay::new(client, upstream, body, down, &mut fields, times);
-        copy::written_head_leaves(self.context, out.bytes());
+        copy::head_leaves(self.context, out.bytes());
         relay.body.tell(std::mem::take(&mut self.context.tap), &relay.client);
         let head = match relay.send(out.bytes(), self.context.asked.trailers).await {
             Ok(()) => head_or_withdrawn(&mut relay, self.asked_head, self.context).await,

@@ -7,7 +7,7 @@
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
 use crate::downstream::http1::connection::ClientConnection;
-use crate::downstream::timing::BodyPace;
+use crate::exchange::body_pace::BodyPace;
 use crate::exchange::framing;
 use crate::request::context::RequestContext;
 use crate::request::head::Translated;

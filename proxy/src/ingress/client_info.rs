@@ -1,4 +1,4 @@
-//! Who a connection came from, and through which listener: what a lane asks about its client.
+//! Who a connection came from, and through which listener: what a request asks about its client.
 
 use super::listener::ListenerState;
 use crate::wire::proxy_header::Ends;

@@ -105,7 +105,7 @@ pub(crate) struct Counters {
     pub(crate) turned_away: Count,
     pub(crate) handshake_failures: Count,
     pub(crate) invalid_proxy_headers: Count,
-    /// Requests whose head was turned away before a lane saw it, by status class.
+    /// Requests whose head was turned away before it was routed, by status class.
     pub(crate) refused_heads: Count,
     pub(crate) slow_heads: Count,
     /// Headers that went no further, by reason.

@@ -15,7 +15,7 @@ use super::tighten::tightens;
 use super::tls::{TlsError, TlsState};
 use super::worker::{self, Opening, WorkerHandle};
 use crate::accesslog::AccessLog;
-use crate::full::FullLane;
+use crate::downstream::http1::carry::Forwarder;
 use arc_swap::ArcSwap;
 use serin_config::model::Listener;
 use std::collections::BTreeMap;
@@ -110,12 +110,12 @@ enum Change {
 }
 
 impl Ingress {
-    /// Starts the threads; `lane` makes the lane of each.
+    /// Starts the threads; `forwarder` makes that of each.
     pub(crate) fn start(
         threads: u16,
         log: &AccessLog,
         inherited: Vec<Inherited>,
-        lane: impl Fn() -> FullLane,
+        forwarder: impl Fn() -> Forwarder,
     ) -> Result<Self, ListenError> {
         let (tightened, watch_tightened) = watch::channel(());
         let (parting, watch_parting) = watch::channel(false);
@@ -131,19 +131,13 @@ impl Ingress {
                     abort: watch_abort.clone(),
                     living: living.clone(),
                 };
-                worker::start(index, lane(), log.clone(), watches)
+                worker::start(index, forwarder(), log.clone(), watches)
             })
             .collect::<io::Result<_>>()
             .map_err(ListenError::Thread)?;
         let (listeners, alive) = (Mutex::default(), Mutex::new(alive));
         let inherited = Mutex::new(inherited);
         Ok(Self { workers, listeners, inherited, tightened, parting, leaving, abort, alive })
-    }
-
-    /// Requests carried by the fast lane and by the full one.
-    pub(super) fn lanes(&self) -> (u64, u64) {
-        let each = self.workers.iter().map(|worker| worker.lanes.get());
-        each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Everything about `models` that can fail.

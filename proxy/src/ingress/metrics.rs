@@ -23,7 +23,6 @@ struct Families {
     dropped: IntCounterVec,
     expiry: GaugeVec,
     log_dropped: IntCounter,
-    lanes: IntCounterVec,
 }
 
 impl Families {
@@ -59,10 +58,6 @@ impl Families {
             log_dropped: IntCounter::new(
                 "serin_access_log_dropped_total",
                 "Access log records dropped because writing them was too slow.",
-            )?,
-            lanes: IntCounterVec::new(
-                opts("serin_lane_requests_total", "Requests, by the lane that carried them."),
-                &["lane"],
             )?,
         })
     }
@@ -108,9 +103,9 @@ impl Families {
         }
     }
 
-    fn parts(&self) -> [&dyn Collector; 7] {
-        let Self { open, connections, refused, dropped, expiry, log_dropped, lanes } = self;
-        [open, connections, refused, dropped, expiry, log_dropped, lanes]
+    fn parts(&self) -> [&dyn Collector; 6] {
+        let Self { open, connections, refused, dropped, expiry, log_dropped } = self;
+        [open, connections, refused, dropped, expiry, log_dropped]
     }
 }
 
@@ -132,9 +127,6 @@ impl Collector for IngressCollector {
             families.add(&running.state.load());
         }
         families.log_dropped.inc_by(self.log.dropped());
-        let (fast, full) = self.ingress.lanes();
-        families.lanes.with_label_values(&["fast"]).inc_by(fast);
-        families.lanes.with_label_values(&["full"]).inc_by(full);
         families.parts().into_iter().flat_map(Collector::collect).collect()
     }
 }

@@ -1,5 +1,4 @@
-//! How clients get in: sockets, PROXY protocol, TLS, limits, and the guard through which every HTTP/1
-//! head goes before a lane sees it.
+//! How clients get in: sockets, PROXY protocol, TLS, limits.
 
 pub(crate) mod accept;
 mod certificates;

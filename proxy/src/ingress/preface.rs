@@ -7,7 +7,6 @@ use super::transport::Transport;
 use super::worker::Worker;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http2::connection as h2;
-use crate::downstream::stream::ClientStream;
 use crate::wire::proxy_header::{self, Ends, ProxyVerdict};
 use bytes::{Buf, BytesMut};
 use std::net::SocketAddr;
@@ -54,12 +53,12 @@ pub(crate) async fn read(
     let h2 = tls::chose_h2(&stream);
     let tls = Some(tls::visit_of(&stream));
     let info = Arc::new(ClientInfo::new(listener, ends, trusted, tls));
-    let client = ClientConnection::new(Transport::Tls(Box::new(stream)), &[], info);
+    let transport = Transport::Tls(Box::new(stream));
     if h2 {
-        Box::pin(h2::serve(ClientStream::of(client), &worker)).await;
+        Box::pin(h2::serve(transport, info, &worker)).await;
         return None;
     }
-    Some(Box::new(client))
+    Some(Box::new(ClientConnection::new(transport, &[], info)))
 }
 
 /// Waits for the next byte. A client that has said nothing yet holds nothing up: `None` says that the

@@ -4,7 +4,6 @@ use crate::buffer::{Buffer, Readable};
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,6 +15,9 @@ use tokio_rustls::server::TlsStream;
 /// under way, and its heads.
 const MOST_LINGERED: usize = 1280 * 1024;
 
+/// How long a client whose connection ends is listened to, so that it can read what it was told.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 pub(crate) enum Transport {
     Plain(TcpStream),
@@ -25,12 +27,14 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    pub(crate) fn fd(&self) -> RawFd {
-        match self {
-            Self::Plain(socket) => socket.as_raw_fd(),
-            Self::Tls(stream) => stream.get_ref().0.as_raw_fd(),
-            Self::Gone => -1,
-        }
+    /// Sends a last answer, and lingers until the client has had a chance to read it.
+    pub(crate) async fn close(mut self, answer: &[u8]) {
+        let said = async {
+            self.write_all(answer).await?;
+            self.flush().await
+        };
+        let _ = tokio::time::timeout(LINGER, said).await;
+        self.linger(LINGER).await;
     }
 
     /// Says that nothing more will be sent, and reads a little longer: a socket that is closed

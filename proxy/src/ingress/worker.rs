@@ -6,8 +6,7 @@ use super::client_info::ClientInfo;
 use super::listener::ListenerState;
 use crate::accesslog::AccessLog;
 use crate::buffer;
-use crate::downstream::{self, http1::carry::FastLane};
-use crate::full::FullLane;
+use crate::downstream::{self, http1::carry::Forwarder};
 use crate::heartbeat;
 use crate::request::contexts;
 use crate::thread::ThreadId;
@@ -15,12 +14,10 @@ use crate::upstream::conn;
 use crate::wheel;
 use crate::wire::refusal::Refusal;
 use arc_swap::ArcSwap;
-use pingora_core::server::configuration::ServerConf;
-use pingora_proxy::{HttpProxy, http_proxy};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::thread::JoinHandle;
@@ -28,16 +25,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
-/// Idle upstream connections that one thread keeps, over all endpoints.
-const UPSTREAM_POOL: usize = 1024;
-/// Attempts that pingora may make; how many a request really gets is the lane's decision.
-const MAX_ATTEMPTS: usize = 16;
-
 /// What the connections of a thread share.
 pub(crate) struct Worker {
-    pub(crate) proxy: Arc<HttpProxy<FullLane>>,
-    pub(crate) fast: Arc<FastLane>,
-    pub(crate) lanes: Arc<LaneCounts>,
+    pub(crate) forwarder: Arc<Forwarder>,
     /// Each connection ends after its next answer.
     pub(crate) shutdown: watch::Receiver<bool>,
     /// Idle connections end at once.
@@ -47,13 +37,6 @@ pub(crate) struct Worker {
     ended: Notify,
     /// What was heard of it, for those who ask with every request.
     left: AtomicBool,
-}
-
-/// Requests that each lane carried. Only their thread writes them.
-#[derive(Debug, Default)]
-pub(crate) struct LaneCounts {
-    fast: AtomicU64,
-    full: AtomicU64,
 }
 
 /// What a thread has open, tunnels among the connections. Only the thread itself writes it.
@@ -81,20 +64,6 @@ impl Drop for TunnelOpen {
     }
 }
 
-impl LaneCounts {
-    pub(crate) fn fast(&self) {
-        self.fast.store(self.fast.load(Relaxed) + 1, Relaxed);
-    }
-
-    pub(crate) fn full(&self) {
-        self.full.store(self.full.load(Relaxed) + 1, Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> (u64, u64) {
-        (self.fast.load(Relaxed), self.full.load(Relaxed))
-    }
-}
-
 impl Worker {
     /// No connection is kept without a request.
     pub(crate) fn is_leaving(&self) -> bool {
@@ -115,7 +84,7 @@ impl Worker {
         self.ended.notify_one();
     }
 
-    /// A request that no lane ever sees still leaves a line in the access log.
+    /// A request whose head is refused still leaves a line in the access log.
     pub(crate) fn note_refusal(&self, info: &ClientInfo, refusal: Refusal, head: &[u8]) {
         self.log.refused(info.ip(), refusal, head);
     }
@@ -138,7 +107,6 @@ pub(crate) struct Opening {
 pub(crate) struct WorkerHandle {
     /// Bounded by the number of listeners that a configuration opens.
     pub(crate) openings: mpsc::UnboundedSender<Opening>,
-    pub(crate) lanes: Arc<LaneCounts>,
     pub(crate) open: Arc<OpenCounts>,
     thread: JoinHandle<()>,
 }
@@ -146,8 +114,7 @@ pub(crate) struct WorkerHandle {
 impl WorkerHandle {
     #[cfg(test)]
     pub(crate) fn of(thread: JoinHandle<()>) -> Self {
-        let (lanes, open) = (Arc::default(), Arc::default());
-        Self { openings: mpsc::unbounded_channel().0, lanes, open, thread }
+        Self { openings: mpsc::unbounded_channel().0, open: Arc::default(), thread }
     }
 
     /// Before it was told to, only a panic ends it.
@@ -172,28 +139,19 @@ pub(crate) struct Watches {
 
 pub(crate) fn start(
     index: u16,
-    lane: FullLane,
+    forwarder: Forwarder,
     log: AccessLog,
     watches: Watches,
 ) -> io::Result<WorkerHandle> {
     let (openings, opened) = mpsc::unbounded_channel();
-    let (lanes, open) = (Arc::new(LaneCounts::default()), Arc::new(OpenCounts::default()));
-    let (counts, opened_here) = (Arc::clone(&lanes), Arc::clone(&open));
+    let open = Arc::new(OpenCounts::default());
+    let opened_here = Arc::clone(&open);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name(format!("serin-{index}")).spawn(move || {
         ThreadId(index).enter();
-        let conf = ServerConf {
-            threads: 1,
-            upstream_keepalive_pool_size: UPSTREAM_POOL,
-            max_retries: MAX_ATTEMPTS,
-            ..ServerConf::default()
-        };
-        let heartbeats = Arc::clone(&lane.plane.generation().heartbeats);
-        let fast = Arc::new(FastLane::new(lane.plane.clone(), log.clone()));
+        let heartbeats = Arc::clone(&forwarder.plane.generation().heartbeats);
         let worker = Arc::new(Worker {
-            fast,
-            lanes: counts,
-            proxy: Arc::new(http_proxy(&Arc::new(conf), lane)),
+            forwarder: Arc::new(forwarder),
             shutdown: watches.shutdown,
             leaving: watches.leaving,
             log,
@@ -213,7 +171,7 @@ pub(crate) fn start(
         drop(runtime);
         drop(watches.living);
     })?;
-    Ok(WorkerHandle { openings, lanes, open, thread })
+    Ok(WorkerHandle { openings, open, thread })
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.
@@ -242,7 +200,7 @@ async fn run(
         }
     }
     let _ = shutdown.wait_for(|down| *down).await;
-    worker.fast.close();
+    worker.forwarder.close();
     let mut leaving = worker.leaving.clone();
     tokio::select! {
         biased;

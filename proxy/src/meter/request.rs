@@ -1,6 +1,6 @@
 //! One request, from its assignment to its last byte.
 //!
-//! The lane tells what happens in the order in which it happens; here it becomes one outcome per
+//! It is told what happens in the order in which it happens; here it becomes one outcome per
 //! attempt and one per request. The request's outcome is settled once, by its first attempt, and
 //! as early as it is known: a bad status counts when its head is there, not when a long body ends,
 //! because a rollback waits for it. An exchange that is dropped in the middle was left by its

@@ -1,4 +1,4 @@
-//! What an answer's head says, whichever lane read it.
+//! What an answer's head says, whichever protocol it came by.
 
 use crate::request::context::{RequestContext, about};
 use crate::request::fail::{self, ReplayState};

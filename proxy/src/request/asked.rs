@@ -64,8 +64,8 @@ pub(crate) fn host(request: &Parts) -> Result<&str, Reply> {
 }
 
 /// A request that is not sound counts where those count whose head could not be read.
-pub(crate) fn count_refusal(context: &RequestContext) {
-    if let Some(info) = &context.info {
+pub(crate) fn count_refusal(reply: &Reply, context: &RequestContext) {
+    if let Some(info) = context.info.as_ref().filter(|_| reply.status() >= 400) {
         info.listener.counters.refused_heads.add();
     }
 }

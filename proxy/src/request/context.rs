@@ -1,7 +1,6 @@
 //! What is known of one request while it lives.
 
 use crate::config_generation::ConfigGeneration;
-use crate::downstream::signals::Signals;
 use crate::ingress::ClientInfo;
 use crate::meter::{About, RequestMeter};
 use crate::plane::Entered;
@@ -28,8 +27,6 @@ pub(crate) struct RequestContext {
     /// While two configurations serve: which of them counts it.
     pub(crate) ticket: Option<Ticket>,
     pub(crate) info: Option<Arc<ClientInfo>>,
-    /// Only HTTP/1 has them: one stream, one request.
-    pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) asked: RequestFacts,
     pub(crate) route: Option<Arc<Route>>,
     /// How much of the path the route's match took.
@@ -54,16 +51,11 @@ pub(crate) struct RequestContext {
     pub(crate) first_byte: Option<Instant>,
     pub(crate) status: u16,
     pub(crate) what: Option<&'static str>,
-    pub(crate) body_received: u64,
-    /// All of the request's body was read.
-    pub(crate) body_ended: bool,
-    /// The answer was whole before the request was: its connection carries nothing more.
-    pub(crate) answered_first: bool,
     /// Only when the request is sampled.
     pub(crate) trace: Option<Box<Trace>>,
     /// Makes its copy, if there is one.
     pub(crate) tap: RequestTap,
-    /// Where the fast lane parses heads into, and writes values: memory that is used again.
+    /// Where heads are parsed into, and writes values: memory that is used again.
     pub(crate) fields: Vec<Field>,
     pub(crate) scratch: String,
 }
@@ -104,14 +96,10 @@ pub(crate) struct Attempt {
     pub(crate) connected: bool,
     /// The head was handed over to be sent: from here on the endpoint may have acted on it.
     pub(crate) sent: bool,
-    /// The head has left, and the body follows.
-    pub(crate) body_began: bool,
     /// The final head that came.
     pub(crate) status: Option<u16>,
-    /// It came over HTTP/1. Only the full lane asks.
-    pub(crate) http1: bool,
     pub(crate) grpc: Option<u32>,
-    /// In the full lane: what its WebSocket's backend says.
+    /// What its WebSocket's backend says.
     pub(crate) close_code: Option<CloseCode>,
     /// Who ended its WebSocket.
     pub(crate) closed: Option<Closed>,
@@ -126,9 +114,7 @@ impl Attempt {
             lease: Some(lease),
             connected: false,
             sent: false,
-            body_began: false,
             status: None,
-            http1: false,
             grpc: None,
             close_code: None,
             closed: None,
@@ -192,7 +178,6 @@ impl RequestContext {
             generation: Some(entered.generation),
             ticket: entered.ticket,
             info: None,
-            signals: None,
             asked: RequestFacts {
                 host: String::new(),
                 path: String::new(),
@@ -227,9 +212,6 @@ impl RequestContext {
             first_byte: None,
             status: 0,
             what: None,
-            body_received: 0,
-            body_ended: false,
-            answered_first: false,
             trace: None,
             tap: RequestTap::default(),
             fields: Vec::new(),
@@ -250,7 +232,6 @@ impl RequestContext {
             generation,
             ticket,
             info,
-            signals,
             asked,
             route,
             matched,
@@ -268,21 +249,17 @@ impl RequestContext {
             first_byte,
             status,
             what,
-            body_received,
-            body_ended,
-            answered_first,
             trace,
             tap,
             fields: _,
             scratch: _,
         } = self;
         *ticket = None;
-        (*generation, *info, *signals, *route, *service) = (None, None, None, None, None);
+        (*generation, *info, *route, *service) = (None, None, None, None);
         (*meter, *set_cookie, *attempt, *next) = (None, None, None, None);
         (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
         (*what, *trace, *tap) = (None, None, RequestTap::default());
-        (*matched, *attempts, *stale, *stand_in, *status, *body_received) = (0, 0, 0, false, 0, 0);
-        (*body_ended, *answered_first) = (false, false);
+        (*matched, *attempts, *stale, *stand_in, *status) = (0, 0, 0, false, 0);
         asked.forget();
     }
 

@@ -1,4 +1,4 @@
-//! Where a request's way touches its copy: what the lanes tell the shadow, in their own words.
+//! Where a request's way touches its copy: what the shadow is told of it.
 
 use crate::meter::Counting;
 use crate::request::context::RequestContext;
@@ -7,44 +7,6 @@ use crate::shadow::Head;
 use memchr::memchr;
 use std::borrow::Cow;
 use std::time::Instant;
-
-/// A head is about to be sent to the attempt's version: `target` and `lines` as they leave.
-/// A request that asks for another protocol has no copy, and neither has one that a route forces
-/// to a version: it says nothing about how the service's traffic would fare.
-fn head_leaves<'l>(
-    context: &mut RequestContext,
-    method: &str,
-    target: &str,
-    lines: impl FnOnce() -> Cow<'l, [u8]>,
-) {
-    let (Some(route), Some(service), Some(attempt)) =
-        (&context.route, &context.service, &context.attempt)
-    else {
-        return;
-    };
-    let Some(mirror) = service.shadow() else { return };
-    let forced = context.meter.as_ref().is_some_and(|meter| meter.counting() == Counting::Cohort);
-    let mirror = Some(mirror).filter(|_| context.asked.upgrade.is_none() && !forced);
-    let sampled = context.trace.is_some();
-    let head = Head { method, host: &context.asked.host, target, sampled };
-    context.tap.begin(mirror, route, &attempt.on, &head, lines);
-}
-
-/// The same with the fields of a header map.
-pub(crate) fn request_leaves(
-    context: &mut RequestContext,
-    method: &str,
-    target: &str,
-    fields: &dyn Fields,
-) {
-    head_leaves(context, method, target, || {
-        let mut lines = Vec::new();
-        fields.each(&mut |name, value| {
-            [name, b": ", value, b"\r\n"].iter().for_each(|part| lines.extend_from_slice(part));
-        });
-        Cow::Owned(lines)
-    });
-}
 
 /// The head of the answer that the client gets.
 pub(crate) fn answer_came(
@@ -58,8 +20,9 @@ pub(crate) fn answer_came(
     }
 }
 
-/// A head leaves that is written already. Only that of the first attempt is told.
-pub(crate) fn written_head_leaves(context: &mut RequestContext, head: &[u8]) {
+/// A head leaves for the attempt's version, as it is written here. Only that of the first attempt is
+/// told.
+pub(crate) fn head_leaves(context: &mut RequestContext, head: &[u8]) {
     if !context.tap.is_unasked()
         || context.service.as_ref().is_none_or(|service| service.shadow().is_none())
     {
@@ -71,6 +34,22 @@ pub(crate) fn written_head_leaves(context: &mut RequestContext, head: &[u8]) {
     let mut words = line.split(|b| *b == b' ');
     let mut word = || words.next().and_then(|word| std::str::from_utf8(word).ok());
     if let (Some(method), Some(target)) = (word(), word()) {
-        head_leaves(context, method, target, || Cow::Borrowed(lines));
+        begin(context, method, target, lines);
     }
+}
+
+/// A request that asks for another protocol has no copy, and neither has one that a route forces
+/// to a version: it says nothing about how the service's traffic would fare.
+fn begin(context: &mut RequestContext, method: &str, target: &str, lines: &[u8]) {
+    let (Some(route), Some(service), Some(attempt)) =
+        (&context.route, &context.service, &context.attempt)
+    else {
+        return;
+    };
+    let Some(mirror) = service.shadow() else { return };
+    let forced = context.meter.as_ref().is_some_and(|meter| meter.counting() == Counting::Cohort);
+    let mirror = Some(mirror).filter(|_| context.asked.upgrade.is_none() && !forced);
+    let sampled = context.trace.is_some();
+    let head = Head { method, host: &context.asked.host, target, sampled };
+    context.tap.begin(mirror, route, &attempt.on, &head, || Cow::Borrowed(lines));
 }

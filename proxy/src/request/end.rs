@@ -12,7 +12,7 @@ use crate::trial::Ended;
 use serin_core::outcome::{Ending, Outcome};
 use std::time::{Instant, SystemTime};
 
-/// What the lane knows of a request that is over.
+/// What whoever carried it knows of a request that is over.
 pub(crate) struct RequestSummary<'a> {
     pub(crate) method: &'a str,
     pub(crate) protocol: &'static str,

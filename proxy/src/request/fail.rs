@@ -1,6 +1,6 @@
 //! An attempt has failed: what that means for its version, and whether another is made.
 //!
-//! Both lanes ask here; they only know what went wrong with which connection. A version's failure
+//! Whoever carries it only knows what went wrong with which connection. A version's failure
 //! is counted before anything is done to save the client from it.
 
 use crate::clock;
@@ -17,7 +17,7 @@ const MOST_STALE: u32 = 3;
 /// Streams of one request that endpoints have not looked at.
 const MOST_UNSEEN: u32 = 10;
 
-/// What only the lane knows: how far the request has come.
+/// What only whoever carries it knows: how far the request has come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReplayState {
     /// What was sent of the body can be sent again.

@@ -4,9 +4,8 @@
 //! says) → `fail` (what a broken attempt was, and whether another is made) → `end` (what is counted
 //! and written).
 //!
-//! These steps are the same for both lanes and know neither: `full` is pingora's `HttpProxy`, which
-//! can do everything; `fast` forwards exchanges from bytes to bytes, and leaves little to it.
-//! Nothing here decides what `core`, `route`, `service` or `upstream` can decide.
+//! These steps know no protocol: they read fields through [`crate::route::Fields`], and bytes are none of
+//! their business but in `head`, which writes the head that backends get. Nothing here decides what `core`, `route`, `service` or `upstream` can decide.
 
 pub(crate) mod answer;
 pub(crate) mod asked;

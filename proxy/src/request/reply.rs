@@ -4,8 +4,7 @@ use crate::request::context::{RequestContext, status_of};
 use crate::route::Fixed;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
-use pingora_core::Result;
-use pingora_http::ResponseHeader;
+use http::{HeaderMap, Response, StatusCode, response};
 use serin_core::outcome::Failure;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -104,34 +103,36 @@ impl Reply {
         head || matches!(self.status, 204 | 304) || context.asked.grpc || self.body.is_empty()
     }
 
-    pub(crate) fn response(&self, context: &RequestContext) -> Result<ResponseHeader> {
+    pub(crate) fn response(&self, context: &RequestContext) -> response::Parts {
+        let (mut parts, ()) = Response::new(()).into_parts();
         if context.asked.grpc {
-            return self.grpc_response();
+            parts.headers = self.grpc_fields();
+            return parts;
         }
-        let mut response = ResponseHeader::build(self.status, Some(self.headers.len() + 4))?;
-        for (name, value) in &self.headers {
-            response.append_header(name.clone(), value.clone())?;
-        }
+        parts.status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let fields = &mut parts.headers;
+        fields.reserve(self.headers.len() + 4);
+        fields.extend(self.headers.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
         if !matches!(self.status, 204 | 304) {
-            response.insert_header(header::CONTENT_LENGTH, self.body.len())?;
+            fields.insert(header::CONTENT_LENGTH, self.body.len().into());
         }
         if let Some(route) = context.route.as_ref().filter(|_| self.edited) {
             let edits = &route.response;
             for name in &edits.remove {
-                response.remove_header(name);
+                fields.remove(name);
             }
             for (name, value) in edits.set.iter() {
-                response.insert_header(name.clone(), value.clone())?;
+                fields.insert(name.clone(), value.clone());
             }
             for (name, value) in edits.add.iter() {
-                response.append_header(name.clone(), value.clone())?;
+                fields.append(name.clone(), value.clone());
             }
         }
-        Ok(response)
+        parts
     }
 
     /// A gRPC client reads `grpc-status`, and takes any HTTP status but 200 for an accident.
-    fn grpc_response(&self) -> Result<ResponseHeader> {
+    fn grpc_fields(&self) -> HeaderMap {
         let code = match self.status {
             400 => "13",
             401 => "16",
@@ -141,11 +142,12 @@ impl Reply {
             408 | 429 | 500 | 502 | 503 | 504 => "14",
             _ => "2",
         };
-        let mut response = ResponseHeader::build(200, Some(4))?;
-        response.insert_header(header::CONTENT_TYPE, "application/grpc")?;
-        response.insert_header("grpc-status", code)?;
-        let message = String::from_utf8_lossy(&self.body);
-        response.insert_header("grpc-message", message.trim_end())?;
-        Ok(response)
+        let mut fields = HeaderMap::with_capacity(4);
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        fields.insert("grpc-status", HeaderValue::from_static(code));
+        if let Ok(message) = HeaderValue::from_bytes(self.body.trim_ascii_end()) {
+            fields.insert("grpc-message", message);
+        }
+        fields
     }
 }

@@ -10,15 +10,6 @@ use serin_core::measure::method_word;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) fn route(
-    method: &str,
-    fields: &dyn Fields,
-    context: &mut RequestContext,
-) -> Result<(), Reply> {
-    find(method, fields, context)?;
-    admit(fields, context)
-}
-
 pub(crate) fn find(
     method: &str,
     fields: &dyn Fields,

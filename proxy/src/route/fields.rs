@@ -1,6 +1,6 @@
 //! Header fields as routing and sessions read them, whoever holds them.
 //!
-//! The full lane has a header map, the fast lane a slice of the head it has read. Names are asked
+//! HTTP/2 has a header map, HTTP/1 a slice of the head that was read. Names are asked
 //! for in lower case.
 
 use crate::wire::view::View;

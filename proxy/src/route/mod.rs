@@ -1,7 +1,7 @@
 //! Which route a request takes, and what the route does to it.
 //!
-//! A request is looked at through [`RequestView`], which borrows from whatever the lane holds:
-//! nothing here allocates for a request that needs no change, and nothing knows which lane asks.
+//! A request is looked at through [`RequestView`], which borrows from whatever holds the head:
+//! nothing here allocates for a request that needs no change, and nothing knows which protocol it came by.
 //! The table is built once per configuration; a found route is ready to use, its service, header
 //! names and limits already resolved.
 //!

@@ -1,9 +1,7 @@
 //! The serving thread's side: one of these for each request, and no wait in it.
 //!
-//! Both lanes tell it what passes, in the order in which it passes. It decides once, with the
-//! first attempt; later attempts of the same request make no second copy. The full lane tells of a body
-//! as it leaves, and the part that is replayed for another attempt is not taken twice; the fast lane
-//! tells of it as it is read, once.
+//! It is told what passes, in the order in which it passes: of a body as it is read, once. It decides
+//! once, with the first attempt; later attempts of the same request make no second copy.
 
 use super::copy::Copy;
 use super::counts::Dropped;
@@ -135,17 +133,9 @@ impl RequestTap {
         copying.heard = Some(copying.hear(status, fields, by, took));
     }
 
-    /// A piece of its body.
-    pub(crate) fn answer_body(&mut self, piece: &Bytes) {
-        self.answer_passes(piece, || piece.clone());
-    }
-
-    /// The same, of a buffer that is used again: what is kept of it is copied.
+    /// A piece of its body, in a buffer that is used again: what is kept of it is copied.
     pub(crate) fn answer_piece(&mut self, piece: &[u8]) {
-        self.answer_passes(piece, || Bytes::copy_from_slice(piece));
-    }
-
-    fn answer_passes(&mut self, piece: &[u8], own: impl FnOnce() -> Bytes) {
+        let own = || Bytes::copy_from_slice(piece);
         let Self::On(copying) = self else { return };
         if let Some(Heard { answer, .. }) = &mut copying.heard {
             answer.body.add(piece, own, copying.mirror.config.max_body, &mut answer.held);

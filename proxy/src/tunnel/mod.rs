@@ -2,7 +2,7 @@
 //!
 //! `handshake` knows which protocol a request asks for and whether an answer agrees to it, `way`
 //! carries the bytes of one direction, `pair` both of them until the tunnel is over, `close_code` reads in
-//! passing how a side of a WebSocket closes it, and `closing` who began. Nothing here knows a route, a version or a lane: whoever
+//! passing how a side of a WebSocket closes it, and `closing` who began. Nothing here knows a route or a version: whoever
 //! opens a tunnel counts it and writes it down.
 
 mod close_code;

@@ -1,11 +1,10 @@
 //! Why a connection to an endpoint was not made.
 //!
 //! A failure is either this process's own, which says nothing about the endpoint, or the endpoint's; and
-//! where TLS is what failed, an operator has to know how. pingora keeps what the TLS library said as
-//! text only, so the text is what is read here.
+//! where TLS is what failed, an operator has to know how. What the TLS library said comes as text, so
+//! the text is what is read here.
 
 use crate::exhaustion::Lack;
-use pingora_core::{Error, ErrorType};
 use serin_core::outcome::{Failure, TlsFault};
 use std::io;
 
@@ -22,22 +21,6 @@ pub(super) fn failure_of_tls(error: &io::Error) -> Failure {
         return failure_of_io(error);
     }
     Failure::Tls(fault_in(&error.to_string()))
-}
-
-/// Of a connection that pingora did not make.
-pub(crate) fn failure_of(error: &Error) -> Failure {
-    if let Some(io) = error.root_cause().downcast_ref::<io::Error>()
-        && Lack::of(io).is_some()
-    {
-        return failure_of_io(io);
-    }
-    if matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout) {
-        return Failure::ConnectTimeout;
-    }
-    if matches!(error.etype(), ErrorType::TLSHandshakeFailure | ErrorType::InvalidCert) {
-        return Failure::Tls(fault_in(&error.to_string()));
-    }
-    Failure::Connect
 }
 
 /// What is told about an endpoint that could not be connected to.

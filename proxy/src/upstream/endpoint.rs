@@ -5,7 +5,6 @@ use super::group::Policy;
 use super::health::Observed;
 use super::outlier::Done;
 use super::overload::{Attempts, Overload};
-use super::peer::PeerTemplate;
 use arc_swap::ArcSwapOption;
 use serin_config::model;
 use serin_core::time::Mono;
@@ -21,7 +20,6 @@ pub struct Endpoint {
     /// name share it.
     pub configured: model::Endpoint,
     pub address: SocketAddr,
-    pub(super) peer: PeerTemplate,
     /// What it was last found to speak, or is said to.
     http2: AtomicBool,
     /// How it is told whose a connection is.
@@ -85,7 +83,6 @@ impl Endpoint {
         configured: model::Endpoint,
         address: SocketAddr,
         speaks: model::UpstreamProtocol,
-        peer: PeerTemplate,
         tls: Option<ServerTls>,
         checked: bool,
         healthy: bool,
@@ -94,7 +91,6 @@ impl Endpoint {
             configured,
             address,
             http2: AtomicBool::new(speaks == model::UpstreamProtocol::Http2),
-            peer,
             proxy_protocol: model::UpstreamProxyProtocol::Off,
             tls,
             load: Arc::default(),

@@ -7,7 +7,7 @@
 use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health;
-use super::peer::{PeerSettings, PeerTemplate};
+use super::peer::PeerSettings;
 use super::resolve::{self, Resolver};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
@@ -187,13 +187,12 @@ impl Keeper {
         previous: &[Arc<Endpoint>],
         joining: bool,
     ) -> Member {
-        let peer = PeerTemplate::new(&self.settings, &configured.host, address, configured.tls);
         let healthy = self.health_check.is_none() || !joining;
         let tls = configured.tls.then(|| self.settings.server_tls(&configured.host)).flatten();
         let checked = self.health_check.is_some();
         let speaks = self.settings.protocol;
         let mut endpoint =
-            Endpoint::new(configured.clone(), address, speaks, peer, tls, checked, healthy);
+            Endpoint::new(configured.clone(), address, speaks, tls, checked, healthy);
         endpoint.proxy_protocol = self.settings.proxy_protocol;
         let known = previous
             .iter()

@@ -23,7 +23,7 @@ mod slow_start;
 mod tls;
 mod version;
 
-pub(crate) use connect::{failure_of, failure_of_io, trouble};
+pub(crate) use connect::{failure_of_io, trouble};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;

@@ -1,8 +1,6 @@
 //! The certificates that an upstream's certificate is verified against.
 
 use super::version::VersionError;
-use pingora_core::protocols::tls::CaType;
-use pingora_core::utils::tls::{WrappedX509, parse_x509};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serin_core::assign::key_of;
@@ -10,14 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(super) struct Ca {
-    pub(super) certificates: Arc<CaType>,
     pub(super) roots: Arc<rustls::RootCertStore>,
     /// Changes when the file's certificates do.
     pub(super) fingerprint: u64,
 }
 
-/// Fails where pingora would: each of its connectors reads the machine's authorities, and takes it
-/// for granted that they can be read. A thread that serves would end, and nobody would know why.
+/// Fails where the machine's authorities cannot be read: no backend over TLS could be told from another, and it
+/// is better to know when the process starts.
 pub(crate) fn read_authorities() -> Result<(), String> {
     let mut roots = rustls::RootCertStore::empty();
     let read = pingora_core::tls::load_platform_certs_incl_env_into_store(&mut roots);
@@ -26,8 +23,7 @@ pub(crate) fn read_authorities() -> Result<(), String> {
     })
 }
 
-/// Reads a PEM file. Each certificate is tried as a trust anchor first, because pingora takes it
-/// for granted that one parses.
+/// Reads a PEM file of trust anchors.
 pub(super) fn read_ca(file: &Path) -> Result<Ca, VersionError> {
     let failed = |why: String| VersionError::CaFile { file: file.to_owned(), why };
     let certificates = CertificateDer::pem_file_iter(file)
@@ -42,7 +38,5 @@ pub(super) fn read_ca(file: &Path) -> Result<Ca, VersionError> {
         roots.add(certificate.clone()).map_err(|error| failed(error.to_string()))?;
         all.extend_from_slice(certificate);
     }
-    let wrapped = certificates.iter().map(|der| WrappedX509::new(der.to_vec(), parse_x509));
-    let certificates = wrapped.collect();
-    Ok(Ca { certificates, roots: Arc::new(roots), fingerprint: key_of(&all) })
+    Ok(Ca { roots: Arc::new(roots), fingerprint: key_of(&all) })
 }

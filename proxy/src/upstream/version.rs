@@ -10,7 +10,6 @@ use super::tls;
 use crate::heartbeat::Heartbeats;
 use crate::meter::VersionMeter;
 use serin_config::model;
-use serin_core::assign::key_of;
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::time::Mono;
@@ -82,9 +81,7 @@ impl VersionRuntime {
                     proxy_protocol: version.proxy_protocol,
                     timeouts: service.timeouts,
                     server_name: version.tls.server_name.clone(),
-                    ca: ca.map(|ca| ca.certificates),
                     tls: Arc::new(TlsClients::new(roots, version.protocol)),
-                    group_key: group_key(service, version, made_from.ca),
                 };
                 keeper(&made_from, settings, previous, upstreams)
             }
@@ -156,13 +153,6 @@ impl VersionRuntime {
     pub fn is_ready(&self, now: Mono) -> bool {
         self.group().members().iter().any(|endpoint| self.group().is_ready(endpoint, now))
     }
-}
-
-/// Connections of one service's version are never lent to another, nor are those that were made
-/// under other settings.
-fn group_key(service: &model::Service, version: &model::Version, ca: u64) -> u64 {
-    let what = format!("{}\0{}\0{:?}\0{ca}", service.name, version.name, version.protocol);
-    key_of(what.as_bytes())
 }
 
 fn keeper(

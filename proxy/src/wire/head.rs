@@ -2,8 +2,8 @@
 //!
 //! Everything that two programs could read in two ways is refused here, before any other part
 //! of Serin has looked at it: that is what makes request smuggling impossible, whatever stands
-//! behind. The parser is pure and copies nothing, so that both lanes use this one and a fuzzer
-//! can drive it. It never guesses what a client may have meant.
+//! behind. The parser is pure and copies nothing, so that a fuzzer can
+//! drive it. It never guesses what a client may have meant.
 
 use super::authority;
 use super::cursor::{Cursor, Lines, Wrong};

@@ -1,4 +1,4 @@
-//! Why a request is turned away before any lane sees it, and what the client is told.
+//! Why a request is turned away before it is routed, and what the client is told.
 
 /// Closed for good: after any of these nobody can say where the next request begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

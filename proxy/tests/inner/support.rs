@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// What a lane tells of a request.
+/// What is told of a request.
 pub(crate) fn about(request_id: &str) -> About<'_> {
     About { request_id, client: CLIENT, route: None, method: "GET", endpoint: None }
 }
@@ -102,7 +102,6 @@ pub(crate) fn config(services: Vec<Service>, routes: Vec<Route>) -> Config {
         },
         tracing: None,
         notifications: Vec::new(),
-        lanes: Lanes::Both,
         hash: String::new(),
     }
 }

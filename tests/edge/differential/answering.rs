@@ -3,7 +3,7 @@
 
 use super::backend::Said;
 use super::made::{ANSWERS, Random};
-use super::{Differences, Lane, Shared, told, wanted};
+use super::{Differences, Proxy, Shared, told, wanted};
 use crate::mutate::Mutator;
 use serin_testkit::RawClient;
 use std::sync::Arc;
@@ -37,15 +37,15 @@ const REQUESTS: [&str; 5] = [
     "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 ];
 
-/// Goes on with whatever exchange is next until there were enough, through lanes of its own.
+/// Goes on with whatever exchange is next until there were enough, through proxies of its own.
 pub(super) fn drive(next: &AtomicUsize, found: &Differences) {
     let script: Shared<(Vec<Vec<u8>>, bool)> = Arc::default();
-    let lanes = ["both", "full"].map(|name| {
+    let proxies = Proxy::both(|| {
         let script = Arc::clone(&script);
-        Lane::start(name, move |_: &_| {
+        move |_: &_| {
             let (pieces, closes) = script.lock().unwrap().clone();
             Said { pieces, closes }
-        })
+        }
     });
     let corpus: Vec<Vec<u8>> = ANSWERS.iter().map(|(text, _)| text.as_bytes().to_vec()).collect();
     let (places, enough) = (places(), wanted() * SHARE.0 / SHARE.1);
@@ -56,32 +56,31 @@ pub(super) fn drive(next: &AtomicUsize, found: &Differences) {
         }
         let request = REQUESTS[number / 4 % REQUESTS.len()];
         *script.lock().unwrap() = answer(number, &places, &corpus);
-        let [fast, full] = lanes.each_ref().map(|lane| exchange(lane, request));
+        let [serin, witness] = proxies.each_ref().map(|proxy| exchange(proxy, request));
         let shown = || {
             let (pieces, closes) = &*script.lock().unwrap();
             let pieces: Vec<_> = pieces.iter().map(|p| p.escape_ascii().to_string()).collect();
             format!("{number}: {pieces:#?}, then closed: {closes}, to {request:?}")
         };
-        if !may_differ(&script.lock().unwrap().0.concat(), &fast.0, &full.0) {
-            found.look("downstream", [&fast.0, &full.0], shown);
+        if !may_differ(&script.lock().unwrap().0.concat(), &serin.0, &witness.0) {
+            found.look("downstream", [&serin.0, &witness.0], shown);
         }
-        found.look("upstream", [&fast.1, &full.1], shown);
+        found.look("upstream", [&serin.1, &witness.1], shown);
     }
-    super::both_carried(&lanes);
 }
 
-/// Where the fast lane is stricter than pingora, and gives 502 or breaks off: a folded field, which
+/// Where Serin is stricter than pingora, and gives 502 or breaks off: a folded field, which
 /// pingora joins; a space before a colon, which it drops; a length that is none beside chunks, too; a list of lengths that is none; trailers and
 /// extensions that are none, which it drops unread; and a chunk that says no size, which it takes for the last.
-fn may_differ(answer: &[u8], fast: &[String], full: &[String]) -> bool {
+fn may_differ(answer: &[u8], serin: &[String], witness: &[String]) -> bool {
     let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
     let spaced = ["\n ", "\n\t", " :", "\t:"].iter().any(|space| text.contains(space));
     let length = text.contains("content-length:");
     let listed = length && text.contains(',');
     let chunked = text.contains("chunked");
-    match (fast, full) {
-        ([fast], [_]) if fast == "502" => spaced || listed || length && chunked,
-        ([fast], [_]) if fast == "broken off" => chunked && is_lax(&text),
+    match (serin, witness) {
+        ([serin], [_]) if serin == "502" => spaced || listed || length && chunked,
+        ([serin], [_]) if serin == "broken off" => chunked && is_lax(&text),
         _ => false,
     }
 }
@@ -137,15 +136,15 @@ fn answer(number: usize, places: &[(usize, usize)], corpus: &[Vec<u8>]) -> (Vec<
 }
 
 /// What the client got, and what the backend saw.
-fn exchange(lane: &Lane, request: &str) -> (Vec<String>, Vec<String>) {
-    let mut client: RawClient = lane.edge.client();
+fn exchange(proxy: &Proxy, request: &str) -> (Vec<String>, Vec<String>) {
+    let mut client: RawClient = RawClient::connect(proxy.address);
     client.send(request);
     let (_, bytes) = client.ended();
-    lane.backend.at_rest();
-    let mut seen = lane.backend.seen("127.0.0.1");
+    proxy.backend.at_rest();
+    let mut seen = proxy.backend.seen("127.0.0.1");
     assert!(seen.len() == 1 || !request.starts_with("POST"), "sent again: {seen:#?}");
     // pingora does not tell a kept connection that ends in the middle of a head from one that had
-    // ended before: what may be sent again is sent once more in the full lane.
+    // ended before: what may be sent again is sent once more by the witness.
     seen.dedup();
     (told(&bytes, &[request.starts_with("HEAD")]), seen)
 }

@@ -1,7 +1,7 @@
 //! Clients that misbehave, several at once: their pieces are interleaved.
 
 use super::made::{Conversation, Random};
-use super::{Differences, Lane, told, wanted};
+use super::{Differences, Proxy, told, wanted};
 use crate::mutate::Mutator;
 use serin_testkit::RawClient;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -31,14 +31,14 @@ const DAMAGE: [&str; 16] = [
 
 /// Goes on with whatever conversation is next until there were enough.
 pub(super) fn drive(
-    lanes: &[Lane; 2],
+    proxies: &[Proxy; 2],
     next: &AtomicUsize,
     asked: &AtomicUsize,
     found: &Differences,
 ) {
     let enough = wanted() * SHARE.0 / SHARE.1;
     let places = places();
-    let mut pings = lanes.each_ref().map(Lane::pings);
+    let mut pings = proxies.each_ref().map(Proxy::pings);
     while asked.load(Relaxed) < enough {
         let first = next.fetch_add(4, Relaxed);
         let batch: Vec<Conversation> = (first..first + 1 + first / 4 % 4)
@@ -46,14 +46,14 @@ pub(super) fn drive(
             .collect();
         let exchanges: usize = batch.iter().map(|one| one.heads.len()).sum();
         asked.fetch_add(exchanges, Relaxed);
-        let [fast, full] = [0, 1].map(|lane| {
-            let mut pings = || pings[lane].ping();
-            held(&lanes[lane], &batch, &mut pings)
+        let [serin, witness] = [0, 1].map(|which| {
+            let mut pings = || pings[which].ping();
+            held(&proxies[which], &batch, &mut pings)
         });
-        for ((one, by_fast), by_full) in batch.iter().zip(&fast).zip(&full) {
-            found.look("downstream", [&by_fast.down, &by_full.down], || one.shown());
-            found.look("upstream", [&by_fast.up, &by_full.up], || one.shown());
-            is_its_own(one, by_fast);
+        for ((one, by_serin), by_witness) in batch.iter().zip(&serin).zip(&witness) {
+            found.look("downstream", [&by_serin.down, &by_witness.down], || one.shown());
+            found.look("upstream", [&by_serin.up, &by_witness.up], || one.shown());
+            is_its_own(one, by_serin);
         }
     }
 }
@@ -106,8 +106,8 @@ struct Held {
     up: Vec<String>,
 }
 
-fn held(lane: &Lane, batch: &[Conversation], ping: &mut dyn FnMut()) -> Vec<Held> {
-    let address = lane.edge.address();
+fn held(proxy: &Proxy, batch: &[Conversation], ping: &mut dyn FnMut()) -> Vec<Held> {
+    let address = proxy.address;
     let connect = |one: &Conversation| RawClient::connect_from(one.source(), address);
     let mut clients: Vec<RawClient> = batch.iter().map(connect).collect();
     let mut pieces: Vec<_> = batch.iter().map(|one| one.pieces().into_iter()).collect();
@@ -134,7 +134,7 @@ fn held(lane: &Lane, batch: &[Conversation], ping: &mut dyn FnMut()) -> Vec<Held
     }
     let ended = clients.iter_mut().zip(batch).map(|(client, one)| {
         let (_, bytes) = client.ended();
-        let up = lane.backend.seen(&one.source().to_string());
+        let up = proxy.backend.seen(&one.source().to_string());
         Held { down: told(&bytes, &one.heads), up }
     });
     ended.collect()

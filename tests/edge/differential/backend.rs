@@ -210,7 +210,7 @@ fn chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Option<()> {
         let from = body.len();
         body.resize(from + size, 0);
         reader.read_exact(&mut body[from..]).ok()?;
-        // What stands after it passes on one lane alone.
+        // What stands after it passes through Serin alone.
         if size == 0 {
             while !line(reader)?.is_empty() {}
             return Some(());

@@ -108,12 +108,6 @@ impl ConfigText {
         if !text.contains("\nstate:") {
             text.push_str("state: { dir: state }\n");
         }
-        // The same tests for both lanes: run again with SERIN_TEST_LANES=full.
-        if let Ok(lanes) = std::env::var("SERIN_TEST_LANES")
-            && !text.contains("\nlanes:")
-        {
-            text.push_str(&format!("lanes: {lanes}\n"));
-        }
         let path = folder.join("serin.yaml");
         std::fs::write(&path, text).expect("a writable folder");
         path

@@ -1,10 +1,7 @@
-//! The fast lane: exchanges with the endpoint, whichever HTTP it speaks, on the connection's own thread,
-//! from bytes to bytes.
+//! Requests of HTTP/1, from their heads to the end of their exchanges, on the connection's own thread.
 //!
-//! It takes a request only when it can do everything that its route asks for; all others go to the
-//! full lane before anything was decided. What is decided is decided by the same steps as there.
-//! RequestSummary HTTP/1.1 it allocates nothing in the steady state: buffers, connections and the notes about a request are
-//! used again and again.
+//! Towards HTTP/1.1 nothing is allocated in the steady state: buffers, connections and the notes about
+//! a request are used again and again.
 
 use crate::accesslog::AccessLog;
 use crate::buffer::Buffer;
@@ -23,7 +20,6 @@ use crate::request::{asked, assign, head, identify, route};
 use crate::tunnel;
 use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
-use serin_config::model::Lanes;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -33,13 +29,13 @@ use std::time::Instant;
 pub(crate) use crate::downstream::http1::exchange_pool::ExchangeFuture;
 
 /// One per thread.
-pub(crate) struct FastLane {
+pub(crate) struct Forwarder {
     pub(crate) plane: Arc<Plane>,
     pub(crate) log: AccessLog,
     closing: AtomicBool,
 }
 
-/// A request that the fast lane has taken.
+/// A request whose head was read, and what was decided about it.
 pub(crate) struct Admitted {
     context: Borrowed,
     head: Head,
@@ -73,7 +69,7 @@ pub(crate) struct Summary {
     pub(crate) broken: bool,
 }
 
-impl FastLane {
+impl Forwarder {
     pub(crate) fn new(plane: Arc<Plane>, log: AccessLog) -> Self {
         Self { plane, log, closing: AtomicBool::new(false) }
     }
@@ -87,32 +83,32 @@ impl FastLane {
         self.closing.load(Relaxed)
     }
 
-    /// Takes the request whose head is the beginning of the client connection's input, or leaves it as it was.
+    /// Takes the request whose head is the beginning of the client connection's input, and decides
+    /// what is to become of it.
     pub(crate) fn take(
         &self,
         client: &ClientConnection,
         head: &Head,
         fields: &[Field],
         now: Instant,
-    ) -> Option<Admitted> {
-        let entered = self.plane.enter();
-        if entered.generation.config.lanes == Lanes::Full {
-            return None;
-        }
+    ) -> Admitted {
         let view = View::of(client.input.bytes(), fields);
-        let mut context = contexts::take(entered, now);
-        let method = text(head.method.of(view.bytes))?;
-        note(&mut context, client, head, method, &view)?;
-        asked::right_certificate(&context).ok()?;
-        asked::split_target(&mut context).ok()?;
-        route::find(method, &view, &mut context).ok()?;
+        let mut context = contexts::take(self.plane.enter(), now);
+        let method = text(head.method.of(view.bytes)).unwrap_or_default();
+        note(&mut context, client, head, method, &view);
+        let sound = asked::right_certificate(&context)
+            .and_then(|()| asked::split_target(&mut context))
+            .inspect_err(|reply| asked::count_refusal(reply, &context));
+        let let_in = sound
+            .and_then(|()| route::find(method, &view, &mut context))
+            .and_then(|()| route::admit(&view, &mut context));
         let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = route::admit(&view, &mut context).err();
+        let reply = let_in.err();
         if reply.is_none() {
             assign::assign(&view, &mut context);
             traceparent = head::write(method.as_bytes(), &view, None, &mut context, &mut out);
         }
-        Some(Admitted { context, head: *head, out, traceparent, reply })
+        Admitted { context, head: *head, out, traceparent, reply }
     }
 
     /// Carries the exchange to its end.
@@ -172,12 +168,11 @@ impl FastLane {
                 keeps &= !reply.closes() && body.is_read() && !self.is_closing();
                 keeps &= !client.info.listener.is_outdated();
                 down.clear();
-                if response::write_reply(&reply, &mut context, asked_head, keeps, &mut down) {
-                    client.is_last = !keeps;
-                    let told = tell(client, &down).await;
-                    keeps &= told;
-                    sent = if asked_head { 0 } else { reply.body().len() as u64 };
-                }
+                response::write_reply(&reply, &mut context, asked_head, keeps, &mut down);
+                client.is_last = !keeps;
+                let told = tell(client, &down).await;
+                keeps &= told;
+                sent = if asked_head { 0 } else { reply.body().len() as u64 };
             }
         }
         client.rested = Instant::now();
@@ -235,19 +230,16 @@ fn note(
     head: &Head,
     method: &str,
     view: &View<'_>,
-) -> Option<()> {
+) {
     context.info = Some(Arc::clone(&client.info));
-    let target = text(head.target.of(view.bytes))?;
-    if !target.starts_with('/') {
+    let target = String::from_utf8_lossy(head.target.of(view.bytes));
+    if !target.starts_with('/') && target != "*" {
         context.asked.target.push('/');
     }
-    context.asked.target.push_str(target);
-    context.asked.host.push_str(text(head.host.of(view.bytes))?);
+    context.asked.target.push_str(&target);
+    context.asked.host.push_str(text(head.host.of(view.bytes)).unwrap_or_default());
     context.asked.idempotent = asked::is_idempotent(method);
     context.asked.expects = head.expects_continue;
-    if target == "*" {
-        return None;
-    }
     if head.upgrade
         && matches!(head.framing, Framing::None | Framing::Length(0))
         && let Some((upgrade, protocol)) = tunnel::asked_for(view)
@@ -258,7 +250,6 @@ fn note(
     asked::note_kind(view, context);
     identify::identify(view, context);
     identify::tell_root(context);
-    Some(())
 }
 
 /// Whether the client could be told.

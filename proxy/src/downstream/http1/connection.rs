@@ -1,7 +1,4 @@
-//! A client's connection between requests, and while the fast lane has it.
-//!
-//! The full lane gets a [`super::ClientStream`] made of the same parts, and gives them back at the
-//! next request's boundary.
+//! A client's connection, between requests and while one is in hand.
 
 use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::ingress::client_info::ClientInfo;

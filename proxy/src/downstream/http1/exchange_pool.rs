@@ -5,7 +5,7 @@
 //! is made once and never moves: it carries one exchange after the other, which it finds on the
 //! thread's `NEXT` and whose outcome it leaves there.
 
-use crate::downstream::http1::carry::{Admitted, After, FastLane};
+use crate::downstream::http1::carry::{Admitted, After, Forwarder};
 use crate::downstream::http1::connection::ClientConnection;
 use crate::free_list::FreeList;
 use std::cell::{Cell, RefCell};
@@ -34,7 +34,7 @@ pub(crate) fn sweep() {
 }
 
 struct Job {
-    lane: Arc<FastLane>,
+    forwarder: Arc<Forwarder>,
     client: Box<ClientConnection>,
     admitted: Admitted,
 }
@@ -48,13 +48,13 @@ pub(crate) struct ExchangeFuture(Option<PooledExchange>);
 
 impl ExchangeFuture {
     pub(crate) fn begin(
-        lane: Arc<FastLane>,
+        forwarder: Arc<Forwarder>,
         client: Box<ClientConnection>,
         admitted: Admitted,
     ) -> Self {
         let free = FREE.with_borrow_mut(FreeList::pop);
         let mut pooled = free.unwrap_or_else(|| Box::pin(work()));
-        NEXT.set(Some(Job { lane, client, admitted }));
+        NEXT.set(Some(Job { forwarder, client, admitted }));
         // It takes what is for it, and waits to be polled by whoever waits for the outcome.
         let _ = pooled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         Self(Some(pooled))
@@ -68,7 +68,7 @@ async fn work() -> Infallible {
             continue;
         };
         pause().await;
-        let over = job.lane.exchange(job.client, job.admitted).await;
+        let over = job.forwarder.exchange(job.client, job.admitted).await;
         OVER.set(Some(over));
         pause().await;
     }

@@ -5,7 +5,7 @@
 //! gives the exchange's room back.
 
 use crate::buffer::Buffer;
-use crate::downstream::http1::carry::{FastLane, Summary};
+use crate::downstream::http1::carry::{Forwarder, Summary};
 use crate::downstream::http1::connection::ClientConnection;
 use crate::request::contexts::Borrowed;
 use crate::tunnel::{Patience, Tunnel, Upgrade};
@@ -31,7 +31,7 @@ pub(crate) struct Switched {
     pub(crate) agreed: Agreed,
 }
 
-impl FastLane {
+impl Forwarder {
     /// Carries the tunnel to its end. The client's connection comes back to be closed.
     pub(crate) async fn tunnel(
         self: Arc<Self>,

@@ -1,14 +1,11 @@
-//! A connection between requests: it waits for the next one, reads its head, and finds the lane for it.
+//! A connection between requests: it waits for the next one, and reads its head.
 
 use crate::downstream::headers;
-use crate::downstream::http1::body::Body;
 use crate::downstream::http1::carry::Admitted;
 use crate::downstream::http1::connection::ClientConnection;
-use crate::downstream::http1::replay;
 use crate::ingress::worker::Worker;
 use crate::wire::head::{self, Field, HeadLimits, Verdict};
 use crate::wire::refusal::Refusal;
-use bytes::BytesMut;
 use serin_config::model::ListenerLimits;
 use std::cell::RefCell;
 use std::task::{Context, Poll};
@@ -28,9 +25,12 @@ pub(crate) struct Waiting {
 }
 
 /// What comes next on a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly always it is a request, and a box would be an allocation for each"
+)]
 pub(crate) enum Next {
-    Fast(Admitted),
-    Full(BytesMut, Body),
+    Request(Admitted),
     Refused(Refusal),
     End,
 }
@@ -124,16 +124,8 @@ fn judge(
         Verdict::Partial => None,
         Verdict::Refused(refusal) => Some(Next::Refused(refusal)),
         Verdict::Whole(head) => {
-            let changed = headers::forget(client.input.bytes(), fields, &client.info.listener);
-            Some(match worker.fast.take(client, &head, fields, now) {
-                Some(admitted) => Next::Fast(admitted),
-                None => {
-                    let bytes = BytesMut::from(&client.input.bytes()[..head.length]);
-                    client.input.advance(head.length);
-                    let fields = changed.then_some(fields.as_slice());
-                    Next::Full(replay::of(&head, &bytes, fields), Body::of(head.framing))
-                }
-            })
+            headers::forget(client.input.bytes(), fields, &client.info.listener);
+            Some(Next::Request(worker.forwarder.take(client, &head, fields, now)))
         }
     })
 }

@@ -3,17 +3,15 @@
 //!
 //! The HTTP/2 library bounds each stream by itself, and a client opens a hundred of them. Here they
 //! share one allowance. A head that does not fit is refused; an answer is read from its backend when
-//! the client has room for it and what was read before has left; a stream waits for its turn when many
-//! have begun that have hardly a window; and one of the full lane, which reads ahead of its client by
-//! far more, begins when the client has shown that it reads.
+//! the client has room for it and what was read before has left; and a stream waits for its turn when many
+//! have begun that have hardly a window.
 //!
 //! [`Ledger`] decides. This is its place between the tasks of a connection: who waits for something is woken
 //! here.
 
-use super::ledger::{GROWS_EACH, Ledger, Verdict};
-use std::sync::{Arc, Mutex, PoisonError};
+use super::ledger::Ledger;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 use tokio::sync::Notify;
 
 /// What a field takes besides its name and value.
@@ -22,9 +20,7 @@ const FIELD: usize = 112;
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     ledger: Mutex<Ledger>,
-    /// A stream of the full lane that waits to begin may look again.
-    changed: Notify,
-    /// And so may those that wait for their turn.
+    /// Streams that wait for their turn may look again.
     turn: Notify,
 }
 
@@ -33,13 +29,10 @@ impl Account {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = change(&mut ledger);
         let changed = std::mem::take(&mut ledger.changed);
-        let (waiting, queued) = (changed && ledger.waiting > 0, changed && ledger.queued);
+        let queued = changed && ledger.queued;
         let woken = ledger.woken();
         drop(ledger);
         woken.into_iter().for_each(Waker::wake);
-        if waiting {
-            self.changed.notify_waiters();
-        }
         if queued {
             self.turn.notify_one();
         }
@@ -72,43 +65,8 @@ impl Account {
         fields.sum()
     }
 
-    /// Waits until one more stream of the full lane may begin.
-    pub(crate) async fn may_begin(self: &Arc<Self>) -> Begun {
-        self.note(|ledger| ledger.waiting += 1);
-        let _waiting = Waits(self);
-        loop {
-            // From here on a change is not missed.
-            let changed = self.changed.notified();
-            match self.note(|ledger| ledger.begin(Instant::now())) {
-                Verdict::Begins => return Begun(Arc::clone(self)),
-
-                Verdict::Full => {
-                    let _more = tokio::time::timeout(GROWS_EACH, changed).await;
-                }
-                Verdict::Closed => changed.await,
-            }
-        }
-    }
-
     /// Waits until something has changed for streams that wait for their turn.
     pub(crate) async fn turned(&self) {
         self.turn.notified().await;
-    }
-}
-
-struct Waits<'a>(&'a Account);
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.0.note(|ledger| ledger.waiting -= 1);
-    }
-}
-
-/// Counts a stream of the full lane out, however it ends.
-pub(crate) struct Begun(Arc<Account>);
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.0.note(Ledger::ended);
     }
 }

@@ -1,11 +1,11 @@
-//! Streams of HTTP/2 whose requests go out by the fast lane.
+//! Streams of HTTP/2, from their heads to the end of their exchanges.
 //!
 //! They differ from exchanges of HTTP/1 in how a head is read and an answer written; all that lies
 //! between is the same.
 
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
-use crate::downstream::http1::carry::FastLane;
+use crate::downstream::http1::carry::Forwarder;
 use crate::downstream::http1::switched::Agreed;
 use crate::downstream::http2::connection::OpenStream;
 use crate::downstream::http2::farewell;
@@ -24,14 +24,13 @@ use crate::tunnel;
 use crate::wheel::Deadline;
 use h2::ext::Protocol;
 use http::{header, request::Parts as RequestHead};
-use serin_config::model::Lanes;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// What is known of a stream that the fast lane has taken.
+/// What was decided about a stream.
 pub(crate) struct AdmittedStream {
     pub(super) context: Borrowed,
     out: Buffer,
@@ -57,21 +56,14 @@ pub(super) struct Boarded {
     pub(super) open: OpenStream,
 }
 
-impl FastLane {
-    /// Takes the stream's request, or leaves it as it was.
-    pub(crate) fn take_stream(
-        &self,
-        head: &RequestHead,
-        stream: &Stream,
-    ) -> Option<AdmittedStream> {
-        let entered = self.plane.enter();
-        if entered.generation.config.lanes == Lanes::Full {
-            return None;
-        }
-        let mut context = contexts::take(entered, Instant::now());
+impl Forwarder {
+    /// Takes the stream's request, and decides what is to become of it.
+    pub(crate) fn take_stream(&self, head: &RequestHead, stream: &Stream) -> AdmittedStream {
+        let mut context = contexts::take(self.plane.enter(), Instant::now());
         context.info = Some(Arc::clone(&stream.info));
         let fields = &head.headers;
-        let asked = asked_for(head, &mut context).inspect_err(|_| asked::count_refusal(&context));
+        let asked = asked_for(head, &mut context)
+            .inspect_err(|reply| asked::count_refusal(reply, &context));
         let is_tunnel = context.asked.upgrade.is_some();
         let method = if is_tunnel { "GET" } else { head.method.as_str() };
         let found = asked.and_then(|()| route::find(method, fields, &mut context));
@@ -86,7 +78,7 @@ impl FastLane {
             let (method, to) = (method.as_bytes(), &mut out);
             traceparent = head::write(method, fields, Some(translated), &mut context, to);
         }
-        Some(AdmittedStream { context, out, traceparent, reply, body })
+        AdmittedStream { context, out, traceparent, reply, body }
     }
 
     /// Sends a stream that was taken on its way.
@@ -192,18 +184,18 @@ fn tunnel_asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<
 }
 
 /// Carries streams, one at a time.
-async fn work(mut task: PoolTask<Boarded>, lane: Arc<FastLane>) {
+async fn work(mut task: PoolTask<Boarded>, forwarder: Arc<Forwarder>) {
     let mut deadline = Deadline::default();
     while let Some(boarded) = task.next().await {
         // It stays where it is on the wheel, and is seldom due before the next stream's.
         boarded.stream.deadline = deadline;
-        let agreed = lane.carry_stream(boarded).await;
+        let agreed = forwarder.carry_stream(boarded).await;
         deadline = std::mem::take(&mut boarded.stream.deadline);
         if let Some(agreed) = agreed
             && let Some(boarded) = task.take()
         {
             // Long and idle, it keeps no exchange's room.
-            tokio::spawn(Box::pin(Arc::clone(&lane).stream_tunnel(boarded, agreed)));
+            tokio::spawn(Box::pin(Arc::clone(&forwarder).stream_tunnel(boarded, agreed)));
         }
     }
 }
@@ -216,7 +208,7 @@ async fn tell(
     asked_head: bool,
 ) -> Option<u64> {
     let bodiless = reply.note(context, asked_head);
-    let response = reply.response(context).ok()?;
+    let response = reply.response(context);
     let length = reply.body().len() as u64;
     stream.answer(response, (!bodiless).then_some(Some(length))).ok()?;
     if bodiless {

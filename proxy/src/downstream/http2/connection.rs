@@ -10,17 +10,15 @@ use crate::downstream::headers;
 use crate::downstream::http2::account::Account;
 use crate::downstream::http2::ledger::Turn;
 use crate::downstream::http2::stream::Stream;
-use crate::downstream::stream::{ClientStream, LINGER};
-use crate::full::Http2Session;
+use crate::downstream::http2::transport::WatchedTransport;
 use crate::ingress::client_info::ClientInfo;
+use crate::ingress::transport::{LINGER, Transport};
 use crate::ingress::worker::Worker;
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::{Builder, Connection};
 use http::Method;
 use http::request::Parts;
-use pingora_core::apps::HttpServerApp;
-use pingora_core::protocols::http::ServerSession;
 use serin_config::model::ListenerLimits;
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -113,9 +111,9 @@ impl Drop for OpenStream {
     }
 }
 
-pub(crate) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
-    let (account, left) = stream.watch_frames();
-    let info = stream.info().clone();
+pub(crate) async fn serve(transport: Transport, info: Arc<ClientInfo>, worker: &Arc<Worker>) {
+    let (stream, left) = WatchedTransport::new(transport, Arc::clone(&info));
+    let account = Arc::clone(stream.account());
     let limits = &info.listener.limits;
     let shaken = timeout(limits.header_timeout, options(limits).handshake(stream)).await;
     if let Ok(Ok(connection)) = shaken {
@@ -128,7 +126,7 @@ pub(crate) async fn serve(mut stream: ClientStream, worker: &Arc<Worker>) {
 
 /// Takes requests off a connection until it ends.
 async fn requests(
-    mut connection: Connection<ClientStream, Bytes>,
+    mut connection: Connection<WatchedTransport, Bytes>,
     account: Arc<Account>,
     info: &Arc<ClientInfo>,
     worker: &Arc<Worker>,
@@ -201,7 +199,7 @@ async fn requests(
     }
 }
 
-/// A request that no lane has yet.
+/// A request that nobody carries yet.
 struct Arrived {
     head: Parts,
     stream: Stream,
@@ -211,24 +209,6 @@ struct Arrived {
 impl Arrived {
     fn is_bodiless(&self) -> bool {
         self.head.method == Method::HEAD
-    }
-
-    /// What `turn` comes to; `None` when the client gives up, or leaves no window for as long as a
-    /// connection may idle. Then the stream is reset.
-    async fn wait<T>(&mut self, patience: Duration, turn: impl Future<Output = T>) -> Option<T> {
-        let given_up = poll_fn(|cx| match self.stream.watch(cx) {
-            Ok(()) => Poll::Pending,
-            Err(_) => Poll::Ready(()),
-        });
-        let turned = tokio::select! {
-            biased;
-            turned = timeout(patience, turn) => turned.ok(),
-            () = given_up => None,
-        };
-        if turned.is_none() {
-            self.stream.reset(Reason::CANCEL);
-        }
-        turned
     }
 }
 
@@ -251,7 +231,7 @@ impl Queue {
             turn
         });
         match turn {
-            Turn::Goes => spawn(arrived, worker),
+            Turn::Goes => carry(arrived, worker),
             Turn::Waits => self.waiting.push_back((Instant::now(), arrived)),
             Turn::Gone => {}
         }
@@ -279,7 +259,7 @@ impl Queue {
                 }
                 Turn::Goes => {
                     if let Some((_, arrived)) = self.waiting.remove(at) {
-                        spawn(arrived, worker);
+                        carry(arrived, worker);
                     }
                     continue;
                 }
@@ -292,41 +272,10 @@ impl Queue {
     }
 }
 
-/// Each stream by the lane that fits its request.
-fn spawn(arrived: Arrived, worker: &Arc<Worker>) {
-    if let Some(admitted) = worker.fast.take_stream(&arrived.head, &arrived.stream) {
-        let Arrived { head, stream, open } = arrived;
-        worker.lanes.fast();
-        worker.fast.board(head, stream, admitted, open);
-        return;
-    }
-    worker.lanes.full();
-    // That lane has a count of its own.
-    arrived.open.account().note(|ledger| ledger.went(arrived.stream.id(), false));
-    tokio::spawn(by_full_lane(arrived, Arc::clone(worker)));
-}
-
-async fn by_full_lane(mut arrived: Arrived, worker: Arc<Worker>) {
-    // How long the client may leave no window for its answer.
-    let patience = arrived.stream.info().listener.limits.idle_timeout;
-    let mut begun = None;
-    if !arrived.is_bodiless() {
-        let account = Arc::clone(arrived.open.account());
-        begun = arrived.wait(patience, account.may_begin()).await;
-        if begun.is_none() {
-            return;
-        }
-    }
+fn carry(arrived: Arrived, worker: &Arc<Worker>) {
     let Arrived { head, stream, open } = arrived;
-    // On the heap: while it waits it holds little.
-    let served = Box::pin(async move {
-        let session = Http2Session::new(head, stream);
-        let mut session = ServerSession::new_custom(Box::new(session));
-        session.set_write_timeout(Some(patience));
-        worker.proxy.process_new_http(session, &worker.shutdown).await;
-    });
-    served.await;
-    drop((begun, open));
+    let admitted = worker.forwarder.take_stream(&head, &stream);
+    worker.forwarder.board(head, stream, admitted, open);
 }
 
 /// Looks whenever the connection's task runs, as it does when a stream has ended or become a tunnel.

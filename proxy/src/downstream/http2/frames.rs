@@ -79,7 +79,6 @@ impl FrameWatch {
         self.sent %= BYTES_PER_UPDATE;
         let account = Arc::clone(&self.account);
         account.note(|ledger| {
-            ledger.stalled(false);
             while let Some(seen) = self.outgoing.next(&mut bytes) {
                 if let Seen::Frame(frame) = seen {
                     self.answered(frame, ledger);

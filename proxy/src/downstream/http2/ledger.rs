@@ -1,11 +1,10 @@
-//! Decides what the streams of one HTTP/2 connection may do. Pure: time is an argument.
+//! Decides what the streams of one HTTP/2 connection may do. Pure.
 //!
 //! It never holds a byte itself, and never ends a stream that has begun. Whatever lets somebody go on who
 //! waits says that something has `changed`.
 
 use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 /// Of a connection, in what they take here.
 const MAX_HEADS: usize = 448 * 1024;
@@ -13,32 +12,17 @@ const MAX_HEADS: usize = 448 * 1024;
 const MAX_UNSENT: usize = 64 * 1024;
 /// What one stream is likely to add to it.
 const PIECE: usize = 16 * 1024;
-/// Answers that a client leaves no window for, until no other stream of the full lane begins.
-const MAX_BLOCKED: usize = 8;
 /// Streams that have begun with hardly a window, until no other of that kind does. A client may well wait
 /// for an answer's head before it grants anything.
 const MAX_SHUT: usize = 8;
 /// With less of a window an answer is as good as not read.
 const WIDE: i64 = 1024;
-/// Streams of the full lane that a connection begins with, and that it gets more each time.
-const FIRST_STREAMS: usize = 8;
-pub(crate) const GROWS_EACH: Duration = Duration::from_millis(100);
-const MAX_GROWN: usize = 1024;
 /// Streams whose windows are followed. No listener allows as many, but a client may open them.
 const MAX_FOLLOWED: usize = 16 * 1024;
 /// Until a client says otherwise.
 const INITIAL_WINDOW: i64 = 65_535;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Begins,
-    /// As many are under way as the client has earned; it earns more with time.
-    Full,
-    /// The client takes nothing, or has stopped taking.
-    Closed,
-}
-
-/// Of a stream that neither lane has yet.
+/// Of a stream that has not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Goes,
@@ -50,8 +34,7 @@ pub(crate) enum Turn {
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    /// What the client still takes on the connection, and on a stream that it has said nothing of.
-    connection: i64,
+    /// What the client takes on a stream that it has said nothing of.
     initial: i64,
     streams: HashMap<u32, Stream>,
     last: u32,
@@ -59,13 +42,6 @@ pub(crate) struct Ledger {
     unsent: usize,
     /// Those that wait for room, by their streams.
     writers: VecDeque<(u32, Waker)>,
-    /// The client's socket takes nothing.
-    stalled: bool,
-    /// Of the full lane.
-    running: usize,
-    allowed: usize,
-    grown: Option<Instant>,
-    pub(crate) waiting: usize,
     /// Some stream waits for its turn.
     pub(crate) queued: bool,
     pub(crate) changed: bool,
@@ -75,12 +51,9 @@ pub(crate) struct Ledger {
 struct Stream {
     /// Granted beyond the initial window, less what was sent.
     moved: i64,
-    answered: bool,
     /// Interim heads that are yet to leave, and what they take. They are in `unsent`, too.
     interim: usize,
     interim_cost: usize,
-    /// The client has taken the beginning of the answer, and left room for more.
-    begun: bool,
     /// It had its turn.
     went: bool,
     unsent: usize,
@@ -92,18 +65,12 @@ struct Stream {
 impl Default for Ledger {
     fn default() -> Self {
         Self {
-            connection: INITIAL_WINDOW,
             initial: INITIAL_WINDOW,
             streams: HashMap::new(),
             last: 0,
             heads: 0,
             unsent: 0,
             writers: VecDeque::new(),
-            stalled: false,
-            running: 0,
-            allowed: FIRST_STREAMS,
-            grown: None,
-            waiting: 0,
             queued: false,
             changed: false,
         }
@@ -150,7 +117,6 @@ impl Ledger {
     pub(crate) fn head_left(&mut self, stream: u32) {
         let Some(stream) = self.streams.get_mut(&stream) else { return };
         if stream.interim == 0 {
-            stream.answered = true;
             self.changed = true;
             return;
         }
@@ -170,9 +136,8 @@ impl Ledger {
     }
 
     pub(crate) fn granted(&mut self, stream: u32, by: u32) {
-        if stream == 0 {
-            self.connection = self.connection.saturating_add(i64::from(by));
-        } else if let Some(stream) = self.streams.get_mut(&stream) {
+        // The connection's own window is 0.
+        if let Some(stream) = self.streams.get_mut(&stream) {
             stream.moved = stream.moved.saturating_add(i64::from(by));
         }
         self.changed = true;
@@ -197,24 +162,12 @@ impl Ledger {
 
     /// A frame of an answer is on its way to the client.
     pub(crate) fn data_left(&mut self, stream: u32, bytes: usize) {
-        self.connection = self.connection.saturating_sub(bytes as i64);
         if let Some(stream) = self.streams.get_mut(&stream) {
             stream.moved = stream.moved.saturating_sub(bytes as i64);
-            // Who has taken the beginning of an answer and has room for more is a reader.
-            if !stream.begun && bytes > 0 && self.initial + stream.moved > 0 {
-                stream.begun = true;
-                self.allowed = MAX_GROWN.min(self.allowed + 1);
-                self.changed = true;
-            }
             let left = bytes.min(stream.unsent);
             stream.unsent -= left;
             self.unsent -= left;
         }
-    }
-
-    pub(crate) fn stalled(&mut self, stalled: bool) {
-        self.changed |= self.stalled && !stalled;
-        self.stalled = stalled;
     }
 
     pub(crate) fn waits_for_room(&mut self, stream: u32, waker: &Waker) {
@@ -249,38 +202,6 @@ impl Ledger {
         self.heads -= cost;
     }
 
-    pub(crate) fn begin(&mut self, now: Instant) -> Verdict {
-        let (mut blocked, mut open) = (0, 0);
-        for stream in self.streams.values() {
-            if self.is_open(stream) {
-                open += 1;
-            } else if stream.answered {
-                blocked += 1;
-            }
-        }
-        if self.stalled
-            || self.connection <= 0
-            || blocked >= MAX_BLOCKED
-            || self.running >= open + blocked
-        {
-            return Verdict::Closed;
-        }
-        if self.running >= self.allowed {
-            let since = *self.grown.get_or_insert(now);
-            if now.saturating_duration_since(since) < GROWS_EACH {
-                return Verdict::Full;
-            }
-            self.allowed = MAX_GROWN.min(self.allowed + FIRST_STREAMS);
-            self.grown = Some(now);
-        }
-        self.running += 1;
-        Verdict::Begins
-    }
-
-    fn is_open(&self, stream: &Stream) -> bool {
-        stream.answer_ended || self.initial + stream.moved > 0
-    }
-
     /// Lets a stream begin, unless many have begun that have hardly a window, and it has none either.
     /// `places` is how many more of that kind may, once somebody has counted.
     pub(crate) fn go(&mut self, stream: u32, places: &mut Option<usize>) -> Turn {
@@ -295,26 +216,14 @@ impl Ledger {
             }
             *places -= 1;
         }
-        self.went(stream, true);
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.went = true;
+        }
         Turn::Goes
     }
 
     fn is_wide(&self, stream: &Stream) -> bool {
         stream.answer_ended || self.initial + stream.moved >= WIDE
-    }
-
-    /// Whether it takes a place of those that have begun.
-    pub(crate) fn went(&mut self, stream: u32, went: bool) {
-        if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.went = went;
-            self.changed |= !went;
-        }
-    }
-
-    pub(crate) fn ended(&mut self) {
-        self.running -= 1;
-        self.allowed = MAX_GROWN.min(self.allowed + 1);
-        self.changed = true;
     }
 }
 

@@ -9,3 +9,4 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod stream;
 mod switched;
+pub(crate) mod transport;

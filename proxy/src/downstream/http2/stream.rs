@@ -1,4 +1,4 @@
-//! A stream of HTTP/2, as a lane reads from it and writes to it.
+//! A stream of HTTP/2, as an exchange reads from it and writes to it.
 //!
 //! It never decides what is said, and holds no more of an answer than its client has room for: what
 //! the connection's account has no room for stays with whoever has it.
@@ -64,17 +64,8 @@ impl Stream {
         }
     }
 
-    pub(crate) fn info(&self) -> &Arc<ClientInfo> {
-        &self.info
-    }
-
     pub(crate) fn id(&self) -> u32 {
         self.id
-    }
-
-    /// All of the request has come, and been read.
-    pub(crate) fn is_read(&self) -> bool {
-        self.request.is_end_stream()
     }
 
     /// No body belongs to the request, whose head this is.
@@ -150,10 +141,9 @@ impl Stream {
     /// after it.
     pub(crate) fn answer(
         &mut self,
-        head: impl Into<response::Parts>,
+        mut head: response::Parts,
         body: Option<Option<u64>>,
     ) -> io::Result<()> {
-        let mut head: response::Parts = head.into();
         strip(&mut head.headers);
         head.headers.entry(header::DATE).or_insert_with(get_cached_date);
         self.interim = None;
@@ -252,16 +242,6 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let count = ready!(self.poll_room(bytes.len(), cx))?;
         Poll::Ready(self.send(Bytes::copy_from_slice(&bytes[..count])).map(|()| count))
-    }
-
-    /// Writes what there is room for, and takes it off `bytes`.
-    pub(crate) fn poll_send(
-        &mut self,
-        bytes: &mut Bytes,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let count = ready!(self.poll_room(bytes.len(), cx))?;
-        Poll::Ready(self.send(bytes.split_to(count)).map(|()| count))
     }
 
     /// There must be room for it.

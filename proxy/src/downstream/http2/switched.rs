@@ -2,7 +2,7 @@
 //! and the exchange ends with the tunnel.
 
 use crate::buffer::Buffer;
-use crate::downstream::http1::carry::FastLane;
+use crate::downstream::http1::carry::Forwarder;
 use crate::downstream::http1::switched::Agreed;
 use crate::downstream::http2::carry::Boarded;
 use crate::tunnel::{Patience, Tunnel};
@@ -10,13 +10,13 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-impl FastLane {
+impl Forwarder {
     /// Carries the tunnel to its end.
     pub(super) async fn stream_tunnel(self: Arc<Self>, boarded: Boarded, agreed: Agreed) {
         let Boarded { head, stream, mut admitted, mut open } = boarded;
         let Agreed { mut upstream, upgrade, idle } = agreed;
         open.became_tunnel();
-        let patience = Patience { idle, client: stream.info().listener.limits.idle_timeout };
+        let patience = Patience { idle, client: stream.info.listener.limits.idle_timeout };
         let said = std::mem::take(&mut upstream.input);
         let client = (stream, Buffer::default());
         let mut tunnel = Tunnel::open(client, (upstream, said), upgrade, patience);
