@@ -72,6 +72,28 @@ fn core_never_reaches_outside() {
     }
 }
 
+/// A request's way through the proxy leads from room to room, and none looks back at who comes before it.
+#[test]
+fn no_room_of_the_proxy_knows_the_rooms_before_it() {
+    for (room, strangers) in [
+        ("wire", &["ingress", "downstream", "request", "exchange", "upstream", "route"][..]),
+        ("ingress", &["downstream", "request", "exchange", "upstream", "route", "service"]),
+        ("route", &["ingress", "downstream", "request", "exchange"]),
+        ("request", &["downstream", "exchange"]),
+        ("upstream", &["downstream", "request", "exchange"]),
+    ] {
+        for file in sources(&root().join("proxy/src").join(room)) {
+            let text = std::fs::read_to_string(&file).expect("a source");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for stranger in strangers {
+                let used = format!("crate::{stranger}");
+                let line = code.lines().find(|line| line.contains(&used));
+                assert_eq!(line, None, "{}", file.display());
+            }
+        }
+    }
+}
+
 /// What is stored is not what is shown: a view that changes must not change the disk.
 #[test]
 fn the_journal_knows_nothing_of_what_is_shown() {

@@ -12,6 +12,7 @@ mod heartbeat;
 pub mod ingress;
 pub mod meter;
 pub mod metrics;
+mod pieces;
 pub mod plane;
 mod probing;
 mod proxy;

@@ -2,7 +2,7 @@
 
 use crate::accesslog::AccessLog;
 use crate::config_generation::{ConfigError, ConfigGeneration, Environment};
-use crate::downstream::http1::carry::Forwarder;
+use crate::downstream::forwarder::Forwarder;
 use crate::heartbeat;
 use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
 use crate::metrics::PlaneCollector;
@@ -129,7 +129,12 @@ impl Proxy {
         let plane = Arc::new(Plane::new(generation));
         environment.begin(&config)?;
         let forwarder = || Forwarder::new(plane.clone(), log.clone());
-        let ingress = Arc::new(Ingress::start(threads, &log, inherited, forwarder)?);
+        let ingress = Arc::new(Ingress::start(
+            threads,
+            &plane.generation().heartbeats,
+            inherited,
+            forwarder,
+        )?);
         let listeners = ingress.prepare(&config.listeners)?;
         let changed = Arc::clone(&environment.upstreams.changed);
         background.spawn(watch(plane.clone(), changed));

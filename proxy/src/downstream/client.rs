@@ -1,14 +1,18 @@
 //! Whom an exchange is for: a connection of HTTP/1, or a stream of HTTP/2.
 
 use crate::buffer::Buffer;
-use crate::downstream::http1::connection::{ClientConnection, rest_of};
+use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http2::stream::Stream;
-use crate::downstream::response;
+use crate::downstream::response::{self, Towards};
 use crate::exchange::relay::RelayError;
 use crate::exchange::request_body::ClientError;
 use crate::ingress::ClientInfo;
+use crate::pieces::rest_of;
+use crate::request::context::RequestContext;
 use crate::route::Fields;
 use crate::wheel::Deadline;
+use crate::wire::answer::ResponseHead;
+use crate::wire::view::View;
 use http::HeaderMap;
 use serin_config::model::ListenerLimits;
 use std::io;
@@ -34,6 +38,37 @@ impl Client<'_> {
         match self {
             Self::Http1(client) => Client::Http1(client),
             Self::Http2(stream) => Client::Http2(stream),
+        }
+    }
+
+    /// The head of a backend's answer, to leave with what is written next. `down` is what waits for the
+    /// client.
+    pub(crate) fn answer(
+        &mut self,
+        head: &ResponseHead,
+        view: &View<'_>,
+        context: &mut RequestContext,
+        towards: Towards,
+        down: &mut Buffer,
+    ) -> Result<(), RelayError> {
+        match self {
+            Self::Http1(client) => {
+                let is_whole = head.body.is_within(view.bytes.len() - head.length);
+                client.is_last = !towards.keeps && is_whole && head.status != 101;
+                response::write(head, view, context, towards, down);
+                Ok(())
+            }
+            Self::Http2(stream) => {
+                let answer = response::head_of(head, view, context, towards.trailers)
+                    .ok_or(RelayError::Invalid)?;
+                // What trailers may follow has no last byte.
+                let length = match head.status {
+                    101 => Some(None),
+                    _ => head.body.length().map(|length| length.filter(|_| !towards.trailers)),
+                };
+                context.status = answer.status.as_u16();
+                stream.answer(answer, length).map_err(|_| RelayError::Client(ClientError::Gone))
+            }
         }
     }
 
@@ -145,6 +180,14 @@ impl Client<'_> {
                 Poll::Ready(room) => room,
                 Poll::Pending => Ok(LOOK),
             },
+        }
+    }
+
+    /// Its protocol says where a body ends, and how much of it the client takes.
+    pub(crate) fn frames_itself(&self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(_) => true,
         }
     }
 

@@ -4,13 +4,16 @@
 //! connections wait. What is needed while a request is carried, and what is rare, has its place on
 //! the heap for that long.
 
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http1::carry::After;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http1::exchange_pool::ExchangeFuture;
 use crate::downstream::http1::waiting::{Next, Waiting};
+use crate::downstream::http2;
 use crate::ingress::accept::OpenConnection;
 use crate::ingress::client_info::ClientInfo;
-use crate::ingress::preface;
+use crate::ingress::listener::ListenerState;
+use crate::ingress::preface::{self, Opened};
 use crate::ingress::transport::Transport;
 use crate::ingress::worker::{TunnelOpen, Worker};
 use crate::wire::proxy_header::Ends;
@@ -26,7 +29,7 @@ use tokio::net::TcpStream;
 /// Ends with the connection, and counts it out by then.
 pub(crate) struct Connection {
     stage: Stage,
-    admitted: OpenConnection,
+    admitted: OpenConnection<Forwarder>,
 }
 
 enum Stage {
@@ -42,14 +45,17 @@ enum Stage {
 }
 
 impl Connection {
-    pub(crate) fn begin(socket: TcpStream, peer: SocketAddr, admitted: OpenConnection) -> Self {
+    pub(crate) fn begin(
+        socket: TcpStream,
+        peer: SocketAddr,
+        admitted: OpenConnection<Forwarder>,
+    ) -> Self {
         let listener = Arc::clone(&admitted.listener);
         let trusted = listener.trusts(peer);
         let announced = listener.proxy_protocol == ProxyProtocol::V1V2 && trusted;
         let stage = if announced || listener.tls.is_some() {
             let worker = Arc::clone(&admitted.worker);
-            let preface = preface::read(socket, peer, announced, listener, worker);
-            Stage::Elsewhere(Box::pin(preface))
+            Stage::Elsewhere(Box::pin(open(socket, peer, announced, listener, worker)))
         } else {
             let ends = Ends { client: peer, server: preface::server_of(&socket, peer) };
             let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
@@ -80,7 +86,7 @@ impl Future for Connection {
                         Stage::Elsewhere(Box::pin(close(client, Vec::new())))
                     }
                     (client, After::Switched(switched)) => {
-                        let forwarder = Arc::clone(&admitted.worker.forwarder);
+                        let forwarder = Arc::clone(&admitted.worker.serve);
                         let _open = admitted.worker.tunnel_began();
                         let carrying = Box::pin(forwarder.tunnel(client, *switched));
                         Stage::Tunnel { carrying, _open }
@@ -101,16 +107,34 @@ impl Future for Connection {
     }
 }
 
-fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker>) -> Stage {
+/// Waits for what comes before the first request. A connection of HTTP/2 is served to its end.
+async fn open(
+    socket: TcpStream,
+    peer: SocketAddr,
+    announced: bool,
+    listener: Arc<ListenerState>,
+    worker: Arc<Worker<Forwarder>>,
+) -> Option<Box<ClientConnection>> {
+    let leaving = worker.leaving.clone();
+    let opened = preface::read(socket, peer, announced, listener, leaving).await?;
+    let Opened { transport, early, info, is_http2 } = opened;
+    if is_http2 {
+        Box::pin(http2::connection::serve(transport, info, &worker)).await;
+        return None;
+    }
+    Some(Box::new(ClientConnection::new(transport, &early, info)))
+}
+
+fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker<Forwarder>>) -> Stage {
     match next {
-        Next::Request(admitted) => Stage::Exchange(worker.forwarder.carry(client, admitted)),
+        Next::Request(admitted) => Stage::Exchange(worker.serve.carry(client, admitted)),
         Next::Refused(refusal) => {
             let counters = &client.info.listener.counters;
             counters.refused_heads.add();
             if refusal == Refusal::HeadTooSlow {
                 counters.slow_heads.add();
             }
-            worker.note_refusal(&client.info, refusal, client.input.bytes());
+            worker.serve.note_refusal(&client.info, refusal, client.input.bytes());
             Stage::Elsewhere(Box::pin(close(client, refusal.answer())))
         }
         Next::End => Stage::Over,

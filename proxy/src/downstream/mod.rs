@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod connection;
+pub(crate) mod forwarder;
 pub(crate) mod headers;
 pub(crate) mod http1;
 pub(crate) mod http2;

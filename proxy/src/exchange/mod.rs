@@ -7,8 +7,7 @@ pub(crate) mod request_body;
 
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
-use crate::downstream::http1::switched::Agreed;
-use crate::downstream::response::{self, Towards};
+use crate::downstream::response::Towards;
 use crate::exchange::relay::{Relay, RelayError, Reset};
 use crate::exchange::request_body::{ClientError, RequestBody};
 use crate::request::answer as meaning;
@@ -16,7 +15,7 @@ use crate::request::context::RequestContext;
 use crate::request::fail::{self, ReplayState};
 use crate::request::reply::Reply;
 use crate::request::{attempt, copy};
-use crate::tunnel;
+use crate::tunnel::{self, Upgrade};
 use crate::upstream::Endpoint;
 use crate::upstream::conn::{self, Conn, Purpose, Speaks};
 use crate::wire::answer::{Body, ResponseHead};
@@ -50,6 +49,15 @@ pub(crate) enum ExchangeResult {
     /// The client was told that the protocol changes.
     Switched(Agreed),
     Cut,
+}
+
+/// A tunnel that is agreed upon, and not yet open.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    pub(crate) upstream: Conn,
+    pub(crate) upgrade: Upgrade,
+    /// For how long nothing may move.
+    pub(crate) idle: Duration,
 }
 
 enum Next {
@@ -296,27 +304,8 @@ async fn answer(
     let trailers = may_follow && relay.client.takes_trailers(context.asked.trailers);
     // Who cannot read chunks takes the connection's end for that of a body without a length.
     let keeps = keeps() && relay.body.is_read() && (chunks || head.body.is_sized());
-    let begun = match &mut relay.client {
-        Client::Http1(client) => {
-            let is_whole = head.body.is_within(view.bytes.len() - head.length);
-            client.is_last = !keeps && is_whole && head.status != 101;
-            let towards = Towards { keeps, chunks, trailers };
-            response::write(head, &view, context, towards, relay.down);
-            Ok(())
-        }
-        Client::Http2(stream) => match response::head_of(head, &view, context, trailers) {
-            Some(response) => {
-                // What trailers may follow has no last byte.
-                let length = match head.status {
-                    101 => Some(None),
-                    _ => head.body.length().map(|length| length.filter(|_| !trailers)),
-                };
-                context.status = response.status.as_u16();
-                stream.answer(response, length).map_err(|_| RelayError::Client(ClientError::Gone))
-            }
-            None => Err(RelayError::Invalid),
-        },
-    };
+    let towards = Towards { keeps, chunks, trailers };
+    let begun = relay.client.answer(head, &view, context, towards, relay.down);
     relay.upstream.input.advance(head.length);
     if let (Ok(()), 101, Some(upgrade)) = (begun, head.status, context.asked.upgrade) {
         return match relay.flush().await {

@@ -6,9 +6,9 @@
 
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
-use crate::downstream::http1::connection::rest_of;
 use crate::exchange::framing::{push_chunk, push_end};
 use crate::exchange::request_body::{self, RequestBody};
+use crate::pieces::rest_of;
 use crate::request::context::RequestContext;
 use crate::request::{answer as meaning, trailers};
 use crate::upstream::conn::{Conn, Refused};
@@ -193,16 +193,16 @@ impl<'a> Relay<'a> {
     fn note_end(&mut self, asked_head: bool, head: &mut ResponseHead) {
         let Some(stream) = self.upstream.stream() else { return };
         let bodiless = asked_head || matches!(head.status, 204 | 304);
-        match (&self.client, head.body) {
-            (client, Body::UntilEnd) if stream.has_ended() => {
+        match head.body {
+            Body::UntilEnd if stream.has_ended() => {
                 head.body = Body::None;
-                // In HTTP/1 an answer without a length is one without an end.
-                head.length_once = matches!(client, Client::Http1(_)).then_some(0);
+                // Where no protocol says it an answer without a length is one without an end.
+                head.length_once = (!self.client.frames_itself()).then_some(0);
             }
-            (Client::Http2(_), Body::None) if !bodiless && !stream.has_ended() => {
+            Body::None if self.client.frames_itself() && !bodiless && !stream.has_ended() => {
                 head.body = Body::UntilEnd;
             }
-            (_, Body::None | Body::Length(_) | Body::Chunked | Body::UntilEnd) => {}
+            Body::None | Body::Length(_) | Body::Chunked | Body::UntilEnd => {}
         }
     }
 
@@ -271,8 +271,7 @@ impl<'a> Relay<'a> {
     /// How much of the answer may be read now.
     fn limit(&mut self, cx: &mut Context<'_>) -> Result<usize, request_body::ClientError> {
         // Room that is set apart is no other stream's: only once there is something to read.
-        let http1 = matches!(self.client, Client::Http1(_));
-        if http1 || self.upstream.poll_readable(cx).is_pending() {
+        if !self.client.frames_itself() || self.upstream.poll_readable(cx).is_pending() {
             return Ok(usize::MAX);
         }
         self.client.room(cx).map_err(|_| request_body::ClientError::Gone)

@@ -5,8 +5,7 @@
 //! it in the kernel's queue.
 
 use super::listener::ListenerState;
-use super::worker::Worker;
-use crate::downstream::connection::Connection;
+use super::worker::{Serve, Worker};
 use crate::exhaustion::Descriptors;
 use arc_swap::ArcSwap;
 use std::future::poll_fn;
@@ -26,10 +25,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts until `stop` says so, then what waits already; connections live on.
-pub(crate) async fn accept(
+pub(crate) async fn accept<S: Serve>(
     socket: TcpListener,
     state: Arc<ArcSwap<ListenerState>>,
-    worker: Arc<Worker>,
+    worker: Arc<Worker<S>>,
     mut stop: watch::Receiver<bool>,
 ) {
     // Counts as open, so that a thread does not end before the queue is empty.
@@ -39,10 +38,10 @@ pub(crate) async fn accept(
     worker.connection_ended();
 }
 
-async fn accept_until(
+async fn accept_until<S: Serve>(
     socket: &TcpListener,
     state: &ArcSwap<ListenerState>,
-    worker: &Arc<Worker>,
+    worker: &Arc<Worker<S>>,
     stop: &mut watch::Receiver<bool>,
 ) {
     let mut pause = FIRST_PAUSE;
@@ -122,7 +121,11 @@ async fn place(listener: &ListenerState) -> Option<OwnedSemaphorePermit> {
 }
 
 /// Closing a socket resets the connections in its queue.
-fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc<Worker>) {
+fn accept_rest<S: Serve>(
+    socket: TcpListener,
+    state: &ArcSwap<ListenerState>,
+    worker: &Arc<Worker<S>>,
+) {
     let Ok(socket) = socket.into_std() else { return };
     while let Ok((client, peer)) = socket.accept() {
         let listener = state.load_full();
@@ -137,31 +140,31 @@ fn accept_rest(socket: TcpListener, state: &ArcSwap<ListenerState>, worker: &Arc
 }
 
 /// A connection that is open: its place in the listener, counted out when it is dropped.
-pub(crate) struct OpenConnection {
+pub(crate) struct OpenConnection<S: Serve> {
     pub(crate) listener: Arc<ListenerState>,
-    pub(crate) worker: Arc<Worker>,
+    pub(crate) worker: Arc<Worker<S>>,
     _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for OpenConnection {
+impl<S: Serve> Drop for OpenConnection<S> {
     fn drop(&mut self) {
         self.listener.counters.open.fetch_sub(1, Relaxed);
         self.worker.connection_ended();
     }
 }
 
-fn admit(
+fn admit<S: Serve>(
     client: TcpStream,
     peer: SocketAddr,
     listener: Arc<ListenerState>,
-    worker: &Arc<Worker>,
+    worker: &Arc<Worker<S>>,
     slot: OwnedSemaphorePermit,
 ) {
     listener.counters.accepted.add();
     listener.counters.open.fetch_add(1, Relaxed);
     worker.connection_began();
     let admitted = OpenConnection { listener, worker: Arc::clone(worker), _slot: slot };
-    tokio::spawn(Connection::begin(client, peer, admitted));
+    tokio::spawn(S::serve(client, peer, admitted));
 }
 
 /// Out of descriptors or memory, in this process or on the machine: no use in trying at once.

@@ -13,9 +13,8 @@ use super::listener::{Counters, ListenerState};
 use super::socket::{self, Inherited};
 use super::tighten::tightens;
 use super::tls::{TlsError, TlsState};
-use super::worker::{self, Opening, WorkerHandle};
-use crate::accesslog::AccessLog;
-use crate::downstream::http1::carry::Forwarder;
+use super::worker::{self, Opening, Serve, WorkerHandle};
+use crate::heartbeat::Heartbeats;
 use arc_swap::ArcSwap;
 use serin_config::model::Listener;
 use std::collections::BTreeMap;
@@ -110,12 +109,12 @@ enum Change {
 }
 
 impl Ingress {
-    /// Starts the threads; `forwarder` makes that of each.
-    pub(crate) fn start(
+    /// Starts the threads; `serve` makes what each gives its connections to.
+    pub(crate) fn start<S: Serve>(
         threads: u16,
-        log: &AccessLog,
+        heartbeats: &Arc<Heartbeats>,
         inherited: Vec<Inherited>,
-        forwarder: impl Fn() -> Forwarder,
+        serve: impl Fn() -> S,
     ) -> Result<Self, ListenError> {
         let (tightened, watch_tightened) = watch::channel(());
         let (parting, watch_parting) = watch::channel(false);
@@ -131,7 +130,7 @@ impl Ingress {
                     abort: watch_abort.clone(),
                     living: living.clone(),
                 };
-                worker::start(index, forwarder(), log.clone(), watches)
+                worker::start(index, serve(), Arc::clone(heartbeats), watches)
             })
             .collect::<io::Result<_>>()
             .map_err(ListenError::Thread)?;

@@ -22,3 +22,4 @@ pub use tls::TlsError;
 pub(crate) use client_info::ClientInfo;
 pub(crate) use listeners::{Ingress, Prepared};
 pub(crate) use metrics::IngressCollector;
+pub(crate) use worker::Serve;

@@ -4,27 +4,35 @@ use super::client_info::ClientInfo;
 use super::listener::ListenerState;
 use super::tls;
 use super::transport::Transport;
-use super::worker::Worker;
-use crate::downstream::http1::connection::ClientConnection;
-use crate::downstream::http2::connection as h2;
 use crate::wire::proxy_header::{self, Ends, ProxyVerdict};
 use bytes::{Buf, BytesMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// Gives the connection of HTTP/1, unless it ended before. One of HTTP/2 is served to its end.
+/// A connection on which the first request may come.
+pub(crate) struct Opened {
+    pub(crate) transport: Transport,
+    /// What was read of it already.
+    pub(crate) early: BytesMut,
+    pub(crate) info: Arc<ClientInfo>,
+    /// The client has chosen HTTP/2.
+    pub(crate) is_http2: bool,
+}
+
+/// Gives the connection, unless it ended before.
 pub(crate) async fn read(
     mut socket: TcpStream,
     peer: SocketAddr,
     announced: bool,
     listener: Arc<ListenerState>,
-    worker: Arc<Worker>,
-) -> Option<Box<ClientConnection>> {
+    leaving: watch::Receiver<bool>,
+) -> Option<Opened> {
     let deadline = Instant::now() + listener.limits.header_timeout;
-    says_something(&socket, deadline, &worker).await?;
+    says_something(&socket, deadline, &leaving).await?;
     let own = Ends { client: peer, server: server_of(&socket, peer) };
     let (ends, early) = match announced {
         true => match announcement(&mut socket, own, deadline).await {
@@ -40,31 +48,33 @@ pub(crate) async fn read(
     let trusted = listener.trusts(ends.client);
     let Some(state) = listener.tls.clone() else {
         let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
-        return Some(Box::new(ClientConnection::new(Transport::Plain(socket), &early, info)));
+        let transport = Transport::Plain(socket);
+        return Some(Opened { transport, early, info, is_http2: false });
     };
     if announced {
-        says_something(&socket, deadline, &worker).await?;
+        says_something(&socket, deadline, &leaving).await?;
     }
     let accepting = Box::pin(timeout_at(deadline, state.accept(socket)));
     let Ok(Ok(stream)) = accepting.await else {
         listener.counters.handshake_failures.add();
         return None;
     };
-    let h2 = tls::chose_h2(&stream);
+    let is_http2 = tls::chose_h2(&stream);
     let tls = Some(tls::visit_of(&stream));
     let info = Arc::new(ClientInfo::new(listener, ends, trusted, tls));
     let transport = Transport::Tls(Box::new(stream));
-    if h2 {
-        Box::pin(h2::serve(transport, info, &worker)).await;
-        return None;
-    }
-    Some(Box::new(ClientConnection::new(transport, &[], info)))
+    // What follows the announcement is read by TLS alone.
+    Some(Opened { transport, early: BytesMut::new(), info, is_http2 })
 }
 
 /// Waits for the next byte. A client that has said nothing yet holds nothing up: `None` says that the
 /// thread is leaving.
-async fn says_something(socket: &TcpStream, deadline: Instant, worker: &Worker) -> Option<()> {
-    let mut leaving = worker.leaving.clone();
+async fn says_something(
+    socket: &TcpStream,
+    deadline: Instant,
+    leaving: &watch::Receiver<bool>,
+) -> Option<()> {
+    let mut leaving = leaving.clone();
     tokio::select! {
         biased;
         // Whoever reads finds out that it came too late.

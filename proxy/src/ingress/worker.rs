@@ -1,38 +1,47 @@
-//! One thread of the data plane: its runtime, its proxy with its own pools of connections, and
-//! the listening sockets it accepts from. A connection never leaves the thread that accepted it.
+//! One thread of the data plane: its runtime, and the
+//! listening sockets it accepts from. A connection never leaves the thread that accepted it.
 
-use super::accept;
-use super::client_info::ClientInfo;
+use super::accept::{self, OpenConnection};
 use super::listener::ListenerState;
-use crate::accesslog::AccessLog;
-use crate::buffer;
-use crate::downstream::{self, http1::carry::Forwarder};
-use crate::heartbeat;
-use crate::request::contexts;
+use crate::heartbeat::{self, Heartbeats};
 use crate::thread::ThreadId;
-use crate::upstream::conn;
 use crate::wheel;
-use crate::wire::refusal::Refusal;
 use arc_swap::ArcSwap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
+/// Who gets the connections that a thread accepts.
+pub(crate) trait Serve: Sized + Send + Sync + 'static {
+    /// Carries a connection to its end.
+    fn serve(
+        socket: TcpStream,
+        peer: SocketAddr,
+        open: OpenConnection<Self>,
+    ) -> impl Future<Output = ()> + Send + 'static;
+
+    /// From here on each answer tells its client that it is the connection's last.
+    fn close(&self);
+
+    /// Gives back what the thread has kept, and not needed since the last sweep.
+    fn sweep(&self);
+}
+
 /// What the connections of a thread share.
-pub(crate) struct Worker {
-    pub(crate) forwarder: Arc<Forwarder>,
+pub(crate) struct Worker<S> {
+    pub(crate) serve: Arc<S>,
     /// Each connection ends after its next answer.
     pub(crate) shutdown: watch::Receiver<bool>,
     /// Idle connections end at once.
     pub(crate) leaving: watch::Receiver<bool>,
-    log: AccessLog,
     open: Arc<OpenCounts>,
     ended: Notify,
     /// What was heard of it, for those who ask with every request.
@@ -64,7 +73,7 @@ impl Drop for TunnelOpen {
     }
 }
 
-impl Worker {
+impl<S: Serve> Worker<S> {
     /// No connection is kept without a request.
     pub(crate) fn is_leaving(&self) -> bool {
         self.left.load(Relaxed)
@@ -82,11 +91,6 @@ impl Worker {
     pub(crate) fn connection_ended(&self) {
         self.open.connections.fetch_sub(1, SeqCst);
         self.ended.notify_one();
-    }
-
-    /// A request whose head is refused still leaves a line in the access log.
-    pub(crate) fn note_refusal(&self, info: &ClientInfo, refusal: Refusal, head: &[u8]) {
-        self.log.refused(info.ip(), refusal, head);
     }
 
     async fn drained(&self) {
@@ -137,10 +141,10 @@ pub(crate) struct Watches {
     pub(crate) living: std::sync::mpsc::Sender<()>,
 }
 
-pub(crate) fn start(
+pub(crate) fn start<S: Serve>(
     index: u16,
-    forwarder: Forwarder,
-    log: AccessLog,
+    serve: S,
+    heartbeats: Arc<Heartbeats>,
     watches: Watches,
 ) -> io::Result<WorkerHandle> {
     let (openings, opened) = mpsc::unbounded_channel();
@@ -149,12 +153,10 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = std::thread::Builder::new().name(format!("serin-{index}")).spawn(move || {
         ThreadId(index).enter();
-        let heartbeats = Arc::clone(&forwarder.plane.generation().heartbeats);
         let worker = Arc::new(Worker {
-            forwarder: Arc::new(forwarder),
+            serve: Arc::new(serve),
             shutdown: watches.shutdown,
             leaving: watches.leaving,
-            log,
             open: opened_here,
             ended: Notify::new(),
             left: AtomicBool::new(false),
@@ -175,14 +177,14 @@ pub(crate) fn start(
 }
 
 /// Accepts from what is opened until the shutdown, then waits for what is open to end.
-async fn run(
-    worker: Arc<Worker>,
+async fn run<S: Serve>(
+    worker: Arc<Worker<S>>,
     mut opened: mpsc::UnboundedReceiver<Opening>,
     tightened: watch::Receiver<()>,
 ) {
     let mut shutdown = worker.shutdown.clone();
     tokio::spawn(wheel::turn());
-    tokio::spawn(tidy());
+    tokio::spawn(tidy(Arc::clone(&worker.serve)));
     tokio::spawn(look_again(tightened));
     loop {
         let opening = tokio::select! {
@@ -200,7 +202,7 @@ async fn run(
         }
     }
     let _ = shutdown.wait_for(|down| *down).await;
-    worker.forwarder.close();
+    worker.serve.close();
     let mut leaving = worker.leaving.clone();
     tokio::select! {
         biased;
@@ -221,12 +223,9 @@ async fn look_again(mut tightened: watch::Receiver<()>) {
 }
 
 /// Closes connections that nobody has needed for long, and gives memory back. Ends with its thread.
-async fn tidy() {
+async fn tidy<S: Serve>(serve: Arc<S>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        conn::sweep(Instant::now());
-        downstream::sweep();
-        contexts::sweep();
-        buffer::sweep();
+        serve.sweep();
     }
 }

@@ -3,15 +3,14 @@
 //! Towards HTTP/1.1 nothing is allocated in the steady state: buffers, connections and the notes about
 //! a request are used again and again.
 
-use crate::accesslog::AccessLog;
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http1::switched::Switched;
 use crate::downstream::response;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::{self, Exchange, ExchangeResult};
-use crate::plane::Plane;
 use crate::request::context::RequestContext;
 use crate::request::contexts::{self, Borrowed};
 use crate::request::end::{self, RequestSummary};
@@ -22,18 +21,10 @@ use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Instant;
 
 pub(crate) use crate::downstream::http1::exchange_pool::ExchangeFuture;
-
-/// One per thread.
-pub(crate) struct Forwarder {
-    pub(crate) plane: Arc<Plane>,
-    pub(crate) log: AccessLog,
-    closing: AtomicBool,
-}
 
 /// A request whose head was read, and what was decided about it.
 pub(crate) struct Admitted {
@@ -70,19 +61,6 @@ pub(crate) struct Summary {
 }
 
 impl Forwarder {
-    pub(crate) fn new(plane: Arc<Plane>, log: AccessLog) -> Self {
-        Self { plane, log, closing: AtomicBool::new(false) }
-    }
-
-    /// From here on each answer tells its client that it is the connection's last.
-    pub(crate) fn close(&self) {
-        self.closing.store(true, Relaxed);
-    }
-
-    fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
-    }
-
     /// Takes the request whose head is the beginning of the client connection's input, and decides
     /// what is to become of it.
     pub(crate) fn take(

@@ -3,10 +3,11 @@
 use crate::buffer::{Buffer, Readable, has_nothing};
 use crate::ingress::client_info::ClientInfo;
 use crate::ingress::transport::{self, Transport};
+use crate::pieces;
 use crate::wheel::Deadline;
 use rustix::net::sockopt::set_socket_linger;
 use rustix::net::{Shutdown, shutdown};
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -28,25 +29,6 @@ pub(crate) struct ClientConnection {
     pub(crate) is_last: bool,
     /// The request in hand is of HTTP/1.0, which knows neither chunks nor interim answers.
     pub(crate) is_http10: bool,
-}
-
-/// Writes once, of two pieces as much as is taken.
-pub(crate) fn poll_write(
-    io: Pin<&mut impl AsyncWrite>,
-    pieces: [&[u8]; 2],
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    match pieces {
-        [one, []] | [[], one] => io.poll_write(cx, one),
-        both => io.poll_write_vectored(cx, &both.map(IoSlice::new)),
-    }
-}
-
-/// Two pieces without their first `count` bytes.
-pub(crate) fn rest_of([first, second]: [&[u8]; 2], count: usize) -> [&[u8]; 2] {
-    let of_first = count.min(first.len());
-    let of_second = (count - of_first).min(second.len());
-    [&first[of_first..], &second[of_second..]]
 }
 
 impl ClientConnection {
@@ -106,7 +88,7 @@ impl ClientConnection {
         match &self.transport {
             Transport::Plain(socket) if self.is_last => transport::poll_last(socket, pieces, cx),
             Transport::Plain(_) | Transport::Tls(_) | Transport::Gone => {
-                poll_write(Pin::new(&mut self.transport), pieces, cx)
+                pieces::poll_write(Pin::new(&mut self.transport), pieces, cx)
             }
         }
     }

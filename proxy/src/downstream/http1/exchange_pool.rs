@@ -5,7 +5,8 @@
 //! is made once and never moves: it carries one exchange after the other, which it finds on the
 //! thread's `NEXT` and whose outcome it leaves there.
 
-use crate::downstream::http1::carry::{Admitted, After, Forwarder};
+use crate::downstream::forwarder::Forwarder;
+use crate::downstream::http1::carry::{Admitted, After};
 use crate::downstream::http1::connection::ClientConnection;
 use crate::free_list::FreeList;
 use std::cell::{Cell, RefCell};

@@ -5,24 +5,16 @@
 //! gives the exchange's room back.
 
 use crate::buffer::Buffer;
-use crate::downstream::http1::carry::{Forwarder, Summary};
+use crate::downstream::forwarder::Forwarder;
+use crate::downstream::http1::carry::Summary;
 use crate::downstream::http1::connection::ClientConnection;
+use crate::exchange::Agreed;
 use crate::request::contexts::Borrowed;
-use crate::tunnel::{Patience, Tunnel, Upgrade};
-use crate::upstream::conn::Conn;
+use crate::tunnel::{Patience, Tunnel};
 use crate::wire::head::Head;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// A tunnel that is agreed upon, and not yet open.
-#[derive(Debug)]
-pub(crate) struct Agreed {
-    pub(crate) upstream: Conn,
-    pub(crate) upgrade: Upgrade,
-    /// For how long nothing may move.
-    pub(crate) idle: Duration,
-}
+use std::time::Instant;
 
 /// What waits beside the client's connection to be carried on.
 pub(crate) struct Switched {

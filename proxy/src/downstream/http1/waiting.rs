@@ -1,5 +1,6 @@
 //! A connection between requests: it waits for the next one, and reads its head.
 
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::headers;
 use crate::downstream::http1::carry::Admitted;
 use crate::downstream::http1::connection::ClientConnection;
@@ -43,7 +44,7 @@ impl Waiting {
 
     /// A connection that is between requests ends when its thread is leaving, and when its listener
     /// has become stricter.
-    pub(crate) fn poll(&mut self, worker: &Worker, cx: &mut Context<'_>) -> Poll<Next> {
+    pub(crate) fn poll(&mut self, worker: &Worker<Forwarder>, cx: &mut Context<'_>) -> Poll<Next> {
         let Self { client, first, judged } = self;
         let mut now = client.rested;
         loop {
@@ -87,7 +88,7 @@ impl Waiting {
 fn look(
     client: &mut ClientConnection,
     judged: &mut usize,
-    worker: &Worker,
+    worker: &Worker<Forwarder>,
     now: Instant,
 ) -> Option<Next> {
     let limits = limits_of(&client.info.listener.limits);
@@ -117,7 +118,7 @@ fn limits_of(limits: &ListenerLimits) -> HeadLimits {
 fn judge(
     client: &mut ClientConnection,
     limits: &HeadLimits,
-    worker: &Worker,
+    worker: &Worker<Forwarder>,
     now: Instant,
 ) -> Option<Next> {
     FIELDS.with_borrow_mut(|fields| match head::parse(client.input.bytes(), limits, fields) {
@@ -125,7 +126,7 @@ fn judge(
         Verdict::Refused(refusal) => Some(Next::Refused(refusal)),
         Verdict::Whole(head) => {
             headers::forget(client.input.bytes(), fields, &client.info.listener);
-            Some(Next::Request(worker.forwarder.take(client, &head, fields, now)))
+            Some(Next::Request(worker.serve.take(client, &head, fields, now)))
         }
     })
 }

@@ -5,11 +5,11 @@
 
 use crate::buffer::Buffer;
 use crate::downstream::client::Client;
-use crate::downstream::http1::carry::Forwarder;
-use crate::downstream::http1::switched::Agreed;
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http2::connection::OpenStream;
 use crate::downstream::http2::farewell;
 use crate::downstream::http2::stream::Stream;
+use crate::exchange::Agreed;
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::{self, Exchange, ExchangeResult};
 use crate::request::context::RequestContext;

@@ -6,6 +6,7 @@
 //! moment is read and forgotten, because closing a socket with bytes unread takes the last answers
 //! back from the client.
 
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::headers;
 use crate::downstream::http2::account::Account;
 use crate::downstream::http2::ledger::Turn;
@@ -111,7 +112,11 @@ impl Drop for OpenStream {
     }
 }
 
-pub(crate) async fn serve(transport: Transport, info: Arc<ClientInfo>, worker: &Arc<Worker>) {
+pub(crate) async fn serve(
+    transport: Transport,
+    info: Arc<ClientInfo>,
+    worker: &Arc<Worker<Forwarder>>,
+) {
     let (stream, left) = WatchedTransport::new(transport, Arc::clone(&info));
     let account = Arc::clone(stream.account());
     let limits = &info.listener.limits;
@@ -129,7 +134,7 @@ async fn requests(
     mut connection: Connection<WatchedTransport, Bytes>,
     account: Arc<Account>,
     info: &Arc<ClientInfo>,
-    worker: &Arc<Worker>,
+    worker: &Arc<Worker<Forwarder>>,
 ) {
     let limits = &info.listener.limits;
     let refused = &info.listener.counters.refused_heads;
@@ -222,7 +227,7 @@ struct Queue {
 
 impl Queue {
     /// Sends a stream on its way, or lets it wait.
-    fn let_go(&mut self, arrived: Arrived, worker: &Arc<Worker>) {
+    fn let_go(&mut self, arrived: Arrived, worker: &Arc<Worker<Forwarder>>) {
         let id = arrived.stream.id();
         let turn = self.account.note(|ledger| {
             // An answer without a body needs no window.
@@ -248,7 +253,7 @@ impl Queue {
         }
     }
 
-    fn look(&mut self, worker: &Arc<Worker>) {
+    fn look(&mut self, worker: &Arc<Worker<Forwarder>>) {
         let (now, mut places, mut at) = (Instant::now(), None, 0);
         while let Some((since, arrived)) = self.waiting.get_mut(at) {
             let id = arrived.stream.id();
@@ -272,10 +277,10 @@ impl Queue {
     }
 }
 
-fn carry(arrived: Arrived, worker: &Arc<Worker>) {
+fn carry(arrived: Arrived, worker: &Arc<Worker<Forwarder>>) {
     let Arrived { head, stream, open } = arrived;
-    let admitted = worker.forwarder.take_stream(&head, &stream);
-    worker.forwarder.board(head, stream, admitted, open);
+    let admitted = worker.serve.take_stream(&head, &stream);
+    worker.serve.board(head, stream, admitted, open);
 }
 
 /// Looks whenever the connection's task runs, as it does when a stream has ended or become a tunnel.

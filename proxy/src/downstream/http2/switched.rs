@@ -2,9 +2,9 @@
 //! and the exchange ends with the tunnel.
 
 use crate::buffer::Buffer;
-use crate::downstream::http1::carry::Forwarder;
-use crate::downstream::http1::switched::Agreed;
+use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http2::carry::Boarded;
+use crate::exchange::Agreed;
 use crate::tunnel::{Patience, Tunnel};
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -125,9 +125,7 @@ impl Conn {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match &mut self.via {
-            Via::Http1(io) => {
-                crate::downstream::http1::connection::poll_write(Pin::new(io), pieces, cx)
-            }
+            Via::Http1(io) => crate::pieces::poll_write(Pin::new(io), pieces, cx),
             Via::Http2(stream) => stream.poll_write(pieces, last, cx),
         }
     }
