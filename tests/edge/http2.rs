@@ -226,6 +226,23 @@ async fn floods_end_with_goaway_within_two_thousand_frames() {
     assert!(connect(&edge, authority.client(&["h2"]), "a.example").await.is_ok());
 }
 
+/// Who flushes and has nothing to say sends them, and a connection lives long.
+#[tokio::test]
+async fn a_client_that_sends_empty_data_now_and_then_keeps_its_connection() {
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let edge = edge(folder, &origin, "");
+    let mut stream = raw(&edge, &authority).await;
+    let post = [(":method", "POST"), REQUEST[1], REQUEST[2], REQUEST[3]];
+    for id in [1, 3, 5] {
+        let empty = frame(0, 0, id, &[]).repeat(60);
+        let all = [frame(1, 4, id, &block(&post)), empty, frame(0, 1, id, b"body")].concat();
+        stream.write_all(&all).await.unwrap();
+        let (kind, head) = read_frame(&mut stream, &[1, RST, GOAWAY]).await.unwrap();
+        assert_eq!((kind, head[0]), (1, 0x88), "stream {id} is answered 200");
+    }
+}
+
 fn has_goaway(mut bytes: &[u8]) -> bool {
     while bytes.len() >= 9 {
         let length =

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PREFACE: usize = 24;
@@ -28,6 +29,8 @@ enum Kind {
     Malformed { together: usize },
     /// The first connection takes no streams any more after its first answer.
     Shuts,
+    /// Flushes often before it has something to say.
+    Flushes,
 }
 
 /// Says how many connections there were.
@@ -65,7 +68,7 @@ async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
         }
         let (least, bad_alone) = match kind {
             Kind::Malformed { together } if first => (together, true),
-            Kind::Malformed { .. } | Kind::Shuts => (1, false),
+            Kind::Malformed { .. } | Kind::Shuts | Kind::Flushes => (1, false),
         };
         if asked.len() < least {
             continue;
@@ -74,6 +77,13 @@ async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
             socket.write_all(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0])).await.ok()?;
         }
         for (stream, long) in asked.drain(..).filter(|(_, long)| *long || !bad_alone) {
+            if matches!(kind, Kind::Flushes) {
+                let empty = frame(DATA, 0, stream, &[]).repeat(60);
+                let head = frame(HEADERS, 4, stream, &OK);
+                let all = [head, empty, frame(DATA, 1, stream, b"ok")].concat();
+                socket.write_all(&all).await.ok()?;
+                continue;
+            }
             let head = if long { MALFORMED } else { &OK };
             socket.write_all(&frame(HEADERS, 5, stream, head)).await.ok()?;
         }
@@ -113,4 +123,15 @@ async fn a_connection_that_takes_no_streams_any_more_is_asked_for_none() {
         assert_eq!(status_of(edge.address(), "/".into()).await, 200);
     }
     assert_eq!(connections.load(SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_sends_empty_data_now_and_then_keeps_its_connection() {
+    let (origin, connections) = origin(Kind::Flushes).await;
+    let edge = edge(origin);
+    for _ in 0..4 {
+        let answer = Connection::http1(edge.address(), "a.example").await.get("/").await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    }
+    assert_eq!(connections.load(SeqCst), 1);
 }

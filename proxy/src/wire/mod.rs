@@ -6,6 +6,7 @@ pub mod authority;
 pub mod chunks;
 mod cursor;
 pub(crate) mod fields;
+pub(crate) mod frames;
 pub mod head;
 pub(crate) mod http2;
 pub mod names;

@@ -8,6 +8,7 @@
 
 use crate::downstream::http2::account::Account;
 use crate::downstream::http2::ledger::Ledger;
+use crate::wire::frames::{DATA, EmptyData, Frame, FrameReader, HEADERS, Seen, WINDOW_UPDATE};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,19 +23,10 @@ const UPDATES_PER_FRAME: usize = 2;
 const MAX_EARNED: usize = 1 << 20;
 
 const PREFACE: usize = 24;
-const HEADER: usize = 9;
-const SETTING: usize = 6;
-const INCREMENT: usize = 4;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const END_STREAM: u8 = 1;
-const ACK: u8 = 1;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// A frame that no client may send: SETTINGS on a stream. The HTTP/2 code that reads it answers
@@ -51,6 +43,8 @@ pub(crate) struct FrameWatch {
     incoming: FrameReader,
     outgoing: FrameReader,
     flooded: bool,
+    /// Among the bytes that were noted last.
+    empty: EmptyData,
     account: Arc<Account>,
 }
 
@@ -61,9 +55,10 @@ impl FrameWatch {
             refilled: now,
             earned: STOCK as usize,
             sent: 0,
-            incoming: FrameReader { skip: PREFACE, ..FrameReader::default() },
+            incoming: FrameReader::after(PREFACE),
             outgoing: FrameReader::default(),
             flooded: false,
+            empty: EmptyData::default(),
             account: Arc::default(),
         }
     }
@@ -89,7 +84,7 @@ impl FrameWatch {
     }
 
     fn answered(&mut self, frame: Frame, ledger: &mut Ledger) {
-        let ends = frame.flags & END_STREAM != 0;
+        let ends = frame.ends_stream();
         match frame.kind {
             HEADERS => {
                 ledger.head_left(frame.stream);
@@ -116,7 +111,10 @@ impl FrameWatch {
                 && let Some(seen) = self.incoming.next(&mut bytes)
             {
                 match seen {
-                    Seen::Frame(frame) => self.frame(frame, ledger, now),
+                    Seen::Frame(frame) => {
+                        self.empty.note(frame, whole - bytes.len());
+                        self.frame(frame, ledger, now);
+                    }
                     Seen::Increment { stream, by } => ledger.granted(stream, by),
                     Seen::Setting { id: INITIAL_WINDOW_SIZE, value } => ledger.initial(value),
                     Seen::Setting { .. } => {}
@@ -129,16 +127,21 @@ impl FrameWatch {
         self.incoming.pass_payload(&mut bytes).then(|| whole - bytes.len())
     }
 
+    /// Hides from whoever reads them next the empty frames of the bytes that were noted last.
+    pub(crate) fn hide_empty(&mut self, bytes: &mut [u8]) {
+        self.empty.hide(bytes);
+    }
+
     fn frame(&mut self, frame: Frame, ledger: &mut Ledger, now: Instant) {
-        let Frame { length, kind, flags, stream } = frame;
-        let ends = flags & END_STREAM != 0;
+        let Frame { kind, stream, .. } = frame;
+        let ends = frame.ends_stream();
         let costs = match kind {
             HEADERS => {
                 ledger.opened(stream);
                 false
             }
             PUSH_PROMISE | GOAWAY => false,
-            DATA => length == 0 && !ends,
+            DATA => frame.is_empty_data(),
             WINDOW_UPDATE if self.earned > 0 => {
                 self.earned -= 1;
                 false
@@ -168,111 +171,6 @@ impl FrameWatch {
             self.stock = STOCK.min(self.stock + u32::try_from(more).unwrap_or(STOCK).min(STOCK));
             self.refilled = now;
         }
-    }
-}
-
-/// Cuts one direction of a connection into what is of interest of its frames.
-#[derive(Debug, Default)]
-struct FrameReader {
-    /// Of the preface or the payload of the frame in hand.
-    skip: usize,
-    part: [u8; HEADER],
-    have: usize,
-    next: Part,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-enum Part {
-    #[default]
-    Header,
-    Increment {
-        stream: u32,
-    },
-    Settings {
-        left: usize,
-    },
-}
-
-enum Seen {
-    Frame(Frame),
-    Increment { stream: u32, by: u32 },
-    Setting { id: u16, value: u32 },
-}
-
-#[derive(Clone, Copy)]
-struct Frame {
-    length: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl FrameReader {
-    fn next(&mut self, bytes: &mut &[u8]) -> Option<Seen> {
-        self.pass_skipped(bytes);
-        let size = match self.next {
-            Part::Header => HEADER,
-            Part::Increment { .. } => INCREMENT,
-            Part::Settings { .. } => SETTING,
-        };
-        let taken = (size - self.have).min(bytes.len());
-        self.part[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
-        self.have += taken;
-        *bytes = &bytes[taken..];
-        if self.have < size {
-            return None;
-        }
-        self.have = 0;
-        let [a, b, c, d, e, f, g, h, i] = self.part;
-        let (seen, next) = match self.next {
-            Part::Header => {
-                let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                let stream = u32::from_be_bytes([f & 0x7f, g, h, i]);
-                let next = match d {
-                    WINDOW_UPDATE if length == INCREMENT => Part::Increment { stream },
-                    SETTINGS if e & ACK == 0 && length > 0 && length % SETTING == 0 => {
-                        Part::Settings { left: length }
-                    }
-                    _ => {
-                        self.skip = length;
-                        Part::Header
-                    }
-                };
-                (Seen::Frame(Frame { length, kind: d, flags: e, stream }), next)
-            }
-            Part::Increment { stream } => {
-                let by = u32::from_be_bytes([a & 0x7f, b, c, d]);
-                (Seen::Increment { stream, by }, Part::Header)
-            }
-            Part::Settings { left } => {
-                let setting = Seen::Setting {
-                    id: u16::from_be_bytes([a, b]),
-                    value: u32::from_be_bytes([c, d, e, f]),
-                };
-                let left = left - SETTING;
-                (setting, if left > 0 { Part::Settings { left } } else { Part::Header })
-            }
-        };
-        self.next = next;
-        Some(seen)
-    }
-
-    fn pass_skipped(&mut self, bytes: &mut &[u8]) {
-        let skipped = self.skip.min(bytes.len());
-        self.skip -= skipped;
-        *bytes = &bytes[skipped..];
-    }
-
-    /// Passes what is left of the frame in hand. Says whether that was all of it.
-    fn pass_payload(&mut self, bytes: &mut &[u8]) -> bool {
-        self.skip += match self.next {
-            Part::Header => 0,
-            Part::Increment { .. } => INCREMENT - self.have,
-            Part::Settings { left } => left - self.have,
-        };
-        (self.next, self.have) = (Part::Header, 0);
-        self.pass_skipped(bytes);
-        self.skip == 0
     }
 }
 

@@ -124,7 +124,10 @@ impl AsyncRead for WatchedTransport {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.transport).poll_read(cx, buf))?;
-        if let Some(end) = self.watch.note(&buf.filled()[before..], Instant::now()) {
+        let came = &mut buf.filled_mut()[before..];
+        let flooded = self.watch.note(came, Instant::now());
+        self.watch.hide_empty(came);
+        if let Some(end) = flooded {
             buf.set_filled(before + end);
             self.poison.extend_from_slice(&POISON);
             self.flooded = true;

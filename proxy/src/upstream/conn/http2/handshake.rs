@@ -4,6 +4,7 @@ use super::super::Io;
 use super::shared::{Heard, Making, Shared};
 use super::{MAX_STREAMS, MAX_UNSENT, windows};
 use crate::wire::answer::MAX_HEAD;
+use crate::wire::frames::{EmptyData, FrameReader, Seen};
 use h2::client::{Builder, Connection};
 use serin_core::outcome::Failure;
 use std::future::Future;
@@ -27,7 +28,12 @@ pub(in super::super) async fn shake(
     making: &mut Option<Making>,
 ) -> Result<Arc<Shared>, Failure> {
     let heard = Heard::default();
-    let wire = Listening { io, heard: heard.clone() };
+    let wire = Listening {
+        io,
+        heard: heard.clone(),
+        frames: FrameReader::default(),
+        empty: EmptyData::default(),
+    };
     let window = windows::now();
     let shaken = Builder::new()
         .initial_window_size(window)
@@ -84,6 +90,20 @@ impl Future for Driving {
 struct Listening {
     io: Io,
     heard: Heard,
+    frames: FrameReader,
+    empty: EmptyData,
+}
+
+impl Listening {
+    fn hide_empty(&mut self, came: &mut [u8]) {
+        let (whole, mut rest) = (came.len(), &*came);
+        while let Some(seen) = self.frames.next(&mut rest) {
+            if let Seen::Frame(frame) = seen {
+                self.empty.note(frame, whole - rest.len());
+            }
+        }
+        self.empty.hide(came);
+    }
 }
 
 impl AsyncRead for Listening {
@@ -92,7 +112,9 @@ impl AsyncRead for Listening {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.hide_empty(&mut buf.filled_mut()[before..]);
         self.heard.again();
         Poll::Ready(Ok(()))
     }
