@@ -9,7 +9,7 @@ use crate::service::Service;
 use crate::shadow::RequestTap;
 use crate::spans::Trace;
 use crate::trial::{Side, Ticket};
-use crate::tunnel::{CloseCode, Closed, Upgrade};
+use crate::tunnel::{Closed, Upgrade};
 use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
 use crate::wire::head::Field;
 use http::HeaderValue;
@@ -99,8 +99,6 @@ pub(crate) struct Attempt {
     /// The final head that came.
     pub(crate) status: Option<u16>,
     pub(crate) grpc: Option<u32>,
-    /// What its WebSocket's backend says.
-    pub(crate) close_code: Option<CloseCode>,
     /// Who ended its WebSocket.
     pub(crate) closed: Option<Closed>,
     /// What it was is known and counted.
@@ -116,7 +114,6 @@ impl Attempt {
             sent: false,
             status: None,
             grpc: None,
-            close_code: None,
             closed: None,
             ended: false,
         }

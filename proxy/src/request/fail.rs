@@ -6,7 +6,7 @@
 use crate::clock;
 use crate::request::context::{RequestContext, about, status_of};
 use crate::request::reply::Reply;
-use crate::tunnel::{CloseCode, Closed};
+use crate::tunnel::Closed;
 use crate::upstream::{Attempted, VersionRuntime, trouble};
 use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use std::sync::Arc;
@@ -99,11 +99,7 @@ pub(crate) fn upgraded(context: &RequestContext) -> Ending {
     match attempt.closed {
         Some(Closed::BrokenOff) => Ending::Truncated { status: 101 },
         Some(Closed::ByBackend(code)) => Ending::Upgraded { close_code: Some(code) },
-        Some(Closed::ByClient) => Ending::Upgraded { close_code: None },
-        None => {
-            let code = attempt.close_code.as_ref().and_then(CloseCode::seen);
-            Ending::Upgraded { close_code: code }
-        }
+        Some(Closed::ByClient) | None => Ending::Upgraded { close_code: None },
     }
 }
 

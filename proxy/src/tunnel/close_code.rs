@@ -34,12 +34,6 @@ enum State {
 /// A close frame without a code, as RFC 6455 names it.
 const NO_CODE: u16 = 1005;
 
-impl Default for CloseCode {
-    fn default() -> Self {
-        Self::of(Sender::Backend)
-    }
-}
-
 impl CloseCode {
     pub(super) fn of(from: Sender) -> Self {
         Self { from, seen: Vec::new(), skip: 0, within: false, state: State::Header }

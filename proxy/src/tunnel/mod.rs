@@ -12,7 +12,6 @@ mod pair;
 mod side;
 mod way;
 
-pub(crate) use close_code::CloseCode;
 pub(crate) use closing::Closed;
 pub(crate) use handshake::{Upgrade, accepts, agrees, asked_for, asked_for_by, key};
 pub(crate) use pair::{Patience, Tunnel};
