@@ -15,7 +15,7 @@ pub(crate) struct ClientInfo {
     pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
     pub(crate) trusted: bool,
-    pub(crate) tls: Option<TlsInfo>,
+    pub(crate) tls: Option<Box<TlsInfo>>,
 }
 
 /// What the TLS handshake settled.
@@ -34,6 +34,7 @@ impl ClientInfo {
         tls: Option<TlsInfo>,
     ) -> Self {
         let peer = text_of(ends.client.ip().to_canonical());
+        let tls = tls.map(Box::new);
         Self { listener, ends, peer, trusted, tls }
     }
 
