@@ -1,6 +1,7 @@
 //! Running one case under callgrind, and reading what it counted.
 
 use crate::exchange::{self, Exchange};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,13 +42,23 @@ pub(crate) fn count(case: &str) -> Result<u64, String> {
 /// that warm it.
 pub(crate) fn count_exchange(exchange: &Exchange, times: u64) -> Result<Spent, String> {
     let (warm, all) = (served(exchange, times)?, served(exchange, 2 * times)?);
-    Ok(Spent {
-        program: all.program.saturating_sub(warm.program),
-        workspace: all.workspace.saturating_sub(warm.workspace),
-    })
+    let more = all.into_iter().map(|(thread, all)| {
+        let warm = warm.get(&thread).copied().unwrap_or_default();
+        Spent {
+            program: all.program.saturating_sub(warm.program),
+            workspace: all.workspace.saturating_sub(warm.workspace),
+        }
+    });
+    // The thread that has more to do for more exchanges is the one that serves. Another may do more
+    // before there are any.
+    let most = more.max_by_key(|spent| spent.program).unwrap_or_default();
+    match most.workspace {
+        0 => Err("callgrind has counted nothing; is the program stripped?".to_owned()),
+        _ => Ok(most),
+    }
 }
 
-fn served(exchange: &Exchange, times: u64) -> Result<Spent, String> {
+fn served(exchange: &Exchange, times: u64) -> Result<BTreeMap<String, Spent>, String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let config = folder.path().join("serin.yaml");
@@ -70,25 +81,22 @@ fn served(exchange: &Exchange, times: u64) -> Result<Spent, String> {
     // Closes its input first, at which it ends.
     let output = proxy.wait_with_output().map_err(|e| e.to_string())?;
     asked.map_err(|e| format!("{e}\n{}", String::from_utf8_lossy(&output.stderr)))?;
-    busiest(folder.path(), &program.display().to_string())
+    threads(folder.path(), &program.display().to_string())
 }
 
-/// The thread that did most, which is the one that served.
-fn busiest(folder: &Path, object: &str) -> Result<Spent, String> {
+/// What each thread has spent, by its number.
+fn threads(folder: &Path, object: &str) -> Result<BTreeMap<String, Spent>, String> {
     let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
-    let mut most = Spent::default();
+    let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         // `out-03` is the third thread's.
-        if path.to_string_lossy().contains("out-") {
-            let spent = own(&std::fs::read_to_string(&path).map_err(failed)?, object);
-            most = if spent.program > most.program { spent } else { most };
+        if let Some((_, thread)) = path.to_string_lossy().rsplit_once("out-") {
+            let profile = std::fs::read_to_string(&path).map_err(failed)?;
+            all.insert(thread.to_owned(), own(&profile, object));
         }
     }
-    match most.program {
-        0 => Err("callgrind has counted nothing; is the program stripped?".to_owned()),
-        _ => Ok(most),
-    }
+    Ok(all)
 }
 
 /// Costs of functions of one object. `ob=` says whose the following lines are; the line after
