@@ -9,7 +9,7 @@ use h2::client::SendRequest;
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, Response, StatusCode, Version};
-use serin_testkit::{ServiceText, eventually_async};
+use serin_testkit::{ConfigText, ServiceText, eventually_async};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -25,8 +25,12 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// An edge over TLS, and a client's connection of HTTP/2 to it.
 async fn opened(service: ServiceText) -> (Edge, SendRequest<Bytes>) {
+    opened_with(tls::config(service, "", "")).await
+}
+
+async fn opened_with(config: ConfigText) -> (Edge, SendRequest<Bytes>) {
     let (authority, folder) = prepared();
-    let edge = tls::edge_to(folder, service, "");
+    let edge = Edge::start_in(folder, &config);
     let stream = connect(&edge, authority.client(&["h2"]), "a.example").await.unwrap();
     // So that a stream that is not read leaves the connection some of its window.
     let mut builder = h2::client::Builder::new();
@@ -277,6 +281,15 @@ async fn what_is_no_websocket_is_refused_and_counts_as_it_was() {
         tokio::join!(ask(&mut client), upgraded(&listener, Some("of something else")));
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
     eventually_async("a wrong proof is bad", async || edge.counts("v1").judged.bad == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_serin_answers_itself_opens_no_tunnel() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let route = "{ name: fixed, matches: [ { path: { exact: /chat } } ], respond: { status: 200, body: hi } }";
+    let (_edge, mut client) = opened_with(tls::config(to(nobody), "", "").route(route)).await;
+    let ((answer, _send),) = tokio::join!(ask(&mut client));
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
 }
 
 /// Speaks frames by itself: what is tried is its library of HTTP/2.

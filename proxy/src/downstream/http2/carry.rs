@@ -73,6 +73,7 @@ impl Forwarder {
         let translated = body.unwrap_or(Translated { chunked: false });
         let (mut out, mut traceparent) = (Buffer::default(), None);
         let reply = found.and_then(|()| route::admit(fields, &mut context)).err();
+        let reply = reply.map(|reply| if is_tunnel { no_tunnel(reply) } else { reply });
         if reply.is_none() {
             assign::assign(fields, &mut context);
             let (method, to) = (method.as_bytes(), &mut out);
@@ -181,6 +182,14 @@ fn tunnel_asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<
     asked.websocket_key.push_str(&tunnel::key([random(), random()]));
     (asked.idempotent, asked.expects) = (asked::is_idempotent("GET"), false);
     Ok(())
+}
+
+/// To whoever asks for a tunnel, every success says that it is open.
+fn no_tunnel(reply: Reply) -> Reply {
+    match reply.status() {
+        200..300 => Reply::refused(400, "no WebSocket is served here"),
+        _ => reply,
+    }
 }
 
 /// Carries streams, one at a time.
