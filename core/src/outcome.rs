@@ -30,6 +30,8 @@ pub enum Failure {
     ConnectTimeout,
     /// The connection broke before a response head.
     Reset,
+    /// The endpoint says that it has not looked at the request, and takes it again and again not.
+    RefusedStream,
     /// No response head in time.
     Timeout,
     /// What came was not a valid response.
@@ -91,6 +93,7 @@ impl Failure {
             Self::ConnectTimeout => "connectTimeout",
             Self::Tls(fault) => fault.as_str(),
             Self::Reset => "reset",
+            Self::RefusedStream => "refusedStream",
             Self::Timeout => "timeout",
             Self::Invalid => "invalidResponse",
             Self::NoEndpoint => "noEndpoint",

@@ -73,6 +73,7 @@ fn what_broke_off_or_never_came_is_bad_whatever_the_operator_says() {
         Failure::Connect,
         Failure::ConnectTimeout,
         Failure::Reset,
+        Failure::RefusedStream,
         Failure::Timeout,
         Failure::Invalid,
         Failure::NoEndpoint,

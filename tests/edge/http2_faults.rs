@@ -8,11 +8,14 @@ use serin_testkit::{ConfigText, Connection, temp_dir};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
 const SETTINGS: u8 = 4;
 const PREFACE: usize = 24;
 /// A head of no fields, and the end of the stream.
@@ -31,24 +34,44 @@ enum Kind {
     Shuts,
     /// Flushes often before it has something to say.
     Flushes,
+    /// Says of every request that it did not look at it, and stays,
+    Refuses,
+    /// or leaves with that.
+    Leaves,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    connections: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 /// Says how many connections there were.
 async fn origin(kind: Kind) -> (SocketAddr, Arc<AtomicUsize>) {
+    let (address, seen) = watched(kind).await;
+    (address, seen.connections)
+}
+
+async fn watched(kind: Kind) -> (SocketAddr, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let count = connections.clone();
+    let (address, seen) = (listener.local_addr().unwrap(), Seen::default());
+    let count = seen.clone();
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let first = count.fetch_add(1, SeqCst) == 0;
-            tokio::spawn(serve(socket, kind, first));
+            let first = count.connections.fetch_add(1, SeqCst) == 0;
+            tokio::spawn(serve(socket, kind, first, count.requests.clone()));
         }
     });
-    (address, connections)
+    (address, seen)
 }
 
 /// Until the other side has ended.
-async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
+async fn serve(
+    mut socket: TcpStream,
+    kind: Kind,
+    first: bool,
+    requests: Arc<AtomicUsize>,
+) -> Option<()> {
     socket.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
     socket.read_exact(&mut [0; PREFACE]).await.ok()?;
     let mut asked: Vec<(u32, bool)> = Vec::new();
@@ -63,12 +86,17 @@ async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
             SETTINGS if flags & 1 == 0 => {
                 socket.write_all(&frame(SETTINGS, 1, 0, &[])).await.ok()?
             }
-            HEADERS => asked.push((stream, length > LONG)),
+            HEADERS => {
+                requests.fetch_add(1, SeqCst);
+                asked.push((stream, length > LONG));
+            }
             _ => {}
         }
         let (least, bad_alone) = match kind {
             Kind::Malformed { together } if first => (together, true),
-            Kind::Malformed { .. } | Kind::Shuts | Kind::Flushes => (1, false),
+            Kind::Malformed { .. } | Kind::Shuts | Kind::Flushes | Kind::Refuses | Kind::Leaves => {
+                (1, false)
+            }
         };
         if asked.len() < least {
             continue;
@@ -77,6 +105,13 @@ async fn serve(mut socket: TcpStream, kind: Kind, first: bool) -> Option<()> {
             socket.write_all(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0])).await.ok()?;
         }
         for (stream, long) in asked.drain(..).filter(|(_, long)| *long || !bad_alone) {
+            if let Kind::Refuses | Kind::Leaves = kind {
+                let stays = matches!(kind, Kind::Refuses);
+                let refused = frame(RST_STREAM, 0, stream, &[0, 0, 0, 7]);
+                let refusal = if stays { refused } else { frame(GOAWAY, 0, 0, &[0; 8]) };
+                socket.write_all(&refusal).await.ok()?;
+                continue;
+            }
             if matches!(kind, Kind::Flushes) {
                 let empty = frame(DATA, 0, stream, &[]).repeat(60);
                 let head = frame(HEADERS, 4, stream, &OK);
@@ -134,4 +169,27 @@ async fn a_backend_that_sends_empty_data_now_and_then_keeps_its_connection() {
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     }
     assert_eq!(connections.load(SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_refuses_every_request_is_asked_once_more_and_then_as_retries_say() {
+    for kind in [Kind::Refuses, Kind::Leaves] {
+        for (attempts, asked) in [(0, 2), (1, 3), (2, 4)] {
+            let (origin, seen) = watched(kind).await;
+            let retries = format!("retries: {{ attempts: {attempts}, on: [connectFailure] }}");
+            let config = ConfigText::simple(http2(origin).with(&retries));
+            let edge = Edge::start_on(1, temp_dir(), &config);
+            for method in ["GET", "POST"] {
+                let before = (seen.requests.load(SeqCst), Instant::now());
+                let mut client = Connection::http1(edge.address(), "a.example").await;
+                let answer = client.send(client.request(method, "/", "")).await;
+                assert_eq!(answer.status, 503, "{method}");
+                assert_eq!(answer.text(), "the backend takes no more requests\n", "{method}");
+                assert_eq!(seen.requests.load(SeqCst) - before.0, asked, "{method}");
+                // A pause before each but the first.
+                let least = Duration::from_millis(25 * (asked as u64 - 2));
+                assert!(before.1.elapsed() >= least, "{method}: {:?}", before.1.elapsed());
+            }
+        }
+    }
 }

@@ -129,6 +129,10 @@ impl Exchange<'_> {
             }
         };
         self.context.fields = fields;
+        if let (Next::Again, Some(pause)) = (&next, fail::pause_before_retry(self.context)) {
+            // On the heap: nearly no exchange needs it.
+            Box::pin(tokio::time::sleep(pause)).await;
+        }
         next
     }
 
@@ -196,13 +200,15 @@ impl Exchange<'_> {
                     self.alone = true;
                     return Next::Again;
                 }
-                if unseen && fail::was_unseen(self.context, standing)
+                if unseen && fail::was_refused(self.context, standing)
                     || !unseen && reused && silent && fail::was_stale(self.context, standing)
                 {
                     return Next::Again;
                 }
-                Failure::Reset
+                if unseen { Failure::RefusedStream } else { Failure::Reset }
             }
+            RelayError::Closed if fail::was_closed(self.context, standing) => return Next::Again,
+            RelayError::Closed => Failure::RefusedStream,
             RelayError::Withdrawn => {
                 if fail::withdraw(self.context, standing, Instant::now()) {
                     return Next::Again;
@@ -354,9 +360,11 @@ fn break_off(context: &RequestContext, broken: RelayError) -> Option<HeaderMap> 
     let code = match broken {
         RelayError::Client(_) => return None,
         RelayError::Reset(reset) => reset.code,
-        RelayError::Invalid | RelayError::Late | RelayError::Stalled | RelayError::Withdrawn => {
-            None
-        }
+        RelayError::Closed
+        | RelayError::Invalid
+        | RelayError::Late
+        | RelayError::Stalled
+        | RelayError::Withdrawn => None,
     };
     context.asked.grpc.then(|| meaning::broken_off(code))
 }
@@ -365,7 +373,8 @@ fn break_off(context: &RequestContext, broken: RelayError) -> Option<HeaderMap> 
 fn cut(context: &mut RequestContext, status: u16, broken: RelayError) {
     let ending = match broken {
         RelayError::Client(_) => Ending::ClientAborted,
-        RelayError::Reset(_)
+        RelayError::Closed
+        | RelayError::Reset(_)
         | RelayError::Invalid
         | RelayError::Late
         | RelayError::Stalled

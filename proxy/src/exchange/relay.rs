@@ -33,6 +33,8 @@ const CHUNKS_AT_ONCE: usize = 32 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RelayError {
     Client(request_body::ClientError),
+    /// The connection takes no request any more: nothing was sent.
+    Closed,
     /// The endpoint broke off.
     Reset(Reset),
     Invalid,
@@ -107,12 +109,7 @@ impl<'a> Relay<'a> {
         if let Some(stream) = self.upstream.stream() {
             return stream.ask(head, trailers, self.body.is_done()).map_err(
                 |refused| match refused {
-                    Refused::Closed => RelayError::Reset(Reset {
-                        silent: true,
-                        unseen: true,
-                        unreadable: false,
-                        code: None,
-                    }),
+                    Refused::Closed => RelayError::Closed,
                     Refused::Unsayable => RelayError::Client(request_body::ClientError::Unsayable),
                 },
             );

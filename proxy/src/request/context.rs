@@ -44,6 +44,8 @@ pub(crate) struct RequestContext {
     pub(crate) attempts: u32,
     /// Attempts that met a connection which had died while it was idle.
     pub(crate) stale: u32,
+    /// An endpoint has said that it did not look at it.
+    pub(crate) refused: bool,
     /// Another version answers in the chosen one's place.
     pub(crate) stand_in: bool,
     /// What the client is told when an attempt has failed for good.
@@ -204,6 +206,7 @@ impl RequestContext {
             permit: None,
             attempts: 0,
             stale: 0,
+            refused: false,
             stand_in: false,
             verdict: None,
             first_byte: None,
@@ -241,6 +244,7 @@ impl RequestContext {
             permit,
             attempts,
             stale,
+            refused,
             stand_in,
             verdict,
             first_byte,
@@ -256,7 +260,8 @@ impl RequestContext {
         (*meter, *set_cookie, *attempt, *next) = (None, None, None, None);
         (*failed_on, *permit, *verdict, *first_byte) = (None, None, None, None);
         (*what, *trace, *tap) = (None, None, RequestTap::default());
-        (*matched, *attempts, *stale, *stand_in, *status) = (0, 0, 0, false, 0);
+        (*matched, *attempts, *stale, *status) = (0, 0, 0, 0);
+        (*refused, *stand_in) = (false, false);
         asked.forget();
     }
 
@@ -277,6 +282,8 @@ pub(crate) fn status_of(failure: Failure) -> (u16, &'static str) {
             (502, failure.as_str())
         }
         Failure::ConnectTimeout | Failure::Timeout => (504, failure.as_str()),
-        Failure::NoEndpoint | Failure::Exhausted => (503, failure.as_str()),
+        Failure::RefusedStream | Failure::NoEndpoint | Failure::Exhausted => {
+            (503, failure.as_str())
+        }
     }
 }

@@ -6,16 +6,17 @@
 use crate::clock;
 use crate::request::context::{RequestContext, about, status_of};
 use crate::request::reply::Reply;
+use crate::thread::random;
 use crate::tunnel::Closed;
-use crate::upstream::{Attempted, VersionRuntime, trouble};
+use crate::upstream::{Attempted, VersionRuntime, pause, trouble};
 use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Connections that died while idle, and that one request may meet, before it counts.
 const MOST_STALE: u32 = 3;
-/// Streams of one request that endpoints have not looked at.
-const MOST_UNSEEN: u32 = 10;
+/// Connections that took no request any more when it was to be sent.
+const MOST_CLOSED: u32 = 10;
 
 /// What only whoever carries it knows: how far the request has come.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +74,29 @@ pub(crate) fn was_stale(context: &mut RequestContext, standing: ReplayState) -> 
     is_free(context, standing, MOST_STALE)
 }
 
-/// The same of a request that the endpoint says it has not looked at.
-pub(crate) fn was_unseen(context: &mut RequestContext, standing: ReplayState) -> bool {
+/// The same of a connection that takes no request any more, of which nothing was sent.
+pub(crate) fn was_closed(context: &mut RequestContext, standing: ReplayState) -> bool {
+    was_not_looked_at(context);
+    is_free(context, standing, MOST_CLOSED)
+}
+
+/// The endpoint says that it has not looked at the request. Once that is the end of a connection under
+/// way, and costs nobody anything; an endpoint that goes on so is asked again only as after any failure.
+pub(crate) fn was_refused(context: &mut RequestContext, standing: ReplayState) -> bool {
+    was_not_looked_at(context);
+    !std::mem::replace(&mut context.refused, true) && is_free(context, standing, MOST_CLOSED)
+}
+
+fn was_not_looked_at(context: &mut RequestContext) {
     if let Some(attempt) = &mut context.attempt {
         attempt.sent = false;
     }
-    is_free(context, standing, MOST_UNSEEN)
+}
+
+/// How long the retry waits that follows, of a request that was refused; no rescue waits.
+pub(crate) fn pause_before_retry(context: &RequestContext) -> Option<Duration> {
+    let made = context.attempts.saturating_sub(context.stale);
+    (context.refused && context.permit.is_some()).then(|| pause(made, random()))
 }
 
 fn is_free(context: &mut RequestContext, standing: ReplayState, most: u32) -> bool {

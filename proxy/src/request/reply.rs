@@ -51,6 +51,7 @@ impl Reply {
             Failure::Tls(_) => "the backend cannot be spoken to securely",
             Failure::ConnectTimeout => "the backend could not be reached in time",
             Failure::Reset => "the backend broke off before it answered",
+            Failure::RefusedStream => "the backend takes no more requests",
             Failure::Timeout => "the backend did not answer in time",
             Failure::Invalid => "the backend's answer is invalid",
             Failure::NoEndpoint => "no backend is ready",

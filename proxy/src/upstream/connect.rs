@@ -30,6 +30,7 @@ pub(crate) fn trouble(failure: Failure) -> String {
         Failure::ConnectTimeout => "it could not be reached in time".to_owned(),
         Failure::Tls(fault) => fault.to_string(),
         Failure::Reset
+        | Failure::RefusedStream
         | Failure::Timeout
         | Failure::Invalid
         | Failure::NoEndpoint

@@ -31,6 +31,7 @@ pub(crate) use overrule::EndpointsState;
 pub use pick::Lease;
 pub(crate) use probe::fault;
 pub use resolve::{Resolver, system as system_resolver};
+pub(crate) use retry::pause;
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
 pub(crate) use tls::read_authorities;
 pub use version::{VersionError, VersionRuntime};

@@ -8,6 +8,7 @@ use serin_config::model::{Retries, RetryOn};
 use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 /// A failed attempt, as far as it matters for another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,12 +59,28 @@ impl RetryPolicy {
 /// A quiet service may always retry so many at once.
 const LEAST: u32 = 3;
 
+/// Before an endpoint that takes no requests is asked again.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a request waits that was refused for so many attempts: longer each time, and never as long as
+/// all others that were refused with it. `random` is any number.
+pub(crate) fn pause(made: u32, random: u64) -> Duration {
+    let longest = PAUSE.saturating_mul(1 << made.saturating_sub(1).min(5)).min(LONGEST_PAUSE);
+    let share = (random >> 32) as f64 / f64::from(u32::MAX);
+    longest.mul_f64(0.5 + share / 2.0)
+}
+
 fn covers(on: RetryOn, ending: Ending) -> bool {
     match (on, ending) {
-        (RetryOn::ConnectFailure, Ending::Failed(failure)) => {
-            matches!(failure, Failure::Connect | Failure::ConnectTimeout | Failure::Tls(_))
+        // Of what was not looked at nothing has happened yet, as if there had been no connection.
+        (RetryOn::ConnectFailure, Ending::Failed(failure)) => matches!(
+            failure,
+            Failure::Connect | Failure::ConnectTimeout | Failure::Tls(_) | Failure::RefusedStream
+        ),
+        (RetryOn::Reset, Ending::Failed(failure)) => {
+            matches!(failure, Failure::Reset | Failure::RefusedStream)
         }
-        (RetryOn::Reset, Ending::Failed(failure)) => failure == Failure::Reset,
         (RetryOn::Timeout, Ending::Failed(failure)) => {
             matches!(failure, Failure::Timeout | Failure::ConnectTimeout)
         }

@@ -44,6 +44,12 @@ fn only_what_the_operator_names_is_tried_again_and_only_so_often() {
     assert!(!policy.wants(&Attempted { made: 2, ..reset() }));
     let none = RetryPolicy::new(Retries { attempts: 0, ..shop().retries });
     assert!(!none.wants(&reset()));
+    let refused = Ending::Failed(Failure::RefusedStream);
+    let refused = Attempted { ending: refused, sent: false, idempotent: false, ..reset() };
+    for on in [RetryOn::ConnectFailure, RetryOn::Reset] {
+        let policy = RetryPolicy::new(Retries { on: vec![on], ..shop().retries });
+        assert!(policy.wants(&refused), "nobody has looked at it");
+    }
     let timeouts = RetryPolicy::new(Retries { on: vec![RetryOn::Timeout], ..shop().retries });
     assert!(timeouts.wants(&Attempted { ending: Ending::Failed(Failure::Timeout), ..reset() }));
 }
