@@ -167,6 +167,40 @@ async fn an_unsound_request_is_reset_or_400_and_never_forwarded() {
     assert!(received.is_empty(), "{received}");
 }
 
+/// A balancer's connection carries what many users send.
+#[tokio::test]
+async fn a_malformed_field_ends_its_own_stream_and_no_other() {
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let edge = edge(folder, &origin, "");
+    let mut stream = raw(&edge, &authority).await;
+    let mut id = 1;
+    for field in
+        [("X-Upper", "a"), ("x", "a\r\nb: c"), ("x y", "z"), (":unknown", "x"), ("x", "\0")]
+    {
+        let bad = [&REQUEST[..], &[field]].concat();
+        let both = [frame(1, 5, id, &block(&bad)), frame(1, 5, id + 2, &block(&REQUEST))].concat();
+        stream.write_all(&both).await.unwrap();
+        let mut got = [
+            read_frame(&mut stream, &[1, RST, GOAWAY]).await.unwrap(),
+            read_frame(&mut stream, &[1, RST, GOAWAY]).await.unwrap(),
+        ];
+        got.sort();
+        let [answer, reset] = got;
+        assert_eq!((answer.0, answer.1[0]), (1, 0x88), "{field:?}");
+        assert_eq!(reset, (RST, vec![0, 0, 0, 1]), "{field:?}: PROTOCOL_ERROR");
+        id += 4;
+    }
+    // A whole one that was written after its body counts as well.
+    let post = [(":method", "POST"), REQUEST[1], REQUEST[2], REQUEST[3]];
+    let body = frame(0, 0, id, b"body");
+    let trailers = frame(1, 5, id, &block(&[("x", "a\rb")]));
+    stream.write_all(&[frame(1, 4, id, &block(&post)), body, trailers].concat()).await.unwrap();
+    let (kind, payload) = read_frame(&mut stream, &[1, RST, GOAWAY]).await.unwrap();
+    assert_eq!((kind, payload), (RST, vec![0, 0, 0, 1]));
+    assert_eq!(origin.requests(), 5);
+}
+
 /// The nth frame of a flood, or the nth few.
 type Flood = Box<dyn Fn(u32) -> Vec<u8>>;
 

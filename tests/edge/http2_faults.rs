@@ -4,7 +4,7 @@
 use crate::edge::Edge;
 use crate::http2::frame;
 use crate::http2_upstream::http2;
-use serin_testkit::{ConfigText, Connection, temp_dir};
+use serin_testkit::{ConfigText, Connection, eventually_async, temp_dir};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -20,16 +20,29 @@ const SETTINGS: u8 = 4;
 const PREFACE: usize = 24;
 /// A head of no fields, and the end of the stream.
 const OK: [u8; 1] = [0x88];
-/// `location: /a\rb`, as a redirect to a decoded path has it.
-const MALFORMED: &[u8] = b"\x88\x00\x08location\x04/a\rb";
+/// Refers to a field that there never is.
+const UNREADABLE: &[u8] = b"\x80";
+/// Fields that HTTP/2 does not allow, in the ways in which they can be written.
+const MALFORMED: [&[u8]; 6] = [
+    // `location: /a\rb`, as a redirect to a decoded path has it, plain and by the table's name,
+    b"\x88\x00\x08location\x04/a\rb",
+    b"\x08\x03302\x0f\x1f\x04/a\rb",
+    // and `/index.html/a\rb` in Huffman's code, for the table.
+    b"\x88\x6e\x8e\x60\xd5\x48\x5f\x2b\xce\x9a\x68\x60\x7f\xff\xff\xfe\xc7",
+    b"\x88\x40\x07X-Upper\x01a",
+    b"\x88\x00\x03x y\x01a",
+    b"\x88\x00\x08:unknown\x01a",
+];
 /// The frame of a request whose path is long is longer than this, and that of no other.
 const LONG: usize = 300;
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Answers who asks for a long path with a malformed field, and others well: on the first connection once
-    /// so many have asked, and then those who asked for the long path alone.
-    Malformed { together: usize },
+    /// Answers who asks for a long path with what cannot be read, and others well: on the first connection
+    /// once so many have asked, and then those who asked for the long path alone.
+    Unreadable { together: usize },
+    /// The same with this malformed field, and others get their answers, too, once so many have asked.
+    Malformed { field: &'static [u8], together: usize },
     /// The first connection takes no streams any more after its first answer.
     Shuts,
     /// Flushes often before it has something to say.
@@ -69,7 +82,7 @@ async fn watched(kind: Kind) -> (SocketAddr, Seen) {
 async fn serve(
     mut socket: TcpStream,
     kind: Kind,
-    first: bool,
+    mut first: bool,
     requests: Arc<AtomicUsize>,
 ) -> Option<()> {
     socket.write_all(&frame(SETTINGS, 0, 0, &[])).await.ok()?;
@@ -93,10 +106,14 @@ async fn serve(
             _ => {}
         }
         let (least, bad_alone) = match kind {
-            Kind::Malformed { together } if first => (together, true),
-            Kind::Malformed { .. } | Kind::Shuts | Kind::Flushes | Kind::Refuses | Kind::Leaves => {
-                (1, false)
-            }
+            Kind::Unreadable { together } if first => (together, true),
+            Kind::Malformed { together, .. } if first => (together, false),
+            Kind::Unreadable { .. }
+            | Kind::Malformed { .. }
+            | Kind::Shuts
+            | Kind::Flushes
+            | Kind::Refuses
+            | Kind::Leaves => (1, false),
         };
         if asked.len() < least {
             continue;
@@ -119,9 +136,18 @@ async fn serve(
                 socket.write_all(&all).await.ok()?;
                 continue;
             }
-            let head = if long { MALFORMED } else { &OK };
+            let head = match kind {
+                _ if !long => &OK,
+                Kind::Malformed { field, .. } => field,
+                Kind::Unreadable { .. }
+                | Kind::Shuts
+                | Kind::Flushes
+                | Kind::Refuses
+                | Kind::Leaves => UNREADABLE,
+            };
             socket.write_all(&frame(HEADERS, 5, stream, head)).await.ok()?;
         }
+        first = false;
     }
 }
 
@@ -137,7 +163,7 @@ async fn status_of(address: SocketAddr, path: String) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_read_costs_no_other_that_was_to_come_over_the_same_connection() {
     const NEIGHBOURS: usize = 5;
-    let (origin, connections) = origin(Kind::Malformed { together: NEIGHBOURS + 1 }).await;
+    let (origin, connections) = origin(Kind::Unreadable { together: NEIGHBOURS + 1 }).await;
     let edge = edge(origin);
     let neighbours: Vec<_> =
         (0..NEIGHBOURS).map(|_| tokio::spawn(status_of(edge.address(), "/".into()))).collect();
@@ -148,6 +174,37 @@ async fn an_answer_that_cannot_be_read_costs_no_other_that_was_to_come_over_the_
     assert_eq!(culprit.await.unwrap(), 502);
     // The culprit has one for its retry, too.
     assert_eq!(connections.load(SeqCst), 1 + NEIGHBOURS + 2, "each has one of its own");
+}
+
+async fn post(address: SocketAddr, path: &str) -> u16 {
+    let mut client = Connection::http1(address, "a.example").await;
+    client.send(client.request("POST", path, "body")).await.status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_field_fails_its_own_request_and_nothing_beside_it() {
+    const NEIGHBOURS: usize = 5;
+    for field in MALFORMED {
+        let (origin, connections) =
+            origin(Kind::Malformed { field, together: NEIGHBOURS + 1 }).await;
+        let edge = edge(origin);
+        let address = edge.address();
+        // The culprit is answered first, as it is on the connection's first stream.
+        let culprit = tokio::spawn(status_of(address, format!("/{}", "x".repeat(2 * LONG))));
+        let neighbours: Vec<_> =
+            (0..NEIGHBOURS).map(|_| tokio::spawn(post(address, "/"))).collect();
+        for neighbour in neighbours {
+            assert_eq!(neighbour.await.unwrap(), 200, "{field:x?}");
+        }
+        assert_eq!(culprit.await.unwrap(), 502, "{field:x?}");
+        assert_eq!(post(address, "/").await, 200, "{field:x?}");
+        assert_eq!(connections.load(SeqCst), 1, "{field:x?}");
+        eventually_async("all are counted", async || {
+            let counts = edge.counts("v1").judged;
+            (counts.good, counts.bad) == (NEIGHBOURS as u64 + 1, 1)
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

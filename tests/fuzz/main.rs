@@ -12,6 +12,7 @@ mod chunked;
 mod config;
 mod cookie;
 mod head;
+mod hpack;
 mod mutate;
 mod path;
 mod proxy;

@@ -207,6 +207,9 @@ impl<'a> Relay<'a> {
     fn reset(&mut self) -> RelayError {
         let silent = self.upstream.input.is_empty();
         let Some(stream) = self.upstream.stream() else { return Reset::http1(silent) };
+        if stream.was_malformed() {
+            return RelayError::Invalid;
+        }
         RelayError::Reset(Reset {
             silent: silent && stream.lost_its_connection(),
             unseen: stream.was_unseen(),

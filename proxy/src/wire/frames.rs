@@ -1,6 +1,6 @@
 //! The frames of HTTP/2, as far as somebody has to look at them who does not read the protocol.
 
-const HEADER: usize = 9;
+pub(super) const HEADER: usize = 9;
 const SETTING: usize = 6;
 const INCREMENT: usize = 4;
 
@@ -8,12 +8,19 @@ pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 /// No version of HTTP/2 knows it, so that whoever reads it passes it by.
-const UNKNOWN: u8 = 0xe5;
+pub(super) const UNKNOWN: u8 = 0xe5;
 const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+/// What says which stream another depends on.
+const DEPENDENCY: usize = 5;
 const ACK: u8 = 1;
-/// Where in a frame's head its type stands.
-const KIND: usize = 3;
+/// Where in a frame's head its type stands, and its stream.
+pub(super) const KIND: usize = 3;
+pub(super) const STREAM: usize = 5;
 
 /// Cuts one direction of a connection into what is of interest of its frames.
 #[derive(Debug, Default)]
@@ -52,6 +59,26 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    pub(super) fn read([a, b, c, kind, flags, stream @ ..]: &[u8; HEADER]) -> Self {
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let stream = u32::from_be_bytes(*stream) & 0x7fff_ffff;
+        Self { length, kind: *kind, flags: *flags, stream }
+    }
+
+    /// Where its part of a block of fields stands, from the frame's beginning on. `None` when there is no
+    /// room for one. `padding` is the first octet of its payload.
+    pub(super) fn block(self, padding: Option<&u8>) -> Option<(usize, usize)> {
+        let has = |flag| self.flags & flag != 0;
+        let padding = padding.filter(|_| has(PADDED)).map(|count| usize::from(*count));
+        let from = HEADER + usize::from(has(PADDED)) + if has(PRIORITY) { DEPENDENCY } else { 0 };
+        let to = (HEADER + self.length).checked_sub(padding.unwrap_or(0))?;
+        (from <= to).then_some((from, to))
+    }
+
+    pub(super) fn ends_block(self) -> bool {
+        self.flags & END_HEADERS != 0
+    }
+
     pub(crate) fn ends_stream(self) -> bool {
         self.flags & END_STREAM != 0
     }
@@ -83,14 +110,14 @@ impl FrameReader {
             return None;
         }
         self.have = 0;
-        let [a, b, c, d, e, f, g, h, i] = self.part;
+        let [a, b, c, d, e, f, ..] = self.part;
         let (seen, next) = match self.next {
             Part::Header => {
-                let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                let stream = u32::from_be_bytes([f & 0x7f, g, h, i]);
-                let next = match d {
+                let frame = Frame::read(&self.part);
+                let Frame { length, kind, flags, stream } = frame;
+                let next = match kind {
                     WINDOW_UPDATE if length == INCREMENT => Part::Increment { stream },
-                    SETTINGS if e & ACK == 0 && length > 0 && length % SETTING == 0 => {
+                    SETTINGS if flags & ACK == 0 && length > 0 && length % SETTING == 0 => {
                         Part::Settings { left: length }
                     }
                     _ => {
@@ -98,7 +125,7 @@ impl FrameReader {
                         Part::Header
                     }
                 };
-                (Seen::Frame(Frame { length, kind: d, flags: e, stream }), next)
+                (Seen::Frame(frame), next)
             }
             Part::Increment { stream } => {
                 let by = u32::from_be_bytes([a & 0x7f, b, c, d]);
@@ -133,70 +160,5 @@ impl FrameReader {
         (self.next, self.have) = (Part::Header, 0);
         self.pass_skipped(bytes);
         self.skip == 0
-    }
-}
-
-/// Where in bytes that came frames of data are that carry nothing and end nothing. The HTTP/2 library
-/// bears a hundred of them in all the life of a connection and then ends it with every stream on it,
-/// while honest senders make one whenever they flush nothing. Hidden, they are frames of an unknown type.
-#[derive(Debug, Default)]
-pub(crate) struct EmptyData(Vec<usize>);
-
-impl EmptyData {
-    /// Takes note of a frame whose head ends after so many bytes. One whose head came in two pieces
-    /// stays as it is.
-    pub(crate) fn note(&mut self, frame: Frame, end: usize) {
-        if frame.is_empty_data()
-            && frame.stream != 0
-            && let Some(begin) = end.checked_sub(HEADER)
-        {
-            self.0.push(begin + KIND);
-        }
-    }
-
-    pub(crate) fn hide(&mut self, bytes: &mut [u8]) {
-        for kind in std::mem::take(&mut self.0) {
-            bytes[kind] = UNKNOWN;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-        [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, 1], payload].concat()
-    }
-
-    #[test]
-    fn only_data_that_is_empty_and_ends_nothing_is_hidden() {
-        let frames = [
-            frame(HEADERS, 4, b"block"),
-            frame(DATA, 0, b""),
-            frame(DATA, 0, b"data"),
-            frame(DATA, 0, b""),
-            frame(DATA, END_STREAM, b""),
-        ];
-        let whole = frames.concat();
-        for size in [HEADER, 10, 23, whole.len()] {
-            let (mut reader, mut empty) = (FrameReader::default(), EmptyData::default());
-            let mut came = whole.clone();
-            for part in came.chunks_mut(size) {
-                let (length, mut rest) = (part.len(), &*part);
-                while let Some(seen) = reader.next(&mut rest) {
-                    if let Seen::Frame(frame) = seen {
-                        empty.note(frame, length - rest.len());
-                    }
-                }
-                empty.hide(part);
-            }
-            let changed: Vec<usize> =
-                (0..whole.len()).filter(|at| whole[*at] != came[*at]).collect();
-            let first = frames[0].len() + KIND;
-            let all = [first, first + HEADER + frames[2].len()];
-            assert!(changed.iter().all(|at| all.contains(at)), "{size}: {changed:?}");
-            assert!(size < whole.len() || changed == all, "{changed:?}");
-        }
     }
 }

@@ -15,6 +15,7 @@ use crate::downstream::http2::transport::WatchedTransport;
 use crate::ingress::client_info::ClientInfo;
 use crate::ingress::transport::{LINGER, Transport};
 use crate::ingress::worker::Worker;
+use crate::wire::sieve::Malformed;
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::{Builder, Connection};
@@ -118,11 +119,11 @@ pub(crate) async fn serve(
     worker: &Arc<Worker<Forwarder>>,
 ) {
     let (stream, left) = WatchedTransport::new(transport, Arc::clone(&info));
-    let account = Arc::clone(stream.account());
+    let (account, malformed) = (Arc::clone(stream.account()), stream.malformed().clone());
     let limits = &info.listener.limits;
     let shaken = timeout(limits.header_timeout, options(limits).handshake(stream)).await;
     if let Ok(Ok(connection)) = shaken {
-        requests(connection, account, &info, worker).await;
+        requests(connection, account, malformed, &info, worker).await;
     }
     if let Ok(transport) = left.await {
         transport.linger(LINGER).await;
@@ -133,6 +134,7 @@ pub(crate) async fn serve(
 async fn requests(
     mut connection: Connection<WatchedTransport, Bytes>,
     account: Arc<Account>,
+    malformed: Malformed,
     info: &Arc<ClientInfo>,
     worker: &Arc<Worker<Forwarder>>,
 ) {
@@ -148,7 +150,7 @@ async fn requests(
             () = info.listener.outdated() => {}
         }
     });
-    let (mut going, mut malformed) = (false, 0);
+    let (mut going, mut turned_away) = (false, 0);
     // Once nothing but tunnels is left it holds nobody up.
     let mut tunnel = None;
     loop {
@@ -180,12 +182,14 @@ async fn requests(
         };
         let Some(Ok((request, mut respond))) = accepted else { return };
         let (mut head, body) = request.into_parts();
-        if headers::is_sound(&head) {
+        let id = respond.stream_id().as_u32();
+        if !malformed.is(id) && headers::is_sound(&head) {
             headers::forget_in(&mut head, &info.listener);
             match OpenStream::new(&head, &streams) {
                 Some(open) => {
                     let account = Arc::clone(open.account());
-                    let stream = Stream::new(body, respond, Arc::clone(info), account);
+                    let stream =
+                        Stream::new(body, respond, Arc::clone(info), account, malformed.clone());
                     queue.let_go(Arrived { head, stream, open }, worker);
                 }
                 None => {
@@ -195,10 +199,11 @@ async fn requests(
             }
             continue;
         }
+        malformed.forget(id);
         respond.send_reset(Reason::PROTOCOL_ERROR);
         refused.add();
-        malformed += 1;
-        if malformed >= MAX_MALFORMED {
+        turned_away += 1;
+        if turned_away >= MAX_MALFORMED {
             return;
         }
     }

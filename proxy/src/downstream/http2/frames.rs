@@ -8,7 +8,7 @@
 
 use crate::downstream::http2::account::Account;
 use crate::downstream::http2::ledger::Ledger;
-use crate::wire::frames::{DATA, EmptyData, Frame, FrameReader, HEADERS, Seen, WINDOW_UPDATE};
+use crate::wire::frames::{DATA, Frame, FrameReader, HEADERS, Seen, WINDOW_UPDATE};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const UPDATES_PER_FRAME: usize = 2;
 /// Window updates that a client can have earned.
 const MAX_EARNED: usize = 1 << 20;
 
-const PREFACE: usize = 24;
+pub(crate) const PREFACE: usize = 24;
 
 const RST_STREAM: u8 = 3;
 const PUSH_PROMISE: u8 = 5;
@@ -43,8 +43,6 @@ pub(crate) struct FrameWatch {
     incoming: FrameReader,
     outgoing: FrameReader,
     flooded: bool,
-    /// Among the bytes that were noted last.
-    empty: EmptyData,
     account: Arc<Account>,
 }
 
@@ -58,7 +56,6 @@ impl FrameWatch {
             incoming: FrameReader::after(PREFACE),
             outgoing: FrameReader::default(),
             flooded: false,
-            empty: EmptyData::default(),
             account: Arc::default(),
         }
     }
@@ -111,10 +108,7 @@ impl FrameWatch {
                 && let Some(seen) = self.incoming.next(&mut bytes)
             {
                 match seen {
-                    Seen::Frame(frame) => {
-                        self.empty.note(frame, whole - bytes.len());
-                        self.frame(frame, ledger, now);
-                    }
+                    Seen::Frame(frame) => self.frame(frame, ledger, now),
                     Seen::Increment { stream, by } => ledger.granted(stream, by),
                     Seen::Setting { id: INITIAL_WINDOW_SIZE, value } => ledger.initial(value),
                     Seen::Setting { .. } => {}
@@ -125,11 +119,6 @@ impl FrameWatch {
             return None;
         }
         self.incoming.pass_payload(&mut bytes).then(|| whole - bytes.len())
-    }
-
-    /// Hides from whoever reads them next the empty frames of the bytes that were noted last.
-    pub(crate) fn hide_empty(&mut self, bytes: &mut [u8]) {
-        self.empty.hide(bytes);
     }
 
     fn frame(&mut self, frame: Frame, ledger: &mut Ledger, now: Instant) {

@@ -8,6 +8,7 @@ use crate::ingress::ClientInfo;
 use crate::request::hop;
 use crate::route::Fields;
 use crate::wheel::Deadline;
+use crate::wire::sieve::Malformed;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -40,6 +41,7 @@ pub(crate) struct Stream {
     interim: Option<Box<(Response<()>, usize)>>,
     pub(crate) info: Arc<ClientInfo>,
     account: Arc<Account>,
+    malformed: Malformed,
     pub(crate) deadline: Deadline,
 }
 
@@ -49,6 +51,7 @@ impl Stream {
         respond: SendResponse<Bytes>,
         info: Arc<ClientInfo>,
         account: Arc<Account>,
+        malformed: Malformed,
     ) -> Self {
         Self {
             id: respond.stream_id().as_u32(),
@@ -60,6 +63,7 @@ impl Stream {
             interim: None,
             info,
             account,
+            malformed,
             deadline: Deadline::default(),
         }
     }
@@ -90,7 +94,13 @@ impl Stream {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<HeaderMap>>> {
-        self.request.poll_trailers(cx).map_err(io::Error::other)
+        let trailers = ready!(self.request.poll_trailers(cx)).map_err(io::Error::other)?;
+        if self.malformed.is(self.id) {
+            self.malformed.forget(self.id);
+            self.reset(Reason::PROTOCOL_ERROR);
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        Poll::Ready(Ok(trailers))
     }
 
     /// An interim answer, which leaves once there is room: see [`Stream::poll_interim`].

@@ -4,10 +4,11 @@
 //! nothing for as long as a connection may idle has none any more.
 
 use crate::downstream::http2::account::Account;
-use crate::downstream::http2::frames::{FrameWatch, POISON};
+use crate::downstream::http2::frames::{FrameWatch, POISON, PREFACE};
 use crate::ingress::client_info::ClientInfo;
 use crate::ingress::transport::Transport;
 use crate::wheel::Deadline;
+use crate::wire::sieve::{Malformed, Sieve};
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -23,6 +24,7 @@ const GATHER: usize = 16 * 1024;
 pub(crate) struct WatchedTransport {
     transport: Transport,
     watch: FrameWatch,
+    sieve: Sieve,
     info: Arc<ClientInfo>,
     /// What the library reads instead of what a flood would say next.
     poison: BytesMut,
@@ -45,6 +47,7 @@ impl WatchedTransport {
         let watched = Self {
             transport,
             watch: FrameWatch::new(Instant::now()),
+            sieve: Sieve::after(PREFACE),
             info,
             poison: BytesMut::new(),
             flooded: false,
@@ -58,6 +61,10 @@ impl WatchedTransport {
 
     pub(crate) fn account(&self) -> &Arc<Account> {
         self.watch.account()
+    }
+
+    pub(crate) fn malformed(&self) -> &Malformed {
+        self.sieve.malformed()
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
@@ -115,28 +122,34 @@ impl AsyncRead for WatchedTransport {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.poison.is_empty() {
-            give(&mut self.poison, buf);
-            return Poll::Ready(Ok(()));
-        }
-        if self.flooded {
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(cx, buf))?;
-        let came = &mut buf.filled_mut()[before..];
-        let flooded = self.watch.note(came, Instant::now());
-        self.watch.hide_empty(came);
-        if let Some(end) = flooded {
-            buf.set_filled(before + end);
-            self.poison.extend_from_slice(&POISON);
-            self.flooded = true;
-            self.info.listener.counters.floods.add();
-            if end == 0 {
-                give(&mut self.poison, buf);
+        let me = &mut *self;
+        loop {
+            if me.sieve.give(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            if !me.poison.is_empty() {
+                give(&mut me.poison, buf);
+                return Poll::Ready(Ok(()));
+            }
+            if me.flooded {
+                return Poll::Pending;
+            }
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut me.transport).poll_read(cx, buf))?;
+            let came = &buf.filled()[before..];
+            if came.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(end) = me.watch.note(came, Instant::now()) {
+                buf.set_filled(before + end);
+                me.poison.extend_from_slice(&POISON);
+                me.flooded = true;
+                me.info.listener.counters.floods.add();
+            }
+            if me.sieve.sift(buf, before) {
+                return Poll::Ready(Ok(()));
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::Io;
 use super::shared::{Heard, Making, Shared};
 use super::{MAX_STREAMS, MAX_UNSENT, windows};
 use crate::wire::answer::MAX_HEAD;
-use crate::wire::frames::{EmptyData, FrameReader, Seen};
+use crate::wire::sieve::Sieve;
 use h2::client::{Builder, Connection};
 use serin_core::outcome::Failure;
 use std::future::Future;
@@ -27,13 +27,9 @@ pub(in super::super) async fn shake(
     tls: bool,
     making: &mut Option<Making>,
 ) -> Result<Arc<Shared>, Failure> {
-    let heard = Heard::default();
-    let wire = Listening {
-        io,
-        heard: heard.clone(),
-        frames: FrameReader::default(),
-        empty: EmptyData::default(),
-    };
+    let (heard, sieve) = (Heard::default(), Sieve::default());
+    let malformed = sieve.malformed().clone();
+    let wire = Listening { io, heard: heard.clone(), sieve };
     let window = windows::now();
     let shaken = Builder::new()
         .initial_window_size(window)
@@ -48,7 +44,7 @@ pub(in super::super) async fn shake(
     let making = making.take();
     let unsettled = Some(Box::pin(tokio::time::sleep(MAX_UNSETTLED)));
     tokio::spawn(Driving { connection, window, heard: heard.clone(), making, unsettled });
-    Ok(Arc::new(Shared::new(client, heard, tls)))
+    Ok(Arc::new(Shared::new(client, heard, malformed, tls)))
 }
 
 /// A connection under way. Its streams' windows are as wide as they are to be now.
@@ -90,20 +86,7 @@ impl Future for Driving {
 struct Listening {
     io: Io,
     heard: Heard,
-    frames: FrameReader,
-    empty: EmptyData,
-}
-
-impl Listening {
-    fn hide_empty(&mut self, came: &mut [u8]) {
-        let (whole, mut rest) = (came.len(), &*came);
-        while let Some(seen) = self.frames.next(&mut rest) {
-            if let Seen::Frame(frame) = seen {
-                self.empty.note(frame, whole - rest.len());
-            }
-        }
-        self.empty.hide(came);
-    }
+    sieve: Sieve,
 }
 
 impl AsyncRead for Listening {
@@ -112,10 +95,16 @@ impl AsyncRead for Listening {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.hide_empty(&mut buf.filled_mut()[before..]);
-        self.heard.again();
+        let me = &mut *self;
+        while !me.sieve.give(buf) {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut me.io).poll_read(cx, buf))?;
+            me.heard.again();
+            let ended = buf.filled().len() == before;
+            if ended || me.sieve.sift(buf, before) {
+                break;
+            }
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -14,6 +14,7 @@ use super::windows::Counted;
 use crate::clock;
 use crate::upstream::Endpoint;
 use crate::upstream::conn::purpose::{ByKey, Kept, Key, Purpose};
+use crate::wire::sieve::Malformed;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use serin_core::outcome::Failure;
@@ -74,6 +75,7 @@ impl Heard {
 pub(in super::super) struct Shared {
     client: SendRequest<Bytes>,
     pub(super) heard: Heard,
+    pub(super) malformed: Malformed,
     pub(super) tls: bool,
     /// Streams under way.
     open: AtomicUsize,
@@ -86,11 +88,17 @@ pub(in super::super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(client: SendRequest<Bytes>, heard: Heard, tls: bool) -> Self {
+    pub(super) fn new(
+        client: SendRequest<Bytes>,
+        heard: Heard,
+        malformed: Malformed,
+        tls: bool,
+    ) -> Self {
         let until = clock::mono(Instant::now() + FIRST_IDLE).0;
         Self {
             client,
             heard,
+            malformed,
             tls,
             open: AtomicUsize::new(0),
             carried: AtomicBool::new(false),

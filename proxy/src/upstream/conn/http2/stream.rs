@@ -20,6 +20,8 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug)]
 pub(crate) struct Stream {
     share: Share,
+    /// Once it was asked.
+    id: u32,
     /// Until the end of the request has left.
     request: Option<SendStream<Bytes>>,
     answer: Answer,
@@ -46,6 +48,8 @@ enum Broke {
     Unseen,
     /// The stream alone.
     Reset(Reason),
+    /// Its answer has a field that is malformed.
+    Malformed,
     /// This side has ended the connection over an answer that it could not read, and does not know
     /// which: one malformed field is enough.
     Unreadable,
@@ -65,6 +69,7 @@ impl Stream {
     pub(super) fn new(share: Share) -> Self {
         Self {
             share,
+            id: 0,
             request: None,
             answer: Answer::Unasked,
             piece: Bytes::new(),
@@ -95,6 +100,7 @@ impl Stream {
         self.heard = self.share.shared.heard.count();
         match self.share.client.send_request(request, whole) {
             Ok((answer, body)) => {
+                self.id = answer.stream_id().as_u32();
                 self.answer = Answer::Awaited(answer);
                 self.request = (!whole).then_some(body);
                 Ok(())
@@ -176,6 +182,9 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         if self.broke.is_none() {
             match ready!(self.poll_next(input, limit, cx)) {
+                Ok(_) if self.share.shared.malformed.is(self.id) => {
+                    self.broke = Some(Broke::Malformed);
+                }
                 Ok(count) => return Poll::Ready(Ok(count)),
                 Err(error) if self.is_answered(&error) => {
                     self.answer = Answer::Ended;
@@ -261,6 +270,11 @@ impl Stream {
         self.broke == Some(Broke::Unreadable)
     }
 
+    /// A field of its answer is malformed.
+    pub(crate) fn was_malformed(&self) -> bool {
+        self.broke == Some(Broke::Malformed)
+    }
+
     /// With it everything else on the connection has ended.
     pub(crate) fn lost_its_connection(&self) -> bool {
         self.broke == Some(Broke::Connection)
@@ -270,7 +284,8 @@ impl Stream {
     pub(crate) fn reset_code(&self) -> Option<u32> {
         match self.broke {
             Some(Broke::Reset(reason)) => Some(reason.into()),
-            Some(Broke::Unseen | Broke::Unreadable | Broke::Connection) | None => None,
+            Some(Broke::Unseen | Broke::Malformed | Broke::Unreadable | Broke::Connection)
+            | None => None,
         }
     }
 
@@ -286,11 +301,19 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.share.shared.malformed.forget(self.id);
+    }
+}
+
 impl Broke {
     fn of(error: &h2::Error) -> Self {
         let reason = error.reason().filter(|_| error.is_reset());
         match reason {
             Some(Reason::REFUSED_STREAM) if error.is_remote() => Self::Unseen,
+            // The library has found it to be so.
+            Some(_) if error.is_library() => Self::Malformed,
             Some(reason) => Self::Reset(reason),
             // Streams that were looked at are not among those that are told of it.
             None if error.is_go_away() && error.is_remote() => Self::Unseen,
