@@ -30,7 +30,7 @@ impl ClientErrors {
             return;
         }
         self.test.hold_to_objective(more);
-        if let Some(finished) = self.batching.add(more, more, at) {
+        if let Some(finished) = self.batching.add(more, at) {
             self.test.compare(finished.all);
         }
     }
@@ -50,6 +50,7 @@ impl ClientErrors {
             candidate: seen.candidate,
             stable: seen.stable,
             worse: self.test.value() >= needed,
+            of_few_clients: false,
         })
     }
 }

@@ -75,7 +75,7 @@ impl ConfigurationJudge {
         };
         self.seen = counted;
         self.errors.hold_to_objective(more);
-        if let Some(finished) = self.batching.add(more, more, now.0) {
+        if let Some(finished) = self.batching.add(more, now.0) {
             self.errors.compare(finished.all);
         }
         let (evidence, needed) = (self.errors.value(), 1.0 / self.standard.false_alarm);

@@ -133,11 +133,18 @@ pub(super) struct Batching {
     begun: Option<u64>,
 }
 
-/// First failures and all failures of the same requests.
+/// The same requests three times: with first failures, with all, and with those first ones that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Pending {
     pub(super) first: Batch,
     pub(super) all: Batch,
+    pub(super) counted: Batch,
+}
+
+impl From<Batch> for Pending {
+    fn from(of: Batch) -> Self {
+        Self { first: of, all: of, counted: of }
+    }
 }
 
 /// With so many on each side a batch is finished at once: few, so that a version that fails at
@@ -148,9 +155,11 @@ const SOON: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(60);
 
 impl Batching {
-    pub(super) fn add(&mut self, first: Batch, all: Batch, at: u64) -> Option<Pending> {
-        self.pending.first = self.pending.first.plus(first);
-        self.pending.all = self.pending.all.plus(all);
+    pub(super) fn add(&mut self, more: impl Into<Pending>, at: u64) -> Option<Pending> {
+        let more = more.into();
+        self.pending.first = self.pending.first.plus(more.first);
+        self.pending.all = self.pending.all.plus(more.all);
+        self.pending.counted = self.pending.counted.plus(more.counted);
         let begun = *self.begun.get_or_insert(at);
         let age = Duration::from_millis(at.saturating_sub(begun));
         let fewer = self.pending.all.candidate.of.min(self.pending.all.stable.of);
@@ -174,7 +183,9 @@ impl Batching {
     }
 
     pub(super) fn decode(from: &mut Reader<'_>) -> Result<Self, StoredError> {
-        let pending = Pending { first: decode_batch(from)?, all: decode_batch(from)? };
+        let (first, all) = (decode_batch(from)?, decode_batch(from)?);
+        // Which of them count is not stored: as if there had been none.
+        let pending = Pending { first, all, counted: Batch::default() };
         Ok(Self { pending, begun: None })
     }
 }

@@ -7,15 +7,16 @@
 
 use super::bets::Bets;
 use super::compare::{Batch, factors};
+use super::own::{OWN, Own};
 use super::rate::RateTest;
 use super::recent::Recent;
+use super::slow_clients::Countable;
+use super::twofold::Twofold;
 use crate::measure::Part;
 use crate::rollout::{Compared, Guard, GuardReading, MissingReading, Rule, Samples, Value};
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
-/// So many times stable's share at the same time is the candidate's own doing.
-pub(super) const OWN: f64 = 1.5;
 /// Fewer failures of stable may be chance.
 const TELLING: u64 = 3;
 /// Of the signal's own margin: how much lower the alternatives are.
@@ -24,10 +25,19 @@ const LOWER: [f64; 7] = [0.9, 0.8, 0.65, 0.5, 0.3, 0.1, 0.02];
 #[derive(Debug, Clone)]
 pub(super) struct Watched {
     pub(super) guard: Guard,
+    watch: Twofold<Watch>,
+    countable: Countable,
+}
+
+/// A guard's proof and its window.
+#[derive(Debug, Clone)]
+struct Watch {
     test: Test,
     recent: Recent,
     /// Pushes of a signal that still lack their counterpart.
     pending: Batch,
+    /// Of guards that stable can breach as well. Not stored.
+    own: Option<Own>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +51,7 @@ enum Test {
 }
 
 /// What one tick adds for one guard.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum More {
     /// Both versions' requests, all at once.
     Requests(Batch),
@@ -62,50 +73,50 @@ impl Watched {
                 Test::Ratio { margin: below.max(1e-6), bets: Bets::in_instalments() }
             }
         };
-        Self {
-            recent: Recent::new(guard.over),
-            guard: guard.clone(),
-            test,
-            pending: Batch::default(),
-        }
+        let own = match &guard.rule {
+            Rule::ErrorRate { .. } | Rule::Latency { .. } if !guard.absolute => Some(Own::new()),
+            Rule::ErrorRate { .. }
+            | Rule::Latency { .. }
+            | Rule::Signal { .. }
+            | Rule::ShadowMismatch { .. }
+            | Rule::ShadowErrors { .. } => None,
+        };
+        let recent = Recent::new(guard.over);
+        let watch = Twofold::new(Watch { test, recent, pending: Batch::default(), own });
+        Self { guard: guard.clone(), watch, countable: Countable::default() }
     }
 
-    pub(super) fn observe(&mut self, more: More, at: u64) {
-        match (more, &mut self.test) {
-            (More::Requests(batch) | More::Push(batch), Test::Rate(test)) => {
-                test.observe(batch.candidate);
-                self.recent.add(batch, at);
-            }
-            (More::Requests(batch) | More::Push(batch), Test::Ratio { margin, bets }) => {
-                self.recent.add(batch, at);
-                self.pending = self.pending.plus(batch);
-                if self.pending.candidate.of > 0 && self.pending.stable.of > 0 {
-                    let ratios = LOWER.map(|share| share * *margin);
-                    bets.play(factors(std::mem::take(&mut self.pending), *margin, &ratios));
-                }
-            }
+    /// What counts, and all of it.
+    pub(super) fn observe(&mut self, counted: More, all: More, at: u64) {
+        self.watch.observe(counted, all, |watch, more| watch.observe(more, at));
+    }
+
+    /// The same of slow requests, of which `countable` says what share counts. It is asked only where they would
+    /// be evidence.
+    pub(super) fn observe_slow(&mut self, all: Batch, countable: impl FnOnce() -> f64, at: u64) {
+        let mut counted = all;
+        if let Test::Rate(test) = &self.watch.counts.test
+            && test.gains_by(all.candidate)
+        {
+            counted.candidate = self.countable.of(all.candidate, countable());
         }
+        self.observe(More::Requests(counted), More::Requests(all), at);
     }
 
     pub(super) fn stage(&mut self) {
-        self.recent.stage();
-    }
-
-    fn value(&self) -> f64 {
-        match &self.test {
-            Test::Rate(test) => test.value(),
-            Test::Ratio { bets, .. } => bets.value(),
-        }
+        self.watch.each(|watch| watch.recent.stage());
     }
 
     /// Whether so many failures in a row would make the guard act; never for a rule that failures
     /// say nothing about, or that does not act at once.
     pub(super) fn acts_after(&self, failures: f64, needed: f64, at: u64) -> bool {
-        match (&self.guard.rule, &self.test) {
+        let watch = &self.watch.counts;
+        match (&self.guard.rule, &watch.test) {
             (Rule::ErrorRate { above }, Test::Rate(test)) => {
-                let Batch { candidate, stable } = self.recent.seen(at);
+                let seen = watch.recent.seen(at);
+                let candidate = seen.candidate;
                 let share = (candidate.bad as f64 + failures) / (candidate.of as f64 + failures);
-                let alone = share > *above && !self.is_shared(share, stable, *above);
+                let alone = share > *above && !watch.is_shared(share, seen, *above);
                 self.guard.lasting.is_zero() && alone && test.value_after(failures) >= needed
             }
             (
@@ -119,19 +130,14 @@ impl Watched {
         }
     }
 
-    /// Whether stable is beyond the same limit, or so near to the candidate that both decay together.
-    fn is_shared(&self, share: f64, stable: Part, limit: f64) -> bool {
-        let stables = stable.share().filter(|_| stable.bad >= TELLING && !self.guard.absolute);
-        stables.is_some_and(|stables| stables > limit || share <= OWN * stables)
-    }
-
     /// Of a latency guard that has proof and is beyond its limit: that limit, the candidate's share beyond it
     /// and the share that is allowed.
     pub(super) fn too_slow(&self, needed: f64, at: u64) -> Option<(Duration, (f64, f64))> {
         let Rule::Latency { quantile, above } = self.guard.rule else { return None };
-        let share = self.recent.seen(at).candidate.share()?;
+        let watch = self.watch.all().unwrap_or(&self.watch.counts);
+        let share = watch.recent.seen(at).candidate.share()?;
         let allowed = 1.0 - quantile;
-        (self.value() >= needed && share > allowed).then_some((above, (share, allowed)))
+        (watch.value() >= needed && share > allowed).then_some((above, (share, allowed)))
     }
 
     /// `lately` gives the candidate's and stable's value of a quantile.
@@ -141,9 +147,90 @@ impl Watched {
         lately: impl Fn(f64) -> (Option<Duration>, Option<Duration>),
         at: u64,
     ) -> GuardReading {
+        let counted = self.watch.counts.reading(&self.guard, needed, &lately, at);
+        let acts = |reading: &GuardReading| reading.breached && reading.proven;
+        let all = self.watch.all().map(|watch| watch.reading(&self.guard, needed, &lately, at));
+        match all.filter(|all| acts(all) && !acts(&counted)) {
+            Some(all) => {
+                let (breached, proven) = (counted.breached, counted.proven);
+                GuardReading { breached, proven, of_few_clients: true, ..all }
+            }
+            None => counted,
+        }
+    }
+
+    pub(super) fn encode(&self, out: &mut Writer) {
+        let watch = &self.watch.counts;
+        match &watch.test {
+            Test::Rate(test) => test.encode(out),
+            Test::Ratio { bets, .. } => bets.encode(out),
+        }
+        watch.recent.encode(out);
+    }
+
+    pub(super) fn decode(guard: &Guard, from: &mut Reader<'_>) -> Result<Self, StoredError> {
+        let mut watched = Self::new(guard);
+        let watch = &mut watched.watch.counts;
+        match &mut watch.test {
+            Test::Rate(test) => **test = RateTest::decode(test.limit(), from)?,
+            Test::Ratio { bets, .. } => bets.decode(from)?,
+        }
+        watch.recent = Recent::decode(guard.over, from)?;
+        Ok(watched)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of::<RateTest>() + self.watch.counts.recent.bytes()
+    }
+}
+
+impl Watch {
+    fn observe(&mut self, more: More, at: u64) {
+        let batch = match more {
+            More::Requests(batch) | More::Push(batch) => batch,
+        };
+        self.recent.add(batch, at);
+        match &mut self.test {
+            Test::Rate(test) => test.observe(batch.candidate),
+            Test::Ratio { margin, bets } => {
+                self.pending = self.pending.plus(batch);
+                if self.pending.candidate.of > 0 && self.pending.stable.of > 0 {
+                    let ratios = LOWER.map(|share| share * *margin);
+                    bets.play(factors(std::mem::take(&mut self.pending), *margin, &ratios));
+                }
+            }
+        }
+        if let Some(own) = &mut self.own {
+            own.observe(batch, at);
+        }
+    }
+
+    fn value(&self) -> f64 {
+        match &self.test {
+            Test::Rate(test) => test.value(),
+            Test::Ratio { bets, .. } => bets.value(),
+        }
+    }
+
+    /// Whether going back would mend nothing: stable is beyond the same limit, or so near to the candidate that
+    /// both decay together, or chance may have made the difference.
+    fn is_shared(&self, share: f64, seen: Batch, limit: f64) -> bool {
+        let Some(own) = &self.own else { return false };
+        let stables = seen.stable.share().filter(|_| seen.stable.bad >= TELLING);
+        let near = stables.is_some_and(|stables| stables > limit || share <= OWN * stables);
+        near || own.is_proven(seen) == Some(false)
+    }
+
+    fn reading(
+        &self,
+        guard: &Guard,
+        needed: f64,
+        lately: &impl Fn(f64) -> (Option<Duration>, Option<Duration>),
+        at: u64,
+    ) -> GuardReading {
         let seen = self.recent.seen(at);
         let mut reading = GuardReading {
-            name: self.guard.name.clone(),
+            name: guard.name.clone(),
             observed: None,
             threshold: Value::Share(0.0),
             stable: None,
@@ -151,16 +238,17 @@ impl Watched {
             breached: false,
             proven: self.value() >= needed,
             shared: false,
+            of_few_clients: false,
             missing: None,
         };
         let shared = |limit: f64| {
             let share = seen.candidate.share();
-            share.is_some_and(|share| self.is_shared(share, seen.stable, limit))
+            share.is_some_and(|share| self.is_shared(share, seen, limit))
         };
-        match &self.guard.rule {
+        match &guard.rule {
             Rule::ErrorRate { above } => {
                 read_rate(&mut reading, seen, *above);
-                reading.shared = shared(*above);
+                reading.shared = reading.breached && shared(*above);
                 reading.missing = reading.observed.is_none().then_some(MissingReading::TooFew);
             }
             Rule::ShadowMismatch { above } | Rule::ShadowErrors { above } => {
@@ -169,7 +257,7 @@ impl Watched {
             }
             Rule::Latency { quantile, above } => {
                 read_quantile(&mut reading, seen, *quantile, *above, lately(*quantile));
-                reading.shared = shared(1.0 - quantile);
+                reading.shared = reading.breached && shared(1.0 - quantile);
             }
             Rule::Signal { below, of: Compared::Absolute, .. } => {
                 read_signal(&mut reading, seen, *below);
@@ -187,28 +275,6 @@ impl Watched {
             };
         }
         reading
-    }
-
-    pub(super) fn encode(&self, out: &mut Writer) {
-        match &self.test {
-            Test::Rate(test) => test.encode(out),
-            Test::Ratio { bets, .. } => bets.encode(out),
-        }
-        self.recent.encode(out);
-    }
-
-    pub(super) fn decode(guard: &Guard, from: &mut Reader<'_>) -> Result<Self, StoredError> {
-        let mut watched = Self::new(guard);
-        match &mut watched.test {
-            Test::Rate(test) => **test = RateTest::decode(test.limit(), from)?,
-            Test::Ratio { bets, .. } => bets.decode(from)?,
-        }
-        watched.recent = Recent::decode(guard.over, from)?;
-        Ok(watched)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of::<RateTest>() + self.recent.bytes()
     }
 }
 

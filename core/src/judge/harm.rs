@@ -78,10 +78,12 @@ impl Harm {
         self.users.add(first, self.usual, rate, self.failed.users);
     }
 
-    pub(super) fn so_far(&self) -> Harmed {
+    /// `repeated` failures are no harm of their own: a user or a stranger asks again for what fails.
+    pub(super) fn so_far(&self, repeated: u64) -> Harmed {
         let read = self.read.unwrap_or_default();
         Harmed {
-            failed_requests: self.failed.requests,
+            failed_requests: self.failed.requests.saturating_sub(repeated),
+            repeated,
             users: self.failed.users,
             forgiven: Toll {
                 requests: self.requests.granted as u64,

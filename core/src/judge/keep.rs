@@ -12,7 +12,9 @@ use super::promotion::Promotion;
 use super::rate::RateTest;
 use super::recent::Recent;
 use super::slower::{Margin, SlownessTest};
-use super::trial::{Course, Judge, LATELY, allowed, named};
+use super::suite::{allowed, named};
+use super::trial::{Course, Judge, LATELY};
+use super::twofold::Twofold;
 use crate::ids::VersionName;
 use crate::rollout::{Plan, Stage};
 use crate::slo::Objectives;
@@ -35,7 +37,7 @@ impl Judge {
         tests.recent.encode(&mut out);
         let (margin, allowed) = (self.plan.regression.errors, allowed(&self.objectives));
         out.block(&(margin, allowed), |out| {
-            tests.errors.encode(out);
+            tests.errors.counts.encode(out);
             tests.promotion.iter().for_each(|bet| bet.encode(out));
         });
         let named = named(&self.plan, &self.objectives);
@@ -47,6 +49,7 @@ impl Judge {
         }
         out.u64(tests.burns.len() as u64 * 2);
         for test in tests.burns.as_flattened() {
+            let test = &test.rate.counts;
             out.block(&test.limit(), |out| test.encode(out));
         }
         out.finish()
@@ -81,7 +84,7 @@ impl Judge {
         tests.recent = Recent::decode(LATELY, from)?;
         let (margin, allowed) = (self.plan.regression.errors, allowed(&self.objectives));
         if let Some(mut block) = from.block(&(margin, allowed))? {
-            tests.errors = ErrorsTest::decode(margin, allowed, &mut block)?;
+            tests.errors = Twofold::new(ErrorsTest::decode(margin, allowed, &mut block)?);
             for bet in &mut tests.promotion {
                 *bet = Promotion::decode(margin, allowed, &mut block)?;
             }
@@ -106,7 +109,8 @@ impl Judge {
         let mut burns = tests.burns.as_flattened_mut().iter_mut();
         for _ in 0..count {
             let stored = from.any_block()?;
-            let Some(test) = burns.next() else { continue };
+            let Some(burn) = burns.next() else { continue };
+            let test = &mut burn.rate.counts;
             if let Some(mut block) = stored.answers(&test.limit()) {
                 *test = RateTest::decode(test.limit(), &mut block)?;
                 block.finish()?;

@@ -5,7 +5,8 @@
 //! for what it meets on stable as well, at the same time and for as many requests: who asks for what fails
 //! wherever it lands says nothing about the candidate, however often it was answered well before.
 
-use crate::measure::Network;
+use crate::measure::{FAILURES_KEPT, FailedOnStable, Network};
+use crate::time::Mono;
 use std::collections::BTreeMap;
 
 /// Fewer requests that were answered well say nothing about where traffic comes from.
@@ -68,4 +69,22 @@ pub(super) fn count<T: Ord>(all: impl Iterator<Item = T>) -> BTreeMap<T, u64> {
     let mut counts = BTreeMap::new();
     all.for_each(|one| *counts.entry(one).or_insert(0) += 1);
     counts
+}
+
+/// Of each network since a moment. What is no longer kept of it is taken to be like the rest.
+pub(super) fn failed_on_stable(
+    failed: &[FailedOnStable],
+    since: Mono,
+    until: Mono,
+) -> BTreeMap<Network, f64> {
+    let of_then = failed.iter().filter(|failed| failed.at >= since);
+    let forgotten = failed.len() >= FAILURES_KEPT;
+    let oldest = failed.last().filter(|oldest| forgotten && oldest.at > since);
+    let each = oldest.map_or(1.0, |oldest| {
+        let kept = until.since(oldest.at).as_secs_f64().max(0.001);
+        (until.since(since).as_secs_f64() / kept).max(1.0)
+    });
+    let mut networks = BTreeMap::new();
+    of_then.for_each(|failed| *networks.entry(failed.network).or_insert(0.0) += each);
+    networks
 }

@@ -58,6 +58,13 @@ impl RateTest {
         self.bets.value_after(self.factors(failures, 0.0))
     }
 
+    /// Whether these would make the evidence greater, and more than none.
+    pub(super) fn gains_by(&self, part: Part) -> bool {
+        let good = part.of.saturating_sub(part.bad);
+        let after = self.bets.value_after(self.factors(part.bad as f64, good as f64));
+        after > self.value().max(1.0)
+    }
+
     /// About how many requests at this share would be proof.
     pub(super) fn samples_needed(&self, share: f64, needed: f64) -> u64 {
         if share <= self.limit {

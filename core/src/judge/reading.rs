@@ -3,8 +3,9 @@
 use super::compare::Batch;
 use super::slow_clients::Origins;
 use super::slower::{Answers, Margin};
-use super::trial::{Judge, Tests, allowed};
-use super::{guards, promotion};
+use super::suite::{Tests, allowed};
+use super::trial::Judge;
+use super::{own, promotion};
 use crate::ids::VersionName;
 use crate::plane::Readiness;
 use crate::rollout::{
@@ -19,6 +20,8 @@ use std::time::Duration;
 /// How the one false alarm rate is divided: failing is what rollbacks are mostly for.
 const SHARE_OF_ERRORS: f64 = 0.95;
 const SHARE_OF_LATENCY: f64 = 1.0 - SHARE_OF_ERRORS;
+/// Fewer failures that count break no burn rule. The comparison with stable needs less, and is there for what is quick.
+const LEAST_BAD: u64 = 10;
 /// A longer run of failures is left to the tick.
 const LONGEST_RUN: u32 = 64;
 
@@ -42,7 +45,7 @@ impl Judge {
             guards: self.guards(at),
             burns: self.burns(slo, at, now),
             budget_left: slo.budget_left(),
-            harm: self.course.harm.so_far(),
+            harm: self.course.harm.so_far(self.tests.counted.repeated()),
             concentration: self.read.sources.as_ref().and_then(|(_, found)| found.clone()),
             slow_clients: self.read.slow_clients.clone(),
             shared_cause: self.shared_cause(&errors, at),
@@ -72,22 +75,26 @@ impl Judge {
     }
 
     fn errors(&self) -> ErrorTest {
-        let test = &self.tests.errors;
-        let needed = self.needed(SHARE_OF_ERRORS, SHARE_OF_LATENCY * self.tests.slowness.value());
+        let Tests { errors, slowness, .. } = &self.tests;
+        let test = &errors.counts;
+        let needed = self.needed(SHARE_OF_ERRORS, SHARE_OF_LATENCY * slowness.value());
+        let worse = test.value() >= needed;
         ErrorTest {
             value: test.comparison(),
             needed,
             floor: test.floor(),
             candidate: test.seen.candidate,
             stable: test.seen.stable,
-            worse: test.value() >= needed,
+            worse,
+            of_few_clients: !worse && errors.all().is_some_and(|all| all.value() >= needed),
         }
     }
 
     fn latency(&self) -> Option<LatencyTest> {
         let worst = self.tests.slowness.worst().filter(|worst| worst.seen.candidate.of > 0)?;
         let value = self.tests.slowness.value();
-        let needed = self.needed(SHARE_OF_LATENCY, SHARE_OF_ERRORS * self.tests.errors.value());
+        let others = SHARE_OF_ERRORS * self.tests.errors.counts.value();
+        let needed = self.needed(SHARE_OF_LATENCY, others);
         Some(LatencyTest {
             value,
             needed,
@@ -96,6 +103,7 @@ impl Judge {
             candidate: worst.seen.candidate,
             stable: worst.seen.stable,
             worse: value >= needed,
+            of_few_clients: value < needed && self.tests.slowness.value_of_all() >= needed,
         })
     }
 
@@ -118,14 +126,15 @@ impl Judge {
             of(watched.guard.name.clone(), above, shares)
         });
         let burns = self.objectives.burn_rates.iter().zip(&self.tests.burns);
-        let burns = burns.filter(|(_, [_, latency])| latency.value() >= proof);
+        let burns = burns.filter(|(_, [_, latency])| latency.value_of_all() >= proof);
         let burns = burns.filter_map(|(rule, _)| {
             let promised = self.objectives.latency.as_ref()?;
             let share = candidate.passed(promised.under).share()?;
             let rate = share / (1.0 - promised.objective);
             of(format!("burn.{}", rule.name), promised.under, (rate, rule.above))
         });
-        let slower = self.latency().filter(|test| test.worse).and_then(|test| {
+        let slower = self.latency().filter(|test| test.worse || test.of_few_clients);
+        let slower = slower.and_then(|test| {
             let limit = Margin::of(&self.plan.regression).beyond(test.baseline);
             let share = |part: crate::measure::Part| part.share().unwrap_or(0.0);
             let shares = (share(test.candidate), share(test.stable));
@@ -155,9 +164,14 @@ impl Judge {
         let read = rules.map(|(rule, [availability, latency])| {
             let burn = slo.burn(rule, &self.candidate, age, now);
             let (test, comparison) = match burn.promise {
-                Promise::Availability => (availability, self.tests.errors.comparison()),
+                Promise::Availability => (availability, self.tests.errors.counts.comparison()),
                 Promise::Latency => (latency, self.tests.slowness.value()),
             };
+            // Few failures burn fast where there were few requests, and are those of a few users.
+            let bad = burn.long.unwrap_or(0.0) * test.rate.counts.limit() / rule.above;
+            let bad = (bad * burn.samples as f64).round() as u64;
+            let enough = test.bad.min(bad) >= LEAST_BAD;
+            let proven = enough && test.rate.counts.value() >= self.proof();
             let stable = slo.burn_against(burn.promise, rule, &self.stable, age, now);
             BurnReading {
                 name: rule.name.clone(),
@@ -166,7 +180,8 @@ impl Judge {
                 short: burn.short,
                 threshold: rule.above,
                 above: burn.lower().is_some_and(|lower| lower > rule.above),
-                proven: test.value() >= self.proof(),
+                proven,
+                of_few_clients: !proven && bad >= LEAST_BAD && test.value_of_all() >= self.proof(),
                 stable: stable.lower(),
                 shared: !(alone || (is_own(burn, stable) && comparison >= 1.0)),
                 samples: burn.samples,
@@ -187,7 +202,8 @@ impl Judge {
             });
         }
         let proof = self.proof();
-        let both = self.tests.errors.floor() >= proof && self.tests.errors.stable_floor() >= proof;
+        let errors_test = &self.tests.errors.counts;
+        let both = errors_test.floor() >= proof && errors_test.stable_floor() >= proof;
         let seen = self.tests.recent.seen(at);
         let (candidate, stable) = (seen.candidate.share()?, seen.stable.share()?);
         let silent = errors.value < errors.needed;
@@ -212,7 +228,7 @@ impl Judge {
             return None;
         }
         let stable_share = self.tests.recent.seen(at).stable.share().unwrap_or(0.0);
-        let (errors, pending) = (&self.tests.errors, self.tests.batching.pending().first);
+        let (errors, pending) = (&self.tests.errors.counts, self.tests.batching.pending().counted);
         let proof = |run: u32| {
             let failures = f64::from(run);
             let concurrent = failures * (1.0 - weight) / weight;
@@ -239,7 +255,7 @@ impl Judge {
 /// In both windows the candidate burns faster than stable by more than the two may differ.
 fn is_own(candidate: Burn, stable: Burn) -> bool {
     let faster = |candidate: Option<f64>, stable: Option<f64>| {
-        candidate.unwrap_or(0.0) > guards::OWN * stable.unwrap_or(0.0)
+        candidate.unwrap_or(0.0) > own::OWN * stable.unwrap_or(0.0)
     };
     faster(candidate.long, stable.long) && faster(candidate.short, stable.short)
 }

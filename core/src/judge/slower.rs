@@ -10,7 +10,8 @@ use super::bets::Bets;
 use super::coarse::Coarse;
 use super::compare::{Batch, Ratio, even_factors};
 use super::errors::{decode_batch, encode_batch};
-use super::slow_clients::{Origins, Timing, slow_clients};
+use super::slow_clients::{Countable, Origins, Timing, slow_clients};
+use super::twofold::Twofold;
 use crate::measure::{Part, Tails, VersionLatencies};
 use crate::rollout::{Concentration, Regression};
 use crate::stored::{Reader, StoredError, Writer};
@@ -60,7 +61,8 @@ struct Level {
     quantile: Option<f64>,
     /// `None` until stable has had enough answers.
     limit: Option<Duration>,
-    bets: Bets<12>,
+    bets: Twofold<Bets<12>>,
+    countable: Countable,
     seen: Batch,
     pending: Batch,
     /// The cumulative counts at the last look, at this limit.
@@ -80,7 +82,8 @@ impl SlownessTest {
         let level = |quantile, limit| Level {
             quantile,
             limit,
-            bets: Bets::in_instalments(),
+            bets: Twofold::new(Bets::in_instalments()),
+            countable: Countable::default(),
             seen: Batch::default(),
             pending: Batch::default(),
             read: None,
@@ -101,17 +104,27 @@ impl SlownessTest {
         &mut self,
         candidate: &Answers<'_>,
         stable: &Answers<'_>,
+        origins: Origins<'_>,
         warm: bool,
         at: u64,
     ) {
         self.candidate.observe(&candidate.latencies.judged);
         self.stable.observe(&stable.latencies.judged);
         let ratios = RATIOS.map(Ratio::new);
-        for level in &mut self.levels {
-            let batch = level.look(self.margin, candidate, stable, warm);
-            if let Some(batch) = batch.filter(|b| b.candidate.bad + b.stable.bad > 0) {
-                level.bets.play(even_factors(batch, &ratios));
+        let Self { margin, levels, candidate: candidates, stable: stables, .. } = self;
+        for level in levels {
+            let batch = level.look(*margin, candidate, stable, warm);
+            let Some(all) = batch.filter(|b| b.candidate.bad + b.stable.bad > 0) else { continue };
+            let mut counted = all;
+            if let (Some(limit), true) = (level.limit, level.gains_by(all, &ratios)) {
+                let limit = margin.beyond(limit);
+                let candidate = Timing { latencies: candidate.latencies, answered: candidates };
+                let stable = Timing { latencies: stable.latencies, answered: stables };
+                let share = countable_share(slow_clients(candidate, stable, origins, limit));
+                counted.candidate = level.countable.of(all.candidate, share);
             }
+            let play = |bets: &mut Bets<12>, batch| bets.play(even_factors(batch, &ratios));
+            level.bets.observe(counted, all, play);
         }
         let turned = *self.turned.get_or_insert(at);
         let unlimited = self.levels.iter().any(|level| level.limit.is_none());
@@ -142,13 +155,20 @@ impl SlownessTest {
 
     /// The average over all limits: one evidence.
     pub(super) fn value(&self) -> f64 {
-        let sum: f64 = self.levels.iter().map(|level| level.bets.value()).sum();
+        let sum: f64 = self.levels.iter().map(|level| level.bets.counts.value()).sum();
         sum / self.levels.len() as f64
+    }
+
+    /// The same of everybody's requests, also those that do not count.
+    pub(super) fn value_of_all(&self) -> f64 {
+        let value = |level: &Level| level.bets.all().unwrap_or(&level.bets.counts).value();
+        self.levels.iter().map(value).sum::<f64>() / self.levels.len() as f64
     }
 
     pub(super) fn worst(&self) -> Option<Worst> {
         let known = self.levels.iter().filter(|level| level.limit.is_some());
-        let worst = known.max_by(|a, b| a.bets.value().total_cmp(&b.bets.value()))?;
+        let value = |level: &Level| level.bets.counts.value();
+        let worst = known.max_by(|a, b| value(a).total_cmp(&value(b)))?;
         let limit = worst.limit?;
         let share = worst.seen.stable.share();
         Some(Worst {
@@ -172,6 +192,17 @@ impl SlownessTest {
         slow_clients(candidate, stable, origins, limit)
     }
 
+    /// The share of the candidate's slow requests that counts: 1 where nobody knows whose they are.
+    pub(super) fn countable(
+        &self,
+        candidate: &Answers<'_>,
+        stable: &Answers<'_>,
+        origins: Origins<'_>,
+        limit: Duration,
+    ) -> f64 {
+        countable_share(self.slow_clients(candidate, stable, origins, limit))
+    }
+
     /// Of the last minute or two: candidate, stable.
     pub(super) fn lately(&self, quantile: f64) -> (Option<Duration>, Option<Duration>) {
         (self.candidate.quantile(quantile), self.stable.quantile(quantile))
@@ -189,7 +220,7 @@ impl SlownessTest {
 
     pub(super) fn encode(&self, out: &mut Writer) {
         for level in &self.levels {
-            level.bets.encode(out);
+            level.bets.counts.encode(out);
             encode_batch(level.seen, out);
             let limit = level.limit.map_or(0, |limit| limit.as_micros() as u64);
             out.u64(limit);
@@ -203,7 +234,7 @@ impl SlownessTest {
     ) -> Result<Self, StoredError> {
         let mut test = Self::new(margin, named);
         for level in &mut test.levels {
-            level.bets.decode(from)?;
+            level.bets.counts.decode(from)?;
             level.seen = decode_batch(from)?;
             let limit = from.u64()?;
             level.limit = (limit > 0).then(|| Duration::from_micros(limit));
@@ -216,7 +247,18 @@ impl SlownessTest {
     }
 }
 
+fn countable_share(found: Option<Concentration>) -> f64 {
+    found.map_or(1.0, |found| found.spread as f64 / found.of.max(1) as f64)
+}
+
 impl Level {
+    /// Whether these would make the evidence greater, and more than none.
+    fn gains_by(&self, batch: Batch, ratios: &[Ratio; 12]) -> bool {
+        let bets = &self.bets.counts;
+        batch.candidate.bad > 0
+            && bets.value_after(even_factors(batch, ratios)) > bets.value().max(1.0)
+    }
+
     fn look(
         &mut self,
         margin: Margin,

@@ -1,16 +1,14 @@
 //! One rollout's tests, fed by the tick.
 
-use super::clients::ClientErrors;
 use super::compare::Batch;
 use super::concentration::concentration;
-use super::errors::{Batching, ErrorsTest, Pending};
+use super::errors::{ErrorsTest, Pending};
 use super::gained::{Gain, Read, Shadow, gain};
 use super::guards::{More, Watched};
 use super::harm::{Harm, Rate};
-use super::promotion::Promotion;
-use super::rate::RateTest;
-use super::recent::Recent;
-use super::slower::{Answers, Margin, NAMED, SlownessTest, whole};
+use super::slow_clients::Origins;
+use super::slower::{Answers, whole};
+use super::suite::{BurnTest, Tests};
 use crate::ids::VersionName;
 use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Sources};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
@@ -48,26 +46,6 @@ pub struct Judge {
     pub(super) read: Read,
     /// Added to the monotonic clock; makes one line of time of many processes.
     pub(super) offset: i128,
-}
-
-/// Everything that weighs evidence.
-#[derive(Debug, Clone)]
-pub(super) struct Tests {
-    pub(super) errors: ErrorsTest,
-    /// The same with the two versions in each other's place: is stable worse than the candidate? Not
-    /// stored: after a restart it begins anew, and is only ever less sure.
-    pub(super) stable_errors: ErrorsTest,
-    /// Not stored either.
-    pub(super) client_errors: ClientErrors,
-    pub(super) batching: Batching,
-    /// By first failures and by all: both must be convinced.
-    pub(super) promotion: [Promotion; 2],
-    pub(super) slowness: SlownessTest,
-    /// In the order of the plan's guards.
-    pub(super) guards: Vec<Watched>,
-    /// For each burn rule: availability, latency.
-    pub(super) burns: Vec<[RateTest; 2]>,
-    pub(super) recent: Recent,
 }
 
 /// What has happened so far.
@@ -127,6 +105,9 @@ impl Judge {
     pub fn observe(&mut self, seen: Seen<'_>, now: Mono) {
         let at = self.line(now);
         self.course.at = at;
+        if self.read.candidate.is_none() {
+            self.tests.counted.begin(seen.counts.sources.as_deref());
+        }
         let candidate = gain(&mut self.read.candidate, seen.counts.of(&self.candidate));
         let stable = gain(&mut self.read.stable, seen.counts.of(&self.stable));
         if candidate.all.of > 0 {
@@ -138,7 +119,7 @@ impl Judge {
             let all = Batch { candidate: candidate.all, stable: stable.all };
             self.tests.recent.add(all, at);
         } else {
-            self.weigh(candidate, stable, at);
+            self.weigh(candidate, stable, self.news_of(seen.counts.sources.as_ref()), at);
         }
         self.count_harm(&seen, candidate, stable);
         self.course.tripped = seen.counts.of(&self.candidate).is_some_and(|counts| counts.tripped);
@@ -149,26 +130,32 @@ impl Judge {
         self.move_on(seen.stage, seen.weight, at);
     }
 
-    fn weigh(&mut self, candidate: Gain, stable: Gain, at: u64) {
+    fn weigh(&mut self, candidate: Gain, stable: Gain, news: Option<&Sources>, at: u64) {
+        let per_stable = self.per_stable(at);
+        let counted = self.tests.counted.add(candidate, news, per_stable);
         let all = Batch { candidate: candidate.all, stable: stable.all };
         let first = Batch { candidate: candidate.first, stable: stable.first };
+        let counts = Batch { candidate: counted.all, stable: stable.all };
         self.course.step = self.course.step.plus(all);
         self.tests.recent.add(all, at);
-        self.tests.errors.hold_to_objective(all);
+        self.tests.errors.observe(counts, all, ErrorsTest::hold_to_objective);
         self.tests.stable_errors.hold_to_objective(all.swapped());
-        if let Some(finished) = self.tests.batching.add(first, all, at) {
+        let counted_first = Batch { candidate: counted.first, stable: stable.first };
+        let more = Pending { first, all, counted: counted_first };
+        if let Some(finished) = self.tests.batching.add(more, at) {
             self.tests.compare(finished);
         }
         let refused = Batch { candidate: candidate.client_errors, stable: stable.client_errors };
         self.tests.client_errors.add(refused, at);
         for tests in &mut self.tests.burns {
-            tests[0].observe(candidate.own);
+            tests[0].observe(counted.own, candidate.own);
         }
         let shadow = candidate.shadow;
         self.course.shadow = self.course.shadow.plus(shadow);
         for watched in &mut self.tests.guards {
-            if let Some(batch) = requests_of(&watched.guard, all, shadow) {
-                watched.observe(More::Requests(batch), at);
+            let more = |all| requests_of(&watched.guard, all, shadow).map(More::Requests);
+            if let Some((counts, all)) = more(counts).zip(more(all)) {
+                watched.observe(counts, all, at);
             }
         }
     }
@@ -191,8 +178,23 @@ impl Judge {
             .course
             .born
             .is_some_and(|born| u128::from(at.saturating_sub(born)) >= WARM_UP.as_millis());
-        self.tests.slowness.observe(candidate, stable, warm, at);
-        self.weigh_against_limits(candidate, stable, warm, at);
+        let sources = self.read.sources.as_ref().map(|(known, _)| Arc::clone(known));
+        let served = sources.as_ref().map_or(&[][..], |known| &known.served);
+        let origins = Origins { served, per_stable: self.per_stable(at) };
+        self.tests.slowness.observe(candidate, stable, origins, warm, at);
+        let slowness = &self.tests.slowness;
+        let countable = |limit| slowness.countable(candidate, stable, origins, limit);
+        self.read.slower.resize(self.tests.guards.len(), None);
+        for (watched, read) in self.tests.guards.iter_mut().zip(&mut self.read.slower) {
+            let Rule::Latency { above, .. } = watched.guard.rule else { continue };
+            let now = Batch { candidate: candidate.passed(above), stable: stable.passed(above) };
+            if let (Some(before), true) = (*read, warm) {
+                let more = now.since(before);
+                let more = Batch { candidate: whole(more.candidate), stable: whole(more.stable) };
+                watched.observe_slow(more, || countable(above), at);
+            }
+            *read = Some(now);
+        }
         if let Some(objective) = &self.objectives.latency {
             let (judged, rest) = (&candidate.answered, &candidate.latencies.rest);
             let rest = rest.above_of(objective.under);
@@ -202,30 +204,12 @@ impl Judge {
             let gained = self.read.slow.map_or(Part::default(), |read| now.gained(read));
             self.read.slow = Some(now);
             if warm {
-                self.tests.burns.iter_mut().for_each(|tests| tests[1].observe(gained));
+                for [_, test] in &mut self.tests.burns {
+                    test.observe_slow(gained, || countable(objective.under));
+                }
             }
         }
         self.read.slow_clients = self.slow_clients(candidate, stable, at);
-    }
-
-    fn weigh_against_limits(
-        &mut self,
-        candidate: &Answers<'_>,
-        stable: &Answers<'_>,
-        warm: bool,
-        at: u64,
-    ) {
-        self.read.slower.resize(self.tests.guards.len(), None);
-        for (watched, read) in self.tests.guards.iter_mut().zip(&mut self.read.slower) {
-            let Rule::Latency { above, .. } = watched.guard.rule else { continue };
-            let now = Batch { candidate: candidate.passed(above), stable: stable.passed(above) };
-            if let (Some(before), true) = (*read, warm) {
-                let more = now.since(before);
-                let more = Batch { candidate: whole(more.candidate), stable: whole(more.stable) };
-                watched.observe(More::Requests(more), at);
-            }
-            *read = Some(now);
-        }
     }
 
     /// How many requests the candidate gets for each of stable's, lately.
@@ -234,15 +218,16 @@ impl Judge {
         if seen.stable.of == 0 { 0.0 } else { seen.candidate.of as f64 / seen.stable.of as f64 }
     }
 
-    /// Looks only when there is another failure: the same sample says the same.
-    fn locate(&mut self, sources: Option<&Arc<Sources>>, at: u64) {
+    /// What the data plane says of where failures came from, unless it said so before: the same sample says the same.
+    fn news_of<'a>(&self, sources: Option<&'a Arc<Sources>>) -> Option<&'a Sources> {
         let known = self.read.sources.as_ref().map(|(sources, _)| sources);
-        let same = match (known, sources) {
-            (Some(known), Some(sources)) => Arc::ptr_eq(known, sources),
-            (None, None) => true,
-            (Some(_) | None, Some(_) | None) => false,
-        };
-        if !same {
+        let same = |sources: &&Arc<Sources>| known.is_some_and(|known| Arc::ptr_eq(known, sources));
+        sources.filter(|sources| !same(sources)).map(Arc::as_ref)
+    }
+
+    /// Looks only when there is another failure.
+    fn locate(&mut self, sources: Option<&Arc<Sources>>, at: u64) {
+        if sources.is_none() || self.news_of(sources).is_some() {
             let per_stable = self.per_stable(at);
             let found = |s: &Arc<Sources>| (Arc::clone(s), concentration(s, per_stable));
             self.read.sources = sources.map(found);
@@ -282,7 +267,7 @@ impl Judge {
                 continue;
             };
             if *name == signal.name {
-                watched.observe(More::Push(push), at);
+                watched.observe(More::Push(push), More::Push(push), at);
             }
         }
     }
@@ -292,80 +277,9 @@ impl Judge {
         size_of::<Self>()
             + self.tests.slowness.bytes()
             + self.tests.guards.iter().map(Watched::bytes).sum::<usize>()
-            + self.tests.burns.capacity() * size_of::<[RateTest; 2]>()
+            + self.tests.burns.capacity() * size_of::<[BurnTest; 2]>()
             + self.tests.recent.bytes()
     }
-}
-
-impl Tests {
-    pub(super) fn new(plan: &Plan, objectives: &Objectives) -> Self {
-        let (margin, allowed) = (plan.regression.errors, allowed(objectives));
-        let burns = objectives.burn_rates.iter().map(|rule| {
-            let slow = objectives.latency.as_ref().map_or(1.0, |l| 1.0 - l.objective);
-            [RateTest::new(rule.above * allowed), RateTest::new(rule.above * slow)]
-        });
-        Self {
-            errors: ErrorsTest::new(margin, allowed),
-            stable_errors: ErrorsTest::new(margin, allowed),
-            client_errors: ClientErrors::new(plan.regression.client_errors),
-            batching: Batching::default(),
-            promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
-            slowness: SlownessTest::new(Margin::of(&plan.regression), &named(plan, objectives)),
-            guards: plan.guards.iter().map(Watched::new).collect(),
-            burns: burns.collect(),
-            recent: Recent::new(LATELY),
-        }
-    }
-
-    fn compare(&mut self, finished: Pending) {
-        self.errors.compare(finished.first);
-        self.stable_errors.compare(finished.first.swapped());
-        self.promotion[0].observe(finished.first);
-        self.promotion[1].observe(finished.all);
-    }
-
-    fn keep_what_still_asks(&mut self, plan: &Plan, objectives: &Objectives) {
-        let fresh = Self::new(plan, objectives);
-        let (margin, allowed) = (plan.regression.errors, allowed(objectives));
-        if !self.errors.asks(margin, allowed) {
-            self.errors = fresh.errors;
-            self.stable_errors = fresh.stable_errors;
-            self.promotion = fresh.promotion;
-        }
-        if self.client_errors.margin != fresh.client_errors.margin {
-            self.client_errors = fresh.client_errors;
-        }
-        if !self.slowness.asks(Margin::of(&plan.regression), &named(plan, objectives)) {
-            self.slowness = fresh.slowness;
-        }
-        let old = std::mem::take(&mut self.guards);
-        let kept = |new: Watched| old.iter().find(|w| w.guard == new.guard).cloned().unwrap_or(new);
-        self.guards = fresh.guards.into_iter().map(kept).collect();
-        let limits = |burns: &[[RateTest; 2]]| -> Vec<[f64; 2]> {
-            burns.iter().map(|[a, l]| [a.limit(), l.limit()]).collect()
-        };
-        if limits(&self.burns) != limits(&fresh.burns) {
-            self.burns = fresh.burns;
-        }
-    }
-}
-
-pub(super) fn allowed(objectives: &Objectives) -> f64 {
-    1.0 - objectives.availability.objective
-}
-
-/// Every latency that the configuration names, in its order and once.
-pub(super) fn named(plan: &Plan, objectives: &Objectives) -> Vec<Duration> {
-    let mut named: Vec<Duration> = objectives.latency.iter().map(|l| l.under).collect();
-    for guard in &plan.guards {
-        if let Rule::Latency { above, .. } = guard.rule
-            && !named.contains(&above)
-        {
-            named.push(above);
-        }
-    }
-    named.truncate(NAMED);
-    named
 }
 
 fn requests_of(guard: &Guard, all: Batch, shadow: Shadow) -> Option<Batch> {

@@ -90,6 +90,8 @@ pub struct ErrorTest {
     pub stable: Part,
     /// Both have proof.
     pub worse: bool,
+    /// They would have, if the failures of a few clients counted.
+    pub of_few_clients: bool,
 }
 
 /// The same test on requests slower than stable's own quantiles.
@@ -103,6 +105,8 @@ pub struct LatencyTest {
     pub candidate: Part,
     pub stable: Part,
     pub worse: bool,
+    /// It would be, if the slow requests of a few clients counted.
+    pub of_few_clients: bool,
 }
 
 /// The reverse bet: that the candidate is no worse than the margin.
@@ -143,8 +147,11 @@ pub struct GuardReading {
     pub breached: bool,
     /// Chance alone does not explain it. A guard acts only when it is proven.
     pub proven: bool,
-    /// Stable is beyond the same limit, or nearly as bad as the candidate: nothing that going back would mend.
+    /// Stable is beyond the same limit, or not provably better than the candidate: nothing that going back would
+    /// mend.
     pub shared: bool,
+    /// It is not breached and proven, and would be if what a few clients met counted.
+    pub of_few_clients: bool,
     pub missing: Option<MissingReading>,
 }
 
@@ -173,6 +180,8 @@ pub struct BurnReading {
     pub above: bool,
     /// One failure among twenty requests burns fast, too, and proves nothing.
     pub proven: bool,
+    /// It would be, if what a few clients met counted.
+    pub of_few_clients: bool,
     /// Of stable in the same windows: the lower of the two.
     pub stable: Option<f64>,
     /// Stable burns nearly as fast, or the comparison with it speaks for the candidate.
@@ -184,7 +193,10 @@ pub struct BurnReading {
 /// Damage done by this rollout so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Harmed {
+    /// Without those that are repeated.
     pub failed_requests: u64,
+    /// Failures of a user, or of a stranger, that asked again within five minutes.
+    pub repeated: u64,
     pub users: u64,
     /// What stable would have done to the same requests, up to the margin. The caps hold for what
     /// goes beyond.
@@ -256,20 +268,10 @@ pub struct Named {
     pub count: u64,
 }
 
-/// So many failures from where failures are to be expected count by themselves.
-const BY_THEMSELVES: u64 = 5;
-
 impl Concentration {
     /// Most failures are those of a few clients.
     pub fn is_concentrated(&self) -> bool {
         self.spread * 2 < self.of
-    }
-
-    /// Whether what was observed would be beyond a limit with those failures alone that are not
-    /// concentrated: an attack must not hide that everybody else fails as well.
-    pub fn still_beyond(&self, observed: f64, limit: f64) -> bool {
-        let share = self.spread as f64 / self.of.max(1) as f64;
-        self.spread >= BY_THEMSELVES && observed * share > limit
     }
 }
 

@@ -28,6 +28,9 @@ pub(super) fn look(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Option<Br
     breaches.extend(regression(turn).map(Breach::Rollback));
     spared::spare(turn, rollout, &mut breaches);
     warn_of_client_errors(turn, rollout);
+    if breaches.is_empty() {
+        spared::hold_for_few_clients(turn, rollout);
+    }
     let rollback = breaches.iter().position(|b| matches!(b, Breach::Rollback(_)));
     match rollback {
         Some(at) => Some(breaches.swap_remove(at)),

@@ -99,7 +99,7 @@ fn harm_ceiling(harm: Harm, evidence: &Evidence) -> HarmCeiling {
     HarmCeiling {
         failed_requests: ceiling(
             harm.failed_requests,
-            done.forgiven.requests,
+            done.forgiven.requests.saturating_add(done.repeated),
             done.earlier.requests,
         ),
         users: ceiling(harm.users, done.forgiven.users, done.earlier.users),

@@ -98,6 +98,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             candidate: Part { bad: 20, of: seen },
             stable: Part { bad: 2, of: 9 * seen },
             worse: true,
+            of_few_clients: false,
         };
         evidence.errors = bad.4.then_some(test);
         evidence.shared_cause = bad.5.then_some(SharedCause { candidate: 0.3, stable: 0.3 });

@@ -121,6 +121,7 @@ pub(crate) fn healthy() -> Evidence {
         breached: false,
         proven: false,
         shared: false,
+        of_few_clients: false,
         missing: None,
     };
     let part = |of| Part { bad: of / 2_000, of };

@@ -92,6 +92,8 @@ struct ErrorTestShape {
     #[serde(with = "PartShape")]
     stable: Part,
     worse: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_few_clients: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +109,8 @@ struct LatencyTestShape {
     #[serde(with = "PartShape")]
     stable: Part,
     worse: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_few_clients: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -147,6 +151,8 @@ struct GuardReadingShape {
     proven: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     shared: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_few_clients: bool,
     #[serde(with = "Maybe::<MissingReadingShape>")]
     missing: Option<MissingReading>,
 }
@@ -171,6 +177,8 @@ struct BurnReadingShape {
     threshold: f64,
     above: bool,
     proven: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_few_clients: bool,
     stable: Option<f64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     shared: bool,
@@ -188,6 +196,8 @@ enum PromiseShape {
 #[serde(remote = "Harmed", rename_all = "camelCase")]
 struct HarmedShape {
     failed_requests: u64,
+    #[serde(default)]
+    repeated: u64,
     users: u64,
     #[serde(with = "TollShape", default)]
     forgiven: Toll,
