@@ -6,7 +6,9 @@
 
 mod budget;
 mod check;
+mod discovery;
 mod effective;
+pub mod endpoint_list;
 mod env;
 mod fault;
 mod file;

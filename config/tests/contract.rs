@@ -99,12 +99,12 @@ fn the_service() {
     let service = &config.services["checkout"];
     assert_eq!(service.stable.as_str(), "v41");
     let [v41, v42] = service.versions.as_slice() else { panic!("two versions") };
-    let named: Vec<String> = v41.endpoints.iter().map(ToString::to_string).collect();
+    let named: Vec<String> = v41.endpoints.listed().iter().map(ToString::to_string).collect();
     assert_eq!(named, ["10.0.1.11:8080", "10.0.1.12:8080"]);
     assert_eq!((v41.release.as_str(), v41.protocol), ("2026.11.02", UpstreamProtocol::Auto));
     assert_eq!((v42.release.as_str(), v42.protocol), ("2026.11.20", UpstreamProtocol::Http1));
     assert_eq!(
-        (v42.endpoints[0].to_string().as_str(), v42.endpoints[0].tls),
+        (v42.endpoints.listed()[0].to_string().as_str(), v42.endpoints.listed()[0].tls),
         ("10.0.2.21:8080", false)
     );
     assert_eq!(service.load_balancing, LoadBalancing::LeastRequest);

@@ -20,6 +20,8 @@ fn every_mistake_is_explained_as_recorded() {
     ground.write("secrets/short", "abc\n");
     ground.write("secrets/empty", " \n");
     ground.write("secrets/binary", [0xff, 0xfe, 0x00]);
+    ground.write("v1.yaml", "- 10.0.0.1:80\n- { address: 10.0.0.2:80, weight: 3, priority: 1 }\n");
+    ground.write("broken.yaml", "- 10.0.0.1:80\n- 10.0.0.256:80\n");
     let bless = std::env::var_os("BLESS").is_some();
     let (mut count, mut wrong) = (0, String::new());
     for path in files() {

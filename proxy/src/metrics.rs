@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const EDGES: [u64; 14] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000];
 
 /// All names and labels; a metric that is not here is not collected.
-const FAMILIES: [(&str, &str, MetricType, &[&str]); 20] = [
+const FAMILIES: [(&str, &str, MetricType, &[&str]); 21] = [
     (
         "serin_requests_total",
         "Requests by the outcome of their first attempt on the version they were assigned to.",
@@ -84,6 +84,12 @@ const FAMILIES: [(&str, &str, MetricType, &[&str]); 20] = [
         "serin_name_resolution_failures_total",
         "Times that an endpoint's name could not be resolved.",
         MetricType::COUNTER,
+        &["service", "version"],
+    ),
+    (
+        "serin_endpoint_source_failing",
+        "1 while a source of endpoints (a name, a file) says nothing and its last set is kept.",
+        MetricType::GAUGE,
         &["service", "version"],
     ),
     (
@@ -278,6 +284,10 @@ fn endpoints(gathered: &mut Gathered, version: &VersionRuntime, now: Instant) {
     }
     let ejections = version.group().ejections();
     gathered.counter("serin_endpoint_ejections_total", &[service, name], ejections);
+    if let Some(failing) = version.is_source_failing() {
+        let failing = f64::from(u8::from(failing));
+        gathered.gauge("serin_endpoint_source_failing", &[service, name], failing);
+    }
     let failures = version.resolve_failures();
     gathered.counter("serin_name_resolution_failures_total", &[service, name], failures);
 }

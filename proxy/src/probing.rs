@@ -40,12 +40,14 @@ pub fn probe_endpoints(config: &Config) -> io::Result<Vec<Probed>> {
             let meter = Arc::new(VersionMeter::new(1));
             match VersionRuntime::new(&unchecked, version, meter, None, &upstreams) {
                 Ok(runtime) => tries.push((service, runtime)),
-                Err(why) => all.extend(version.endpoints.iter().map(|endpoint| Probed {
-                    service: service.name.to_string(),
-                    version: version.name.to_string(),
-                    endpoint: endpoint.to_string(),
-                    fault: Some(why.to_string()),
-                })),
+                Err(why) => {
+                    all.extend(version.endpoints.names().into_iter().map(|endpoint| Probed {
+                        service: service.name.to_string(),
+                        version: version.name.to_string(),
+                        endpoint,
+                        fault: Some(why.to_string()),
+                    }))
+                }
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use serin_config::model::{
     AccessLog, AccessLogFormat, AccessLogTo, Admin, AdminAddress, Config, Endpoint, EndpointHost,
-    Failover, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy, Timeouts, Token,
-    UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
+    Endpoints, Failover, LoadBalancing, Outliers, Retries, Role, Secret, Service, SessionBy,
+    Timeouts, Token, UpstreamProtocol, UpstreamProxyProtocol, UpstreamTls, Version,
 };
 use serin_control::api::{Api, AppliedConfig, Hooks, Loaded, Serve, bind};
 use serin_control::{Control, Handle, Options};
@@ -190,11 +190,11 @@ fn service() -> Service {
     let version = |name: &str, port| Version {
         name: VersionName::new(name).unwrap(),
         release: format!("release of {name}"),
-        endpoints: vec![Endpoint {
+        endpoints: Endpoints::from_iter([Endpoint {
             host: EndpointHost::Ip("127.0.0.1".parse().unwrap()),
             port,
             tls: false,
-        }],
+        }]),
         protocol: UpstreamProtocol::Http1,
         proxy_protocol: UpstreamProxyProtocol::Off,
         tls: UpstreamTls::default(),

@@ -7,6 +7,7 @@ mod certificates;
 mod churn;
 mod door;
 mod encrypted;
+mod endpoints;
 mod leaving;
 mod load;
 mod owners;

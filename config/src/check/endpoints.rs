@@ -1,27 +1,54 @@
 //! Endpoints of a version: `host:port`, `http://…` or `https://…`.
 
 use super::Check;
+use crate::discovery::Discovery;
 use crate::file;
-use crate::model::{Endpoint, EndpointHost, Listener};
+use crate::model::{Endpoint, EndpointHost, Endpoints, Listener};
 use crate::report::shown;
 use crate::source::{At, Place};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, ToSocketAddrs};
 
+/// What a version's endpoints are, and where in the files each of them stands.
 pub(super) fn check(
     version: &file::Version,
     listeners: &[Listener],
     check: &mut Check<'_>,
-) -> Vec<(Endpoint, Place)> {
-    let Some(listed) = &version.endpoints else { return Vec::new() };
-    if listed.value.is_empty() {
-        check
-            .error(listed.at, "a version without endpoints")
-            .hint("add one: `endpoints: [\"10.0.0.1:8080\"]`");
+) -> (Endpoints, Vec<(String, Place)>) {
+    let nothing = || (Endpoints::Listed(Vec::new()), Vec::new());
+    let Some(At { value: written, at }) = &version.endpoints else { return nothing() };
+    match written {
+        file::Endpoints::Listed(listed) => {
+            if listed.is_empty() {
+                check
+                    .error(*at, "a version without endpoints")
+                    .hint("add one: `endpoints: [\"10.0.0.1:8080\"]`");
+            }
+            let found = self::listed(listed, listeners, check);
+            let places = found.iter().map(|(endpoint, at)| (endpoint.to_string(), *at)).collect();
+            (Endpoints::Listed(found.into_iter().map(|(endpoint, _)| endpoint).collect()), places)
+        }
+        file::Endpoints::From(source) => {
+            let named = version.tls.as_ref().is_some_and(|tls| tls.server_name.is_some());
+            match Discovery::check(source, named, check) {
+                Some(source) => {
+                    let place = (source.to_string(), *at);
+                    (Endpoints::Found(source), vec![place])
+                }
+                None => nothing(),
+            }
+        }
     }
+}
+
+fn listed(
+    written: &[At<String>],
+    listeners: &[Listener],
+    check: &mut Check<'_>,
+) -> Vec<(Endpoint, Place)> {
     let mut seen: HashMap<Endpoint, Place> = HashMap::new();
     let mut endpoints = Vec::new();
-    for written in &listed.value {
+    for written in written {
         let Some(endpoint) = parse(written, check) else { continue };
         if let Some(first) = seen.get(&endpoint) {
             check
@@ -42,7 +69,7 @@ pub(super) fn check(
 }
 
 fn parse(written: &At<String>, check: &mut Check<'_>) -> Option<Endpoint> {
-    match split(&written.value) {
+    match endpoint_address(&written.value) {
         Ok(endpoint) => Some(endpoint),
         Err(hint) => {
             check
@@ -53,7 +80,8 @@ fn parse(written: &At<String>, check: &mut Check<'_>) -> Option<Endpoint> {
     }
 }
 
-fn split(text: &str) -> Result<Endpoint, String> {
+/// An endpoint as the files write it, or what to write.
+pub(crate) fn endpoint_address(text: &str) -> Result<Endpoint, String> {
     let (scheme, rest) = match text.split_once("://") {
         Some(("http", rest)) => (Some(false), rest),
         Some(("https", rest)) => (Some(true), rest),
@@ -105,15 +133,21 @@ fn host_and_port(text: &str) -> Result<(EndpointHost, Option<u16>), String> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok((EndpointHost::Ip(ip), port));
     }
+    match endpoint_name(host) {
+        Some(name) => Ok((EndpointHost::Name(name), port)),
+        None => Err("write `10.0.0.1:8080`, `name:8080` or `https://name`".to_owned()),
+    }
+}
+
+/// A name that can have addresses, in lower case and without a dot at its end.
+pub(crate) fn endpoint_name(text: &str) -> Option<String> {
     let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(inner);
-    let name = host.strip_suffix('.').unwrap_or(host);
+    let name = text.strip_suffix('.').unwrap_or(text);
     // `10.0.0.256` is a slip, not a name.
     let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if numeric || name.len() > 253 || !name.split('.').all(label) {
-        return Err("write `10.0.0.1:8080`, `name:8080` or `https://name`".to_owned());
-    }
-    Ok((EndpointHost::Name(name.to_ascii_lowercase()), port))
+    let is_name = !numeric && name.len() <= 253 && name.split('.').all(label);
+    is_name.then(|| name.to_ascii_lowercase())
 }
 
 /// A request would go round and round.

@@ -22,6 +22,7 @@ mod telemetry;
 mod tls;
 mod windows;
 
+pub(crate) use endpoints::{endpoint_address, endpoint_name};
 pub(crate) use secrets::{kind, plain};
 
 use crate::file;
@@ -52,16 +53,16 @@ impl<'a> Check<'a> {
 }
 
 impl Check<'_> {
-    fn error(&mut self, at: Place, message: impl Into<String>) -> &mut Draft {
+    pub(crate) fn error(&mut self, at: Place, message: impl Into<String>) -> &mut Draft {
         self.report.error(at, message)
     }
 
-    fn warning(&mut self, at: Place, message: impl Into<String>) -> &mut Draft {
+    pub(crate) fn warning(&mut self, at: Place, message: impl Into<String>) -> &mut Draft {
         self.report.warning(at, message)
     }
 
     /// A path as the file in which it stands means it.
-    fn resolve(&self, path: &At<String>) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &At<String>) -> PathBuf {
         self.sources[usize::from(path.at.file)].resolve(&path.value)
     }
 

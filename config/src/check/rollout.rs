@@ -26,7 +26,16 @@ pub(super) fn check(
     already_stable(found, service, check);
     let strategy = found.strategy();
     let candidate = to.as_ref().and_then(|to| versions.iter().find(|v| v.name == *to));
-    let endpoints = candidate.map_or(1, |version| version.endpoints.len());
+    let endpoints = candidate.map_or(Some(1), |version| version.endpoints.count());
+    if strategy == Strategy::Rolling && endpoints.is_none() {
+        check
+            .error(
+                found.strategy.as_ref().map_or(found.at, |at| at.at),
+                "`rolling` takes a step for each endpoint, and a source says how many only later",
+            )
+            .hint("write `strategy: canary`, or list the endpoints");
+    }
+    let endpoints = endpoints.unwrap_or(1);
     let steps = steps(strategy, found, endpoints, check);
     new_sessions(found, service, check);
     let guards = guards::check(found, service, timeouts, check);

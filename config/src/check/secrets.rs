@@ -4,7 +4,7 @@ use super::Check;
 use crate::load::Files;
 use crate::model::Secret;
 use crate::report::shown;
-use crate::source::At;
+use crate::source::{At, Place};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ impl Check<'_> {
     /// The content of a file that a key names.
     pub(super) fn content(&mut self, path: &At<String>, what: &str) -> Option<Vec<u8>> {
         if self.options.files == Files::Unread {
-            self.unread.push(path.at);
+            self.unread(path.at);
             return None;
         }
         let full = self.resolve(path);
@@ -45,6 +45,11 @@ impl Check<'_> {
             self.warning(path.at, format!("everybody on this machine can read {what}"))
                 .hint(format!("`chmod 640 {}`, with a group that Serin is in", path.value));
         }
+    }
+
+    /// Remembers that a file was named here and not looked at.
+    pub(crate) fn unread(&mut self, at: Place) {
+        self.unread.push(at);
     }
 
     /// Says once that files were named and not looked at.

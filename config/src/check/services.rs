@@ -1,11 +1,12 @@
 //! `services`: versions, and how requests are spread over a version's endpoints.
 
 use super::{Check, endpoints, given, rollout, session, shadow, slo, whole};
+use crate::discovery::Scheme;
 use crate::file::{self, Named};
 use crate::model::{
-    HealthCheck, HealthKind, Listener, Retries, RetryOn, Service, UpstreamTls, Version,
+    Endpoints, HealthCheck, HealthKind, Listener, Retries, RetryOn, Service, UpstreamTls, Version,
 };
-use crate::report::shown;
+use crate::report::{Draft, shown};
 use crate::source::{At, Place};
 use crate::suggest::{every, nearest};
 use serin_core::ids::{ServiceName, VersionName};
@@ -132,25 +133,24 @@ fn versions(
                 None
             }
         };
-        let found = endpoints::check(version, listeners, check);
-        for (endpoint, at) in &found {
-            if let Some((first, other)) = places.get(&endpoint.to_string()) {
+        let (endpoints, found) = endpoints::check(version, listeners, check);
+        for (endpoint, at) in found {
+            if let Some((first, other)) = places.get(&endpoint) {
                 if *other != name.value.as_str() {
-                    check
-                        .warning(*at, format!("{endpoint} is an endpoint of two versions"))
+                    shared(&endpoints, &endpoint, at, check)
                         .label(format!("of {}", shown(&name.value)))
                         .also(*first, format!("of {}", shown(other)))
                         .hint("what it does would be counted for one and for the other");
                 }
             } else {
-                places.insert(endpoint.to_string(), (*at, &name.value));
+                places.insert(endpoint, (at, &name.value));
             }
         }
         let release = version.release.as_ref().unwrap_or(name).value.clone();
         versions.extend(id.map(|id| Version {
             name: id,
             release,
-            endpoints: found.into_iter().map(|(endpoint, _)| endpoint).collect(),
+            endpoints,
             protocol: version.protocol(),
             proxy_protocol: version.proxy_protocol(),
             tls: upstream_tls(version, check),
@@ -159,13 +159,40 @@ fn versions(
     versions
 }
 
+/// One endpoint may serve two versions for a while; endpoints that one source finds cannot be told apart
+/// for ever.
+fn shared<'c>(
+    endpoints: &Endpoints,
+    which: &str,
+    at: Place,
+    check: &'c mut Check<'_>,
+) -> &'c mut Draft {
+    match endpoints {
+        Endpoints::Listed(_) => {
+            check.warning(at, format!("{which} is an endpoint of two versions"))
+        }
+        Endpoints::Found(_) => {
+            check.error(at, format!("{which} is where two versions have their endpoints from"))
+        }
+    }
+}
+
 fn upstream_tls(version: &file::Version, check: &mut Check<'_>) -> UpstreamTls {
     let Some(tls) = &version.tls else { return UpstreamTls::default() };
-    let endpoints = version.endpoints.as_ref().map(|e| e.value.as_slice()).unwrap_or_default();
-    if !endpoints.is_empty() && !endpoints.iter().any(|e| e.value.starts_with("https://")) {
-        check
-            .warning(tls.at, "`tls` without an endpoint that speaks it")
-            .hint("write the endpoints as `https://host:port`, or remove `tls`");
+    let hint = match version.endpoints.as_ref().map(|endpoints| &endpoints.value) {
+        Some(file::Endpoints::Listed(listed)) => {
+            let speaks = listed.iter().any(|e| e.value.starts_with("https://"));
+            let none = !listed.is_empty() && !speaks;
+            none.then_some("write the endpoints as `https://host:port`, or remove `tls`")
+        }
+        // Endpoints of a file can say it for themselves.
+        Some(file::Endpoints::From(source)) => (source.file.is_none()
+            && source.scheme() == Scheme::Http)
+            .then_some("add `scheme: https` to the endpoints, or remove `tls`"),
+        None => None,
+    };
+    if let Some(hint) = hint {
+        check.warning(tls.at, "`tls` without an endpoint that speaks it").hint(hint);
     }
     if let Some(ca) = &tls.ca_file {
         super::tls::authorities(ca, check);

@@ -4,7 +4,8 @@ use super::quantity::{duration, path, percent, size};
 use super::rollout::{plan, slo};
 use crate::file::Word;
 use crate::model::{
-    Compare, HealthCheck, HealthKind, JsonPath, RetryOn, Service, SessionBy, Shadow, Version,
+    Compare, Endpoints, HealthCheck, HealthKind, JsonPath, RetryOn, Service, SessionBy, Shadow,
+    Version,
 };
 use serde_json::{Map, Value, json};
 
@@ -45,9 +46,13 @@ fn version(v: &Version) -> Value {
         true => format!("https://{e}"),
         false => e.to_string(),
     };
+    let endpoints = match &v.endpoints {
+        Endpoints::Listed(listed) => Value::from_iter(listed.iter().map(endpoint)),
+        Endpoints::Found(source) => source.effective(),
+    };
     json!({
         "release": v.release,
-        "endpoints": v.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+        "endpoints": endpoints,
         "protocol": v.protocol.word(),
         "proxyProtocol": v.proxy_protocol.word(),
         "tls": { "caFile": v.tls.ca_file.as_deref().map(path), "serverName": v.tls.server_name },

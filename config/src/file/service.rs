@@ -1,8 +1,12 @@
 //! `services`, without their rollouts.
 
-use super::{AboveZero, Named, Rollout, Share, Size, record, words};
+use super::{AboveZero, Named, Read, Reader, Rollout, Share, Size, record, words};
+use crate::discovery::EndpointSource;
 use crate::model;
+use crate::schema::Defs;
 use crate::source::At;
+use crate::yaml::{Node, Value};
+use serde_json::{Value as Json, json};
 use serin_core::slo::{BurnAction, Severity};
 use serin_core::weights::BasisPoints;
 use std::time::Duration;
@@ -50,14 +54,36 @@ record! {
     Version, "a version" {
         /// What is deployed; with the version's name it is the candidate's identity. Left out, it is the version's name.
         "release" optional release: String,
-        /// `host:port`, `http://host:port` or `https://host:port`.
-        "endpoints" required endpoints: Vec<At<String>>,
+        /// `host:port`, `http://host:port` or `https://host:port`; or where endpoints come from.
+        "endpoints" required endpoints: Endpoints,
         /// `http1`, `http2` or `auto` (ALPN over TLS, HTTP/1.1 otherwise).
         "protocol" optional protocol: model::UpstreamProtocol = "auto",
         /// Tells the endpoints by the PROXY protocol which client a connection is for: `v1`, `v2` or `off`. Connections are then of one client each.
         "proxyProtocol" optional proxy_protocol: model::UpstreamProxyProtocol = "off",
         /// How the certificates of `https://` endpoints are verified.
         "tls" optional tls: UpstreamTls,
+    }
+}
+
+/// A list, or a source.
+#[derive(Debug, Clone)]
+pub(crate) enum Endpoints {
+    Listed(Vec<At<String>>),
+    From(Box<EndpointSource>),
+}
+
+impl Read for Endpoints {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.value {
+            Value::Map(_) => EndpointSource::read(node, reader).map(Box::new).map(Self::From),
+            Value::Null | Value::Scalar { .. } | Value::List(_) | Value::Broken => {
+                Vec::read(node, reader).map(Self::Listed)
+            }
+        }
+    }
+
+    fn schema(defs: &mut Defs) -> Json {
+        json!({ "anyOf": [Vec::<At<String>>::schema(defs), EndpointSource::schema(defs)] })
     }
 }
 

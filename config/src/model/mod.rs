@@ -5,13 +5,16 @@
 //! Everything here compares with `==`, so that a reload can tell what has changed.
 
 mod admin;
+mod endpoint;
 mod json_path;
 mod listener;
 mod route;
 mod service;
 mod telemetry;
 
+pub use crate::discovery::{DiscoverBy, Discovery};
 pub use admin::{Admin, AdminAddress, Role, Secret, Token};
+pub use endpoint::{Endpoint, EndpointHost, Endpoints};
 pub use json_path::{JsonPath, JsonStep};
 pub use listener::{
     Certificate, ClientAuth, Listener, ListenerLimits, ProxyProtocol, Tls, TlsVersion, Underscores,
@@ -21,9 +24,9 @@ pub use route::{
     RouteLimits, ValueMatch,
 };
 pub use service::{
-    Compare, CompareBody, Endpoint, EndpointHost, Failover, HealthCheck, HealthKind, LoadBalancing,
-    Outliers, Retries, RetryOn, Service, SessionBy, Shadow, Timeouts, UpstreamProtocol,
-    UpstreamProxyProtocol, UpstreamTls, Version,
+    Compare, CompareBody, Failover, HealthCheck, HealthKind, LoadBalancing, Outliers, Retries,
+    RetryOn, Service, SessionBy, Shadow, Timeouts, UpstreamProtocol, UpstreamProxyProtocol,
+    UpstreamTls, Version,
 };
 pub use telemetry::{
     AccessLog, AccessLogFormat, AccessLogTo, Notification, NotifyOn, NotifyTo, Tracing,

@@ -1,13 +1,13 @@
 //! Services, their versions, and how their endpoints are treated.
 
 use super::admin::Secret;
+use super::endpoint::Endpoints;
 use super::json_path::JsonPath;
 use crate::file::{AboveZero, Share, settings};
 use serin_core::ids::{RouteName, ServiceName, VersionName};
 use serin_core::rollout::Plan;
 use serin_core::slo::Objectives;
 use serin_core::weights::BasisPoints;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -66,36 +66,12 @@ pub struct Version {
     pub name: VersionName,
     /// The version's name when the file says none.
     pub release: String,
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Endpoints,
     pub protocol: UpstreamProtocol,
     /// How its endpoints are told of their clients.
     pub proxy_protocol: UpstreamProxyProtocol,
     /// Verification of a TLS upstream.
     pub tls: UpstreamTls,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    pub host: EndpointHost,
-    pub port: u16,
-    pub tls: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum EndpointHost {
-    Ip(std::net::IpAddr),
-    /// Resolved again and again, never on a request's way.
-    Name(String),
-}
-
-impl std::fmt::Display for Endpoint {
-    /// As metrics and messages name it: `10.0.1.11:8080`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.host {
-            EndpointHost::Ip(ip) => write!(f, "{}", SocketAddr::new(*ip, self.port)),
-            EndpointHost::Name(name) => write!(f, "{name}:{}", self.port),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -79,7 +79,7 @@ pub fn intents(config: &Config) -> BTreeMap<String, ServiceIntent> {
 
 fn intent(service: &Service) -> ServiceIntent {
     let version = |v: &serin_config::model::Version| {
-        let endpoints = v.endpoints.iter().map(ToString::to_string).collect();
+        let endpoints = v.endpoints.names();
         (v.name.to_string(), VersionIntent { release: v.release.clone(), endpoints })
     };
     ServiceIntent {

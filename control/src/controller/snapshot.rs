@@ -154,7 +154,7 @@ fn version_view(
         },
         ready: ready.map_or(0, |r| r.ready),
         endpoints: ready.map_or_else(
-            || u32::try_from(version.endpoints.len()).unwrap_or(u32::MAX),
+            || u32::try_from(version.endpoints.count().unwrap_or_default()).unwrap_or(u32::MAX),
             |r| r.total,
         ),
         requests: tally.exposures(),

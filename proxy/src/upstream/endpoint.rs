@@ -26,6 +26,10 @@ pub struct Endpoint {
     pub(super) proxy_protocol: model::UpstreamProxyProtocol,
     /// Who it has to be, where it is spoken to over TLS.
     pub(super) tls: Option<ServerTls>,
+    /// Its share beside others of its priority; those of a higher number are for when none of a lower one
+    /// is ready. What its source says, who may say it anew.
+    weight: AtomicU32,
+    priority: AtomicU32,
     /// One for all configurations that have the endpoint.
     load: Arc<Load>,
     /// As the load.
@@ -93,6 +97,8 @@ impl Endpoint {
             http2: AtomicBool::new(speaks == model::UpstreamProtocol::Http2),
             proxy_protocol: model::UpstreamProxyProtocol::Off,
             tls,
+            weight: AtomicU32::new(1),
+            priority: AtomicU32::new(0),
             load: Arc::default(),
             overload: Arc::default(),
             checked,
@@ -127,6 +133,19 @@ impl Endpoint {
         if self.speaks_http2() != http2 {
             self.http2.store(http2, Relaxed);
         }
+    }
+
+    pub(super) fn weigh(&self, weight: u32, priority: u32) {
+        self.weight.store(weight, Relaxed);
+        self.priority.store(priority, Relaxed);
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    pub(super) fn priority(&self) -> u32 {
+        self.priority.load(Relaxed)
     }
 
     /// Healthy and not ejected. Whether it gets requests, its group says.

@@ -1,11 +1,12 @@
 //! The endpoints of one version, as they are now.
 //!
-//! Requests read one snapshot behind an atomic pointer. Whoever changes it (the resolution of a
-//! name) replaces it whole, under a lock that no good request ever takes.
+//! Requests read one snapshot behind an atomic pointer. Whoever changes it (the keeper of the version's
+//! sources) replaces it whole, under a lock that no good request ever takes.
 
 use super::endpoint::Endpoint;
 use super::outlier::{self, Mark, Why};
 use super::overload;
+use super::rota::Rota;
 use arc_swap::ArcSwap;
 use serin_config::model::{LoadBalancing, Outliers};
 use serin_core::outcome::{Ending, Failure};
@@ -21,7 +22,7 @@ pub enum Unavailable {
     NoneReady,
     /// Everybody who is ready is at the limit of requests in flight.
     AllBusy,
-    /// No name of the version has ever been resolved.
+    /// No source of the version's endpoints has ever had any.
     Unresolved,
 }
 
@@ -50,8 +51,8 @@ pub(super) struct Policy {
 #[derive(Debug)]
 pub struct Group {
     pub(super) policy: Policy,
-    members: ArcSwap<Vec<Arc<Endpoint>>>,
-    /// Configured endpoints that have no address yet.
+    members: ArcSwap<Rota>,
+    /// Sources that have not said anything yet.
     unresolved: AtomicUsize,
     pub(super) cursor: AtomicUsize,
     ejecting: Mutex<()>,
@@ -73,12 +74,12 @@ impl Group {
         }
     }
 
-    pub fn members(&self) -> arc_swap::Guard<Arc<Vec<Arc<Endpoint>>>> {
+    pub fn members(&self) -> arc_swap::Guard<Arc<Rota>> {
         self.members.load()
     }
 
-    pub(super) fn replace(&self, members: Vec<Arc<Endpoint>>, unresolved: usize) {
-        self.members.store(Arc::new(members));
+    pub(super) fn replace(&self, members: &[Arc<Endpoint>], unresolved: usize) {
+        self.members.store(Arc::new(Rota::new(members)));
         self.unresolved.store(unresolved, Relaxed);
     }
 

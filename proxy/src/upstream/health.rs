@@ -11,7 +11,6 @@ use crate::heartbeat::Heartbeats;
 use serin_config::model::HealthCheck;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 
 /// What was observed of one endpoint. Kept with the endpoint, so that a reload forgets none of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub(super) async fn watch(
     endpoint: Arc<Endpoint>,
     check: HealthCheck,
     connect: Duration,
-    changed: Arc<Notify>,
+    changed: impl Fn() + Send,
     heartbeats: Arc<Heartbeats>,
 ) {
     loop {
@@ -87,7 +86,7 @@ pub(super) async fn watch(
         let after = before.and(look, &check);
         endpoint.observe(after, now);
         if before.healthy != after.healthy {
-            changed.notify_one();
+            changed();
             let healthy = after.healthy == Some(true);
             tracing::info!(endpoint = %endpoint.address, healthy, "an endpoint's health has changed");
         }

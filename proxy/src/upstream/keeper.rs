@@ -1,18 +1,21 @@
 //! Who belongs to a version's group, and the tasks that look after them.
 //!
-//! The keeper turns configured endpoints into addresses, watches their health and follows their
-//! names. It is the only one that changes a group's members. Its tasks end with it, or earlier,
-//! when a newer configuration takes its place.
+//! The keeper has each source of endpoints followed, makes of every set that it says endpoints that live,
+//! and has their health watched. It is the only one that changes a group's members. Its tasks end with it,
+//! or earlier, when a newer configuration takes its place.
+//!
+//! Who joins gets requests after its first health check, where there are any. Who leaves goes when it can
+//! be spared: once everybody of the set has been looked at, and somebody is ready. Requests that it has
+//! are answered.
 
+use super::discovery::{self, Answer, Found, Lists, Resolver, Source, Tools, name};
 use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health;
 use super::peer::PeerSettings;
-use super::resolve::{self, Resolver};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
 use serin_config::model;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -28,6 +31,7 @@ pub struct Upstreams {
     pub resolver: Resolver,
     /// How often a name is resolved again.
     pub resolve_every: Duration,
+    lists: Lists,
     /// Told when an endpoint's health has changed, or who belongs to a version.
     pub(crate) changed: Arc<Notify>,
     /// Whether this process is on time for what it measures.
@@ -49,7 +53,8 @@ impl Upstreams {
         Self {
             runtime,
             resolver,
-            resolve_every: resolve::AGAIN,
+            resolve_every: name::AGAIN,
+            lists: Lists::default(),
             changed: Arc::default(),
             heartbeats: Arc::new(Heartbeats::new(1)),
             joining: false,
@@ -61,6 +66,14 @@ impl Upstreams {
         self.joining = joining;
         self
     }
+
+    fn tools(&self) -> Tools {
+        Tools {
+            resolver: Arc::clone(&self.resolver),
+            resolve_every: self.resolve_every,
+            lists: self.lists.clone(),
+        }
+    }
 }
 
 pub(super) struct Keeper {
@@ -68,9 +81,10 @@ pub(super) struct Keeper {
     settings: PeerSettings,
     health_check: Option<model::HealthCheck>,
     upstreams: Upstreams,
-    sources: Mutex<Vec<Source>>,
-    resolutions: Mutex<Vec<Task>>,
+    followed: Mutex<Vec<Followed>>,
+    following: Mutex<Vec<Task>>,
     resolve_failures: AtomicU64,
+    myself: Weak<Self>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -79,11 +93,16 @@ impl std::fmt::Debug for Keeper {
     }
 }
 
-/// One configured endpoint, with the addresses it has now.
-struct Source {
-    configured: model::Endpoint,
-    resolved: bool,
+/// One source, with what it says now.
+struct Followed {
+    source: Source,
+    /// Its latest set; `None` before the first.
+    set: Option<Vec<Found>>,
+    /// Why the set is not its latest word.
+    fault: Option<String>,
     members: Vec<Member>,
+    /// No longer of the set, and still needed.
+    leaving: Vec<Member>,
 }
 
 struct Member {
@@ -101,35 +120,49 @@ impl Drop for Task {
 }
 
 impl Keeper {
-    /// `previous` are the endpoints of the configuration before; what is known of an address that
-    /// stays is taken over.
+    /// `previous` is that of the configuration before: what it knows of a source and of an endpoint that
+    /// stay is taken over.
     pub(super) fn new(
         group: Arc<Group>,
-        configured: &[model::Endpoint],
+        endpoints: &model::Endpoints,
         settings: PeerSettings,
         health_check: Option<model::HealthCheck>,
-        previous: &[Arc<Endpoint>],
+        previous: Option<&Self>,
         upstreams: &Upstreams,
     ) -> Arc<Self> {
-        let source = |endpoint: &model::Endpoint| Source {
-            configured: endpoint.clone(),
-            resolved: false,
+        let sources = discovery::sources(endpoints);
+        group.replace(&[], sources.len());
+        let followed = |source: Source| Followed {
+            source,
+            set: None,
+            fault: None,
             members: Vec::new(),
+            leaving: Vec::new(),
         };
-        group.replace(Vec::new(), configured.len());
-        let keeper = Arc::new(Self {
+        let keeper = Arc::new_cyclic(|myself| Self {
             group,
             settings,
             health_check,
             upstreams: upstreams.clone(),
-            sources: Mutex::new(configured.iter().map(source).collect()),
-            resolutions: Mutex::default(),
+            followed: Mutex::new(sources.iter().cloned().map(followed).collect()),
+            following: Mutex::default(),
             resolve_failures: AtomicU64::new(0),
+            myself: Weak::clone(myself),
         });
-        for (index, endpoint) in configured.iter().enumerate() {
-            match &endpoint.host {
-                model::EndpointHost::Ip(ip) => keeper.update(index, &[*ip], previous),
-                model::EndpointHost::Name(name) => keeper.follow(index, name, previous),
+        let known = previous.map(Self::endpoints).unwrap_or_default();
+        for (index, source) in sources.into_iter().enumerate() {
+            // Until its first word, what the configuration before knew.
+            let before = || previous.and_then(|previous| previous.set_of(&source));
+            match source.at_once() {
+                Some(Ok(set)) => keeper.put(index, set, &known),
+                Some(Err(_)) | None => {
+                    if let Some(set) = before() {
+                        keeper.put(index, set, &known);
+                    }
+                }
+            }
+            if source.changes() {
+                keeper.follow(index, source);
             }
         }
         keeper
@@ -139,64 +172,172 @@ impl Keeper {
         &self.group
     }
 
+    /// Times that a name could not be resolved.
     pub(super) fn resolve_failures(&self) -> u64 {
         self.resolve_failures.load(Relaxed)
     }
 
-    /// Ends the tasks: a newer keeper looks after these addresses.
-    pub(super) fn retire(&self) {
-        lock(&self.resolutions).clear();
-        lock(&self.sources).iter_mut().flat_map(|s| &mut s.members).for_each(|member| {
-            member._watch = None;
-        });
+    /// Which sources say nothing now, and why.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let fault = |followed: &Followed| {
+            let why = followed.fault.as_ref()?;
+            Some(match &followed.set {
+                Some(set) => format!("{}: {why}; kept: {}", followed.source, set.len()),
+                None => format!("{}: {why}", followed.source),
+            })
+        };
+        lock(&self.followed).iter().filter_map(fault).collect()
     }
 
-    /// Whether every name was resolved once, and every endpoint looked at once.
+    /// Whether somebody else says who belongs to it.
+    pub(super) fn is_told(&self) -> bool {
+        lock(&self.followed).iter().any(|followed| followed.source.changes())
+    }
+
+    pub(super) fn is_in_the_dark(&self) -> bool {
+        lock(&self.followed).iter().any(|followed| followed.fault.is_some())
+    }
+
+    /// Ends the tasks: a newer keeper looks after these addresses.
+    pub(super) fn retire(&self) {
+        lock(&self.following).clear();
+        let mut followed = lock(&self.followed);
+        let members = followed.iter_mut().flat_map(|f| f.members.iter_mut().chain(&mut f.leaving));
+        members.for_each(|member| member._watch = None);
+    }
+
+    /// Whether every source has said something, and every endpoint was looked at once.
     pub(super) fn is_settled(&self) -> bool {
         self.group.is_resolved()
             && (self.health_check.is_none() || self.group.members().iter().all(|m| m.is_observed()))
     }
 
-    /// Puts the addresses of one configured endpoint in force.
-    fn update(&self, index: usize, addresses: &[IpAddr], previous: &[Arc<Endpoint>]) {
-        let mut sources = lock(&self.sources);
-        let Some(source) = sources.get_mut(index) else { return };
-        // An address that appears later joins; so does everything of a later configuration.
-        let joining = self.upstreams.joining || source.resolved;
-        let mut before = std::mem::take(&mut source.members);
-        for ip in addresses {
-            let address = SocketAddr::new(*ip, source.configured.port);
-            let kept = before.iter().position(|member| member.endpoint.address == address);
-            source.members.push(match kept {
-                Some(place) => before.swap_remove(place),
-                None => self.member(&source.configured, address, previous, joining),
-            });
+    fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let followed = lock(&self.followed);
+        let all = followed.iter().flat_map(|f| f.members.iter().chain(&f.leaving));
+        all.map(|member| Arc::clone(&member.endpoint)).collect()
+    }
+
+    fn set_of(&self, source: &Source) -> Option<Vec<Found>> {
+        let followed = lock(&self.followed);
+        followed.iter().find(|followed| followed.source == *source)?.set.clone()
+    }
+}
+
+/// What a source says, put in force.
+impl Keeper {
+    fn follow(&self, index: usize, source: Source) {
+        let Some(runtime) = &self.upstreams.runtime else { return };
+        let myself = Weak::clone(&self.myself);
+        let take = move |answer: Answer| match myself.upgrade() {
+            Some(keeper) => {
+                keeper.take(index, answer);
+                true
+            }
+            None => false,
+        };
+        let task = runtime.spawn(discovery::watch(source, self.upstreams.tools(), take));
+        lock(&self.following).push(Task(task));
+    }
+
+    fn take(&self, index: usize, answer: Answer) {
+        match answer {
+            Ok(set) => {
+                self.put(index, set, &[]);
+                if let Some(followed) = lock(&self.followed).get_mut(index)
+                    && followed.fault.take().is_some()
+                {
+                    tracing::info!(source = %followed.source, "endpoints are known again");
+                }
+            }
+            Err(why) => {
+                let mut followed = lock(&self.followed);
+                let Some(followed) = followed.get_mut(index) else { return };
+                let name = u64::from(followed.source.asks_names());
+                self.resolve_failures.fetch_add(name, Relaxed);
+                if followed.fault.as_ref() != Some(&why) {
+                    let kept = followed.members.len();
+                    tracing::warn!(source = %followed.source, why, kept, "endpoints are not known");
+                    followed.fault = Some(why);
+                }
+            }
         }
-        source.resolved = true;
-        let members = sources.iter().flat_map(|source| &source.members);
-        let members = members.map(|member| Arc::clone(&member.endpoint)).collect();
-        let unresolved = sources.iter().filter(|source| !source.resolved).count();
-        self.group.replace(members, unresolved);
+    }
+
+    /// Puts a set in force. `known` are endpoints of the configuration before.
+    fn put(&self, index: usize, set: Vec<Found>, known: &[Arc<Endpoint>]) {
+        let mut all = lock(&self.followed);
+        let Some(followed) = all.get_mut(index) else { return };
+        if followed.set.as_ref() == Some(&set) {
+            return;
+        }
+        // Who appears later joins; so does everybody of a later configuration.
+        let joining = self.upstreams.joining || followed.set.is_some();
+        let mut before = std::mem::take(&mut followed.members);
+        before.append(&mut followed.leaving);
+        for found in &set {
+            let same = |member: &Member| {
+                member.endpoint.address == found.address()
+                    && member.endpoint.configured == found.endpoint
+            };
+            let member = match before.iter().position(same) {
+                Some(place) => before.swap_remove(place),
+                None => self.member(found, known, joining),
+            };
+            member.endpoint.weigh(found.weight, found.priority);
+            followed.members.push(member);
+        }
+        followed.set = Some(set);
+        followed.leaving = before;
+        self.release(&mut all);
+        self.publish(&all);
+    }
+
+    /// Lets those go that can be spared by now.
+    fn release(&self, all: &mut [Followed]) -> bool {
+        let now = clock::mono(Instant::now());
+        let mut gone = false;
+        for followed in all.iter_mut().filter(|followed| !followed.leaving.is_empty()) {
+            let endpoints = || followed.members.iter().map(|member| &member.endpoint);
+            let looked_at = self.health_check.is_none() || endpoints().all(|e| e.is_observed());
+            if looked_at && endpoints().any(|endpoint| endpoint.is_ready(now)) {
+                followed.leaving.clear();
+                gone = true;
+            }
+        }
+        gone
+    }
+
+    /// What is known of an endpoint's health has changed.
+    fn health_changed(&self) {
+        let mut all = lock(&self.followed);
+        if self.release(&mut all) {
+            self.publish(&all);
+        }
+        drop(all);
         self.upstreams.changed.notify_one();
     }
 
-    fn member(
-        &self,
-        configured: &model::Endpoint,
-        address: SocketAddr,
-        previous: &[Arc<Endpoint>],
-        joining: bool,
-    ) -> Member {
-        let healthy = self.health_check.is_none() || !joining;
-        let tls = configured.tls.then(|| self.settings.server_tls(&configured.host)).flatten();
+    fn publish(&self, all: &[Followed]) {
+        let members =
+            all.iter().flat_map(|followed| followed.members.iter().chain(&followed.leaving));
+        let members: Vec<_> = members.map(|member| Arc::clone(&member.endpoint)).collect();
+        let unresolved = all.iter().filter(|followed| followed.set.is_none()).count();
+        self.group.replace(&members, unresolved);
+        self.upstreams.changed.notify_one();
+    }
+
+    fn member(&self, found: &Found, known: &[Arc<Endpoint>], joining: bool) -> Member {
+        let (configured, address) = (&found.endpoint, found.address());
         let checked = self.health_check.is_some();
+        let healthy = !checked || !joining;
+        let tls = configured.tls.then(|| self.settings.server_tls(&configured.host)).flatten();
         let speaks = self.settings.protocol;
         let mut endpoint =
             Endpoint::new(configured.clone(), address, speaks, tls, checked, healthy);
         endpoint.proxy_protocol = self.settings.proxy_protocol;
-        let known = previous
-            .iter()
-            .find(|known| known.address == address && known.configured == *configured);
+        let known =
+            known.iter().find(|known| known.address == address && known.configured == *configured);
         match known {
             Some(known) => endpoint.take_over(known),
             None if joining && healthy => endpoint.join(clock::mono(Instant::now())),
@@ -209,47 +350,15 @@ impl Keeper {
     fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {
         let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
         let connect = self.settings.timeouts.connect;
-        let changed = Arc::clone(&self.upstreams.changed);
+        let myself = Weak::clone(&self.myself);
+        let changed = move || {
+            if let Some(keeper) = myself.upgrade() {
+                keeper.health_changed();
+            }
+        };
         let heartbeats = Arc::clone(&self.upstreams.heartbeats);
         let watch = health::watch(Arc::clone(endpoint), check, connect, changed, heartbeats);
         Some(Task(runtime.spawn(watch)))
-    }
-
-    fn follow(self: &Arc<Self>, index: usize, name: &str, previous: &[Arc<Endpoint>]) {
-        let Some(runtime) = &self.upstreams.runtime else { return };
-        // Until the first answer, what the configuration before knew.
-        let configured = lock(&self.sources).get(index).map(|source| source.configured.clone());
-        let known = previous.iter().filter(|known| Some(&known.configured) == configured.as_ref());
-        let known: Vec<IpAddr> = known.map(|known| known.address.ip()).collect();
-        if !known.is_empty() {
-            self.update(index, &known, previous);
-        }
-        let task = follow(Arc::downgrade(self), index, name.to_owned());
-        lock(&self.resolutions).push(Task(runtime.spawn(task)));
-    }
-}
-
-async fn follow(keeper: Weak<Keeper>, index: usize, name: String) {
-    let mut pause = resolve::AGAIN_UNRESOLVED;
-    loop {
-        let Some(resolver) = keeper.upgrade().map(|k| Arc::clone(&k.upstreams.resolver)) else {
-            return;
-        };
-        let answer = resolve::resolve(resolver, name.clone()).await;
-        let Some(keeper) = keeper.upgrade() else { return };
-        match answer {
-            Ok(addresses) => {
-                keeper.update(index, &addresses, &[]);
-                pause = keeper.upstreams.resolve_every;
-            }
-            Err(error) => {
-                if keeper.resolve_failures.fetch_add(1, Relaxed) == 0 {
-                    tracing::warn!(name, %error, "cannot resolve an endpoint's name");
-                }
-            }
-        }
-        drop(keeper);
-        tokio::time::sleep(health::jittered(pause, crate::thread::random())).await;
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! A [`VersionRuntime`] holds its endpoints; [`VersionRuntime::pick`] lends one as a [`Lease`],
 //! which counts as in flight until it is given back with what came of the attempt. Health checks,
-//! the resolution of names and the return of ejected endpoints run beside the requests and
+//! the sources of endpoints and the return of ejected endpoints run beside the requests and
 //! change what `pick` sees; a request never waits for any of them, and takes no lock.
 
 pub(crate) mod conn;
 mod connect;
+mod discovery;
 mod endpoint;
 mod group;
 mod health;
@@ -17,20 +18,20 @@ mod overrule;
 mod peer;
 mod pick;
 mod probe;
-mod resolve;
 mod retry;
+mod rota;
 mod slow_start;
 mod tls;
 mod version;
 
 pub(crate) use connect::{failure_of_io, trouble};
+pub use discovery::{Resolver, system as system_resolver};
 pub use endpoint::Endpoint;
 pub use group::{Group, Unavailable};
 pub use keeper::Upstreams;
 pub(crate) use overrule::EndpointsState;
 pub use pick::Lease;
 pub(crate) use probe::fault;
-pub use resolve::{Resolver, system as system_resolver};
 pub(crate) use retry::pause;
 pub use retry::{Attempted, RetryBudget, RetryPermit, RetryPolicy};
 pub(crate) use tls::read_authorities;

@@ -4,10 +4,12 @@
 //! one behind a missing endpoint gets no double share. Least request compares two endpoints
 //! drawn at random, which is nearly as even as comparing all and costs the same with two as with
 //! a thousand. One that has just joined is drawn less often, and what it has in flight counts for
-//! more.
+//! more. One of a higher weight has more turns ([`super::rota`]), and those of a priority come when the
+//! one before has nobody.
 
 use super::endpoint::Endpoint;
 use super::group::{Group, Unavailable};
+use super::rota::Tier;
 use super::slow_start;
 use serin_config::model::LoadBalancing;
 use serin_core::outcome::Ending;
@@ -59,16 +61,18 @@ impl Group {
         exclude: Option<&Endpoint>,
         now: Mono,
     ) -> Result<Lease, Unavailable> {
-        let members = self.members();
-        let mut draw = Draw { group: self, members: &members, exclude, now, random };
-        let picked = match self.policy.balancing {
-            LoadBalancing::RoundRobin => draw.in_turn(),
-            LoadBalancing::LeastRequest => draw.less_busy(),
-        };
-        if let Some(endpoint) = picked.filter(|e| e.enter(&self.policy, now)) {
-            return Ok(self.lend(endpoint, now));
+        let rota = self.members();
+        let mut nobody = Unavailable::Unresolved;
+        for tier in rota.tiers_from(now) {
+            let mut draw = Draw { group: self, tier, exclude, now, random };
+            match draw.one() {
+                Ok(endpoint) => return Ok(self.lend(endpoint, now)),
+                // That some are only busy says more than that others are not ready.
+                Err(why) if nobody != Unavailable::AllBusy => nobody = why,
+                Err(_) => {}
+            }
         }
-        draw.any().map(|endpoint| self.lend(endpoint, now))
+        Err(nobody)
     }
 
     fn lend(self: &Arc<Self>, endpoint: &Arc<Endpoint>, began: Mono) -> Lease {
@@ -78,20 +82,32 @@ impl Group {
 
 struct Draw<'a> {
     group: &'a Group,
-    members: &'a [Arc<Endpoint>],
+    tier: Tier<'a>,
     exclude: Option<&'a Endpoint>,
     now: Mono,
     random: u64,
 }
 
 impl<'a> Draw<'a> {
+    fn one(&mut self) -> Result<&'a Arc<Endpoint>, Unavailable> {
+        let picked = match self.group.policy.balancing {
+            LoadBalancing::RoundRobin => self.in_turn(),
+            LoadBalancing::LeastRequest => self.less_busy(),
+        };
+        match picked.filter(|endpoint| endpoint.enter(&self.group.policy, self.now)) {
+            Some(endpoint) => Ok(endpoint),
+            None => self.any(),
+        }
+    }
+
     fn in_turn(&mut self) -> Option<&'a Arc<Endpoint>> {
-        if self.members.is_empty() {
+        let turns = self.tier.turns();
+        if turns == 0 {
             return None;
         }
-        for _ in 0..self.members.len() + DRAWS as usize {
+        for _ in 0..turns + DRAWS as usize {
             let turn = self.group.cursor.fetch_add(1, Relaxed);
-            let endpoint = &self.members[turn % self.members.len()];
+            let endpoint = self.tier.at(turn % turns);
             if self.takes(endpoint) && self.lets_start(endpoint) {
                 return Some(endpoint);
             }
@@ -108,12 +124,12 @@ impl<'a> Draw<'a> {
     }
 
     fn drawn(&mut self, other_than: Option<&Arc<Endpoint>>) -> Option<&'a Arc<Endpoint>> {
-        if self.members.len() < 2 && other_than.is_some() {
+        if self.tier.members.len() < 2 && other_than.is_some() {
             return None;
         }
         for _ in 0..DRAWS {
-            let at = self.below(self.members.len())?;
-            let endpoint = &self.members[at];
+            let at = self.below(self.tier.turns())?;
+            let endpoint = self.tier.at(at);
             let again = other_than.is_some_and(|other| Arc::ptr_eq(other, endpoint));
             if !again && self.takes(endpoint) && self.lets_start(endpoint) {
                 return Some(endpoint);
@@ -124,11 +140,11 @@ impl<'a> Draw<'a> {
 
     /// Whoever is ready and has room, from a random place on; the excluded one last.
     fn any(&mut self) -> Result<&'a Arc<Endpoint>, Unavailable> {
-        let policy = &self.group.policy;
-        let Some(start) = self.below(self.members.len()) else {
+        let (policy, members) = (&self.group.policy, self.tier.members);
+        let Some(start) = self.below(members.len()) else {
             return Err(Unavailable::Unresolved);
         };
-        let around = || self.members[start..].iter().chain(&self.members[..start]);
+        let around = || members[start..].iter().chain(&members[..start]);
         let others = around().filter(|endpoint| self.takes(endpoint));
         let last = around().filter(|endpoint| !self.takes(endpoint) && self.is_ready(endpoint));
         match others.chain(last).find(|endpoint| endpoint.enter(policy, self.now)) {
@@ -161,7 +177,7 @@ impl<'a> Draw<'a> {
     }
 
     fn load(&self, endpoint: &Endpoint) -> f64 {
-        f64::from(endpoint.in_flight()) / self.factor(endpoint)
+        f64::from(endpoint.in_flight()) / (self.factor(endpoint) * f64::from(endpoint.weight()))
     }
 
     /// A number below `bound`; `None` when there is none.

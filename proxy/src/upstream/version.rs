@@ -114,28 +114,35 @@ impl VersionRuntime {
         self.keeper.group()
     }
 
-    /// Each configured endpoint by its label, and whether any address of it is ready.
+    /// Each endpoint that is listed or was found, by its label, and whether any address of it is ready.
     pub fn endpoints_ready(&self, now: Mono) -> BTreeMap<String, bool> {
-        let configured = self.made_from.version.endpoints.iter();
+        let configured = self.made_from.version.endpoints.listed().iter();
         let mut ready: BTreeMap<_, _> = configured.map(|e| (e.to_string(), false)).collect();
-        for member in self.group().members().iter().filter(|member| member.is_ready(now)) {
-            ready.insert(member.configured.to_string(), true);
+        for member in self.group().members().iter() {
+            *ready.entry(member.configured.to_string()).or_default() |= member.is_ready(now);
         }
         ready
     }
 
-    /// What is wrong with which of its endpoints, where that is known.
+    /// What is wrong with which of its sources and endpoints, where that is known.
     pub fn troubles(&self) -> Vec<String> {
         let members = self.group().members();
         let of = |endpoint: &std::sync::Arc<Endpoint>| {
             endpoint.trouble().map(|why| format!("{}: {why}", endpoint.address))
         };
-        members.iter().filter_map(of).collect()
+        let mut troubles = self.keeper.faults();
+        troubles.extend(members.iter().filter_map(of));
+        troubles
     }
 
-    /// Times that an endpoint's name could not be resolved.
+    /// Times that a name of its endpoints could not be resolved.
     pub fn resolve_failures(&self) -> u64 {
         self.keeper.resolve_failures()
+    }
+
+    /// Whether a source of its endpoints says nothing now; `None` where all endpoints are listed by address.
+    pub fn is_source_failing(&self) -> Option<bool> {
+        self.keeper.is_told().then(|| self.keeper.is_in_the_dark())
     }
 
     /// Whether every name was resolved once, and every endpoint's health looked at once.
@@ -161,9 +168,8 @@ fn keeper(
     previous: Option<&VersionRuntime>,
     upstreams: &Upstreams,
 ) -> Arc<Keeper> {
-    let before = previous.map(|previous| previous.group().members());
-    let before = before.as_ref().map_or(&[][..], |members| members.as_slice());
+    let before = previous.map(|previous| &*previous.keeper);
     let group = Arc::new(Group::new(made_from.policy.clone()));
-    let configured = &made_from.version.endpoints;
-    Keeper::new(group, configured, settings, made_from.health_check.clone(), before, upstreams)
+    let endpoints = &made_from.version.endpoints;
+    Keeper::new(group, endpoints, settings, made_from.health_check.clone(), before, upstreams)
 }

@@ -349,7 +349,7 @@ fn a_reload_that_replaces_every_endpoint_fails_no_request() {
 #[test]
 fn a_name_that_does_not_resolve_is_a_bad_gateway_and_counts_against_its_version() {
     let mut service = shop_at(&[]);
-    service.versions[0].endpoints = vec![endpoint("no-such-name.invalid:80")];
+    service.versions[0].endpoints = [endpoint("no-such-name.invalid:80")].into_iter().collect();
     let (proxy, address) = start(service);
     assert_eq!(Client { proxy: address, stream: None }.get(), 502);
     let counts = proxy.data_plane().counts(&service_name("shop")).unwrap();

@@ -298,7 +298,9 @@ async fn a_tls_upstream_is_verified_by_name_and_by_its_ca() {
     let (_, other_ca) = tls_backend("other.test", folder.path()).await;
     let ready = async |name: &str, ca: &std::path::Path, expected| {
         let mut service = service(&[address], http());
-        service.versions[0].endpoints[0].tls = true;
+        let mut listed = service.versions[0].endpoints.listed().to_vec();
+        listed[0].tls = true;
+        service.versions[0].endpoints = listed.into_iter().collect();
         service.versions[0].tls.ca_file = Some(ca.to_owned());
         service.versions[0].tls.server_name = (!name.is_empty()).then(|| name.to_owned());
         // Each begins as what it must not stay: what joins waits for its check, what was there

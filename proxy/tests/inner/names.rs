@@ -30,7 +30,7 @@ fn named(answer: &Answer) -> (ConfigGeneration, Arc<VersionRuntime>) {
     let mut environment = Environment::new(1, None);
     environment.upstreams = upstreams;
     let mut shop = shop();
-    shop.versions[0].endpoints = vec![endpoint("backend.test:80")];
+    shop.versions[0].endpoints = [endpoint("backend.test:80")].into_iter().collect();
     let generation =
         ConfigGeneration::build(Arc::new(config(vec![shop], Vec::new())), None, &environment)
             .unwrap();

@@ -142,7 +142,9 @@ fn full_endpoints_are_passed_over_and_a_full_version_says_so() {
 
 #[test]
 fn nobody_is_lent_where_nobody_is() {
-    let nameless = with_endpoints(0, |s| s.versions[0].endpoints = vec![endpoint("no.name:80")]);
+    let nameless = with_endpoints(0, |s| {
+        s.versions[0].endpoints = [endpoint("no.name:80")].into_iter().collect()
+    });
     assert_eq!(nameless.pick(1, None, now()).unwrap_err(), Unavailable::Unresolved);
     assert_eq!(nameless.group().readiness(now()), (0, 1));
 }

@@ -196,7 +196,9 @@ fn traffic(service: &Service, said: &FileTraffic) -> Traffic {
 
 fn behaviour(version: &serin_config::model::Version, said: Version) -> Behaviour {
     let mut behaviour = Behaviour::healthy(version.name.clone());
-    behaviour.endpoints = u32::try_from(version.endpoints.len()).unwrap_or(u32::MAX);
+    if let Some(listed) = version.endpoints.count() {
+        behaviour.endpoints = u32::try_from(listed).unwrap_or(u32::MAX);
+    }
     let from_the_start =
         |to: f64| Change { at: Duration::ZERO, to, over: Duration::ZERO, until: None };
     apply(&mut behaviour, &said, from_the_start);

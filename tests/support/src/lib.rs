@@ -10,6 +10,7 @@
 
 mod client;
 mod config_text;
+mod dns;
 mod origin;
 mod process;
 mod raw_client;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use client::{Answer, Connection};
 pub use config_text::{ConfigText, ServiceText};
+pub use dns::NameServer;
 pub use origin::{Fault, Origin, Seen, body_hash};
 pub use process::{Finished, Serin, finish};
 pub use raw_client::{End, RawClient, get};

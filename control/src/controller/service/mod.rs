@@ -210,7 +210,7 @@ impl ServiceRun {
 pub(crate) fn listed_of(service: &Service) -> Vec<Listed> {
     let listed = |v: &serin_config::model::Version| Listed {
         identity: Identity { version: v.name.clone(), release: v.release.clone() },
-        endpoints: v.endpoints.iter().map(ToString::to_string).collect(),
+        endpoints: v.endpoints.names(),
     };
     // By name, as whoever reads the journal finds them.
     let mut all: Vec<Listed> = service.versions.iter().map(listed).collect();
