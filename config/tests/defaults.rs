@@ -63,7 +63,10 @@ fn effective(ground: &Ground, file: &Json) -> Result<Json, String> {
 }
 
 fn walk(value: &Json, schema: &Json, whole: &Json, at: String, left: &mut Vec<Left>) {
-    let (name, schema) = resolved(schema, whole);
+    // Of a list or a mapping, a mapping was written.
+    let mapping = |one: &&Json| value.is_object() && one["$ref"].is_string();
+    let written = schema["anyOf"].as_array().and_then(|any| any.iter().find(mapping));
+    let (name, schema) = resolved(written.unwrap_or(schema), whole);
     if let (Some(properties), Some(found)) = (schema["properties"].as_object(), value.as_object()) {
         for (key, property) in properties {
             match (found.get(key), property.get("default")) {

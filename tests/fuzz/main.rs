@@ -11,6 +11,7 @@ mod answer;
 mod chunked;
 mod config;
 mod cookie;
+mod endpoints;
 mod head;
 mod hpack;
 mod mutate;
