@@ -18,10 +18,13 @@ pub struct NameServer {
     told: Arc<Told>,
 }
 
+/// Data and TTL.
+type Record = (Vec<u8>, u32);
+
 #[derive(Debug, Default)]
 struct Told {
-    /// By name and type: data and TTL.
-    records: Mutex<HashMap<(String, u16), Vec<(Vec<u8>, u32)>>>,
+    /// By name and type.
+    records: Mutex<HashMap<(String, u16), Vec<Record>>>,
     rcode: Mutex<Option<u8>>,
     questions: AtomicU64,
     over_tcp: AtomicU64,
@@ -81,7 +84,7 @@ impl NameServer {
         self.put(name, SRV, targets.iter().map(data).collect());
     }
 
-    fn put(&self, name: &str, kind: u16, records: Vec<(Vec<u8>, u32)>) {
+    fn put(&self, name: &str, kind: u16, records: Vec<Record>) {
         self.told.records.lock().expect("a lock").insert((name.to_owned(), kind), records);
     }
 
@@ -134,13 +137,7 @@ impl Told {
     }
 }
 
-fn message(
-    id: &[u8],
-    asked: &[u8],
-    found: &[(Vec<u8>, u32)],
-    rcode: u8,
-    truncated: bool,
-) -> Vec<u8> {
+fn message(id: &[u8], asked: &[u8], found: &[Record], rcode: u8, truncated: bool) -> Vec<u8> {
     // A response, authoritative, with recursion asked for and to be had.
     let flags = [0x85 | if truncated { 2 } else { 0 }, 0x80 | rcode];
     let count = u16::try_from(found.len()).expect("a count");
