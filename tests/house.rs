@@ -80,6 +80,8 @@ fn no_room_of_the_proxy_knows_the_rooms_before_it() {
         ("ingress", &["downstream", "request", "exchange", "upstream", "route", "service"]),
         ("route", &["ingress", "downstream", "request", "exchange"]),
         ("request", &["downstream", "exchange"]),
+        ("exchange", &["downstream"]),
+        ("tunnel", &["downstream", "request", "exchange"]),
         ("upstream", &["downstream", "request", "exchange"]),
     ] {
         for file in sources(&root().join("proxy/src").join(room)) {

@@ -2,6 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::downstream::http2::known;
+use crate::exchange::downstream::Towards;
 use crate::request::answer::VERSION;
 use crate::request::context::RequestContext;
 use crate::request::head::line;
@@ -14,17 +15,6 @@ use crate::wire::names::Kind;
 use crate::wire::view::View;
 use http::{HeaderValue, StatusCode, response};
 use pingora_core::protocols::http::date::get_cached_date;
-
-/// What matters of a client of HTTP/1.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Towards {
-    /// Its connection goes on.
-    pub(crate) keeps: bool,
-    /// It can read chunks, which HTTP/1.0 cannot.
-    pub(crate) chunks: bool,
-    /// It gets what stands after the body.
-    pub(crate) trailers: bool,
-}
 
 /// A backend's answer over HTTP/1.
 pub(crate) fn write(

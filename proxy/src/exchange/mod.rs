@@ -1,13 +1,14 @@
 //! One request, from one endpoint to the next until one answers, or it is known that none will.
 
-pub(crate) mod body_pace;
-pub(crate) mod framing;
+mod body_pace;
+pub(crate) mod downstream;
+mod framing;
 pub(crate) mod relay;
+mod replay;
 pub(crate) mod request_body;
 
 use crate::buffer::Buffer;
-use crate::downstream::client::Client;
-use crate::downstream::response::Towards;
+use crate::exchange::downstream::{Downstream, Towards};
 use crate::exchange::relay::{Relay, RelayError, Reset};
 use crate::exchange::request_body::{ClientError, RequestBody};
 use crate::request::answer as meaning;
@@ -26,9 +27,9 @@ use serin_core::outcome::{Ending, Failure};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) struct Exchange<'a> {
+pub(crate) struct Exchange<'a, D> {
     pub(crate) context: &'a mut RequestContext,
-    pub(crate) client: Client<'a>,
+    pub(crate) client: &'a mut D,
     pub(crate) body: &'a mut RequestBody,
     pub(crate) down: &'a mut Buffer,
     /// The request is HEAD.
@@ -67,8 +68,8 @@ enum Next {
 
 /// `out` is the head as every endpoint gets it; `keeps` says whether the client's connection is to
 /// be kept.
-pub(crate) async fn carry(
-    mut exchange: Exchange<'_>,
+pub(crate) async fn carry<D: Downstream>(
+    mut exchange: Exchange<'_, D>,
     mut out: Buffer,
     traceparent: Option<usize>,
     keeps: impl Fn() -> bool,
@@ -81,7 +82,7 @@ pub(crate) async fn carry(
     }
 }
 
-impl Exchange<'_> {
+impl<D: Downstream> Exchange<'_, D> {
     async fn attempt(
         &mut self,
         out: &mut Buffer,
@@ -109,10 +110,9 @@ impl Exchange<'_> {
         let mut fields = std::mem::take(&mut self.context.fields);
         let times = (timeouts.response, timeouts.idle);
         let (body, down) = (&mut *self.body, &mut *self.down);
-        let client = self.client.again();
-        let mut relay = Relay::new(client, upstream, body, down, &mut fields, times);
+        let mut relay = Relay::new(&mut *self.client, upstream, body, down, &mut fields, times);
         copy::head_leaves(self.context, out.bytes());
-        relay.body.tell(std::mem::take(&mut self.context.tap), &relay.client);
+        relay.body.tell(std::mem::take(&mut self.context.tap), &*relay.client);
         let head = match relay.send(out.bytes(), self.context.asked.trailers).await {
             Ok(()) => head_or_withdrawn(&mut relay, self.asked_head, self.context).await,
             Err(broken) => Err(broken),
@@ -229,8 +229,8 @@ impl Exchange<'_> {
 const ABOUT_TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// Waits for the head; of a candidate, no longer than a rollback takes to come.
-async fn head_or_withdrawn(
-    relay: &mut Relay<'_>,
+async fn head_or_withdrawn<D: Downstream>(
+    relay: &mut Relay<'_, D>,
     asked_head: bool,
     context: &RequestContext,
 ) -> Result<ResponseHead, RelayError> {
@@ -251,9 +251,9 @@ async fn head_or_withdrawn(
 }
 
 /// An endpoint that changes the protocol unasked, or to another one, cannot be understood.
-fn switches_as_asked(
+fn switches_as_asked<D>(
     head: ResponseHead,
-    relay: &Relay<'_>,
+    relay: &Relay<'_, D>,
     context: &RequestContext,
 ) -> Result<ResponseHead, RelayError> {
     let answer = View::of(relay.upstream.input.bytes(), relay.fields);
@@ -275,9 +275,9 @@ fn lent(context: &RequestContext) -> Option<(Arc<Endpoint>, Timeouts)> {
 }
 
 /// Passes the answer on, whose head is at the beginning of what was read.
-async fn answer(
+async fn answer<D: Downstream>(
     context: &mut RequestContext,
-    mut relay: Relay<'_>,
+    mut relay: Relay<'_, D>,
     head: &ResponseHead,
     (endpoint, out): (&Arc<Endpoint>, &mut Buffer),
     keeps: &impl Fn() -> bool,
@@ -311,7 +311,7 @@ async fn answer(
     // Who cannot read chunks takes the connection's end for that of a body without a length.
     let keeps = keeps() && relay.body.is_read() && (chunks || head.body.is_sized());
     let towards = Towards { keeps, chunks, trailers };
-    let begun = relay.client.answer(head, &view, context, towards, relay.down);
+    let begun = relay.client.head(head, &view, context, towards, relay.down);
     relay.upstream.input.advance(head.length);
     if let (Ok(()), 101, Some(upgrade)) = (begun, head.status, context.asked.upgrade) {
         return match relay.flush().await {
@@ -336,7 +336,7 @@ async fn answer(
     };
     let passed = passed.and_then(|trailers| relay.client.finish(trailers));
     if let Err(broken) = passed {
-        relay.client.break_off(break_off(context, broken));
+        relay.client.abort(break_off(context, broken));
         cut(context, head.status, broken);
         return Next::Over(ExchangeResult::Cut);
     }

@@ -15,3 +15,4 @@ mod way;
 pub(crate) use closing::Closed;
 pub(crate) use handshake::{Upgrade, accepts, agrees, asked_for, asked_for_by, key};
 pub(crate) use pair::{Patience, Tunnel};
+pub(crate) use side::Side;

@@ -4,11 +4,12 @@
 //! a request are used again and again.
 
 use crate::buffer::Buffer;
-use crate::downstream::client::Client;
 use crate::downstream::forwarder::Forwarder;
+use crate::downstream::http1::body::IncomingBody;
 use crate::downstream::http1::connection::ClientConnection;
+use crate::downstream::http1::downstream::Http1;
 use crate::downstream::http1::switched::Switched;
-use crate::downstream::response;
+use crate::downstream::{response, say};
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::{self, Exchange, ExchangeResult};
 use crate::request::context::RequestContext;
@@ -19,9 +20,7 @@ use crate::request::{asked, assign, head, identify, route};
 use crate::tunnel;
 use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 pub(crate) use crate::downstream::http1::exchange_pool::ExchangeFuture;
@@ -103,15 +102,16 @@ impl Forwarder {
         mut owned: Box<ClientConnection>,
         admitted: Admitted,
     ) -> (Box<ClientConnection>, After) {
-        let client = &mut *owned;
         let Admitted { mut context, head, out, traceparent, reply } = admitted;
-        let mut body = RequestBody::begin(&head, client, &context);
-        if head.expects_continue {
+        let (incoming, kind) = IncomingBody::begin(&head, owned.input.bytes());
+        let mut body = RequestBody::new(kind, &owned.info.listener.limits, &context);
+        if head.expects_continue && incoming.is_untouched() {
             body.expect();
         }
-        client.is_http10 = !head.minor_one;
+        let (connection, is_http10) = (&mut *owned, !head.minor_one);
+        let mut client = Http1 { connection, body: incoming, is_http10 };
         let mut down = Buffer::default();
-        let asked_head = head.method.of(client.input.bytes()) == b"HEAD";
+        let asked_head = head.method.of(client.connection.input.bytes()) == b"HEAD";
         // What a client sends in hope of a tunnel must not be read as a request.
         let may_keep = head.keep_alive && context.asked.upgrade.is_none();
         let mut keeps = may_keep;
@@ -119,19 +119,12 @@ impl Forwarder {
         let asked = match reply {
             Some(reply) => ExchangeResult::Reply(reply),
             None => {
-                let info = Arc::clone(&client.info);
+                let info = Arc::clone(&client.connection.info);
                 let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
-                let (body, down, client) = (&mut body, &mut down, Client::Http1(client));
-                let sent = &mut sent;
-                let exchange = Exchange {
-                    context: &mut context,
-                    client,
-                    body,
-                    down,
-                    asked_head,
-                    sent,
-                    alone: false,
-                };
+                let (body, down, sent) = (&mut body, &mut down, &mut sent);
+                let (context, client) = (&mut *context, &mut client);
+                let exchange =
+                    Exchange { context, client, body, down, asked_head, sent, alone: false };
                 exchange::carry(exchange, out, traceparent, keeps).await
             }
         };
@@ -144,20 +137,20 @@ impl Forwarder {
             ExchangeResult::Passed { keeps: kept } => keeps = kept,
             ExchangeResult::Reply(reply) => {
                 keeps &= !reply.closes() && body.is_read() && !self.is_closing();
-                keeps &= !client.info.listener.is_outdated();
+                keeps &= !client.connection.info.listener.is_outdated();
                 down.clear();
                 response::write_reply(&reply, &mut context, asked_head, keeps, &mut down);
-                client.is_last = !keeps;
-                let told = tell(client, &down).await;
-                keeps &= told;
+                client.connection.is_last = !keeps;
+                keeps &= say(&mut client, down.bytes()).await;
                 sent = if asked_head { 0 } else { reply.body().len() as u64 };
             }
         }
+        let Http1 { connection: client, body: incoming, .. } = client;
         client.rested = Instant::now();
         let summary = Summary { received: body.received, sent, broken: cut };
         self.end(client, &head, &mut context, summary);
-        body.finish(client);
-        if cut && client.is_http10 {
+        incoming.finish(client, !body.is_replayable());
+        if cut && is_http10 {
             client.end_by_reset();
         }
         let after = match (keeps, cut) {
@@ -228,21 +221,6 @@ fn note(
     asked::note_kind(view, context);
     identify::identify(view, context);
     identify::tell_root(context);
-}
-
-/// Whether the client could be told.
-async fn tell(client: &mut ClientConnection, down: &Buffer) -> bool {
-    let patience = client.info.listener.limits.idle_timeout;
-    let due = Instant::now() + patience;
-    let mut written = 0;
-    poll_fn(|cx| {
-        let told = Client::Http1(client).poll_write_all([down.bytes(), &[]], &mut written, cx);
-        if told.is_pending() && client.deadline.has_come(due, cx) {
-            return Poll::Ready(false);
-        }
-        told.map(|told| told.is_ok())
-    })
-    .await
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {

@@ -1,6 +1,7 @@
 //! A client's connection, between requests and while one is in hand.
 
 use crate::buffer::{Buffer, Readable, has_nothing};
+use crate::exchange::request_body::ClientError;
 use crate::ingress::client_info::ClientInfo;
 use crate::ingress::transport::{self, Transport};
 use crate::pieces;
@@ -27,8 +28,6 @@ pub(crate) struct ClientConnection {
     pub(crate) rested: Instant,
     /// What is written next is the last of it, and all of it is there: the end may go with it.
     pub(crate) is_last: bool,
-    /// The request in hand is of HTTP/1.0, which knows neither chunks nor interim answers.
-    pub(crate) is_http10: bool,
 }
 
 impl ClientConnection {
@@ -38,8 +37,7 @@ impl ClientConnection {
             input.push(early);
         }
         let (deadline, rested) = (Deadline::default(), Instant::now());
-        let (is_last, is_http10) = (false, false);
-        Self { transport, input, ended: false, info, deadline, rested, is_last, is_http10 }
+        Self { transport, input, ended: false, info, deadline, rested, is_last: false }
     }
 
     /// Reads what has come into `input`. `Ok(0)` is the end.
@@ -54,16 +52,13 @@ impl ClientConnection {
         self.transport.poll_readable(cx)
     }
 
-    /// Reads at most `limit` bytes of a body into `into`.
-    pub(crate) fn poll_body(
-        &mut self,
-        into: &mut Buffer,
-        limit: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let read = ready!(into.poll_fill(Pin::new(&mut self.transport), limit, cx))?;
-        self.ended |= read == 0;
-        Poll::Ready(Ok(read))
+    /// How much of a body was read. Its end is not the connection's.
+    pub(super) fn note_read(&mut self, read: io::Result<usize>) -> Result<usize, ClientError> {
+        self.ended |= matches!(read, Ok(0));
+        match read {
+            Ok(count @ 1..) => Ok(count),
+            Ok(0) | Err(_) => Err(ClientError::Gone),
+        }
     }
 
     /// Looks out for the client's end while it has nothing to say, and keeps what it sends ahead

@@ -10,10 +10,13 @@ use crate::downstream::http1::carry::Summary;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::exchange::Agreed;
 use crate::request::contexts::Borrowed;
-use crate::tunnel::{Patience, Tunnel};
+use crate::tunnel::{Patience, Side, Tunnel};
 use crate::wire::head::Head;
 use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 /// What waits beside the client's connection to be carried on.
@@ -59,4 +62,24 @@ fn ahead_of(client: &mut ClientConnection, head: &Head) -> Buffer {
     }
     client.input.fit(0);
     early
+}
+
+impl Side for Box<ClientConnection> {
+    fn poll_read(&mut self, into: &mut Buffer, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = ready!(into.poll_fill(Pin::new(&mut self.transport), usize::MAX, cx))?;
+        self.ended |= read == 0;
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ClientConnection::poll_write(self, [bytes, &[]], cx)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ClientConnection::poll_flush(self, cx)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ClientConnection::poll_end(self, cx)
+    }
 }

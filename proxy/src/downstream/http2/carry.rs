@@ -4,13 +4,13 @@
 //! between is the same.
 
 use crate::buffer::Buffer;
-use crate::downstream::client::Client;
 use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http2::connection::OpenStream;
 use crate::downstream::http2::farewell;
 use crate::downstream::http2::stream::Stream;
+use crate::downstream::say;
 use crate::exchange::Agreed;
-use crate::exchange::request_body::RequestBody;
+use crate::exchange::request_body::{BodyKind, RequestBody};
 use crate::exchange::{self, Exchange, ExchangeResult};
 use crate::request::context::RequestContext;
 use crate::request::contexts::{self, Borrowed};
@@ -25,9 +25,7 @@ use crate::wheel::Deadline;
 use h2::ext::Protocol;
 use http::{header, request::Parts as RequestHead};
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Instant;
 
 /// What was decided about a stream.
@@ -98,7 +96,11 @@ impl Forwarder {
     async fn carry_stream(&self, boarded: &mut Boarded) -> Option<Agreed> {
         let Boarded { head, stream, admitted, .. } = boarded;
         let context = &mut *admitted.context;
-        let mut body = RequestBody::stream(admitted.body, &stream.info.listener.limits, context);
+        let kind = match admitted.body {
+            Some(Translated { chunked }) => BodyKind::Framed { is_unsized: chunked },
+            None => BodyKind::None,
+        };
+        let mut body = RequestBody::new(kind, &stream.info.listener.limits, context);
         if context.asked.expects {
             body.expect();
         }
@@ -107,8 +109,7 @@ impl Forwarder {
         let asked = match admitted.reply.take() {
             Some(reply) => ExchangeResult::Reply(reply),
             None => {
-                let client = Client::Http2(stream);
-                let (body, down, sent) = (&mut body, &mut down, &mut sent);
+                let (client, body, down, sent) = (&mut *stream, &mut body, &mut down, &mut sent);
                 let exchange =
                     Exchange { context, client, body, down, asked_head, sent, alone: false };
                 let out = std::mem::take(&mut admitted.out);
@@ -223,17 +224,7 @@ async fn tell(
     if bodiless {
         return Some(0);
     }
-    let due = Instant::now() + stream.info.listener.limits.idle_timeout;
-    let mut written = 0;
-    let told = poll_fn(|cx| {
-        let mut client = Client::Http2(stream);
-        match client.poll_write_all([reply.body(), &[]], &mut written, cx) {
-            Poll::Pending if !client.deadline().has_come(due, cx) => Poll::Pending,
-            Poll::Pending | Poll::Ready(Err(_)) => Poll::Ready(false),
-            Poll::Ready(Ok(())) => Poll::Ready(true),
-        }
-    });
-    if told.await && stream.finish().is_ok() {
+    if say(stream, reply.body()).await && stream.finish().is_ok() {
         return Some(length);
     }
     stream.cut();

@@ -14,7 +14,7 @@ pub(crate) async fn forget_body(stream: &mut Stream) {
     let mut left = MOST_FORGOTTEN;
     poll_fn(|cx| {
         while left > 0 {
-            match stream.poll_body(cx) {
+            match stream.poll_data(cx) {
                 Poll::Ready(Some(Ok(data))) => left = left.saturating_sub(data.len()),
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                 Poll::Pending => break,

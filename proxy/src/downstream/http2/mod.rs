@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod carry;
 pub(crate) mod connection;
+mod downstream;
 pub(crate) mod farewell;
 pub(crate) mod frames;
 pub(crate) mod known;

@@ -79,7 +79,7 @@ impl Stream {
     }
 
     /// More of the request's body. `None` is its end.
-    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    pub(crate) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let Some(data) = ready!(self.request.poll_data(cx)) else { return Poll::Ready(None) };
         let admitted = data.and_then(|data| {
             self.request.flow_control().release_capacity(data.len())?;

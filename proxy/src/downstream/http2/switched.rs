@@ -4,11 +4,13 @@
 use crate::buffer::Buffer;
 use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http2::carry::Boarded;
+use crate::downstream::http2::stream::Stream;
 use crate::exchange::Agreed;
-use crate::tunnel::{Patience, Tunnel};
+use crate::tunnel::{Patience, Side, Tunnel};
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 impl Forwarder {
     /// Carries the tunnel to its end.
@@ -33,5 +35,32 @@ impl Forwarder {
             attempt.closed = carried.closed;
         }
         self.end_stream(&head, context, (carried.received, carried.sent), false);
+    }
+}
+
+impl Side for Stream {
+    fn poll_read(&mut self, into: &mut Buffer, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            match ready!(self.poll_data(cx)).transpose()? {
+                None => return Poll::Ready(Ok(0)),
+                Some(piece) if piece.is_empty() => {}
+                Some(piece) => {
+                    into.push(&piece);
+                    return Poll::Ready(Ok(piece.len()));
+                }
+            }
+        }
+    }
+
+    fn poll_write(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        Stream::poll_write(self, bytes, cx)
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_end(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.finish())
     }
 }
