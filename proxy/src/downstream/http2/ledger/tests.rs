@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::HashSet;
 
 fn opened(streams: u32) -> Ledger {
     let mut ledger = Ledger::default();
@@ -114,13 +115,17 @@ proptest! {
     #[test]
     fn whatever_lets_somebody_go_on_says_so(events in prop::collection::vec(event(), 1..120)) {
         let mut ledger = Ledger::default();
-        let mut waiting: Vec<u32> = Vec::new();
+        let (mut waiting, mut opened) = (Vec::new(), HashSet::new());
         for event in events {
+            // No number is used twice.
+            if matches!(event, Event::Opened(stream) if !opened.insert(stream)) {
+                continue;
+            }
             happens(event, &mut ledger);
             let changed = std::mem::take(&mut ledger.changed);
             // The first of them is asked first, as the queue does it.
             let (mut places, before) = (None, waiting.len());
-            waiting.retain(|stream| ledger.go(*stream, &mut places) == Turn::Waits);
+            waiting.retain(|stream: &u32| ledger.go(*stream, &mut places) == Turn::Waits);
             prop_assert!(changed || waiting.len() == before, "{event:?}: one of {before} may go");
             if let Event::Opened(stream) = event
                 && !waiting.contains(&stream)
