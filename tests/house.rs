@@ -96,6 +96,22 @@ fn no_room_of_the_proxy_knows_the_rooms_before_it() {
     }
 }
 
+/// Whoever looks for a file of a request's way finds it on the picture.
+#[test]
+fn a_requests_way_is_drawn_with_every_file_that_it_comes_by() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let picture = page.split("```").find(|part| part.contains(" ingress/ ")).expect("a picture");
+    let word = |c: char| !c.is_alphanumeric() && c != '_';
+    let drawn: BTreeSet<&str> = picture.split(word).collect();
+    for room in ["ingress", "downstream", "request", "exchange", "tunnel"] {
+        for file in sources(&root().join("proxy/src").join(room)) {
+            let name = file.file_stem().and_then(|name| name.to_str()).expect("a name");
+            let known = matches!(name, "mod" | "tests") || drawn.contains(name);
+            assert!(known, "{} is not on the picture of docs/architecture.md", file.display());
+        }
+    }
+}
+
 /// What is stored is not what is shown: a view that changes must not change the disk.
 #[test]
 fn the_journal_knows_nothing_of_what_is_shown() {

@@ -2,8 +2,10 @@
 
 use crate::edge::{Edge, ROUTE, SHORT, web};
 use serin_testkit::{ConfigText, Fault, Origin, RawOrigin, Script, ServiceText, eventually};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -219,6 +221,49 @@ fn a_status_may_be_worth_another_attempt() {
     assert_eq!(edge.get("/").status, 200);
     assert_eq!(origin.requests(), 2);
     assert_eq!(edge.counts("v1").judged.bad, 1, "the first attempt is what is judged");
+}
+
+/// Answers 503 to whoever asks for the first time, and to a second attempt nothing. Counts those.
+fn busy_origin() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, held) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&held);
+    std::thread::spawn(move || {
+        let (mut seen, mut open) = (HashSet::new(), Vec::new());
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                socket.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let id = head.lines().find(|line| line.starts_with("x-request-id")).unwrap();
+            if seen.insert(id.to_owned()) {
+                let answer = b"HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                socket.write_all(answer).unwrap();
+            } else {
+                counted.fetch_add(1, SeqCst);
+                open.push(socket);
+            }
+        }
+    });
+    (address, held)
+}
+
+#[test]
+fn a_retry_after_a_status_holds_its_place_in_the_budget_while_it_is_in_flight() {
+    let (origin, held) = busy_origin();
+    let edge = with(origin, "retries: { attempts: 1, on: [\"503\"], budget: 20% }");
+    // So many may always be in flight.
+    let mut clients: Vec<_> = (0..3).map(|_| edge.client()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    eventually("their retries are in flight", || held.load(SeqCst) == 3);
+    assert_eq!(edge.get("/").status, 503, "it gets the answer of its one attempt");
+    assert_eq!(held.load(SeqCst), 3);
 }
 
 #[test]

@@ -68,11 +68,6 @@ impl AccessLog {
         random % 10_000 < u64::from(self.0.share.load(Relaxed))
     }
 
-    /// Whether any request is to be written.
-    pub(crate) fn is_on(&self) -> bool {
-        self.0.share.load(Relaxed) > 0
-    }
-
     pub(crate) fn write(&self, record: Box<Record>) {
         if self.0.queue.try_send(Entry::Record(record)).is_err() {
             self.0.told.dropped.fetch_add(1, Relaxed);

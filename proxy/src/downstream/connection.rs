@@ -127,7 +127,7 @@ async fn open(
 
 fn begin(next: Next, client: Box<ClientConnection>, worker: &Arc<Worker<Forwarder>>) -> Stage {
     match next {
-        Next::Request(admitted) => Stage::Exchange(worker.serve.carry(client, admitted)),
+        Next::Request(request) => Stage::Exchange(worker.serve.carry(client, request)),
         Next::Refused(refusal) => {
             let counters = &client.info.listener.counters;
             counters.refused_heads.add();

@@ -7,7 +7,7 @@ use crate::ingress::Serve;
 use crate::ingress::accept::OpenConnection;
 use crate::ingress::client_info::ClientInfo;
 use crate::plane::Plane;
-use crate::request::contexts;
+use crate::request::scratch;
 use crate::upstream::conn;
 use crate::wire::refusal::Refusal;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ impl Serve for Forwarder {
     fn sweep(&self) {
         conn::sweep(Instant::now());
         super::sweep();
-        contexts::sweep();
+        scratch::sweep();
         buffer::sweep();
     }
 }

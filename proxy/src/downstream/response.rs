@@ -4,7 +4,7 @@ use crate::buffer::Buffer;
 use crate::downstream::http2::known;
 use crate::exchange::downstream::Towards;
 use crate::request::answer::VERSION;
-use crate::request::context::RequestContext;
+use crate::request::attempts::Answering;
 use crate::request::head::line;
 use crate::request::hop;
 use crate::request::reply::Reply;
@@ -20,14 +20,14 @@ use pingora_core::protocols::http::date::get_cached_date;
 pub(crate) fn write(
     head: &ResponseHead,
     view: &View<'_>,
-    context: &mut RequestContext,
+    by: Answering<'_>,
     towards: Towards,
     to: &mut Buffer,
 ) {
     if head.line.is_empty() {
         status_line(head.status, head.reason.of(view.bytes), to);
     }
-    let mut shape = Shape::of(head, view, context, towards.trailers);
+    let mut shape = Shape::of(head, view, by, towards.trailers);
     shape.drop_coding |= !towards.chunks;
     shape.switching = head.status == 101;
     let mut passes = |kind, name: &[u8], value: &[u8]| shape.passes(kind, name, value);
@@ -51,7 +51,7 @@ pub(crate) fn write(
 pub(crate) fn head_of(
     head: &ResponseHead,
     view: &View<'_>,
-    context: &mut RequestContext,
+    by: Answering<'_>,
     trailers: bool,
 ) -> Option<response::Parts> {
     let (mut parts, ()) = http::Response::new(()).into_parts();
@@ -67,7 +67,7 @@ pub(crate) fn head_of(
             sound &= added;
         }
     };
-    let shape = Shape::of(head, view, context, trailers);
+    let shape = Shape::of(head, view, by, trailers);
     let of_http1 = |name: &[u8]| {
         name.eq_ignore_ascii_case(b"sec-websocket-accept")
             || name.eq_ignore_ascii_case(b"content-length")
@@ -101,18 +101,8 @@ struct Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of(
-        head: &ResponseHead,
-        view: &'a View<'_>,
-        context: &'a mut RequestContext,
-        trailers: bool,
-    ) -> Self {
-        context.status = head.status;
-        // A version that answers in another's place does not get the user.
-        let cookie = context.set_cookie.take().filter(|_| !context.stand_in);
-        let route = context.route.as_ref();
-        let exposed = route.is_some_and(|route| route.expose_version);
-        let attempt = context.attempt.as_ref().filter(|_| exposed);
+    fn of(head: &ResponseHead, view: &'a View<'_>, by: Answering<'a>, trailers: bool) -> Self {
+        let Answering { route, version, cookie } = by;
         Self {
             drop_length: head.drop_length,
             length_once: head.length_once,
@@ -120,8 +110,8 @@ impl<'a> Shape<'a> {
             switching: false,
             trailers,
             listed: hop::Listed::of(view),
-            edits: route.map(|route| &route.response).filter(|edits| !edits.is_empty()),
-            version: attempt.map(|attempt| attempt.on.name.as_str()),
+            edits: Some(&route.response).filter(|edits| !edits.is_empty()),
+            version: route.expose_version.then_some(version.name.as_str()),
             cookie,
         }
     }
@@ -185,25 +175,24 @@ pub(crate) fn write_interim(status: u16, reason: &[u8], fields: &dyn Fields, to:
 /// An answer of Serin's own, with its body if it has one for this request.
 pub(crate) fn write_reply(
     reply: &Reply,
-    context: &mut RequestContext,
-    head: bool,
+    grpc: bool,
+    asked_head: bool,
     keeps: bool,
     to: &mut Buffer,
 ) {
-    let bodiless = reply.note(context, head);
-    let response = reply.response(context);
+    let response = reply.response(grpc);
     let reason = response.status.canonical_reason().unwrap_or_default();
     status_line(response.status.as_u16(), reason.as_bytes(), to);
     for (name, value) in &response.headers {
         line(name.as_str().as_bytes(), value.as_bytes(), to);
     }
-    if context.asked.grpc {
+    if grpc {
         // Without its head's end, it would be one without an end.
         line(b"content-length", b"0", to);
     }
     line(b"date", get_cached_date().as_bytes(), to);
     connection(keeps, to);
-    if !bodiless {
+    if !reply.is_bodiless(grpc, asked_head) {
         to.push(reply.body());
     }
 }

@@ -8,7 +8,7 @@ use crate::exchange::relay::RelayError;
 use crate::exchange::request_body::{ClientError, RequestBody};
 use crate::ingress::ClientInfo;
 use crate::pieces::rest_of;
-use crate::request::context::RequestContext;
+use crate::request::attempts::Answering;
 use crate::route::Fields;
 use crate::wheel::Deadline;
 use crate::wire::answer::ResponseHead;
@@ -70,15 +70,16 @@ pub(crate) trait Downstream: Send {
     /// An interim answer, to leave with what is written next. `down` is what waits for the client.
     fn interim(&mut self, status: u16, reason: &[u8], fields: &dyn Fields, down: &mut Buffer);
 
-    /// The head of a backend's answer, to leave with what is written next.
+    /// The head of a backend's answer, to leave with what is written next. Gives the status that the client is
+    /// told.
     fn head(
         &mut self,
         head: &ResponseHead,
         view: &View<'_>,
-        context: &mut RequestContext,
+        by: Answering<'_>,
         towards: Towards,
         down: &mut Buffer,
-    ) -> Result<(), RelayError>;
+    ) -> Result<u16, RelayError>;
 
     /// How much of an answer may be read for it. Less than it wants, and at least something to find
     /// the end by: what it has no room for waits at the endpoint.

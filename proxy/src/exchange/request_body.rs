@@ -5,7 +5,7 @@ use crate::buffer::{Buffer, Readable};
 use crate::exchange::body_pace::BodyPace;
 use crate::exchange::downstream::Downstream;
 use crate::exchange::replay::ReplayBuffer;
-use crate::request::context::RequestContext;
+use crate::request::arrived::Arrived;
 use crate::request::trailers;
 use crate::route::Route;
 use crate::shadow::RequestTap;
@@ -74,16 +74,15 @@ pub(crate) enum ClientError {
 }
 
 impl RequestBody {
-    pub(crate) fn new(kind: BodyKind, limits: &ListenerLimits, context: &RequestContext) -> Self {
-        let paced = !context.asked.grpc;
-        let route = context.route.as_ref();
+    pub(crate) fn new(kind: BodyKind, request: &Arrived, route: Option<&Arc<Route>>) -> Self {
+        let (limits, paced) = (&request.info.listener.limits, !request.grpc);
         let (early, read, is_unsized, route_of_trailers) = match kind {
             BodyKind::None => (0, true, false, None),
             BodyKind::Sized { early, whole } => (early, whole, false, None),
             BodyKind::Framed { is_unsized } => (0, false, is_unsized, route.cloned()),
         };
         Self {
-            out: ReplayBuffer::new(early, is_unsized, context.asked.idempotent),
+            out: ReplayBuffer::new(early, is_unsized, request.idempotent),
             read,
             gone: 0,
             received: early as u64,

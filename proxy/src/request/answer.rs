@@ -1,40 +1,52 @@
 //! What an answer's head says, whichever protocol it came by.
 
-use crate::request::context::{RequestContext, about};
-use crate::request::fail::{self, ReplayState};
-use crate::route::Fields;
+use crate::request::attempt::{Answer, Attempt};
+use crate::request::attempts::{Attempts, about};
+use crate::request::fail::ReplayState;
+use crate::request::trailers;
+use crate::route::{Edits, Fields};
 use http::{HeaderMap, HeaderValue};
 use std::time::Instant;
 
 pub(crate) const VERSION: &str = "x-serin-version";
 
-/// The final head has come, and nothing of it has been sent. Says whether another attempt is made
-/// instead.
-pub(crate) fn head_came(
-    context: &mut RequestContext,
-    status: u16,
-    grpc: Option<u32>,
-    standing: ReplayState,
-    now: Instant,
-) -> bool {
-    let Some(attempt) = &mut context.attempt else { return false };
-    attempt.status = Some(status);
-    attempt.grpc = grpc;
-    if let Some(meter) = &mut context.meter {
-        let about = about(&context.asked, context.route.as_ref(), Some(&*attempt));
-        meter.head(status, about, now);
+impl Attempts {
+    /// The final head has come, and nothing of it has been sent. Says whether another attempt is made
+    /// instead, once this one has ended.
+    pub(crate) fn head_came(
+        &mut self,
+        attempt: &mut Attempt,
+        answer: Answer,
+        standing: ReplayState,
+        now: Instant,
+    ) -> bool {
+        attempt.status = Some(answer.status);
+        let assigned = &mut self.assigned;
+        let address = attempt.endpoint().address;
+        let about = about(&assigned.request, &assigned.route, Some(address));
+        assigned.meter.head(answer.status, about, now);
+        let again = self.tries_again_after(attempt, answer, standing);
+        if !again {
+            self.first_byte = Some(now);
+        }
+        again
     }
-    if fail::try_again_after_answer(context, standing, now) {
-        return true;
-    }
-    context.first_byte = Some(now);
-    false
 }
 
-/// What stands after an answer's body, where a gRPC call says how it went.
-pub(crate) fn trailers_came(trailers: &dyn Fields, context: &mut RequestContext) {
-    if let (Some(status), Some(attempt)) = (grpc_status(trailers), &mut context.attempt) {
-        attempt.grpc = Some(status);
+/// Takes what stands after an answer's body, and lets pass what may.
+pub(crate) struct Following<'a> {
+    pub(crate) edits: &'a Edits,
+    /// The client reads it.
+    pub(crate) reads: bool,
+    /// How a call of gRPC went.
+    pub(crate) grpc: Option<u32>,
+}
+
+impl Following<'_> {
+    pub(crate) fn pass(&mut self, came: Option<HeaderMap>) -> Option<HeaderMap> {
+        let came = came?;
+        self.grpc = grpc_status(&came);
+        trailers::passing(came, Some(self.edits)).filter(|_| self.reads)
     }
 }
 

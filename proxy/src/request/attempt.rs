@@ -1,53 +1,41 @@
-//! Which endpoint gets the next attempt.
+//! One attempt: which endpoint gets it, and how far it has come.
 
-use crate::clock;
-use crate::request::context::{Attempt, RequestContext};
-use crate::request::fail::{self, ReplayState};
-use crate::thread::random;
-use serin_core::outcome::Failure;
+use crate::upstream::{Endpoint, Lease, RetryPermit, VersionRuntime};
+use serin_core::outcome::Ending;
 use std::sync::Arc;
-use std::time::Instant;
 
-/// Lends an endpoint: `context.attempt` is the attempt under way from here on.
-pub(crate) fn begin(
-    context: &mut RequestContext,
-    standing: ReplayState,
-    at: Instant,
-) -> Result<(), Failure> {
-    let mut failure = Failure::NoEndpoint;
-    // A stand-in may follow a version of which nobody is ready, and none follows a stand-in.
-    for _ in 0..2 {
-        let Some(on) = context.next.clone() else { break };
-        match on.pick(random(), context.failed_on.as_deref(), clock::mono(at)) {
-            Ok(lease) => {
-                context.attempts += 1;
-                if let Some(trace) = &mut context.trace {
-                    let address = lease.endpoint().address;
-                    trace.attempt(on.name.as_str(), address, random(), at);
-                    trace.tell(&mut context.asked.traceparent);
-                }
-                context.attempt = Some(Attempt::new(on, lease));
-                return Ok(());
-            }
-            Err(why) => {
-                failure = why.failure();
-                if !fail::nobody_ready(context, standing, &on, failure) {
-                    break;
-                }
-            }
-        }
-    }
-    Err(failure)
+/// An attempt under way. Dropping it says nothing about its endpoint.
+pub(crate) struct Attempt {
+    pub(crate) on: Arc<VersionRuntime>,
+    pub(super) lease: Lease,
+    /// Of a retry: counts while that is in flight.
+    pub(super) permit: Option<RetryPermit>,
+    pub(super) connected: bool,
+    /// The head was handed over to be sent: from here on the endpoint may have acted on it.
+    pub(super) sent: bool,
+    /// Of the final head, once that has come.
+    pub(super) status: Option<u16>,
 }
 
-pub(crate) fn connected(context: &mut RequestContext) {
-    if let Some(attempt) = &mut context.attempt {
-        attempt.connected = true;
+/// What the head of an answer says of how the request went, and a call of gRPC after its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) grpc: Option<u32>,
+}
+
+impl Answer {
+    pub(crate) fn ending(self) -> Ending {
+        Ending::Answered { status: self.status, grpc: self.grpc }
     }
-    // The endpoint that failed is to be avoided once, not for ever.
-    let endpoint = context.attempt.as_ref().and_then(|a| a.lease.as_ref()).map(|l| l.endpoint());
-    if let Some(endpoint) = endpoint {
-        endpoint.out_of_trouble();
+}
+
+impl Attempt {
+    pub(super) fn new(on: Arc<VersionRuntime>, lease: Lease, permit: Option<RetryPermit>) -> Self {
+        Self { on, lease, permit, connected: false, sent: false, status: None }
     }
-    context.failed_on = endpoint.map(Arc::clone);
+
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        self.lease.endpoint()
+    }
 }

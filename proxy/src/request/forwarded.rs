@@ -4,7 +4,7 @@
 //! the nearest backwards, until a hop is not trusted: that one is the client.
 
 use crate::ingress::ClientInfo;
-use crate::request::context::RequestContext;
+use crate::request::arrived::Arrived;
 use crate::route::Fields;
 use std::net::IpAddr;
 
@@ -59,11 +59,11 @@ fn address(hop: &str) -> Option<IpAddr> {
 /// `value` is only borrowed, so that it can be used again for the next.
 pub(crate) fn tell(
     fields: &dyn Fields,
-    context: &RequestContext,
+    request: &Arrived,
     value: &mut String,
     line: &mut dyn FnMut(&'static str, &str),
 ) {
-    let Some(info) = &context.info else { return };
+    let info = &request.info;
     value.clear();
     if info.trusted && joined(fields, FOR, value) {
         value.push_str(", ");
@@ -71,41 +71,44 @@ pub(crate) fn tell(
     value.push_str(&info.peer);
     line(FOR, value);
     if !info.trusted || fields.first(PROTO).is_none() {
-        line(PROTO, context.scheme());
+        line(PROTO, request.scheme());
     }
     if !info.trusted || fields.first(HOST).is_none() {
-        line(HOST, &context.asked.host);
+        line(HOST, &request.scratch.host);
     }
     value.clear();
     if info.trusted && joined(fields, FORWARDED, value) {
         value.push_str(", ");
     }
-    standard(info, context).iter().for_each(|part| value.push_str(part));
+    standard(request).iter().for_each(|part| value.push_str(part));
     line(FORWARDED, value);
 }
 
 /// What the standard's own field says.
-fn standard<'l>(info: &'l ClientInfo, context: &'l RequestContext) -> [&'l str; 8] {
+fn standard(request: &Arrived) -> [&str; 8] {
+    let info = &request.info;
     let (open, close) = if info.ip().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
-    let host = context.asked.host.as_str();
-    ["for=", open, &info.peer, close, ";host=\"", host, "\";proto=", context.scheme()]
+    let host = request.scratch.host.as_str();
+    ["for=", open, &info.peer, close, ";host=\"", host, "\";proto=", request.scheme()]
 }
 
 /// What [`tell`] says, already as lines, in pieces, where it depends on nothing that the request says
 /// itself: of nearly every request in front of which no other proxy stands.
-pub(crate) fn plainly(context: &RequestContext) -> Option<[&[u8]; 16]> {
-    let info = context.info.as_ref().filter(|info| !info.trusted)?;
+pub(crate) fn plainly(request: &Arrived) -> Option<[&[u8]; 16]> {
+    if request.info.trusted {
+        return None;
+    }
     let mut pieces: [&[u8]; 16] = [b""; 16];
     pieces[..7].copy_from_slice(&[
         b"x-forwarded-for: ",
-        info.peer.as_bytes(),
+        request.info.peer.as_bytes(),
         b"\r\nx-forwarded-proto: ",
-        context.scheme().as_bytes(),
+        request.scheme().as_bytes(),
         b"\r\nx-forwarded-host: ",
-        context.asked.host.as_bytes(),
+        request.scratch.host.as_bytes(),
         b"\r\nforwarded: ",
     ]);
-    pieces[7..15].copy_from_slice(&standard(info, context).map(str::as_bytes));
+    pieces[7..15].copy_from_slice(&standard(request).map(str::as_bytes));
     pieces[15] = b"\r\n";
     Some(pieces)
 }

@@ -1,8 +1,9 @@
 //! The head as the endpoint gets it, written straight from the bytes that came.
 
 use crate::buffer::Buffer;
-use crate::request::context::RequestContext;
 use crate::request::identify::REQUEST_ID;
+use crate::request::routed::Routed;
+use crate::request::scratch::Scratch;
 use crate::request::trace::TRACEPARENT;
 use crate::request::{forwarded, hop};
 use crate::route::{Edits, Fields};
@@ -70,69 +71,69 @@ pub(crate) struct Translated {
 }
 
 /// Says where the trace's parent stands in it.
-pub(crate) fn write(
-    method: &[u8],
+pub(super) fn write(
+    method: &str,
     fields: &impl Source,
     translated: Option<Translated>,
-    context: &mut RequestContext,
+    routed: &mut Routed,
     to: &mut Buffer,
 ) -> Option<usize> {
-    let mut value = std::mem::take(&mut context.scratch);
-    let traceparent = head(method, fields, translated, context, &mut value, to);
-    context.scratch = value;
+    let mut value = std::mem::take(&mut routed.request.scratch.value);
+    let traceparent = head(method, fields, translated, routed, &mut value, to);
+    routed.request.scratch.value = value;
     traceparent
 }
 
 fn head(
-    method: &[u8],
+    method: &str,
     fields: &impl Source,
     translated: Option<Translated>,
-    context: &RequestContext,
+    routed: &Routed,
     value: &mut String,
     to: &mut Buffer,
 ) -> Option<usize> {
-    request_line(method, context, to);
-    let edits =
-        context.route.as_ref().map(|route| &route.request).filter(|edits| !edits.is_empty());
+    request_line(method, routed, to);
+    let (request, scratch) = (&routed.request, &*routed.request.scratch);
+    let edits = Some(&routed.route.request).filter(|edits| !edits.is_empty());
     let mut replaced = Replaced::default();
-    if context.asked.upgrade.is_some() {
+    if request.upgrade.is_some() {
         own("connection", "Upgrade", edits, to);
-        own("upgrade", &context.asked.protocol, edits, to);
+        own("upgrade", &scratch.protocol, edits, to);
         if translated.is_some() {
-            line(b"sec-websocket-key", context.asked.websocket_key.as_bytes(), to);
+            line(b"sec-websocket-key", scratch.websocket_key.as_bytes(), to);
             replaced.note("sec-websocket-key");
             replaced.note("content-length");
         }
     }
     if let Some(translated) = translated {
-        translate(translated, fields, &context.asked.host, edits, to);
+        translate(translated, fields, &scratch.host, edits, to);
         replaced.note("host");
         replaced.note("cookie");
     }
-    let traceparent = match (forwarded::plainly(context), edits) {
+    let traceparent = match (forwarded::plainly(request), edits) {
         (Some(lines), None) => {
             forwarded::LINES.iter().for_each(|name| replaced.note(name));
             to.push_all(lines);
-            Some(identity(context, to))
+            Some(identity(scratch, to))
         }
         (Some(_) | None, _) => {
-            forwarded::tell(fields, context, value, &mut |name, value| {
+            forwarded::tell(fields, request, value, &mut |name, value| {
                 replaced.note(name);
                 own(name, value, edits, to);
             });
-            own(REQUEST_ID, &context.asked.request_id, edits, to);
+            own(REQUEST_ID, &scratch.request_id, edits, to);
             let before = to.len();
-            own(TRACEPARENT, &context.asked.traceparent, edits, to);
+            own(TRACEPARENT, &scratch.traceparent, edits, to);
             (to.len() > before).then_some(before + TRACEPARENT.len() + 2)
         }
     };
-    if !context.asked.expects {
+    if !request.expects {
         // In HTTP/1.0 it means nothing, and a backend of HTTP/1.1 would take it at its word.
         replaced.note("expect");
     }
     let listed = hop::Listed::of(fields);
     // Of a stream that becomes a tunnel more is replaced than a name's kind tells.
-    let opens = translated.is_some() && context.asked.upgrade.is_some();
+    let opens = translated.is_some() && request.upgrade.is_some();
     let ruled = edits.is_some() || !listed.is_plain() || opens;
     let mut passes = |kind: Kind, name: &[u8], _: &[u8]| match kind {
         Kind::Other | Kind::ContentLength | Kind::Date if !ruled => true,
@@ -145,7 +146,7 @@ fn head(
         | Kind::Special => {
             !(hop::ends_here(name, &listed)
                 || replaced.has(name)
-                || context.info.as_ref().is_some_and(|info| forwarded::is_forged(name, info))
+                || forwarded::is_forged(name, &request.info)
                 || edits.is_some_and(|edits| edits.touch(name)))
         }
     };
@@ -160,8 +161,8 @@ fn head(
 }
 
 /// The request's identity, which no route edits. Says where the trace's parent stands.
-fn identity(context: &RequestContext, to: &mut Buffer) -> usize {
-    let (id, parent) = (context.asked.request_id.as_bytes(), context.asked.traceparent.as_bytes());
+fn identity(scratch: &Scratch, to: &mut Buffer) -> usize {
+    let (id, parent) = (scratch.request_id.as_bytes(), scratch.traceparent.as_bytes());
     to.push_all([b"x-request-id: ", id, b"\r\ntraceparent: ", parent, b"\r\n"]);
     to.len() - parent.len() - 2
 }
@@ -191,13 +192,14 @@ fn translate(
     to.push(b"\r\n");
 }
 
-fn request_line(method: &[u8], context: &RequestContext, to: &mut Buffer) {
-    let rewrite = context.route.as_ref().and_then(|route| route.rewrite.as_ref());
-    let path = match rewrite {
-        Some(rewrite) => rewrite.apply(&context.asked.path, context.matched),
-        None => Cow::Borrowed(context.asked.path.as_str()),
+fn request_line(method: &str, routed: &Routed, to: &mut Buffer) {
+    let (request, method) = (&routed.request, method.as_bytes());
+    let path = request.scratch.path.as_str();
+    let path = match &routed.route.rewrite {
+        Some(rewrite) => rewrite.apply(path, routed.matched),
+        None => Cow::Borrowed(path),
     };
-    let (mark, query) = match context.asked.query() {
+    let (mark, query) = match request.query() {
         Some(query) => ("?", query),
         None => ("", ""),
     };

@@ -1,56 +1,46 @@
 //! Who asks, and under which id: kept when a trusted peer brings one, made otherwise. Whoever may choose
 //! ids can make two requests look like one in every log.
 
-use crate::request::context::RequestContext;
-use crate::request::forwarded;
+use crate::ingress::ClientInfo;
+use crate::request::scratch::Scratch;
 use crate::request::trace;
 use crate::route::Fields;
-use crate::spans::{Parent, Trace};
+use crate::spans::Trace;
 use crate::thread::{hex, random};
+use serin_config::model::Tracing;
 
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
 /// Longer ones would be a way to fill logs.
 const LONGEST_ID: usize = 128;
 
-pub(crate) fn identify(fields: &dyn Fields, context: &mut RequestContext) {
-    if let Some(info) = &context.info {
-        context.asked.client = forwarded::client(fields, info);
-    }
-    context.asked.request_id.clear();
-    let trusted = context.info.as_ref().is_some_and(|info| info.trusted);
-    match trusted.then(|| request_id(fields)).flatten() {
-        Some(id) => context.asked.request_id.push_str(id),
+/// Writes the request's id and its trace's parent. Gives its trace, if it is sampled: then the parent is as
+/// long as each attempt's will be.
+pub(super) fn identify(
+    fields: &dyn Fields,
+    info: &ClientInfo,
+    tracing: Option<&Tracing>,
+    scratch: &mut Scratch,
+) -> Option<Box<Trace>> {
+    match info.trusted.then(|| request_id(fields)).flatten() {
+        Some(id) => scratch.request_id.push_str(id),
         None => {
             let mut id = [0; 32];
             id[..16].copy_from_slice(&hex(random()));
             id[16..].copy_from_slice(&hex(random()));
-            push_ascii(&id, &mut context.asked.request_id);
+            push_ascii(&id, &mut scratch.request_id);
         }
     }
     let parent = trace::parent(fields);
-    sample(parent.and_then(trace::parsed), context);
-    context.asked.traceparent.clear();
-    match (parent, &context.trace) {
-        (Some(parent), _) => context.asked.traceparent.push_str(parent),
-        (None, Some(trace)) => trace.tell(&mut context.asked.traceparent),
-        (None, None) => trace::new_parent(&mut context.asked.traceparent),
+    let sample =
+        |tracing| Trace::sample(tracing, parent.and_then(trace::parsed), info.trusted, random);
+    let trace = tracing.and_then(sample).map(Box::new);
+    match (&trace, parent) {
+        (Some(trace), _) => trace.tell(&mut scratch.traceparent),
+        (None, Some(parent)) => scratch.traceparent.push_str(parent),
+        (None, None) => trace::new_parent(&mut scratch.traceparent),
     }
-}
-
-/// Of a request that is sampled: a `traceparent` as long as each attempt's will be.
-pub(crate) fn tell_root(context: &mut RequestContext) {
-    if let Some(trace) = &context.trace {
-        trace.tell(&mut context.asked.traceparent);
-    }
-}
-
-fn sample(parent: Option<Parent>, context: &mut RequestContext) {
-    let trusted = context.info.as_ref().is_some_and(|info| info.trusted);
-    let tracing =
-        context.generation.as_ref().and_then(|generation| generation.config.tracing.as_ref());
-    let trace = tracing.and_then(|tracing| Trace::sample(tracing, parent, trusted, random));
-    context.trace = trace.map(Box::new);
+    trace
 }
 
 fn request_id(fields: &dyn Fields) -> Option<&str> {

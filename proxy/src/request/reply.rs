@@ -1,12 +1,13 @@
 //! An answer of Serin's own.
 
-use crate::request::context::{RequestContext, status_of};
-use crate::route::Fixed;
+use crate::request::fail::status_of;
+use crate::route::{Fixed, Route};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, response};
 use serin_core::outcome::Failure;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the body of a request of HTTP/2 is read and forgotten whose answer did not wait for it.
@@ -20,15 +21,15 @@ pub(crate) struct Reply {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
     close: bool,
-    /// The route's edits apply: it is the route's answer, not a refusal.
-    edited: bool,
+    /// Whose edits apply: it is that route's answer, not a refusal.
+    edited_by: Option<Arc<Route>>,
     what: Option<&'static str>,
 }
 
 impl Reply {
     pub(crate) fn empty(status: u16) -> Self {
         let (headers, body) = (Vec::new(), Bytes::new());
-        Self { status, headers, body, close: false, edited: false, what: None }
+        Self { status, headers, body, close: false, edited_by: None, what: None }
     }
 
     pub(crate) fn text(status: u16, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -80,8 +81,8 @@ impl Reply {
         self
     }
 
-    pub(crate) fn edited(mut self) -> Self {
-        self.edited = true;
+    pub(crate) fn edited_by(mut self, route: &Arc<Route>) -> Self {
+        self.edited_by = Some(Arc::clone(route));
         self
     }
 
@@ -97,16 +98,19 @@ impl Reply {
         &self.body
     }
 
-    /// Takes note of what the client is told. Says whether only a head goes with it.
-    pub(crate) fn note(&self, context: &mut RequestContext, head: bool) -> bool {
-        context.status = self.status;
-        context.what = context.what.or(self.what);
-        head || matches!(self.status, 204 | 304) || context.asked.grpc || self.body.is_empty()
+    /// The failure that it tells of, by name.
+    pub(crate) fn what(&self) -> Option<&'static str> {
+        self.what
     }
 
-    pub(crate) fn response(&self, context: &RequestContext) -> response::Parts {
+    /// Whether only a head goes to who asks by `grpc`, or for a head alone.
+    pub(crate) fn is_bodiless(&self, grpc: bool, asked_head: bool) -> bool {
+        asked_head || matches!(self.status, 204 | 304) || grpc || self.body.is_empty()
+    }
+
+    pub(crate) fn response(&self, grpc: bool) -> response::Parts {
         let (mut parts, ()) = Response::new(()).into_parts();
-        if context.asked.grpc {
+        if grpc {
             parts.headers = self.grpc_fields();
             return parts;
         }
@@ -117,7 +121,7 @@ impl Reply {
         if !matches!(self.status, 204 | 304) {
             fields.insert(header::CONTENT_LENGTH, self.body.len().into());
         }
-        if let Some(route) = context.route.as_ref().filter(|_| self.edited) {
+        if let Some(route) = &self.edited_by {
             let edits = &route.response;
             for name in &edits.remove {
                 fields.remove(name);

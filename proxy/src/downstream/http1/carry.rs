@@ -1,6 +1,6 @@
 //! Requests of HTTP/1, from their heads to the end of their exchanges, on the connection's own thread.
 //!
-//! Towards HTTP/1.1 nothing is allocated in the steady state: buffers, connections and the notes about
+//! Towards HTTP/1.1 nothing is allocated in the steady state: buffers, connections and the memory of
 //! a request are used again and again.
 
 use crate::buffer::Buffer;
@@ -8,32 +8,28 @@ use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http1::body::IncomingBody;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::downstream::http1::downstream::Http1;
+use crate::downstream::http1::late_fields::LateFields;
 use crate::downstream::http1::switched::Switched;
 use crate::downstream::{response, say};
 use crate::exchange::request_body::RequestBody;
 use crate::exchange::{self, Exchange, ExchangeResult};
-use crate::request::context::RequestContext;
-use crate::request::contexts::{self, Borrowed};
-use crate::request::end::{self, RequestSummary};
+use crate::request::admit::{Admitted, AskedTunnel, Declined, Forward, ParsedHead, admit};
+use crate::request::attempts::Attempts;
+use crate::request::finished::RequestSummary;
 use crate::request::reply::Reply;
-use crate::request::{asked, assign, head, identify, route};
 use crate::tunnel;
 use crate::wire::head::{Field, Framing, Head};
 use crate::wire::view::View;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 pub(crate) use crate::downstream::http1::exchange_pool::ExchangeFuture;
 
 /// A request whose head was read, and what was decided about it.
-pub(crate) struct Admitted {
-    context: Borrowed,
+pub(crate) struct AdmittedRequest {
     head: Head,
-    /// The head as the endpoint gets it; or the answer, when no endpoint is asked.
-    out: Buffer,
-    /// Where in it the trace's parent stands, which differs from attempt to attempt.
-    traceparent: Option<usize>,
-    reply: Option<Reply>,
+    admitted: Admitted,
 }
 
 /// What becomes of the client's connection.
@@ -50,13 +46,57 @@ pub(crate) enum After {
     Switched(Box<Switched>),
 }
 
-/// What an exchange has come to, in bytes of the bodies.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Summary {
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
-    /// It did not come to its proper end.
-    pub(crate) broken: bool,
+/// A request in hand.
+struct InHand<'a> {
+    client: Http1<'a>,
+    head: Head,
+    body: RequestBody,
+    /// What waits for the client.
+    down: Buffer,
+    /// It is HEAD.
+    asked_head: bool,
+    /// For all that the client has said another request may follow.
+    may_keep: bool,
+    /// What the client got of the answer's body.
+    sent: u64,
+}
+
+/// What has become of a request that was forwarded, as far as it concerns the client's connection.
+enum Forwarded {
+    Kept,
+    Ends,
+    Cut,
+    Switched(Box<Switched>),
+}
+
+impl<'a> InHand<'a> {
+    fn new(connection: &'a mut ClientConnection, head: Head, admitted: &Admitted) -> Self {
+        let (request, route) = admitted.request();
+        let input = connection.input.bytes();
+        let asked_head = head.method.of(input) == b"HEAD";
+        let (incoming, kind) = IncomingBody::begin(&head, input);
+        let mut body = RequestBody::new(kind, request, route);
+        if head.expects_continue && incoming.is_untouched() {
+            body.expect();
+        }
+        // What a client sends in hope of a tunnel must not be read as a request.
+        let may_keep = head.keep_alive && request.upgrade.is_none();
+        let client = Http1 { connection, body: incoming, is_http10: !head.minor_one };
+        let down = Buffer::default();
+        Self { client, head, body, down, asked_head, may_keep, sent: 0 }
+    }
+
+    fn summary<'f>(&'f self, fields: &'f LateFields<'_>, broken: bool) -> RequestSummary<'f> {
+        let bodies = (self.body.received, self.sent);
+        summary(&self.head, fields, bodies, broken, self.client.connection.rested)
+    }
+
+    /// Says whether all of its body was read.
+    fn leave(self) -> bool {
+        let Http1 { connection, body: incoming, .. } = self.client;
+        incoming.finish(connection, !self.body.is_replayable());
+        self.body.is_read()
+    }
 }
 
 impl Forwarder {
@@ -68,161 +108,162 @@ impl Forwarder {
         head: &Head,
         fields: &[Field],
         now: Instant,
-    ) -> Admitted {
+    ) -> AdmittedRequest {
         let view = View::of(client.input.bytes(), fields);
-        let mut context = contexts::take(self.plane.enter(), now);
-        let method = text(head.method.of(view.bytes)).unwrap_or_default();
-        note(&mut context, client, head, method, &view);
-        let sound = asked::right_certificate(&context)
-            .and_then(|()| asked::split_target(&mut context))
-            .inspect_err(|reply| asked::count_refusal(reply, &context));
-        let let_in = sound
-            .and_then(|()| route::find(method, &view, &mut context))
-            .and_then(|()| route::admit(&view, &mut context));
-        let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = let_in.err();
-        if reply.is_none() {
-            assign::assign(&view, &mut context);
-            traceparent = head::write(method.as_bytes(), &view, None, &mut context, &mut out);
-        }
-        Admitted { context, head: *head, out, traceparent, reply }
+        let parsed = ParsedHead {
+            method: text(head.method.of(view.bytes)),
+            target: &origin_form(head.target.of(view.bytes)),
+            host: Ok(text(head.host.of(view.bytes))),
+            fields: &view,
+            tunnel: asked_tunnel(head, &view),
+            expects: head.expects_continue,
+            translated: None,
+        };
+        let admitted = admit(self.plane.enter(), &client.info, parsed, now);
+        AdmittedRequest { head: *head, admitted }
     }
 
     /// Carries the exchange to its end.
     pub(crate) fn carry(
         self: &Arc<Self>,
         client: Box<ClientConnection>,
-        admitted: Admitted,
+        request: AdmittedRequest,
     ) -> ExchangeFuture {
-        ExchangeFuture::begin(Arc::clone(self), client, admitted)
+        ExchangeFuture::begin(Arc::clone(self), client, request)
     }
 
     pub(crate) async fn exchange(
         self: Arc<Self>,
         mut owned: Box<ClientConnection>,
-        admitted: Admitted,
+        request: AdmittedRequest,
     ) -> (Box<ClientConnection>, After) {
-        let Admitted { mut context, head, out, traceparent, reply } = admitted;
-        let (incoming, kind) = IncomingBody::begin(&head, owned.input.bytes());
-        let mut body = RequestBody::new(kind, &owned.info.listener.limits, &context);
-        if head.expects_continue && incoming.is_untouched() {
-            body.expect();
-        }
-        let (connection, is_http10) = (&mut *owned, !head.minor_one);
-        let mut client = Http1 { connection, body: incoming, is_http10 };
-        let mut down = Buffer::default();
-        let asked_head = head.method.of(client.connection.input.bytes()) == b"HEAD";
-        // What a client sends in hope of a tunnel must not be read as a request.
-        let may_keep = head.keep_alive && context.asked.upgrade.is_none();
-        let mut keeps = may_keep;
-        let mut sent = 0;
-        let asked = match reply {
-            Some(reply) => ExchangeResult::Reply(reply),
-            None => {
-                let info = Arc::clone(&client.connection.info);
-                let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
-                let (body, down, sent) = (&mut body, &mut down, &mut sent);
-                let (context, client) = (&mut *context, &mut client);
-                let exchange =
-                    Exchange { context, client, body, down, asked_head, sent, alone: false };
-                exchange::carry(exchange, out, traceparent, keeps).await
-            }
+        let AdmittedRequest { head, admitted } = request;
+        let mut hand = InHand::new(&mut owned, head, &admitted);
+        let kept = match admitted {
+            Admitted::Declined(declined) => self.decline(&mut hand, declined).await,
+            Admitted::Forward(forward) => match self.forward(&mut hand, forward).await {
+                Forwarded::Switched(switched) => return (owned, After::Switched(switched)),
+                Forwarded::Kept => true,
+                Forwarded::Ends => false,
+                Forwarded::Cut => {
+                    hand.leave();
+                    if !head.minor_one {
+                        owned.end_by_reset();
+                    }
+                    return (owned, After::Cut);
+                }
+            },
         };
-        let cut = matches!(asked, ExchangeResult::Cut);
-        match asked {
+        let is_read = hand.leave();
+        if kept {
+            return (owned, After::Kept);
+        }
+        if !head.keep_alive && is_read && owned.is_silent() {
+            owned.say_end();
+            return (owned, After::Done);
+        }
+        (owned, After::Closed)
+    }
+
+    /// Says whether the client's connection is kept.
+    async fn decline(&self, hand: &mut InHand<'_>, declined: Declined) -> bool {
+        let kept = self.reply(hand, &declined.reply, declined.request.grpc).await;
+        hand.client.connection.rested = Instant::now();
+        let fields = LateFields::of(hand.client.connection.input.bytes());
+        declined.finish(&self.log, &hand.summary(&fields, false));
+        kept
+    }
+
+    async fn forward(&self, hand: &mut InHand<'_>, forward: Forward) -> Forwarded {
+        let Forward { request, out, traceparent } = forward;
+        let (mut attempts, may_keep) = (Attempts::new(request), hand.may_keep);
+        let info = Arc::clone(&hand.client.connection.info);
+        let keeps = || may_keep && !self.is_closing() && !info.listener.is_outdated();
+        let exchange = Exchange {
+            attempts: &mut attempts,
+            client: &mut hand.client,
+            body: &mut hand.body,
+            down: &mut hand.down,
+            asked_head: hand.asked_head,
+            sent: &mut hand.sent,
+            alone: false,
+        };
+        let forwarded = match exchange::carry(exchange, out, traceparent, keeps).await {
             ExchangeResult::Switched(agreed) => {
-                return (owned, After::Switched(Box::new(Switched { context, head, agreed })));
+                let switched = Switched { attempts, head: hand.head, agreed };
+                return Forwarded::Switched(Box::new(switched));
             }
-            ExchangeResult::Cut => keeps = false,
-            ExchangeResult::Passed { keeps: kept } => keeps = kept,
+            ExchangeResult::Cut => Forwarded::Cut,
+            ExchangeResult::Passed { keeps: true } => Forwarded::Kept,
+            ExchangeResult::Passed { keeps: false } => Forwarded::Ends,
             ExchangeResult::Reply(reply) => {
-                keeps &= !reply.closes() && body.is_read() && !self.is_closing();
-                keeps &= !client.connection.info.listener.is_outdated();
-                down.clear();
-                response::write_reply(&reply, &mut context, asked_head, keeps, &mut down);
-                client.connection.is_last = !keeps;
-                keeps &= say(&mut client, down.bytes()).await;
-                sent = if asked_head { 0 } else { reply.body().len() as u64 };
+                attempts.told(&reply);
+                let grpc = attempts.request().grpc;
+                match self.reply(hand, &reply, grpc).await {
+                    true => Forwarded::Kept,
+                    false => Forwarded::Ends,
+                }
             }
-        }
-        let Http1 { connection: client, body: incoming, .. } = client;
-        client.rested = Instant::now();
-        let summary = Summary { received: body.received, sent, broken: cut };
-        self.end(client, &head, &mut context, summary);
-        incoming.finish(client, !body.is_replayable());
-        if cut && is_http10 {
-            client.end_by_reset();
-        }
-        let after = match (keeps, cut) {
-            (true, _) => After::Kept,
-            (false, true) => After::Cut,
-            (false, false) if !head.keep_alive && body.is_read() && client.is_silent() => {
-                client.say_end();
-                After::Done
-            }
-            (false, false) => After::Closed,
         };
-        (owned, after)
+        hand.client.connection.rested = Instant::now();
+        let fields = LateFields::of(hand.client.connection.input.bytes());
+        let broken = matches!(forwarded, Forwarded::Cut);
+        attempts.finish(&self.log, &hand.summary(&fields, broken));
+        forwarded
     }
 
-    pub(crate) fn end(
-        &self,
-        client: &ClientConnection,
-        head: &Head,
-        context: &mut RequestContext,
-        summary: Summary,
-    ) {
-        let bytes = client.input.bytes();
-        let mut fields = std::mem::take(&mut context.fields);
-        fields.clear();
-        if self.log.is_on() || context.trace.is_some() {
-            // The spans of the request's fields were given up for those of the answer.
-            crate::wire::head::parse(bytes, &Default::default(), &mut fields);
-        }
-        let over = RequestSummary {
-            method: text(head.method.of(bytes)).unwrap_or_default(),
-            protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
-            fields: &View::of(bytes, &fields),
-            written: (context.status != 0).then_some(context.status),
-            broken: summary.broken,
-            received: summary.received,
-            sent: summary.sent,
-            at: client.rested,
-        };
-        end::end(&self.log, &over, context);
-        context.fields = fields;
+    /// Tells the client what Serin answers. Says whether its connection is kept.
+    async fn reply(&self, hand: &mut InHand<'_>, reply: &Reply, grpc: bool) -> bool {
+        let InHand { client, body, down, asked_head, may_keep, sent, .. } = hand;
+        let is_outdated = client.connection.info.listener.is_outdated();
+        let keeps =
+            *may_keep && body.is_read() && !reply.closes() && !self.is_closing() && !is_outdated;
+        down.clear();
+        response::write_reply(reply, grpc, *asked_head, keeps, down);
+        client.connection.is_last = !keeps;
+        *sent = if *asked_head { 0 } else { reply.body().len() as u64 };
+        say(client, down.bytes()).await && keeps
     }
 }
 
-/// Who asks for what.
-fn note(
-    context: &mut RequestContext,
-    client: &ClientConnection,
+/// What is said of a request that is over now. `received` and `sent` are bytes of the bodies.
+pub(super) fn summary<'a>(
     head: &Head,
-    method: &str,
-    view: &View<'_>,
-) {
-    context.info = Some(Arc::clone(&client.info));
-    let target = String::from_utf8_lossy(head.target.of(view.bytes));
-    if !target.starts_with('/') && target != "*" {
-        context.asked.target.push('/');
+    fields: &'a LateFields<'_>,
+    (received, sent): (u64, u64),
+    broken: bool,
+    at: Instant,
+) -> RequestSummary<'a> {
+    RequestSummary {
+        method: text(head.method.of(fields.bytes)),
+        protocol: if head.minor_one { "HTTP/1.1" } else { "HTTP/1.0" },
+        fields,
+        broken,
+        received,
+        sent,
+        at,
     }
-    context.asked.target.push_str(&target);
-    context.asked.host.push_str(text(head.host.of(view.bytes)).unwrap_or_default());
-    context.asked.idempotent = asked::is_idempotent(method);
-    context.asked.expects = head.expects_continue;
-    if head.upgrade
-        && matches!(head.framing, Framing::None | Framing::Length(0))
-        && let Some((upgrade, protocol)) = tunnel::asked_for(view)
-    {
-        context.asked.upgrade = Some(upgrade);
-        context.asked.protocol.push_str(protocol);
-    }
-    asked::note_kind(view, context);
-    identify::identify(view, context);
-    identify::tell_root(context);
 }
 
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok()
+/// A target as it is matched: what follows the authority may begin without a slash, or be nothing.
+fn origin_form(target: &[u8]) -> Cow<'_, str> {
+    let target = String::from_utf8_lossy(target);
+    match target.as_bytes() {
+        [b'/', ..] | b"*" => target,
+        _ => Cow::Owned(format!("/{target}")),
+    }
+}
+
+/// Which protocol a request without a body asks for.
+fn asked_tunnel<'a>(head: &Head, view: &'a View<'_>) -> Option<AskedTunnel<'a>> {
+    if !head.upgrade || !matches!(head.framing, Framing::None | Framing::Length(0)) {
+        return None;
+    }
+    let (upgrade, protocol) = tunnel::asked_for(view)?;
+    Some(AskedTunnel { upgrade, protocol, key: String::new() })
+}
+
+/// What the parser has found to be ASCII.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use crate::exchange::downstream::{Downstream, Towards};
 use crate::exchange::relay::RelayError;
 use crate::exchange::request_body::{ClientError, RequestBody};
 use crate::ingress::ClientInfo;
-use crate::request::context::RequestContext;
+use crate::request::attempts::Answering;
 use crate::route::Fields;
 use crate::wheel::Deadline;
 use crate::wire::answer::ResponseHead;
@@ -80,14 +80,14 @@ impl Downstream for Http1<'_> {
         &mut self,
         head: &ResponseHead,
         view: &View<'_>,
-        context: &mut RequestContext,
+        by: Answering<'_>,
         towards: Towards,
         down: &mut Buffer,
-    ) -> Result<(), RelayError> {
+    ) -> Result<u16, RelayError> {
         let is_whole = head.body.is_within(view.bytes.len() - head.length);
         self.connection.is_last = !towards.keeps && is_whole && head.status != 101;
-        response::write(head, view, context, towards, down);
-        Ok(())
+        response::write(head, view, by, towards, down);
+        Ok(head.status)
     }
 
     fn poll_write(&mut self, pieces: [&[u8]; 2], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -6,7 +6,7 @@
 //! thread's `NEXT` and whose outcome it leaves there.
 
 use crate::downstream::forwarder::Forwarder;
-use crate::downstream::http1::carry::{Admitted, After};
+use crate::downstream::http1::carry::{AdmittedRequest, After};
 use crate::downstream::http1::connection::ClientConnection;
 use crate::free_list::FreeList;
 use std::cell::{Cell, RefCell};
@@ -37,7 +37,7 @@ pub(crate) fn sweep() {
 struct Job {
     forwarder: Arc<Forwarder>,
     client: Box<ClientConnection>,
-    admitted: Admitted,
+    request: AdmittedRequest,
 }
 
 /// The connection comes back with what is to become of it.
@@ -51,11 +51,11 @@ impl ExchangeFuture {
     pub(crate) fn begin(
         forwarder: Arc<Forwarder>,
         client: Box<ClientConnection>,
-        admitted: Admitted,
+        request: AdmittedRequest,
     ) -> Self {
         let free = FREE.with_borrow_mut(FreeList::pop);
         let mut pooled = free.unwrap_or_else(|| Box::pin(work()));
-        NEXT.set(Some(Job { forwarder, client, admitted }));
+        NEXT.set(Some(Job { forwarder, client, request }));
         // It takes what is for it, and waits to be polled by whoever waits for the outcome.
         let _ = pooled.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         Self(Some(pooled))
@@ -69,7 +69,7 @@ async fn work() -> Infallible {
             continue;
         };
         pause().await;
-        let over = job.forwarder.exchange(job.client, job.admitted).await;
+        let over = job.forwarder.exchange(job.client, job.request).await;
         OVER.set(Some(over));
         pause().await;
     }

@@ -1,15 +1,16 @@
 //! An exchange whose endpoint has changed the protocol as it was asked to: what follows are the
 //! tunnel's bytes, and the exchange ends with the tunnel.
 //!
-//! It keeps the request's notes and the bytes of its head, which the access log wants at the end, and
+//! It keeps what is known of the request and the bytes of its head, which the access log wants at the end, and
 //! gives the exchange's room back.
 
 use crate::buffer::Buffer;
 use crate::downstream::forwarder::Forwarder;
-use crate::downstream::http1::carry::Summary;
+use crate::downstream::http1::carry::summary;
 use crate::downstream::http1::connection::ClientConnection;
+use crate::downstream::http1::late_fields::LateFields;
 use crate::exchange::Agreed;
-use crate::request::contexts::Borrowed;
+use crate::request::attempts::Attempts;
 use crate::tunnel::{Patience, Side, Tunnel};
 use crate::wire::head::Head;
 use std::future::poll_fn;
@@ -21,9 +22,9 @@ use std::time::Instant;
 
 /// What waits beside the client's connection to be carried on.
 pub(crate) struct Switched {
-    pub(crate) context: Borrowed,
+    pub(crate) attempts: Attempts,
     pub(crate) head: Head,
-    pub(crate) agreed: Agreed,
+    pub(crate) agreed: Box<Agreed>,
 }
 
 impl Forwarder {
@@ -33,8 +34,8 @@ impl Forwarder {
         mut client: Box<ClientConnection>,
         switched: Switched,
     ) -> Box<ClientConnection> {
-        let Switched { mut context, head, agreed } = switched;
-        let Agreed { mut upstream, upgrade, idle } = agreed;
+        let Switched { mut attempts, head, agreed } = switched;
+        let Agreed { attempt, mut upstream, upgrade, idle } = *agreed;
         let early = ahead_of(&mut client, &head);
         let patience = Patience { idle, client: client.info.listener.limits.idle_timeout };
         let said = std::mem::take(&mut upstream.input);
@@ -42,11 +43,11 @@ impl Forwarder {
         poll_fn(|cx| tunnel.poll(cx)).await;
         let (mut client, carried) = tunnel.close();
         client.rested = Instant::now();
-        if let Some(attempt) = &mut context.attempt {
-            attempt.closed = carried.closed;
-        }
-        let summary = Summary { received: carried.received, sent: carried.sent, broken: false };
-        self.end(&client, &head, &mut context, summary);
+        attempts.tunnel_ended(attempt, carried.closed, client.rested);
+        let bodies = (carried.received, carried.sent);
+        let fields = LateFields::of(client.input.bytes());
+        attempts.finish(&self.log, &summary(&head, &fields, bodies, false, client.rested));
+        drop(fields);
         client.input.clear();
         client
     }

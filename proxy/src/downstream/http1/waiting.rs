@@ -2,7 +2,7 @@
 
 use crate::downstream::forwarder::Forwarder;
 use crate::downstream::headers;
-use crate::downstream::http1::carry::Admitted;
+use crate::downstream::http1::carry::AdmittedRequest;
 use crate::downstream::http1::connection::ClientConnection;
 use crate::ingress::worker::Worker;
 use crate::wire::head::{self, Field, HeadLimits, Verdict};
@@ -31,7 +31,7 @@ pub(crate) struct Waiting {
     reason = "nearly always it is a request, and a box would be an allocation for each"
 )]
 pub(crate) enum Next {
-    Request(Admitted),
+    Request(AdmittedRequest),
     Refused(Refusal),
     End,
 }

@@ -6,23 +6,18 @@
 use crate::buffer::Buffer;
 use crate::downstream::forwarder::Forwarder;
 use crate::downstream::http2::connection::OpenStream;
-use crate::downstream::http2::farewell;
 use crate::downstream::http2::stream::Stream;
+use crate::downstream::http2::{farewell, head};
 use crate::downstream::say;
-use crate::exchange::Agreed;
 use crate::exchange::request_body::{BodyKind, RequestBody};
-use crate::exchange::{self, Exchange, ExchangeResult};
-use crate::request::context::RequestContext;
-use crate::request::contexts::{self, Borrowed};
-use crate::request::end::{self, RequestSummary};
-use crate::request::head::{self, Translated};
+use crate::exchange::{self, Agreed, Exchange, ExchangeResult};
+use crate::request::admit::{Admitted, Forward, admit};
+use crate::request::attempts::Attempts;
+use crate::request::finished::RequestSummary;
+use crate::request::head::Translated;
 use crate::request::reply::Reply;
-use crate::request::{asked, assign, identify, route};
 use crate::task_pool::{self, PoolTask, Slots};
-use crate::thread::random;
-use crate::tunnel;
 use crate::wheel::Deadline;
-use h2::ext::Protocol;
 use http::{header, request::Parts as RequestHead};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -30,11 +25,8 @@ use std::time::Instant;
 
 /// What was decided about a stream.
 pub(crate) struct AdmittedStream {
-    pub(super) context: Borrowed,
-    out: Buffer,
-    traceparent: Option<usize>,
-    reply: Option<Reply>,
-    body: Option<Translated>,
+    admitted: Admitted,
+    body: BodyKind,
 }
 
 thread_local! {
@@ -50,34 +42,31 @@ pub(crate) fn sweep() {
 pub(super) struct Boarded {
     pub(super) head: RequestHead,
     pub(super) stream: Stream,
-    pub(super) admitted: AdmittedStream,
     pub(super) open: OpenStream,
+    /// Until it is carried.
+    admitted: Option<AdmittedStream>,
 }
 
 impl Forwarder {
     /// Takes the stream's request, and decides what is to become of it.
     pub(crate) fn take_stream(&self, head: &RequestHead, stream: &Stream) -> AdmittedStream {
-        let mut context = contexts::take(self.plane.enter(), Instant::now());
-        context.info = Some(Arc::clone(&stream.info));
-        let fields = &head.headers;
-        let asked = asked_for(head, &mut context)
-            .inspect_err(|reply| asked::count_refusal(reply, &context));
-        let is_tunnel = context.asked.upgrade.is_some();
-        let method = if is_tunnel { "GET" } else { head.method.as_str() };
-        let found = asked.and_then(|()| route::find(method, fields, &mut context));
-        let empty = is_tunnel || stream.is_empty(head);
-        let length = fields.contains_key(header::CONTENT_LENGTH);
-        let body = (!empty).then_some(Translated { chunked: !length });
-        let translated = body.unwrap_or(Translated { chunked: false });
-        let (mut out, mut traceparent) = (Buffer::default(), None);
-        let reply = found.and_then(|()| route::admit(fields, &mut context)).err();
-        let reply = reply.map(|reply| if is_tunnel { no_tunnel(reply) } else { reply });
-        if reply.is_none() {
-            assign::assign(fields, &mut context);
-            let (method, to) = (method.as_bytes(), &mut out);
-            traceparent = head::write(method, fields, Some(translated), &mut context, to);
+        let length = head.headers.contains_key(header::CONTENT_LENGTH);
+        let body = (!stream.is_empty(head)).then_some(Translated { chunked: !length });
+        let parsed = head::parsed(head, &stream.info, body);
+        let is_tunnel = parsed.tunnel.is_some();
+        let mut admitted = admit(self.plane.enter(), &stream.info, parsed, Instant::now());
+        if let Admitted::Declined(declined) = &mut admitted
+            && is_tunnel
+            && (200..300).contains(&declined.reply.status())
+        {
+            // To whoever asks for a tunnel, every success says that it is open.
+            declined.reply = Reply::refused(400, "no WebSocket is served here");
         }
-        AdmittedStream { context, out, traceparent, reply, body }
+        let body = match body {
+            Some(Translated { chunked }) if !is_tunnel => BodyKind::Framed { is_unsized: chunked },
+            Some(_) | None => BodyKind::None,
+        };
+        AdmittedStream { admitted, body }
     }
 
     /// Sends a stream that was taken on its way.
@@ -88,108 +77,81 @@ impl Forwarder {
         admitted: AdmittedStream,
         open: OpenStream,
     ) {
-        let boarded = Boarded { head, stream, admitted, open };
+        let boarded = Boarded { head, stream, open, admitted: Some(admitted) };
         task_pool::spawn(&TASKS, boarded, |task| work(task, Arc::clone(self)));
     }
 
     /// Carries the exchange to its end, or until it is a tunnel.
-    async fn carry_stream(&self, boarded: &mut Boarded) -> Option<Agreed> {
+    async fn carry_stream(&self, boarded: &mut Boarded) -> Option<Box<(Attempts, Box<Agreed>)>> {
         let Boarded { head, stream, admitted, .. } = boarded;
-        let context = &mut *admitted.context;
-        let kind = match admitted.body {
-            Some(Translated { chunked }) => BodyKind::Framed { is_unsized: chunked },
-            None => BodyKind::None,
+        let Some(AdmittedStream { admitted, body }) = admitted.take() else {
+            unreachable!("a stream is carried once")
         };
-        let mut body = RequestBody::new(kind, &stream.info.listener.limits, context);
-        if context.asked.expects {
+        let (arrived, route) = admitted.request();
+        let mut body = RequestBody::new(body, arrived, route);
+        if arrived.expects {
             body.expect();
         }
         let asked_head = head.method == http::Method::HEAD;
-        let (mut sent, mut down) = (0, Buffer::default());
-        let asked = match admitted.reply.take() {
-            Some(reply) => ExchangeResult::Reply(reply),
-            None => {
-                let (client, body, down, sent) = (&mut *stream, &mut body, &mut down, &mut sent);
-                let exchange =
-                    Exchange { context, client, body, down, asked_head, sent, alone: false };
-                let out = std::mem::take(&mut admitted.out);
-                exchange::carry(exchange, out, admitted.traceparent, || true).await
+        let (mut sent, mut down, mut broken) = (0, Buffer::default(), false);
+        match admitted {
+            Admitted::Declined(declined) => {
+                let told = tell(stream, &declined.reply, declined.request.grpc, asked_head).await;
+                broken = told.is_none();
+                let bodies = (body.received, told.unwrap_or(0));
+                declined.finish(&self.log, &summary(head, bodies, broken));
             }
-        };
-        let mut broken = matches!(asked, ExchangeResult::Cut);
-        match asked {
-            ExchangeResult::Cut => stream.cut(),
-            ExchangeResult::Passed { .. } => {}
-            ExchangeResult::Switched(agreed) => return Some(agreed),
-            ExchangeResult::Reply(reply) => match tell(stream, &reply, context, asked_head).await {
-                Some(count) => sent = count,
-                None => broken = true,
-            },
+            Admitted::Forward(Forward { request, out, traceparent }) => {
+                let mut attempts = Attempts::new(request);
+                let exchange = Exchange {
+                    attempts: &mut attempts,
+                    client: stream,
+                    body: &mut body,
+                    down: &mut down,
+                    asked_head,
+                    sent: &mut sent,
+                    alone: false,
+                };
+                match exchange::carry(exchange, out, traceparent, || true).await {
+                    ExchangeResult::Switched(agreed) => return Some(Box::new((attempts, agreed))),
+                    ExchangeResult::Cut => {
+                        stream.cut();
+                        broken = true;
+                    }
+                    ExchangeResult::Passed { .. } => {}
+                    ExchangeResult::Reply(reply) => {
+                        attempts.told(&reply);
+                        let grpc = attempts.request().grpc;
+                        match tell(stream, &reply, grpc, asked_head).await {
+                            Some(count) => sent = count,
+                            None => broken = true,
+                        }
+                    }
+                }
+                attempts.finish(&self.log, &summary(head, (body.received, sent), broken));
+            }
         }
-        self.end_stream(head, context, (body.received, sent), broken);
         if !body.is_read() && !broken {
             farewell::forget_body(stream).await;
         }
         None
     }
-
-    pub(super) fn end_stream(
-        &self,
-        head: &RequestHead,
-        context: &mut RequestContext,
-        (received, sent): (u64, u64),
-        broken: bool,
-    ) {
-        let over = RequestSummary {
-            method: head.method.as_str(),
-            protocol: "HTTP/2",
-            fields: &head.headers,
-            written: (context.status != 0).then_some(context.status),
-            broken,
-            received,
-            sent,
-            at: Instant::now(),
-        };
-        end::end(&self.log, &over, context);
-    }
 }
 
-/// What a stream asks for. An error is what its client is told instead.
-fn asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Reply> {
-    let fields = &head.headers;
-    context.asked.target.push_str(head.uri.path_and_query().map_or("", |target| target.as_str()));
-    context.asked.idempotent = asked::is_idempotent(head.method.as_str());
-    context.asked.expects = fields.contains_key(header::EXPECT);
-    let wanted = tunnel_asked_for(head, context);
-    asked::note_kind(fields, context);
-    identify::identify(fields, context);
-    identify::tell_root(context);
-    wanted?;
-    asked::within_limits(head, context)?;
-    context.asked.host.push_str(asked::host(head)?);
-    asked::right_certificate(context)?;
-    asked::split_target(context)
-}
-
-/// An extended CONNECT asks for what an upgrade is in HTTP/1.1, and is one for whoever comes later.
-fn tunnel_asked_for(head: &RequestHead, context: &mut RequestContext) -> Result<(), Reply> {
-    let Some(protocol) = head.extensions.get::<Protocol>() else { return Ok(()) };
-    let Some(upgrade) = tunnel::asked_for_by(protocol.as_str()) else {
-        return Err(Reply::refused(501, "of other protocols, WebSockets alone are served"));
-    };
-    let asked = &mut context.asked;
-    asked.upgrade = Some(upgrade);
-    asked.protocol.push_str("websocket");
-    asked.websocket_key.push_str(&tunnel::key([random(), random()]));
-    (asked.idempotent, asked.expects) = (asked::is_idempotent("GET"), false);
-    Ok(())
-}
-
-/// To whoever asks for a tunnel, every success says that it is open.
-fn no_tunnel(reply: Reply) -> Reply {
-    match reply.status() {
-        200..300 => Reply::refused(400, "no WebSocket is served here"),
-        _ => reply,
+/// `received` and `sent` are bytes of the bodies.
+pub(super) fn summary(
+    head: &RequestHead,
+    (received, sent): (u64, u64),
+    broken: bool,
+) -> RequestSummary<'_> {
+    RequestSummary {
+        method: head.method.as_str(),
+        protocol: "HTTP/2",
+        fields: &head.headers,
+        broken,
+        received,
+        sent,
+        at: Instant::now(),
     }
 }
 
@@ -205,22 +167,16 @@ async fn work(mut task: PoolTask<Boarded>, forwarder: Arc<Forwarder>) {
             && let Some(boarded) = task.take()
         {
             // Long and idle, it keeps no exchange's room.
-            tokio::spawn(Box::pin(Arc::clone(&forwarder).stream_tunnel(boarded, agreed)));
+            tokio::spawn(Box::pin(Arc::clone(&forwarder).stream_tunnel(boarded, *agreed)));
         }
     }
 }
 
 /// How much of an answer of Serin's own the client was told; `None` when it is gone.
-async fn tell(
-    stream: &mut Stream,
-    reply: &Reply,
-    context: &mut RequestContext,
-    asked_head: bool,
-) -> Option<u64> {
-    let bodiless = reply.note(context, asked_head);
-    let response = reply.response(context);
+async fn tell(stream: &mut Stream, reply: &Reply, grpc: bool, asked_head: bool) -> Option<u64> {
+    let bodiless = reply.is_bodiless(grpc, asked_head);
     let length = reply.body().len() as u64;
-    stream.answer(response, (!bodiless).then_some(Some(length))).ok()?;
+    stream.answer(reply.response(grpc), (!bodiless).then_some(Some(length))).ok()?;
     if bodiless {
         return Some(0);
     }

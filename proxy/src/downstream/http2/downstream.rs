@@ -7,7 +7,7 @@ use crate::exchange::downstream::{Downstream, Towards};
 use crate::exchange::relay::RelayError;
 use crate::exchange::request_body::{ClientError, RequestBody};
 use crate::ingress::ClientInfo;
-use crate::request::context::RequestContext;
+use crate::request::attempts::Answering;
 use crate::route::Fields;
 use crate::wheel::Deadline;
 use crate::wire::answer::ResponseHead;
@@ -75,19 +75,19 @@ impl Downstream for Stream {
         &mut self,
         head: &ResponseHead,
         view: &View<'_>,
-        context: &mut RequestContext,
+        by: Answering<'_>,
         towards: Towards,
         _: &mut Buffer,
-    ) -> Result<(), RelayError> {
+    ) -> Result<u16, RelayError> {
         let answer =
-            response::head_of(head, view, context, towards.trailers).ok_or(RelayError::Invalid)?;
+            response::head_of(head, view, by, towards.trailers).ok_or(RelayError::Invalid)?;
         // What trailers may follow has no last byte.
         let length = match head.status {
             101 => Some(None),
             _ => head.body.length().map(|length| length.filter(|_| !towards.trailers)),
         };
-        context.status = answer.status.as_u16();
-        self.answer(answer, length).map_err(|_| GONE)
+        let status = answer.status.as_u16();
+        self.answer(answer, length).map(|()| status).map_err(|_| GONE)
     }
 
     fn room(&mut self, cx: &mut Context<'_>) -> io::Result<usize> {

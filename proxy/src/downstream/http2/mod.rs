@@ -6,6 +6,7 @@ pub(crate) mod connection;
 mod downstream;
 pub(crate) mod farewell;
 pub(crate) mod frames;
+mod head;
 pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod stream;

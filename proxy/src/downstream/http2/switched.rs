@@ -3,9 +3,10 @@
 
 use crate::buffer::Buffer;
 use crate::downstream::forwarder::Forwarder;
-use crate::downstream::http2::carry::Boarded;
+use crate::downstream::http2::carry::{self, Boarded};
 use crate::downstream::http2::stream::Stream;
 use crate::exchange::Agreed;
+use crate::request::attempts::Attempts;
 use crate::tunnel::{Patience, Side, Tunnel};
 use std::future::poll_fn;
 use std::io;
@@ -14,9 +15,13 @@ use std::task::{Context, Poll, ready};
 
 impl Forwarder {
     /// Carries the tunnel to its end.
-    pub(super) async fn stream_tunnel(self: Arc<Self>, boarded: Boarded, agreed: Agreed) {
-        let Boarded { head, stream, mut admitted, mut open } = boarded;
-        let Agreed { mut upstream, upgrade, idle } = agreed;
+    pub(super) async fn stream_tunnel(
+        self: Arc<Self>,
+        boarded: Boarded,
+        (mut attempts, agreed): (Attempts, Box<Agreed>),
+    ) {
+        let Boarded { head, stream, mut open, .. } = boarded;
+        let Agreed { attempt, mut upstream, upgrade, idle } = *agreed;
         open.became_tunnel();
         let patience = Patience { idle, client: stream.info.listener.limits.idle_timeout };
         let said = std::mem::take(&mut upstream.input);
@@ -30,11 +35,10 @@ impl Forwarder {
         .await;
         let (mut stream, carried) = tunnel.close();
         stream.hang_up();
-        let context = &mut *admitted.context;
-        if let Some(attempt) = &mut context.attempt {
-            attempt.closed = carried.closed;
-        }
-        self.end_stream(&head, context, (carried.received, carried.sent), false);
+        let bodies = (carried.received, carried.sent);
+        let summary = carry::summary(&head, bodies, false);
+        attempts.tunnel_ended(attempt, carried.closed, summary.at);
+        attempts.finish(&self.log, &summary);
     }
 }
 

@@ -3,8 +3,7 @@
 use super::{Came, Relay, RelayError, Reset};
 use crate::exchange::downstream::Downstream;
 use crate::exchange::framing::{push_chunk, push_end};
-use crate::request::context::RequestContext;
-use crate::request::{answer as meaning, trailers};
+use crate::request::answer::Following;
 use crate::wire::answer::Body;
 use crate::wire::chunks::{Chunks, Piece};
 use crate::wire::http2::trailers as trailers_of;
@@ -20,32 +19,19 @@ impl<D: Downstream> Relay<'_, D> {
         &mut self,
         body: Body,
         sent: &mut u64,
-        context: &mut RequestContext,
+        following: &mut Following<'_>,
     ) -> Result<Option<HeaderMap>, RelayError> {
         match body {
             Body::None => self.flush().await.map(|()| None),
             Body::Length(length) if !self.upstream.frames_itself() => {
                 self.length(length, sent).await.map(|()| None)
             }
-            Body::Chunked => self.chunks(sent, context).await,
+            Body::Chunked => self.chunks(sent, following).await,
             Body::Length(_) | Body::UntilEnd => {
                 let framed = body == Body::UntilEnd && self.client.takes_chunks();
-                self.until_end(framed, sent, context).await
+                self.until_end(framed, sent, following).await
             }
         }
-    }
-
-    /// What the client gets of what stands after the body.
-    fn following(
-        &self,
-        came: Option<HeaderMap>,
-        context: &mut RequestContext,
-    ) -> Option<HeaderMap> {
-        let came = came?;
-        meaning::trailers_came(&came, context);
-        let takes = self.client.takes_trailers(context.asked.trailers);
-        let edits = context.route.as_ref().map(|route| &route.response);
-        trailers::passing(came, edits).filter(|_| takes)
     }
 
     async fn length(&mut self, mut left: u64, sent: &mut u64) -> Result<(), RelayError> {
@@ -73,7 +59,7 @@ impl<D: Downstream> Relay<'_, D> {
         &mut self,
         framed: bool,
         sent: &mut u64,
-        context: &mut RequestContext,
+        following: &mut Following<'_>,
     ) -> Result<Option<HeaderMap>, RelayError> {
         loop {
             let here = self.upstream.input.len();
@@ -100,11 +86,11 @@ impl<D: Downstream> Relay<'_, D> {
             }
             if let Came::End = self.more(false).await? {
                 let came = self.upstream.stream().and_then(|stream| stream.take_trailers());
-                let following = self.following(came, context);
+                let passing = following.pass(came);
                 if framed {
-                    push_end(self.down, following.as_ref());
+                    push_end(self.down, passing.as_ref());
                 }
-                return self.flush().await.map(|()| following);
+                return self.flush().await.map(|()| passing);
             }
         }
     }
@@ -112,7 +98,7 @@ impl<D: Downstream> Relay<'_, D> {
     async fn chunks(
         &mut self,
         sent: &mut u64,
-        context: &mut RequestContext,
+        following: &mut Following<'_>,
     ) -> Result<Option<HeaderMap>, RelayError> {
         let mut chunks = Chunks::default();
         loop {
@@ -133,11 +119,11 @@ impl<D: Downstream> Relay<'_, D> {
                         input.advance(count);
                         let lines = chunks.trailers();
                         let came = if lines.is_empty() { None } else { trailers_of(lines) };
-                        let following = self.following(came, context);
+                        let passing = following.pass(came);
                         if self.client.takes_chunks() {
-                            push_end(self.down, following.as_ref());
+                            push_end(self.down, passing.as_ref());
                         }
-                        return self.flush().await.map(|()| following);
+                        return self.flush().await.map(|()| passing);
                     }
                 }
             }
