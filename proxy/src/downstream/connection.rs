@@ -16,7 +16,6 @@ use crate::ingress::listener::ListenerState;
 use crate::ingress::preface::{self, Opened};
 use crate::ingress::transport::Transport;
 use crate::ingress::worker::{TunnelOpen, Worker};
-use crate::wire::proxy_header::Ends;
 use crate::wire::refusal::Refusal;
 use serin_config::model::ProxyProtocol;
 use std::future::Future;
@@ -57,8 +56,7 @@ impl Connection {
             let worker = Arc::clone(&admitted.worker);
             Stage::Elsewhere(Box::pin(open(socket, peer, announced, listener, worker)))
         } else {
-            let ends = Ends { client: peer, server: preface::server_of(&socket, peer) };
-            let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
+            let info = Arc::new(ClientInfo::new(listener, peer, trusted, None));
             let client = ClientConnection::new(Transport::Plain(socket), &[], info);
             Stage::Waiting(Waiting::new(Box::new(client)))
         };

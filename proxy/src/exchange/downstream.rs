@@ -28,6 +28,9 @@ pub(crate) trait Downstream: Send {
 
     fn info(&self) -> &Arc<ClientInfo>;
 
+    /// Finds out where the client has connected to, for an endpoint that is told so.
+    fn learn_server(&self);
+
     fn deadline(&mut self) -> &mut Deadline;
 
     /// What its listener allows.

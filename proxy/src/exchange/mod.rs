@@ -157,6 +157,9 @@ impl<D: Downstream> Exchange<'_, D> {
         http1: bool,
         patience: Duration,
     ) -> Result<Conn, Failure> {
+        if endpoint.is_told_of_clients() {
+            self.client.learn_server();
+        }
         let purpose = Purpose::Client(self.client.info());
         match self.alone {
             true => conn::connect_alone(endpoint, purpose, Speaks::Usual, patience).await,

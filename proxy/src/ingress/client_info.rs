@@ -2,15 +2,18 @@
 
 use super::listener::ListenerState;
 use crate::wire::proxy_header::Ends;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug)]
 pub(crate) struct ClientInfo {
     pub(crate) listener: Arc<ListenerState>,
-    /// The client and where it has connected to, as far as the connection itself says: its own ends, or
-    /// those that a trusted balancer named by the PROXY protocol.
-    pub(crate) ends: Ends,
+    /// The client, as far as the connection itself says: its own end, or the one that a trusted balancer
+    /// named by the PROXY protocol.
+    client: SocketAddr,
+    /// Where the client has connected to. That is a system call to find out, and hardly anybody asks.
+    server: OnceLock<SocketAddr>,
     /// The client's address in words: it is said to the backend with every request.
     pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
@@ -29,17 +32,27 @@ pub(crate) struct TlsInfo {
 impl ClientInfo {
     pub(crate) fn new(
         listener: Arc<ListenerState>,
-        ends: Ends,
+        client: SocketAddr,
         trusted: bool,
         tls: Option<TlsInfo>,
     ) -> Self {
-        let peer = text_of(ends.client.ip().to_canonical());
-        let tls = tls.map(Box::new);
-        Self { listener, ends, peer, trusted, tls }
+        let peer = text_of(client.ip().to_canonical());
+        let (server, tls) = (OnceLock::new(), tls.map(Box::new));
+        Self { listener, client, server, peer, trusted, tls }
     }
 
     pub(crate) fn ip(&self) -> IpAddr {
-        self.ends.client.ip().to_canonical()
+        self.client.ip().to_canonical()
+    }
+
+    /// Asks the client's connection where it has come to, unless that is known. One that does not say is gone.
+    pub(crate) fn learn_server(&self, ask: impl FnOnce() -> io::Result<SocketAddr>) {
+        self.server.get_or_init(|| ask().unwrap_or(SocketAddr::new(self.client.ip(), 0)));
+    }
+
+    /// Both ends of the connection, once somebody has asked.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        Some(Ends { client: self.client, server: *self.server.get()? })
     }
 
     pub(crate) fn scheme(&self) -> &'static str {

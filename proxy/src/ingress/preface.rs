@@ -33,21 +33,28 @@ pub(crate) async fn read(
 ) -> Option<Opened> {
     let deadline = Instant::now() + listener.limits.header_timeout;
     says_something(&socket, deadline, &leaving).await?;
-    let own = Ends { client: peer, server: server_of(&socket, peer) };
-    let (ends, early) = match announced {
-        true => match announcement(&mut socket, own, deadline).await {
+    let (named, early) = match announced {
+        true => match announcement(&mut socket, deadline).await {
             Some(announcement) => announcement,
             None => {
                 listener.counters.invalid_proxy_headers.add();
                 return None;
             }
         },
-        false => (own, BytesMut::new()),
+        false => (None, BytesMut::new()),
     };
+    let client = named.map_or(peer, |ends| ends.client);
     // A balancer that only names its client passes on what that client says about itself.
-    let trusted = listener.trusts(ends.client);
+    let trusted = listener.trusts(client);
+    let info_of = |listener, tls| {
+        let info = ClientInfo::new(listener, client, trusted, tls);
+        if let Some(ends) = named {
+            info.learn_server(|| Ok(ends.server));
+        }
+        Arc::new(info)
+    };
     let Some(state) = listener.tls.clone() else {
-        let info = Arc::new(ClientInfo::new(listener, ends, trusted, None));
+        let info = info_of(listener, None);
         let transport = Transport::Plain(socket);
         return Some(Opened { transport, early, info, is_http2: false });
     };
@@ -60,8 +67,7 @@ pub(crate) async fn read(
         return None;
     };
     let is_http2 = tls::chose_h2(&stream);
-    let tls = Some(tls::visit_of(&stream));
-    let info = Arc::new(ClientInfo::new(listener, ends, trusted, tls));
+    let info = info_of(listener, Some(tls::visit_of(&stream)));
     let transport = Transport::Tls(Box::new(stream));
     // What follows the announcement is read by TLS alone.
     Some(Opened { transport, early: BytesMut::new(), info, is_http2 })
@@ -83,25 +89,19 @@ async fn says_something(
     }
 }
 
-/// Where the client has connected to. A socket that does not say is gone.
-pub(crate) fn server_of(socket: &TcpStream, peer: SocketAddr) -> SocketAddr {
-    socket.local_addr().unwrap_or(SocketAddr::new(peer.ip(), 0))
-}
-
-/// Whose connection it is, and what was read beyond the PROXY header. `None` when the header is
-/// invalid or does not come.
+/// Whose connection it is, unless it is the balancer's own, and what was read beyond the PROXY header. `None`
+/// when the header is invalid or does not come.
 async fn announcement(
     socket: &mut TcpStream,
-    own: Ends,
     deadline: Instant,
-) -> Option<(Ends, BytesMut)> {
+) -> Option<(Option<Ends>, BytesMut)> {
     // Read byte by byte past the fixed part: what follows belongs to TLS, which reads the socket.
     let mut bytes = BytesMut::with_capacity(128);
     loop {
         match proxy_header::parse(&bytes) {
             ProxyVerdict::Whole { length, ends } => {
                 bytes.advance(length);
-                return Some((ends.unwrap_or(own), bytes));
+                return Some((ends, bytes));
             }
             ProxyVerdict::Invalid => return None,
             ProxyVerdict::Partial if bytes.len() >= proxy_header::MAX => return None,

@@ -4,6 +4,7 @@ use crate::buffer::{Buffer, Readable};
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -35,6 +36,15 @@ impl Transport {
         };
         let _ = tokio::time::timeout(LINGER, said).await;
         self.linger(LINGER).await;
+    }
+
+    /// Where the peer has connected to.
+    pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Plain(socket) => socket.local_addr(),
+            Self::Tls(stream) => stream.get_ref().0.local_addr(),
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// Says that nothing more will be sent, and reads a little longer: a socket that is closed

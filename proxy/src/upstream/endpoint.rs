@@ -124,7 +124,7 @@ impl Endpoint {
     }
 
     /// A connection to it is one client's.
-    pub(super) fn is_told_of_clients(&self) -> bool {
+    pub(crate) fn is_told_of_clients(&self) -> bool {
         self.proxy_protocol != model::UpstreamProxyProtocol::Off
     }
 

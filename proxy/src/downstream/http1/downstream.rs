@@ -33,6 +33,10 @@ impl Downstream for Http1<'_> {
         &self.connection.info
     }
 
+    fn learn_server(&self) {
+        self.connection.info.learn_server(|| self.connection.transport.local_address());
+    }
+
     fn deadline(&mut self) -> &mut Deadline {
         &mut self.connection.deadline
     }

@@ -118,6 +118,7 @@ pub(crate) async fn serve(
     info: Arc<ClientInfo>,
     worker: &Arc<Worker<Forwarder>>,
 ) {
+    info.learn_server(|| transport.local_address());
     let (stream, left) = WatchedTransport::new(transport, Arc::clone(&info));
     let (account, malformed) = (Arc::clone(stream.account()), stream.malformed().clone());
     let limits = &info.listener.limits;

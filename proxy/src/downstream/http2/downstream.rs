@@ -32,6 +32,9 @@ impl Downstream for Stream {
         &self.info
     }
 
+    /// Its connection did, when it began: streams do not reach its socket.
+    fn learn_server(&self) {}
+
     fn deadline(&mut self) -> &mut Deadline {
         &mut self.deadline
     }

@@ -21,7 +21,7 @@ impl Purpose<'_> {
     /// What the endpoint is told before anything else is said.
     pub(super) fn header(self, to: &Endpoint) -> Option<Vec<u8>> {
         let ends = match self {
-            Self::Client(info) => Some(info.ends),
+            Self::Client(info) => info.ends(),
             Self::Own => None,
         };
         match to.proxy_protocol {
