@@ -52,8 +52,6 @@ pub struct Options {
     pub lock_wait: Duration,
     /// On the configuration's `state.dir`, when it was taken before: see [`lock`].
     pub lock: Option<Lock>,
-    /// The data plane's own metrics, exposed beside control's.
-    pub collectors: Vec<Box<dyn prometheus::core::Collector>>,
     /// How long a stop waits for a disk that does not answer; 10 s when not given.
     pub stop_wait: Option<Duration>,
     /// Services whose configuration is believed where it contradicts the journal.
@@ -76,8 +74,6 @@ pub enum StartError {
     Locked(#[from] LockError),
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("a metric was registered twice: {0}")]
-    Metrics(#[from] prometheus::Error),
     #[error(
         "the configuration contradicts the journal, and nothing was started: {}\nput the configuration right, or start with --adopt-stable SERVICE to give every request to the file's `stable`",
         Refusal::Contradicts(.0.clone())
@@ -96,7 +92,7 @@ impl Control {
         plane: Arc<dyn DataPlane>,
         options: Options,
     ) -> Result<Self, StartError> {
-        let Options { lock_wait, lock, collectors, stop_wait, adopt, storage } = options;
+        let Options { lock_wait, lock, stop_wait, adopt, storage } = options;
         let (storage, lock) = match storage {
             Some(storage) => (storage, None),
             None => match lock {
@@ -115,7 +111,7 @@ impl Control {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let tallies = Arc::new(Tallies::new(collectors)?);
+        let tallies = Arc::new(Tallies::new());
         let (inbox, messages) = sync_channel(INBOX);
         let journal = journal(writer, &inbox)?;
         let now = clock.now();

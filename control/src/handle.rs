@@ -17,6 +17,7 @@ use crate::view::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
+use serin_core::metrics::Metered;
 use serin_core::plane::DataPlane;
 use serin_core::time::{Mono, Now, Wall};
 use std::collections::BTreeMap;
@@ -350,10 +351,7 @@ impl Handle {
     }
 
     /// Adds somebody else's metrics to the exposition.
-    pub fn register(
-        &self,
-        collector: Box<dyn prometheus::core::Collector>,
-    ) -> Result<(), prometheus::Error> {
-        self.inner.tallies.add(collector)
+    pub fn register(&self, metered: Box<dyn Metered>) {
+        self.inner.tallies.add(metered);
     }
 }

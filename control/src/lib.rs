@@ -38,3 +38,8 @@ pub use view::{
 pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};
 pub use view::{CountView, FailuresView, MissedView};
 pub use view::{ShadowResultsView, ShadowView, Unit};
+
+/// Every metric of this side.
+pub fn metrics() -> impl Iterator<Item = &'static serin_core::metrics::Metric> {
+    metrics::CONTROL.iter().copied()
+}

@@ -54,7 +54,7 @@ impl Stepped {
         let checkpoint = checkpoint(&mut writer);
         let journal = JournalHandle::inline(writer);
         may_start(&config, &journal, &[], now)?;
-        let tallies = Arc::new(Tallies::new(Vec::new())?);
+        let tallies = Arc::new(Tallies::new());
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod judge;
 pub mod lag;
 pub mod measure;
+pub mod metrics;
 pub mod outcome;
 pub mod plane;
 pub mod rollout;

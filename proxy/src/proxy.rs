@@ -4,14 +4,14 @@ use crate::accesslog::AccessLog;
 use crate::config_generation::{ConfigError, ConfigGeneration, Environment};
 use crate::downstream::forwarder::Forwarder;
 use crate::heartbeat;
-use crate::ingress::{Ingress, IngressCollector, Inherited, ListenError, Prepared};
-use crate::metrics::PlaneCollector;
+use crate::ingress::{Ingress, IngressMeters, Inherited, ListenError, Prepared};
+use crate::metrics::PlaneMeters;
 use crate::plane::Plane;
 use crate::trial::Trial;
 use crate::upstream::read_authorities;
-use prometheus::core::Collector;
 use serin_config::model::Config;
 use serin_core::judge::Beside;
+use serin_core::metrics::Metered;
 use serin_core::plane::DataPlane;
 use serin_core::time::Wall;
 use serin_core::weights::BasisPoints;
@@ -246,12 +246,10 @@ impl Proxy {
         self.plane.world_full()
     }
 
-    /// Everything that the data plane counts, to be registered once.
-    pub fn collectors(&self) -> Result<Vec<Box<dyn Collector>>, prometheus::Error> {
-        Ok(vec![
-            Box::new(PlaneCollector::new(self.plane.clone())?),
-            Box::new(IngressCollector::new(self.ingress.clone(), self.log.clone())?),
-        ])
+    /// Everything that the data plane counts.
+    pub fn meters(&self) -> Vec<Box<dyn Metered>> {
+        let ingress = IngressMeters { ingress: self.ingress.clone(), log: self.log.clone() };
+        vec![Box::new(PlaneMeters(self.plane.clone())), Box::new(ingress)]
     }
 
     /// Whether a shutdown or a hand-over has begun.

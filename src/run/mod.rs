@@ -42,8 +42,6 @@ pub(crate) enum RunError {
     Admin(#[from] BindError),
     #[error("{0}")]
     AdminTls(String),
-    #[error("a metric was registered twice: {0}")]
-    Metrics(#[from] prometheus::Error),
     #[error("cannot listen for signals: {0}")]
     Signals(#[from] std::io::Error),
     #[error("cannot take over: {0}")]
@@ -112,8 +110,8 @@ impl Running {
         let options = Options { threads: run.threads };
         let inherited = takeover.listeners();
         let (proxy, control) = Proxy::start_inheriting(config.clone(), &options, inherited, steer)?;
-        for collector in proxy.collectors()? {
-            control.handle().register(collector)?;
+        for metered in proxy.meters() {
+            control.handle().register(metered);
         }
         let parts = Arc::new(Parts::new(run.path, &config, proxy, control, Expiry::default()));
         let admin = admin::serve(&parts, &config, &takeover)?;

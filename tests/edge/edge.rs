@@ -3,6 +3,7 @@
 use serin_config::{Options, load};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::measure::VersionCounts;
+use serin_core::metrics::Samples;
 use serin_core::plane::DataPlane;
 use serin_proxy::Proxy;
 use serin_testkit::{ConfigText, RawClient, Response, ServiceText, temp_dir};
@@ -78,16 +79,19 @@ impl Edge {
 
     /// Every metric, as a scrape sees it.
     fn metrics(&self) -> Vec<Metric> {
-        let families = self.proxy.collectors().unwrap();
-        let families = families.iter().flat_map(|c| c.collect());
+        let mut samples = Samples::default();
+        self.proxy.meters().iter().for_each(|metered| metered.read(&mut samples));
         let mut all = Vec::new();
-        for family in families {
-            for metric in family.get_metric() {
-                let labels = metric.get_label().iter();
-                let labels = labels.map(|l| (l.name().to_owned(), l.value().to_owned())).collect();
-                let value = metric.get_counter().get_value() + metric.get_gauge().get_value();
-                all.push(Metric { name: family.name().to_owned(), labels, value });
-            }
+        for line in samples.text().lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+            let pair = |label: &str| {
+                let (name, value) = label.split_once('=').unwrap();
+                (name.to_owned(), value.trim_matches('"').to_owned())
+            };
+            let (name, labels) = (name.to_owned(), labels.map(pair).collect());
+            all.push(Metric { name, labels, value: value.parse().unwrap() });
         }
         all
     }

@@ -94,3 +94,62 @@ fn unsorted(series: &str) -> String {
         "{service=\"shop\",version=\"v1\",outcome=\"bad\"}",
     )
 }
+
+/// The scraper's contract: names, helps, kinds, labels and their order. Values are left out. `BLESS=1` writes
+/// it anew.
+#[test]
+fn what_is_exposed_is_as_recorded() {
+    let origin = Origin::start("v1");
+    let folder = temp_dir();
+    let file = folder.path().join("v2.yaml");
+    std::fs::write(&file, format!("- {}\n", origin.address())).unwrap();
+    let service = ServiceText::new("shop")
+        .version("v1", &[origin.address()])
+        .version_yaml("v2", "{ endpoints: { file: v2.yaml } }")
+        .with("shadow: { to: v2, compare: { status: true } }")
+        .with(
+            "rollout: { to: v2, start: manual, steps: [ { weight: 100%, hold: 1m } ], guards: [ { name: \"say \\\"no\\\"\", errorRate: \"> 1%\", over: 30s } ] }",
+        );
+    let mut serin = Serin::run(SERIN, &ConfigText::simple(service).write_to(folder.path()));
+    let (http, admin) = (serin.address("http"), serin.address("admin"));
+    assert_eq!(get(http, "shop", "/").status, 200);
+    let answered = "serin_responses_total{service=\"shop\",version=\"v1\",code=\"200\"} 1";
+    eventually("it is counted", || metrics(admin).lines().any(|line| line == answered));
+    let shown = |line: &str| match line.rsplit_once(' ') {
+        Some((series, _)) if !line.starts_with('#') => series.to_owned(),
+        Some(_) | None => line.to_owned(),
+    };
+    let origin = origin.address().to_string();
+    let found: Vec<String> =
+        metrics(admin).lines().map(|line| shown(line).replace(&origin, "ORIGIN")).collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operate/exposition.txt");
+    let text = found.join("\n") + "\n";
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let recorded = std::fs::read_to_string(path).unwrap();
+    assert!(text == recorded, "{text}");
+}
+
+/// `docs/metrics.md` lists what is declared. `BLESS=1` writes it anew.
+#[test]
+fn every_metric_stands_in_the_document() {
+    let mut all: Vec<_> = serin_proxy::metrics::all().chain(serin_control::metrics()).collect();
+    all.sort_by_key(|metric| metric.name);
+    let mut table = String::from("| Metric | | Labels | |\n|---|---|---|---|\n");
+    for metric in all {
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (kind, labels) = (metric.kind.as_str(), labels.join(" "));
+        table.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", metric.name, metric.help));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, after) = text.split_once("<!-- metrics -->\n").unwrap();
+    let (found, after) = after.split_once("<!-- end -->").unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        let text = format!("{before}<!-- metrics -->\n{table}<!-- end -->{after}");
+        std::fs::write(path, text).unwrap();
+    } else {
+        assert!(found == table, "docs/metrics.md does not list what is declared: BLESS=1");
+    }
+}

@@ -21,5 +21,5 @@ pub use tls::TlsError;
 
 pub(crate) use client_info::ClientInfo;
 pub(crate) use listeners::{Ingress, Prepared};
-pub(crate) use metrics::IngressCollector;
+pub(crate) use metrics::{INGRESS, IngressMeters};
 pub(crate) use worker::Serve;

@@ -1,10 +1,11 @@
 use super::support::*;
 use http::HeaderMap;
-use prometheus::core::Collector;
 use prometheus::{Encoder, Registry, TextEncoder};
+use proptest::prelude::*;
+use serin_core::metrics::{Metered, Samples};
 use serin_core::slo::LatencyObjective;
 use serin_proxy::meter::{Answered, RequestMeter};
-use serin_proxy::metrics::PlaneCollector;
+use serin_proxy::metrics::PlaneMeters;
 use serin_proxy::plane::Plane;
 use serin_proxy::thread::{ThreadId, random};
 use std::sync::Arc;
@@ -17,12 +18,14 @@ fn shop_plane() -> Arc<Plane> {
     Arc::new(plane_of(shop).0)
 }
 
+fn read(plane: &Arc<Plane>) -> Samples {
+    let mut samples = Samples::default();
+    PlaneMeters(Arc::clone(plane)).read(&mut samples);
+    samples
+}
+
 fn scrape(plane: &Arc<Plane>) -> String {
-    let registry = Registry::new();
-    registry.register(Box::new(PlaneCollector::new(Arc::clone(plane)).unwrap())).unwrap();
-    let mut text = Vec::new();
-    TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
-    String::from_utf8(text).unwrap()
+    read(plane).text()
 }
 
 fn serve(plane: &Plane, status: u16, latency: Duration) {
@@ -83,13 +86,60 @@ fn sorted(line: &str) -> String {
 #[test]
 fn no_status_and_no_amount_of_traffic_adds_more_series_than_there_are_statuses() {
     let plane = shop_plane();
-    let count = || {
-        let collected = PlaneCollector::new(Arc::clone(&plane)).unwrap().collect();
-        collected.iter().map(|family| family.get_metric().len()).sum::<usize>()
-    };
+    let count = || read(&plane).series();
     let before = count();
     for n in 0..100_000u32 {
         serve(&plane, (n % 1_000) as u16, Duration::ZERO);
     }
     assert_eq!(count() - before, 501, "100 to 599, and all others together");
+}
+
+serin_core::metrics! {
+    MADE_UP {
+        COUNTED: Counter "made_up_total" ["one", "other"] "Counts \\ and\nsays \"so\".";
+        MEASURED: Gauge "made_up" [] "A number.";
+        SPREAD: Histogram "made_up_seconds" ["one"] "Seconds.";
+    }
+}
+
+proptest! {
+    /// Our text is what the crate of the field would write of the same. Labels are such that it does not
+    /// take two series for one: it hashes their values without a mark between them.
+    #[test]
+    fn the_text_is_that_of_the_prometheus_crate(
+        counts in proptest::collection::btree_map(("[ -~\n]{0,6}", "\\PC"), 0u64..1 << 53, 0..6),
+        measured in proptest::num::f64::NORMAL,
+        spread in proptest::collection::vec(0u32..50, 0..20),
+    ) {
+        prop_assert_eq!(MADE_UP.len(), 3);
+        let registry = Registry::new();
+        let [counted, gauge, histogram] = MADE_UP else { unreachable!() };
+        let theirs = prometheus::CounterVec::new(
+            prometheus::Opts::new(counted.name, counted.help),
+            counted.labels,
+        ).unwrap();
+        let number = prometheus::Gauge::new(gauge.name, gauge.help).unwrap();
+        let edges = vec![0.5, 5.0, 1e9];
+        let options = prometheus::HistogramOpts::new(histogram.name, histogram.help);
+        let times = prometheus::HistogramVec::new(options.buckets(edges.clone()), histogram.labels).unwrap();
+        registry.register(Box::new(theirs.clone())).unwrap();
+        registry.register(Box::new(number.clone())).unwrap();
+        registry.register(Box::new(times.clone())).unwrap();
+        let mut ours = Samples::default();
+        for ((one, other), count) in &counts {
+            theirs.with_label_values(&[one, other]).inc_by(*count as f64);
+            ours.counter(&COUNTED, &[one, other], *count);
+        }
+        number.set(measured);
+        ours.gauge(&MEASURED, &[], measured);
+        let all = times.with_label_values(&["x"]);
+        spread.iter().for_each(|seconds| all.observe(f64::from(*seconds)));
+        let below = |edge: f64| spread.iter().filter(|s| f64::from(**s) <= edge).count() as u64;
+        let buckets = edges.iter().map(|edge| (*edge, below(*edge))).collect();
+        let sum = f64::from(spread.iter().sum::<u32>());
+        ours.histogram(&SPREAD, &["x"], buckets, sum, spread.len() as u64);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
+        prop_assert_eq!(ours.text(), String::from_utf8(text).unwrap());
+    }
 }
