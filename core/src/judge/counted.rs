@@ -18,6 +18,8 @@ use std::time::Duration;
 const WINDOW: Duration = Duration::from_secs(300);
 /// Failures that are remembered; of more, the oldest are forgotten.
 const REMEMBERED: usize = 2 * FAILURES_KEPT;
+/// What does not count within so long never does: later, stable has gone on to something else.
+const CONCURRENT: Duration = Duration::from_secs(1);
 /// Failures of one network that may come to count later; what more there are of them are repeated.
 const WAITING: usize = 32;
 /// Each network's part is looked at again when the others' have grown by it, but not for ever.
@@ -121,7 +123,8 @@ impl Counted {
         self.lately.push_back(Failure { at, network, user, first, counts: false });
     }
 
-    /// As many of each network as may count, the oldest first.
+    /// As many of each network as may count, the oldest first, and soon: an outage that both share would otherwise
+    /// speak against the candidate when it is over.
     fn release(&mut self, sources: &Sources, per_stable: f64) -> Failures {
         let mut more = Failures::default();
         let waits = self.lately.iter().any(|failure| !failure.counts);
@@ -133,6 +136,8 @@ impl Counted {
         }
         let on_stable = failed_on_stable(&sources.failed_on_stable, oldest.at, newest.at);
         let networks = Networks::new(sources.served.iter().copied(), on_stable, per_stable);
+        let (newest, known) = (newest.at, networks.are_known());
+        let late = |failure: &Failure| known && newest.since(failure.at) > CONCURRENT;
         for _ in 0..ROUNDS {
             let before = more.all;
             let mut may = self.allowances(&networks);
@@ -140,6 +145,9 @@ impl Counted {
                 let Some(left) = may.get_mut(&failure.network).filter(|left| **left > 0) else {
                     continue;
                 };
+                if !failure.counts && late(failure) {
+                    continue;
+                }
                 *left -= 1;
                 if !failure.counts {
                     failure.counts = true;
@@ -278,8 +286,21 @@ mod tests {
         told.sources.served.extend(vec![network(7); 400]);
         (0..10).for_each(|n| told.fails(n * SECOND, 7, Some(n)));
         assert!(told.sum.bad <= 2, "alone: {:?}", told.sum);
-        (0..10).for_each(|n| told.fails((10 + n) * SECOND, 1_000 + n as u32, Some(100 + n)));
-        assert_eq!(told.sum.bad, 20, "half of the traffic is half of the failures");
+        let before = told.sum.bad;
+        (0..10).for_each(|n| {
+            told.fails((10 + n) * SECOND, 1_000 + n as u32, Some(100 + n));
+            told.fails((10 + n) * SECOND + 1, 7, Some(200 + n));
+        });
+        assert!(told.sum.bad - before >= 18, "half of the failures: {:?}", told.sum);
+    }
+
+    #[test]
+    fn what_did_not_count_at_its_time_never_does() {
+        let mut told = Told::among_everybody();
+        (0..20).for_each(|n| told.fails(n * 10, 1_007, Some(n)));
+        assert_eq!(told.sum.bad, 1);
+        (0..40).for_each(|n| told.fails(60 * SECOND + n * 10, 1_000 + n as u32, Some(100 + n)));
+        assert!(told.sum.bad <= 42, "{:?}", told.sum);
     }
 
     #[test]

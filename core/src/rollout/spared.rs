@@ -57,7 +57,8 @@ pub(super) fn hold_for_few_clients(turn: &mut Turn<'_>, rollout: &mut RolloutSta
         rules.push((rule, whose));
     }
     for (rule, whose) in rules {
-        let Some(failures) = whose else { continue };
+        // At the border everybody's are proof a moment before those that count are.
+        let Some(failures) = whose.filter(Concentration::is_concentrated) else { continue };
         hold_for(turn, rollout, rule, failures);
     }
 }
