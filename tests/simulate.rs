@@ -99,6 +99,41 @@ fn a_candidate_that_turns_to_failing_everything_fails_at_most_ten_times() {
     }
 }
 
+/// Nothing is wrong with the candidate in any of these, and what both versions go through is not held against it.
+/// How many of a hundred may go back all the same; where more do, `docs/judgement.md` says so.
+const SHAPES: [(&str, u32); 8] = [
+    ("storms", 5),
+    ("shifted-storms", 5),
+    ("bursts", 5),
+    ("swing", 5),
+    ("broken-users", 5),
+    ("retries", 5),
+    ("trickle", 5),
+    ("busy", 5),
+];
+
+/// `SERIN_LONG` plays many seeds; `SERIN_SEED` says from which on.
+#[test]
+fn what_both_versions_go_through_sends_no_candidate_back() {
+    let long = std::env::var_os("SERIN_LONG").is_some();
+    let from: u64 = std::env::var("SERIN_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let runs = if long { 40 } else { 1 };
+    for (name, most) in SHAPES {
+        let path = PathBuf::from(format!("examples/scenarios/{name}.yaml"));
+        let back = (from..from + runs).filter(|seed| {
+            simulate(&path, &["--seed", &seed.to_string()]).status.code() == Some(3)
+        });
+        let (back, runs) = (back.count() as f64, runs as f64);
+        let (share, z) = (back / runs, 1.96_f64);
+        let middle = share + z * z / (2.0 * runs);
+        let half = z * (share * (1.0 - share) / runs + z * z / (4.0 * runs * runs)).sqrt();
+        let of = 1.0 + z * z / runs;
+        let (low, high) = ((middle - half) / of * 100.0, (middle + half) / of * 100.0);
+        println!("{name}: {back} of {runs} go back ({low:.0}–{high:.0}%)");
+        assert!(share * 100.0 <= f64::from(most), "{name}: {back} of {runs}");
+    }
+}
+
 #[test]
 fn a_fault_of_a_scenario_is_named_with_its_line() {
     let faults = [

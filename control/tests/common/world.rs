@@ -124,8 +124,8 @@ pub fn traffic(per_second: f64) -> Traffic {
         users: 1000,
         new_sessions: 0.1,
         idempotent: 1.0,
-        shadow: None,
         timeout: Duration::from_secs(5),
+        ..Traffic::usual(per_second)
     }
 }
 

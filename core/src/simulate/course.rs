@@ -3,7 +3,7 @@
 
 use super::plane::{Plane, WORKED_OFF_IN};
 use super::recorded::RecordedCounts;
-use super::script::{Entry, Happening, Report, Simulation, Source, Told};
+use super::script::{Entry, Happening, Made, Report, Simulation, Source, Told};
 use crate::rollout::{
     Answer, Command, Conditions, Decision, Event, Freeze, GateRef, HoldReason, Memory, Observed,
     Pilot, Position, Signal, Verdict, is_news, split_of,
@@ -93,7 +93,9 @@ impl Stage {
         let pilot = Pilot::new(Arc::clone(&terms), position.clone(), Mono(0));
         let split = split_of(&terms, &position, pilot.evidence());
         let played = match source {
-            Source::Made { traffic, behaviours } => {
+            Source::Made(mut made) => {
+                made.draw(simulation.length, simulation.seed);
+                let Made { traffic, behaviours, .. } = *made;
                 let plane = Plane::new(traffic, behaviours, split.clone(), simulation.seed);
                 Played::Made(Box::new(plane))
             }

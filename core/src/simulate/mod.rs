@@ -7,10 +7,12 @@
 mod course;
 mod curve;
 mod dice;
+mod origins;
 mod plane;
 mod playing;
 mod recorded;
 mod script;
+mod shapes;
 mod traffic;
 mod users;
 
@@ -19,6 +21,7 @@ pub use curve::{Change, Curve};
 pub use dice::Dice;
 pub use plane::Plane;
 pub use recorded::{Recorded, RecordedCounts, Recording};
-pub use script::{Entry, Happening, Report, Simulation, Source, Told};
-pub use traffic::{Behaviour, Totals, Traffic, VersionTotals};
+pub use script::{Entry, Happening, Made, Report, Simulation, Source, Told};
+pub use shapes::{Storms, Swing};
+pub use traffic::{Behaviour, HeavyUsers, SlowUsers, Totals, Traffic, VersionTotals};
 pub use users::SessionKind;

@@ -3,9 +3,10 @@
 //! is in flight, tripwire and harm cap included.
 
 use super::dice::Dice;
+use super::origins::{Ended, Origins};
 use super::playing::{Flying, Playing, no_latencies};
 use super::traffic::{Behaviour, Totals, Traffic, VersionTotals};
-use super::users::{SessionKind, Users};
+use super::users::{Sender, SessionKind, Users};
 use crate::assign::Slots;
 use crate::ids::{Epoch, VersionName};
 use crate::lag::Stretch;
@@ -14,6 +15,7 @@ use crate::measure::{
 };
 use crate::plane::Readiness;
 use crate::split::Split;
+use crate::time::Mono;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::time::Duration;
@@ -35,12 +37,27 @@ pub struct Plane {
     failed_requests: u64,
     failed_users: HashSet<u64>,
     contacts: u64,
+    origins: Origins,
+    /// Who asks again, and when.
+    retries: BinaryHeap<Reverse<Retry>>,
+    /// When the process began.
+    begun: Duration,
     /// When the host was starved last.
     starved: Stretch,
 }
 
+/// Somebody whose request failed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Retry {
+    at: Duration,
+    place: usize,
+    user: u64,
+    left: u32,
+}
+
+const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// So many times as slow is everything on a starved host.
-const STARVED: u32 = 50;
+const STARVED: f64 = 50.0;
 /// How long afterwards threads that were late are not believed.
 pub(super) const WORKED_OFF_IN: Duration = Duration::from_secs(2);
 
@@ -76,6 +93,9 @@ impl Plane {
             failed_requests: 0,
             failed_users: HashSet::new(),
             contacts: 0,
+            origins: Origins::default(),
+            retries: BinaryHeap::new(),
+            begun: Duration::ZERO,
             starved: Stretch::default(),
         };
         plane.schedule();
@@ -90,6 +110,7 @@ impl Plane {
             self.epoch = epoch;
             self.failed_requests = 0;
             self.failed_users.clear();
+            self.origins.begin();
             self.versions.iter_mut().for_each(|v| v.first_bad.clear());
         }
         self.slots = Slots::new(&split.weights);
@@ -98,11 +119,21 @@ impl Plane {
 
     /// Plays everything up to a moment of the scenario.
     pub fn advance(&mut self, to: Duration) {
-        while self.next_arrival <= to {
-            self.now = self.next_arrival;
+        loop {
+            let retry = self.retries.peek().map(|Reverse(retry)| retry.at);
+            let next = retry.map_or(self.next_arrival, |at| at.min(self.next_arrival));
+            if next > to {
+                break;
+            }
+            self.now = next.max(self.now);
             self.land(self.now);
-            self.arrive();
-            self.schedule();
+            if retry.is_some_and(|at| at <= self.now) {
+                self.ask_again();
+            } else if self.next_arrival <= self.now {
+                let sender = self.users.next(self.traffic.heavy_users, &mut self.dice);
+                self.arrive(sender, self.traffic.retries);
+                self.schedule();
+            }
         }
         self.now = to;
         self.land(to);
@@ -125,6 +156,8 @@ impl Plane {
         self.trip = Trip::default();
         self.failed_requests = 0;
         self.failed_users.clear();
+        self.origins.begin();
+        self.begun = at;
         for playing in &mut self.versions {
             let version = playing.behaviour.version.clone();
             playing.counts = VersionCounts::new(version.clone());
@@ -136,7 +169,7 @@ impl Plane {
         self.schedule();
     }
 
-    pub fn counts(&self) -> ServiceCounts {
+    pub fn counts(&mut self) -> ServiceCounts {
         let tripped = self.trip.tripped;
         let candidate = self.split.candidate();
         let counts = |playing: &Playing| VersionCounts {
@@ -148,7 +181,7 @@ impl Plane {
             versions: self.versions.iter().map(counts).collect(),
             failed_requests: self.failed_requests,
             failed_users: self.failed_users.len() as u64,
-            sources: None,
+            sources: self.split.rollout.is_some().then(|| self.origins.shown()),
         }
     }
 
@@ -204,8 +237,14 @@ impl Plane {
         self.next_arrival = from + Duration::from_secs_f64(wait.min(3_600.0));
     }
 
-    fn arrive(&mut self) {
-        let sender = self.users.next(&mut self.dice);
+    fn ask_again(&mut self) {
+        let Some(Reverse(retry)) = self.retries.pop() else { return };
+        if let Some(sender) = self.users.again(retry.place, retry.user) {
+            self.arrive(sender, retry.left);
+        }
+    }
+
+    fn arrive(&mut self, sender: Sender, retries: u32) {
         self.contacts += u64::from(sender.first_contact);
         let choice = self.users.choose(sender, &self.split, &self.slots, &mut self.dice);
         let chosen = self.split.weights.parts().get(usize::from(choice.part));
@@ -220,7 +259,7 @@ impl Plane {
             self.versions[at].visit(self.now, &mut self.dice);
         }
         let judged = choice.population == Population::Judged && !held_back;
-        self.fly(at, sender.key, judged);
+        self.fly(at, sender, retries, judged);
         if version == self.split.stable {
             self.copy();
         }
@@ -238,16 +277,20 @@ impl Plane {
             && ceiling.users.is_none_or(|most| users + in_flight < most)
     }
 
-    fn fly(&mut self, at: usize, user: u64, judged: bool) {
+    fn fly(&mut self, at: usize, sender: Sender, retries: u32, judged: bool) {
+        let user = sender.key;
         let (now, timeout) = (self.now, self.traffic.timeout);
         let playing = &mut self.versions[at];
         let slow_until = self.starved.until.saturating_sub(micros(WORKED_OFF_IN));
-        let slower = if micros(now) < slow_until { STARVED } else { 1 };
+        let starved = if micros(now) < slow_until { STARVED } else { 1.0 };
+        let slower = starved * self.traffic.slow_users.map_or(1.0, |slow| slow.of(user));
         let (takes, bad) = playing.answer((now, slower), user, timeout, &mut self.dice);
         playing.counts.in_flight += 1;
         playing.totals.requests += 1;
         let ends = now + takes;
-        self.in_flight.push(Reverse(Flying { ends, began: now, version: at, user, bad, judged }));
+        let place = sender.at;
+        let flying = Flying { ends, began: now, version: at, user, place, retries, bad, judged };
+        self.in_flight.push(Reverse(flying));
     }
 
     fn land(&mut self, until: Duration) {
@@ -272,6 +315,15 @@ impl Plane {
         let is_candidate = self.split.candidate() == Some(&playing.behaviour.version);
         let known = self.traffic.sessions != SessionKind::None;
         playing.land(flying, known, (rescued, spoilt));
+        if flying.judged && self.split.rollout.is_some() {
+            let at = Mono(0).plus(flying.ends.saturating_sub(self.begun));
+            self.origins.note(flying, Ended { at, on_candidate: is_candidate, known });
+        }
+        if flying.bad && !rescued && flying.retries > 0 {
+            let (at, left) = (flying.ends + ASKS_AGAIN_AFTER, flying.retries - 1);
+            let (place, user) = (flying.place, flying.user);
+            self.retries.push(Reverse(Retry { at, place, user, left }));
+        }
         if !is_candidate {
             return;
         }

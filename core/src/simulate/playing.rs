@@ -25,6 +25,9 @@ pub(super) struct Flying {
     pub(super) began: Duration,
     pub(super) version: usize,
     pub(super) user: u64,
+    /// His place among the users, and how often he would ask again.
+    pub(super) place: usize,
+    pub(super) retries: u32,
     pub(super) bad: bool,
     pub(super) judged: bool,
 }
@@ -46,7 +49,7 @@ impl Playing {
     /// How long it takes, on a host that is so many times slower than usual, and whether it fails.
     pub(super) fn answer(
         &self,
-        (now, slower): (Duration, u32),
+        (now, slower): (Duration, f64),
         user: u64,
         timeout: Duration,
         dice: &mut Dice,
@@ -57,7 +60,7 @@ impl Playing {
         let (p50, p95) = (self.behaviour.p50.at(now), self.behaviour.p95.at(now));
         // A lognormal through both: 1.645 standard deviations lie between them.
         let sigma = (p95 / p50).max(1.0).ln() / 1.645;
-        let takes = f64::from(slower) * p50 * (sigma * dice.normal()).exp();
+        let takes = slower * p50 * (sigma * dice.normal()).exp();
         let takes = Duration::try_from_secs_f64(takes).unwrap_or(timeout);
         let none_ready = self.behaviour.ready.at(now) <= 0.0;
         if none_ready {

@@ -1,6 +1,8 @@
 //! What a simulation is given, and what it reports.
 
+use super::dice::Dice;
 use super::recorded::Recording;
+use super::shapes::{Storms, Swing, draw_storms, draw_swing};
 use super::traffic::{Behaviour, Totals, Traffic};
 use crate::rollout::{
     Answer, Command, Event, HoldReason, Phase, Position, Refusal, Terms, Verdict,
@@ -26,8 +28,31 @@ pub struct Simulation {
 
 #[derive(Debug, Clone)]
 pub enum Source {
-    Made { traffic: Traffic, behaviours: Vec<Behaviour> },
+    Made(Box<Made>),
     Recorded(Recording),
+}
+
+/// Traffic, and how it is answered.
+#[derive(Debug, Clone)]
+pub struct Made {
+    pub traffic: Traffic,
+    pub behaviours: Vec<Behaviour>,
+    pub storms: Vec<Storms>,
+    pub swing: Option<Swing>,
+}
+
+impl Made {
+    /// What chance decides before anything is played.
+    pub(super) fn draw(&mut self, length: Duration, seed: u64) {
+        let mut dice = Dice::new(seed ^ 0x0005_4a9e);
+        if let Some(swing) = &self.swing {
+            let made = (&mut self.traffic, &mut self.behaviours[..]);
+            draw_swing(swing, made, length, &mut dice);
+        }
+        for storms in &self.storms {
+            draw_storms(storms, &mut self.behaviours, length, &mut dice);
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! What a scenario says of traffic and versions, and what came of it.
 
 use super::curve::Curve;
+use super::dice::Dice;
 use super::users::SessionKind;
 use crate::ids::VersionName;
 use std::time::Duration;
@@ -20,6 +21,51 @@ pub struct Traffic {
     pub shadow: Option<(VersionName, f64)>,
     /// No answer within this is a failure.
     pub timeout: Duration,
+    pub heavy_users: Option<HeavyUsers>,
+    pub slow_users: Option<SlowUsers>,
+    /// Whose request failed asks again after a second, so many times.
+    pub retries: u32,
+}
+
+/// A few who ask for much.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeavyUsers {
+    /// Of the users.
+    pub share: f64,
+    /// Of the requests.
+    pub of: f64,
+}
+
+/// Those for whom every version takes so many times as long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SlowUsers {
+    pub share: f64,
+    pub times: f64,
+}
+
+impl SlowUsers {
+    /// How many times as long everything takes for one user, wherever he lands.
+    pub(super) fn of(self, user: u64) -> f64 {
+        if Dice::new(user ^ 0x510e).chance(self.share) { self.times } else { 1.0 }
+    }
+}
+
+impl Traffic {
+    /// Everybody alike, with a cookie.
+    pub fn usual(requests_per_second: f64) -> Self {
+        Self {
+            requests_per_second: Curve::constant(requests_per_second),
+            sessions: SessionKind::Cookie,
+            users: (requests_per_second * 10.0).ceil() as usize,
+            new_sessions: 0.1,
+            idempotent: 0.8,
+            shadow: None,
+            timeout: Duration::from_secs(30),
+            heavy_users: None,
+            slow_users: None,
+            retries: 0,
+        }
+    }
 }
 
 /// How one version behaves.

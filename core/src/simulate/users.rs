@@ -1,6 +1,7 @@
 //! The people who send requests, and what their browsers remember.
 
 use super::dice::Dice;
+use super::traffic::HeavyUsers;
 use crate::assign::{Choice, Client, Session, Slots, Splitter, Token, choose};
 use crate::ids::{Epoch, VersionName};
 use crate::split::Split;
@@ -33,7 +34,7 @@ struct User {
 /// Who sends the next request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sender {
-    at: usize,
+    pub(super) at: usize,
     pub(super) key: u64,
     pub(super) first_contact: bool,
 }
@@ -68,14 +69,25 @@ impl Users {
     }
 
     /// As many leave as come, so that there are always as many.
-    pub(super) fn next(&mut self, dice: &mut Dice) -> Sender {
-        let at = dice.below(self.pool.len());
+    pub(super) fn next(&mut self, heavy: Option<HeavyUsers>, dice: &mut Dice) -> Sender {
+        let all = self.pool.len();
+        let among = match heavy.filter(|heavy| dice.chance(heavy.of)) {
+            Some(heavy) => ((all as f64 * heavy.share).ceil() as usize).clamp(1, all),
+            None => all,
+        };
+        let at = dice.below(among);
         let first_contact = dice.chance(self.new);
         if first_contact {
             let key = self.draw_key();
             self.pool[at] = User { key, token: None };
         }
         Sender { at, key: self.pool[at].key, first_contact }
+    }
+
+    /// Somebody asks again, unless he has left.
+    pub(super) fn again(&self, at: usize, key: u64) -> Option<Sender> {
+        let stays = self.pool.get(at).is_some_and(|user| user.key == key);
+        stays.then_some(Sender { at, key, first_contact: false })
     }
 
     pub(super) fn choose(

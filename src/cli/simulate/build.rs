@@ -9,7 +9,8 @@ use serin_config::model::{Config, Service, SessionBy};
 use serin_core::ids::VersionName;
 use serin_core::rollout::{Answer, Command, Identity, Position, StartCommand, Terms};
 use serin_core::simulate::{
-    Behaviour, Change, Curve, Happening, SessionKind, Simulation, Source, Traffic,
+    Behaviour, Change, Curve, Happening, HeavyUsers, Made, SessionKind, Simulation, SlowUsers,
+    Source, Storms, Swing, Traffic,
 };
 use serin_core::time::Wall;
 use serin_core::weights::{BasisPoints, Weights};
@@ -162,7 +163,19 @@ fn source(service: &Service, scenario: &Scenario, file: At<'_>) -> Result<Source
             }
         }
     }
-    Ok(Source::Made { traffic, behaviours })
+    let storms = scenario.storms.iter().map(|said| Storms {
+        per_day: said.per_day.max(0.0),
+        errors: said.errors.0,
+        lasts: (said.lasts.0.0, said.lasts.1.0),
+        shift: said.shift.0,
+    });
+    let swing = scenario.swing.as_ref().map(|said| Swing {
+        errors: said.errors,
+        traffic: said.traffic,
+        over: said.over.0,
+    });
+    let storms = storms.collect();
+    Ok(Source::Made(Box::new(Made { traffic, behaviours, storms, swing })))
 }
 
 fn check_version(
@@ -191,6 +204,9 @@ fn traffic(service: &Service, said: &FileTraffic) -> Traffic {
         idempotent: said.idempotent.map_or(0.8, |share| share.0),
         shadow: service.shadow.as_ref().map(|s| (s.to.clone(), s.share.ratio())),
         timeout: service.timeouts.response,
+        heavy_users: said.heavy_users.map(|h| HeavyUsers { share: h.share.0, of: h.of.0 }),
+        slow_users: said.slow_users.map(|s| SlowUsers { share: s.share.0, times: s.times }),
+        retries: said.retries,
     }
 }
 

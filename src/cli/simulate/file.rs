@@ -27,6 +27,54 @@ pub(super) struct Scenario {
     pub(super) webhooks: Option<Webhooks>,
     #[serde(default)]
     pub(super) course: Vec<Spanned<Moment>>,
+    /// Times in which many requests fail, on every version; drawn from the seed.
+    #[serde(default)]
+    pub(super) storms: Vec<Storms>,
+    /// Failures and traffic rise and fall.
+    pub(super) swing: Option<Swing>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Storms {
+    pub(super) per_day: f64,
+    pub(super) errors: Share,
+    /// The shortest, and the longest.
+    pub(super) lasts: (Span, Span),
+    /// One version is reached so much sooner than the others.
+    #[serde(default)]
+    pub(super) shift: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Swing {
+    /// At the height so many times as at the bottom.
+    #[serde(default = "once")]
+    pub(super) errors: f64,
+    #[serde(default = "once")]
+    pub(super) traffic: f64,
+    pub(super) over: Span,
+}
+
+fn once() -> f64 {
+    1.0
+}
+
+/// A few of the users, who send many of the requests.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct HeavyUsers {
+    pub(super) share: Share,
+    pub(super) of: Share,
+}
+
+/// For some of the users everything takes so many times as long.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SlowUsers {
+    pub(super) share: Share,
+    pub(super) times: f64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +84,11 @@ pub(super) struct Traffic {
     pub(super) users: Option<usize>,
     pub(super) new_sessions: Option<Share>,
     pub(super) idempotent: Option<Share>,
+    pub(super) heavy_users: Option<HeavyUsers>,
+    pub(super) slow_users: Option<SlowUsers>,
+    /// Whose request failed asks again so many times, a second later.
+    #[serde(default)]
+    pub(super) retries: u32,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
