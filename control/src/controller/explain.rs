@@ -99,6 +99,10 @@ fn hold(hold_reason: &HoldReason, to: &mut Explained) {
             to.stable_observed = *stable;
             rule.as_str()
         }
+        HoldReason::Aside { rule, requests, .. } => {
+            read(Unit::Requests, Some(requests.seen as f64), Some(requests.needed as f64));
+            rule.as_str()
+        }
         HoldReason::StableAsWell { guard, observed, threshold, stable } => {
             read(unit(*threshold), observed.map(number), Some(number(*threshold)));
             to.stable_observed = stable.map(number);

@@ -85,6 +85,8 @@ pub(crate) fn outcome(
         | Event::Dark { .. }
         | Event::Advanced { .. }
         | Event::SteppedBack { .. }
+        | Event::SteppedAside { .. }
+        | Event::CameBack { .. }
         | Event::SetByHand { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }

@@ -279,7 +279,9 @@ pub(crate) fn step_number(rollout: &RolloutState) -> u32 {
 
 fn needed(hold_reason: &HoldReason) -> Option<u64> {
     match hold_reason {
-        HoldReason::TooFewSamples(samples) => Some(samples.needed.saturating_sub(samples.seen)),
+        HoldReason::TooFewSamples(samples) | HoldReason::Aside { requests: samples, .. } => {
+            Some(samples.needed.saturating_sub(samples.seen))
+        }
         HoldReason::GaveUp { seen, needed, .. } => Some(needed.saturating_sub(*seen)),
         HoldReason::Idle(_)
         | HoldReason::Paused { .. }

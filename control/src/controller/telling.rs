@@ -38,7 +38,9 @@ fn kind_of(happened: &Happened) -> EventKind {
     match happened {
         Happened::Started { .. } => EventKind::Started,
         Happened::Dark { .. } | Happened::Advanced { .. } => EventKind::Advanced,
-        Happened::SteppedBack { .. } | Happened::SetByHand { .. } => EventKind::WeightSet,
+        Happened::SteppedBack { .. } | Happened::SetByHand { .. } | Happened::CameBack { .. } => {
+            EventKind::WeightSet
+        }
         Happened::Paused { .. } => EventKind::Paused,
         Happened::Resumed { .. } | Happened::Promoted { .. } | Happened::Retried { .. } => {
             EventKind::Resumed
@@ -49,7 +51,9 @@ fn kind_of(happened: &Happened) -> EventKind {
         | Happened::Drained
         | Happened::PlanChanged { .. }
         | Happened::StableChanged { .. } => EventKind::Waiting,
-        Happened::Warned { .. } | Happened::ClockJumped { .. } => EventKind::Warning,
+        Happened::Warned { .. } | Happened::SteppedAside { .. } | Happened::ClockJumped { .. } => {
+            EventKind::Warning
+        }
         Happened::RolledBack { .. } => EventKind::RolledBack,
         Happened::Superseded { .. } => EventKind::Superseded,
         Happened::Completed { .. } => EventKind::Completed,
@@ -60,14 +64,15 @@ fn kind_of(happened: &Happened) -> EventKind {
 
 fn severity_of(happened: &Happened) -> Option<Severity> {
     match happened {
-        Happened::Warned { severity, .. } | Happened::RolledBack { severity, .. } => {
-            Some(*severity)
-        }
+        Happened::Warned { severity, .. }
+        | Happened::SteppedAside { severity, .. }
+        | Happened::RolledBack { severity, .. } => Some(*severity),
         Happened::Inconclusive { .. } | Happened::BudgetLow { .. } => Some(Severity::P3),
         Happened::Started { .. }
         | Happened::Dark { .. }
         | Happened::Advanced { .. }
         | Happened::SteppedBack { .. }
+        | Happened::CameBack { .. }
         | Happened::SetByHand { .. }
         | Happened::Paused { .. }
         | Happened::Resumed { .. }
@@ -100,6 +105,8 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         Happened::Dark { .. }
         | Happened::Advanced { .. }
         | Happened::SteppedBack { .. }
+        | Happened::SteppedAside { .. }
+        | Happened::CameBack { .. }
         | Happened::Warned { .. }
         | Happened::RolledBack { .. }
         | Happened::Unqueued { .. }
@@ -126,6 +133,7 @@ pub(crate) fn waiting_for(hold_reason: &HoldReason) -> Option<WaitingFor> {
         | HoldReason::GuardStanding { .. }
         | HoldReason::GuardDoubtful { .. }
         | HoldReason::Burning { .. }
+        | HoldReason::Aside { .. }
         | HoldReason::ClientErrors { .. }
         | HoldReason::FewClients { .. }
         | HoldReason::NoReading { .. }

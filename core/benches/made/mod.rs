@@ -118,7 +118,9 @@ impl Service {
         let latencies = with_latencies.then_some(&self.latencies);
         self.slo.observe(&self.counts, latencies, Mono(now));
         let stage = Stage::Step(0);
-        let seen = Seen { counts: &self.counts, latencies, stage, weight: self.weight };
+        let weight = self.weight;
+        let (returns, aside) = (0, false);
+        let seen = Seen { counts: &self.counts, latencies, stage, weight, returns, aside };
         self.judge.observe(seen, Mono(now));
         black_box(self.judge.evidence(&self.slo, &[], Mono(now)));
     }

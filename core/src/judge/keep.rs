@@ -13,7 +13,7 @@ use super::rate::RateTest;
 use super::recent::Recent;
 use super::slower::{Margin, SlownessTest};
 use super::suite::{allowed, named};
-use super::trial::{Course, Judge, LATELY};
+use super::trial::{Accused, Course, Judge, LATELY};
 use super::twofold::Twofold;
 use crate::ids::VersionName;
 use crate::rollout::{Plan, Stage};
@@ -23,7 +23,9 @@ use crate::time::Mono;
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
-const TAG: u8 = 2;
+const TAG: u8 = 3;
+/// Before a candidate could step aside.
+const TAG_WITHOUT_RETURNS: u8 = 2;
 /// More guards or rules than this are not in any sound configuration.
 const MOST: usize = 1_024;
 
@@ -65,8 +67,10 @@ impl Judge {
         now: Mono,
     ) -> Result<Self, StoredError> {
         let mut judge = Self::new(plan, objectives, stable);
-        let mut from = Reader::tagged(bytes, TAG)?;
-        judge.course = Course::decode(&mut from)?;
+        let current = Reader::tagged(bytes, TAG).map(|from| (from, true));
+        let earlier = || Reader::tagged(bytes, TAG_WITHOUT_RETURNS).map(|from| (from, false));
+        let (mut from, has_returns) = current.or_else(|wrong| earlier().map_err(|_| wrong))?;
+        judge.course = Course::decode(&mut from, has_returns)?;
         let missed = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
         judge.course.at = judge.course.at.saturating_add(missed);
         if judge.course.at > u64::MAX / 4 {
@@ -131,6 +135,7 @@ impl Course {
             Some(Stage::Step(index)) => 3 + u64::from(index),
         });
         out.u64(u64::from(self.weight.get()));
+        out.u64(u64::from(self.returns));
         encode_batch(self.step, out);
         self.harm.encode(out);
         for count in [self.shadow.compared, self.shadow.mismatched, self.shadow.failed] {
@@ -138,7 +143,7 @@ impl Course {
         }
     }
 
-    fn decode(from: &mut Reader<'_>) -> Result<Self, StoredError> {
+    fn decode(from: &mut Reader<'_>, has_returns: bool) -> Result<Self, StoredError> {
         let (at, born) = (from.u64()?, from.u64()?.checked_sub(1));
         let stage = match from.count(3 + usize::from(u16::MAX))? {
             0 => None,
@@ -152,10 +157,16 @@ impl Course {
             born,
             stage,
             weight: weight.ok_or(StoredError::Nonsense("a weight is past the whole"))?,
+            returns: match has_returns {
+                true => u32::try_from(from.u64()?).unwrap_or(u32::MAX),
+                false => 0,
+            },
             step: decode_batch(from)?,
             harm: Harm::decode(from)?,
             shadow: Shadow { compared: from.u64()?, mismatched: from.u64()?, failed: from.u64()? },
             tripped: false,
+            aside: false,
+            accused: Accused::default(),
             overruled: false,
         })
     }

@@ -22,6 +22,8 @@ const SHARE_OF_ERRORS: f64 = 0.95;
 const SHARE_OF_LATENCY: f64 = 1.0 - SHARE_OF_ERRORS;
 /// Fewer failures that count break no burn rule. The comparison with stable needs less, and is there for what is quick.
 const LEAST_BAD: u64 = 10;
+/// What is proof on probation: the second strike, and both together are as rare as ever.
+const ON_PROBATION: f64 = 20.0;
 /// A longer run of failures is left to the tick.
 const LONGEST_RUN: u32 = 64;
 
@@ -49,6 +51,8 @@ impl Judge {
             concentration: self.read.sources.as_ref().and_then(|(_, found)| found.clone()),
             slow_clients: self.read.slow_clients.clone(),
             shared_cause: self.shared_cause(&errors, at),
+            stable_stormy: (self.course.aside || errors.worse) && self.is_stable_stormy(at),
+            accused: self.course.accused.0,
             stable_worse: self.stable_worse(at),
             shadow: ShadowReading {
                 compared: shadow.compared,
@@ -67,10 +71,16 @@ impl Judge {
         1.0 / self.plan.evidence.false_alarm.clamp(1e-9, 1.0)
     }
 
+    /// The same for the comparisons, of which a first proof may be somebody else's doing.
+    fn proof_of_comparison(&self) -> f64 {
+        let proof = self.proof();
+        if self.course.aside { proof.min(ON_PROBATION) } else { proof }
+    }
+
     /// The comparisons share one false alarm rate: the weighted average of their evidence is what
     /// must be proof. Said of one of them: what the others have found need not be found again.
     fn needed(&self, share: f64, others: f64) -> f64 {
-        let proof = self.proof();
+        let proof = self.proof_of_comparison();
         ((proof - others) / share).max(proof)
     }
 

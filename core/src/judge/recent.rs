@@ -68,6 +68,11 @@ impl Recent {
         self.total.since(self.slots[(first % SLOTS) as usize])
     }
 
+    /// What came before that.
+    pub(super) fn before(&self, now: u64) -> Batch {
+        self.total.since(self.seen(now))
+    }
+
     pub(super) fn encode(&self, out: &mut Writer) {
         encode_batch(self.total, out);
         out.u64(self.newest.map_or(0, |newest| newest + 1));

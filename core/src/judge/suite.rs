@@ -9,7 +9,7 @@ use super::rate::RateTest;
 use super::recent::Recent;
 use super::slow_clients::Countable;
 use super::slower::{Margin, NAMED, SlownessTest};
-use super::trial::LATELY;
+use super::trial::{LATELY, MINUTES};
 use super::twofold::Twofold;
 use crate::measure::Part;
 use crate::rollout::{Plan, Rule};
@@ -35,6 +35,8 @@ pub(super) struct Tests {
     /// For each burn rule: availability, latency.
     pub(super) burns: Vec<[BurnTest; 2]>,
     pub(super) recent: Recent,
+    /// Of the time in which both versions go through the same. Not stored.
+    pub(super) minutes: Recent,
 }
 
 /// Is a version burning its budget faster than a rule allows, on what counts of it?
@@ -64,6 +66,7 @@ impl Tests {
             guards: plan.guards.iter().map(Watched::new).collect(),
             burns: burns.collect(),
             recent: Recent::new(LATELY),
+            minutes: Recent::new(MINUTES),
         }
     }
 
@@ -72,6 +75,15 @@ impl Tests {
         self.stable_errors.compare(finished.first.swapped());
         self.promotion[0].observe(finished.first);
         self.promotion[1].observe(finished.all);
+    }
+
+    /// What was found belongs to the time before the candidate stepped aside.
+    pub(super) fn compare_anew(&mut self, plan: &Plan, objectives: &Objectives) {
+        let fresh = Self::new(plan, objectives);
+        self.errors = fresh.errors;
+        self.stable_errors = fresh.stable_errors;
+        self.slowness = fresh.slowness;
+        self.batching = fresh.batching;
     }
 
     pub(super) fn keep_what_still_asks(&mut self, plan: &Plan, objectives: &Objectives) {

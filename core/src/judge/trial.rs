@@ -6,9 +6,10 @@ use super::errors::{ErrorsTest, Pending};
 use super::gained::{Gain, Read, Shadow, gain};
 use super::guards::{More, Watched};
 use super::harm::{Harm, Rate};
+use super::rate::RateTest;
 use super::slow_clients::Origins;
 use super::slower::{Answers, whole};
-use super::suite::{BurnTest, Tests};
+use super::suite::{BurnTest, Tests, allowed};
 use crate::ids::VersionName;
 use crate::measure::{Part, Running, ServiceCounts, ServiceLatencies, Sources};
 use crate::rollout::{Compared, Guard, Plan, Rule, Signal, Stage};
@@ -23,6 +24,12 @@ use std::time::Duration;
 pub const WARM_UP: Duration = Duration::from_secs(30);
 /// For saying that both versions are bad right now.
 pub(super) const LATELY: Duration = Duration::from_secs(60);
+/// Within so long both versions go through the same.
+pub(super) const MINUTES: Duration = Duration::from_secs(300);
+/// Up to so many times its share of failures before, stable is as it was.
+const AS_BEFORE: f64 = 2.0;
+/// What is proof that it is not.
+const STORMY: f64 = 20.0;
 
 /// What the data plane said at one moment, and the stage of the rollout that it was said in.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +40,10 @@ pub struct Seen<'a> {
     pub stage: Stage,
     /// The candidate's, in force.
     pub weight: BasisPoints,
+    /// How often the candidate stepped aside and came back.
+    pub returns: u32,
+    /// It did so, and is away at weight 0 or back on probation, where less proof is enough.
+    pub aside: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -61,8 +72,21 @@ pub(super) struct Course {
     pub(super) harm: Harm,
     pub(super) shadow: Shadow,
     pub(super) tripped: bool,
+    pub(super) returns: u32,
+    pub(super) aside: bool,
+    pub(super) accused: Accused,
     /// Health checks fail for most endpoints of the service and are overruled.
     pub(super) overruled: bool,
+}
+
+/// The candidate's requests since the comparison with stable last said nothing against it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Accused(pub(super) Part);
+
+impl Accused {
+    fn add(&mut self, more: Part, comparison: f64) {
+        self.0 = if comparison <= 1.0 { Part::default() } else { self.0.plus(more) };
+    }
 }
 
 impl Judge {
@@ -127,7 +151,7 @@ impl Judge {
             self.weigh_latencies(latencies, at);
         }
         self.locate(seen.counts.sources.as_ref(), at);
-        self.move_on(seen.stage, seen.weight, at);
+        self.move_on(&seen, at);
     }
 
     fn weigh(&mut self, candidate: Gain, stable: Gain, news: Option<&Sources>, at: u64) {
@@ -138,6 +162,7 @@ impl Judge {
         let counts = Batch { candidate: counted.all, stable: stable.all };
         self.course.step = self.course.step.plus(all);
         self.tests.recent.add(all, at);
+        self.tests.minutes.add(all, at);
         self.tests.errors.observe(counts, all, ErrorsTest::hold_to_objective);
         self.tests.stable_errors.hold_to_objective(all.swapped());
         let counted_first = Batch { candidate: counted.first, stable: stable.first };
@@ -145,6 +170,7 @@ impl Judge {
         if let Some(finished) = self.tests.batching.add(more, at) {
             self.tests.compare(finished);
         }
+        self.course.accused.add(counted.all, self.tests.errors.counts.comparison());
         let refused = Batch { candidate: candidate.client_errors, stable: stable.client_errors };
         self.tests.client_errors.add(refused, at);
         for tests in &mut self.tests.burns {
@@ -218,6 +244,15 @@ impl Judge {
         if seen.stable.of == 0 { 0.0 } else { seen.candidate.of as f64 / seen.stable.of as f64 }
     }
 
+    /// Whether stable fails more than is usual for it, provably: what the candidate meets may be theirs both.
+    pub(super) fn is_stable_stormy(&self, at: u64) -> bool {
+        let lately = self.tests.minutes.seen(at).stable;
+        let before = self.tests.minutes.before(at).stable.share().unwrap_or(0.0);
+        let mut test = RateTest::new((AS_BEFORE * before).max(allowed(&self.objectives)));
+        test.observe(lately);
+        test.value() >= STORMY
+    }
+
     /// What the data plane says of where failures came from, unless it said so before: the same sample says the same.
     fn news_of<'a>(&self, sources: Option<&'a Arc<Sources>>) -> Option<&'a Sources> {
         let known = self.read.sources.as_ref().map(|(sources, _)| sources);
@@ -235,12 +270,18 @@ impl Judge {
     }
 
     /// What was counted until now belongs to the stage and the weight that were in force.
-    fn move_on(&mut self, stage: Stage, weight: BasisPoints, at: u64) {
+    fn move_on(&mut self, seen: &Seen<'_>, at: u64) {
+        let Seen { stage, weight, returns, aside, .. } = *seen;
+        self.course.aside = aside;
         if self.course.weight != weight {
             self.course.weight = weight;
             let finished = self.tests.batching.finish(at);
             self.tests.compare(finished);
             self.tests.client_errors.finish(at);
+        }
+        if self.course.returns != returns {
+            self.course.returns = returns;
+            self.tests.compare_anew(&self.plan, &self.objectives);
         }
         if self.course.stage.replace(stage) != Some(stage) {
             self.course.step = Batch::default();

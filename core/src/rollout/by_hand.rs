@@ -128,6 +128,7 @@ fn move_to(
     let (from, actor) = (rollout.weight, by.actor.to_owned());
     turn.events.push(Event::SetByHand { from, to: weight, by: actor.clone() });
     rollout.weight = weight;
+    rollout.aside = None;
     rollout.stage = watching::last_step_within(&plan.steps, weight).0;
     rollout.of = rollout.step().map_or(rollout.of, |step| step.of);
     rollout.held = Duration::ZERO;

@@ -11,8 +11,11 @@ use super::position::{Identity, Phase, Position, RolloutState};
 use super::reason::RollbackReason;
 use super::terms::{Conditions, Terms};
 use super::turn::Turn;
-use super::{dark, inconclusive, paused, pending, queue, rest, rollback, supersede, watching};
+use super::{
+    aside, dark, inconclusive, paused, pending, queue, rest, rollback, supersede, watching,
+};
 use crate::time::Now;
+use crate::weights::BasisPoints;
 
 /// The same arguments always give the same decision.
 pub fn decide(
@@ -49,6 +52,9 @@ fn under_way(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Verdict {
     guards::warn_of_low_budget(turn, rollout);
     if exposed(rollout) {
         match guards::look(turn, rollout) {
+            Some(Breach::Rollback(why)) if aside::is_due(turn, rollout, &why) => {
+                return aside::step(turn, rollout, why);
+            }
             Some(Breach::Rollback(why)) => return rollback::perform(turn, rollout, why),
             Some(Breach::Pause { rule, why }) => return paused::by_guard(turn, rollout, rule, why),
             None => {}
@@ -57,7 +63,10 @@ fn under_way(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Verdict {
     match rollout.phase {
         Phase::Pending => pending::decide(turn, rollout, plan),
         Phase::Dark => dark::decide(turn, rollout, plan),
-        Phase::Running | Phase::Holding => watching::decide(turn, rollout, plan),
+        Phase::Running | Phase::Holding => match aside::decide(turn, rollout, plan) {
+            Some(verdict) => verdict,
+            None => watching::decide(turn, rollout, plan),
+        },
         Phase::Paused => paused::decide(turn, rollout),
         Phase::Inconclusive => inconclusive::decide(turn, rollout, plan),
         Phase::RolledBack | Phase::Superseded | Phase::Complete => turn.hold(),
@@ -101,9 +110,11 @@ fn meant(turn: &mut Turn<'_>, rollout: &RolloutState) -> Meant {
     }
 }
 
-/// A rollout that waits for its first step has nothing that could be judged.
+/// A rollout that waits for its first step has nothing that could be judged, nor has one that has stepped
+/// aside: what is known of it is what made it step.
 pub(super) fn exposed(rollout: &RolloutState) -> bool {
-    rollout.phase != Phase::Pending
+    let away = rollout.aside.is_some() && rollout.weight == BasisPoints::ZERO;
+    rollout.phase != Phase::Pending && !away
 }
 
 /// Where nothing is ever judged, a release is a label: stable takes the file's. Which version is

@@ -135,6 +135,19 @@ pub enum Event {
         from: BasisPoints,
         severity: Severity,
     },
+    /// The comparison with stable has proof for the first time: no traffic for a while, and then fresh
+    /// traffic decides.
+    SteppedAside {
+        why: RollbackReason,
+        from: BasisPoints,
+        away: Duration,
+        severity: Severity,
+    },
+    CameBack {
+        to: BasisPoints,
+        /// Stable had gone through the same meanwhile.
+        cleared: bool,
+    },
     /// Another candidate takes its place.
     Superseded {
         next: Identity,
@@ -194,6 +207,8 @@ impl Event {
             Self::GateAnswered { .. } => "gateAnswered",
             Self::Warned { .. } => "warned",
             Self::RolledBack { .. } => "rolledBack",
+            Self::SteppedAside { .. } => "asideOn",
+            Self::CameBack { .. } => "cameBack",
             Self::Superseded { .. } => "superseded",
             Self::Queued { .. } => "queued",
             Self::Unqueued { .. } => "unqueued",
@@ -228,6 +243,15 @@ impl fmt::Display for Event {
             }
             Self::Warned { rule, why, .. } => write!(f, "{rule}: {why}"),
             Self::RolledBack { why, from, .. } => write!(f, "rolled back from {from}: {why}"),
+            Self::SteppedAside { why, from, away, .. } => write!(
+                f,
+                "stepped aside from {from} for {}, and fresh traffic decides: {why}",
+                Span(*away)
+            ),
+            Self::CameBack { to, cleared: false } => write!(f, "back at {to}, on probation"),
+            Self::CameBack { to, cleared: true } => {
+                write!(f, "back at {to}: meanwhile stable failed as well")
+            }
             Self::Superseded { next, from, by } => {
                 write!(f, "superseded at {from} by {next}, as {by} asked")
             }

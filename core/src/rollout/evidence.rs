@@ -34,6 +34,11 @@ pub struct Evidence {
     pub slow_clients: Vec<SlowClients>,
     /// Both versions are bad together, and the test between them is silent.
     pub shared_cause: Option<SharedCause>,
+    /// In the last five minutes stable has provably failed more than before: what the candidate meets may be theirs
+    /// both. Looked at when the comparison has proof.
+    pub stable_stormy: bool,
+    /// The candidate's requests since the comparison of errors began to speak against it.
+    pub accused: Part,
     /// Stable provably fails more than the candidate, by more than the margin, and does so now.
     pub stable_worse: Option<SharedCause>,
     pub shadow: ShadowReading,

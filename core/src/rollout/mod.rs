@@ -6,6 +6,7 @@
 //! the controller and the simulator alike.
 
 mod adopt;
+mod aside;
 mod by_hand;
 mod command;
 mod complete;
@@ -54,7 +55,7 @@ pub use plan::{
     Plan, Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
 };
 pub use position::{
-    Answer, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Answer, Aside, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
     Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started,
 };
 pub use publish::{is_news, split_of};

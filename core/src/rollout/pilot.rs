@@ -195,7 +195,8 @@ impl Pilot {
             (Some(rollout), Some((_, judge))) => {
                 let (stage, weight) = (rollout.stage, rollout.weight);
                 let latencies = observed.latencies;
-                judge.observe(Seen { counts, latencies, stage, weight }, now);
+                let (returns, aside) = (rollout.returns, rollout.aside.is_some());
+                judge.observe(Seen { counts, latencies, stage, weight, returns, aside }, now);
                 judge.evidence(&self.slo, observed.readiness, now)
             }
             (Some(_) | None, _) => {

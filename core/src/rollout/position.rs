@@ -74,6 +74,10 @@ pub struct RolloutState {
     pub promoted: bool,
     pub pause: Option<Pause>,
     pub ended: Option<Ended>,
+    /// It has stepped aside, or is back on probation.
+    pub aside: Option<Aside>,
+    /// How often it came back: each time the comparison with stable begins anew.
+    pub returns: u32,
     /// How long open sessions have been draining since a rollback.
     pub drained: Duration,
     pub started: Started,
@@ -206,6 +210,20 @@ pub struct Pause {
     pub guard: Option<String>,
 }
 
+/// The comparison had proof once. Fresh traffic decides whether it was the candidate's doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The label of a rollback by it.
+    pub rule: String,
+    pub why: String,
+    /// Its weight before, and when it is back.
+    pub weight: BasisPoints,
+    /// How much longer it gets no traffic.
+    pub away: Duration,
+    /// For how much longer, once it is back, less proof than usual sends it to stable for good.
+    pub probation: Duration,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub at: Wall,
@@ -314,13 +332,20 @@ impl RolloutState {
             promoted,
             pause,
             ended,
+            aside,
+            returns,
             drained: _,
             started,
             stage_at,
         } = self;
+        let strike = |aside: &Option<Aside>| {
+            aside.as_ref().map(|aside| (aside.rule.clone(), aside.why.clone(), aside.weight))
+        };
         let names = standing.iter().map(|s| &s.guard);
         let same_guards = names.eq(other.standing.iter().map(|s| &s.guard));
         same_guards
+            && returns == &other.returns
+            && strike(aside) == strike(&other.aside)
             && (id, epoch, salt) == (&other.id, &other.epoch, &other.salt)
             && (candidate, steps) == (&other.candidate, &other.steps)
             && (phase, stage, stage_at) == (&other.phase, &other.stage, &other.stage_at)

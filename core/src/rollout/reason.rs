@@ -54,6 +54,14 @@ pub enum HoldReason {
         /// Of stable, where that is why.
         stable: Option<f64>,
     },
+    /// The comparison had proof once: the candidate is away, or back on probation.
+    Aside {
+        rule: String,
+        away: Duration,
+        probation: Duration,
+        /// Of the candidate since it is back.
+        requests: Samples,
+    },
     /// A guard that would roll back, and stable is beyond the same limit or nearly as bad.
     StableAsWell {
         guard: String,

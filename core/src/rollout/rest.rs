@@ -124,6 +124,8 @@ fn new_course(
         promoted: false,
         pause: None,
         ended: None,
+        aside: None,
+        returns: 0,
         drained: Duration::ZERO,
         started,
         stage_at: now,

@@ -16,7 +16,8 @@ pub(super) fn perform(
     rollout: &mut RolloutState,
     why: RollbackReason,
 ) -> Verdict {
-    let from = rollout.weight;
+    // What has stepped aside had its weight until then.
+    let from = rollout.aside.as_ref().map_or(rollout.weight, |aside| aside.weight);
     let severity = guards::severity(turn, &why);
     let by = match &why {
         RollbackReason::Aborted { by, .. } => by.clone(),
@@ -33,6 +34,7 @@ pub(super) fn perform(
     rollout.weight = BasisPoints::ZERO;
     rollout.promoted = false;
     rollout.pause = None;
+    rollout.aside = None;
     rollout.drained = Duration::ZERO;
     rollout.ended = Some(Ended {
         at: turn.now.wall,

@@ -64,6 +64,19 @@ impl fmt::Display for HoldReason {
                     None => Ok(()),
                 }
             }
+            Self::Aside { rule, away, probation, requests } => match away.is_zero() {
+                true if probation.is_zero() => write!(
+                    f,
+                    "back after {rule}, on probation: {} of {} requests seen",
+                    requests.seen, requests.needed
+                ),
+                true => write!(
+                    f,
+                    "back after {rule}, on probation: fresh traffic decides for {} more",
+                    Span(*probation)
+                ),
+                false => write!(f, "stepped aside on {rule}; back in {}", Span(*away)),
+            },
             Self::StableAsWell { guard, observed, threshold, stable } => {
                 let against = Against { observed: *observed, threshold: *threshold };
                 write!(f, "guard {guard} reads {against}, and holds: stable is no better")?;

@@ -26,6 +26,7 @@ pub(super) fn perform(
     rollout.weight = BasisPoints::ZERO;
     rollout.promoted = false;
     rollout.pause = None;
+    rollout.aside = None;
     rollout.ended = Some(Ended {
         at: turn.now.wall,
         by: started.by.clone(),

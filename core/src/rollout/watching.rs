@@ -167,8 +167,9 @@ pub(super) fn follow_plan(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan:
     }
     rollout.steps = plan.steps.clone();
     turn.events.push(Event::PlanChanged { weight: rollout.weight });
-    if rollout.weight > BasisPoints::ZERO {
-        rollout.stage = last_step_within(&plan.steps, rollout.weight).0;
+    let weight = rollout.aside.as_ref().map_or(rollout.weight, |aside| aside.weight);
+    if weight > BasisPoints::ZERO {
+        rollout.stage = last_step_within(&plan.steps, weight).0;
         rollout.held = Duration::ZERO;
         rollout.promoted = false;
         rollout.stage_at = turn.now.wall;

@@ -115,7 +115,9 @@ impl World {
 
     pub(crate) fn look(&mut self) {
         let latencies = self.show_latencies.then_some(&self.latencies);
-        let seen = Seen { counts: &self.counts, latencies, stage: self.stage, weight: self.weight };
+        let Self { stage, weight, .. } = *self;
+        let (returns, aside) = (0, false);
+        let seen = Seen { counts: &self.counts, latencies, stage, weight, returns, aside };
         self.judge.observe(seen, Mono(self.now));
     }
 

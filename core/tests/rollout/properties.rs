@@ -225,7 +225,17 @@ impl Checked {
     /// Whatever the rollout waits for, a breach that acts takes it back in the same decision.
     fn check_guards(&self, before: &Position, decision: &Decision) -> Result<(), TestCaseError> {
         let Some(rollout) = before.active() else { return Ok(()) };
-        if rollout.phase == Phase::Pending || self.acting(rollout).is_none() {
+        let away = rollout.aside.is_some() && rollout.weight == BasisPoints::ZERO;
+        let Some(acting) = self.acting(rollout).filter(|_| !away) else { return Ok(()) };
+        if rollout.phase == Phase::Pending {
+            return Ok(());
+        }
+        let goes_on = matches!(rollout.phase, Phase::Running | Phase::Holding);
+        let compared = goes_on && rollout.aside.is_none() && rollout.weight < BasisPoints::WHOLE;
+        if acting == "regression" && compared {
+            let after = decision.next.rollout.as_ref().unwrap();
+            prop_assert!(after.aside.is_some(), "the first proof did not step aside");
+            prop_assert_eq!(after.weight, BasisPoints::ZERO);
             return Ok(());
         }
         prop_assert_eq!(decision.verdict.as_str(), "rollback", "{:?} hid a guard", rollout.phase);

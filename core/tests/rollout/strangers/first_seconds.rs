@@ -81,14 +81,15 @@ fn run(setting: Setting, seconds: u64, seed: u64) -> (bool, u64) {
     let mut hurt = 0;
     for tick in 0..50 * seconds {
         for one in strange.iter().filter(|one| one.tick == tick) {
-            let lands = one.on_candidate || dice.unit() < weight;
+            let weight = service.weight();
+            let lands = weight > 0.0 && (one.on_candidate || dice.unit() < weight);
             service.request(if lands { CANDIDATE } else { STABLE }, request(7, one.bad));
         }
         let mut due = rate * TICK.as_secs_f64();
         while due > 0.0 {
             if dice.unit() < due.min(1.0) {
                 let from = 1_000 + dice.draw() % PUBLIC;
-                let which = if dice.unit() < weight { CANDIDATE } else { STABLE };
+                let which = if dice.unit() < service.weight() { CANDIDATE } else { STABLE };
                 let fails = which == CANDIDATE && dice.unit() < bad;
                 hurt += u64::from(fails);
                 service.request(which, request(from, fails));

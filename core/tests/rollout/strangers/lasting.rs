@@ -37,14 +37,15 @@ impl Course {
         let ticks_a_second = (1.0 / TICK.as_secs_f64()) as u64;
         for tick in 0..ticks_a_second * self.seconds {
             for Strange { request, on_candidate } in strangers(tick, &mut dice) {
-                let lands = on_candidate || dice.unit() < self.weight;
+                let weight = service.weight();
+                let lands = weight > 0.0 && (on_candidate || dice.unit() < weight);
                 service.request(if lands { CANDIDATE } else { STABLE }, request);
             }
             let mut due = self.rate * TICK.as_secs_f64();
             while due > 0.0 {
                 if dice.unit() < due.min(1.0) {
                     let user = dice.draw() % 5_000;
-                    let which = if dice.unit() < self.weight { CANDIDATE } else { STABLE };
+                    let which = if dice.unit() < service.weight() { CANDIDATE } else { STABLE };
                     let bad = dice.unit() < self.failing;
                     let network = network(1_000 + user % NETWORKS);
                     let took = dice.usual_time();

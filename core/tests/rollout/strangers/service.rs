@@ -165,6 +165,11 @@ impl Service {
         service
     }
 
+    /// Nothing while it has stepped aside.
+    pub(super) fn weight(&self) -> f64 {
+        self.pilot.position().active().map_or(0.0, |rollout| rollout.weight.ratio())
+    }
+
     pub(super) fn request(&mut self, which: usize, request: Request) {
         self.times[which].add(request);
         let Request { network, user, bad, .. } = request;

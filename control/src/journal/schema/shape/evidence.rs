@@ -38,6 +38,10 @@ pub(crate) struct EvidenceShape {
     slow_clients: Vec<SlowClients>,
     #[serde(with = "Maybe::<SharedCauseShape>")]
     shared_cause: Option<SharedCause>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stable_stormy: bool,
+    #[serde(with = "PartShape", default)]
+    accused: Part,
     #[serde(with = "Maybe::<SharedCauseShape>", default)]
     stable_worse: Option<SharedCause>,
     #[serde(with = "ShadowReadingShape")]

@@ -6,7 +6,7 @@ use super::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serin_core::ids::{Epoch, RolloutId, VersionName};
 use serin_core::rollout::{
-    Answer, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
+    Answer, Aside, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
     Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started, Step,
 };
 use serin_core::split::Scope;
@@ -86,12 +86,33 @@ struct RolloutStateShape {
     pause: Option<Pause>,
     #[serde(with = "Maybe::<EndedShape>")]
     ended: Option<Ended>,
+    #[serde(default, with = "Maybe::<AsideShape>", skip_serializing_if = "Option::is_none")]
+    aside: Option<Aside>,
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    returns: u32,
     #[serde(with = "exact")]
     drained: Duration,
     #[serde(with = "StartedShape")]
     started: Started,
     #[serde(with = "WallShape")]
     stage_at: Wall,
+}
+
+fn is_none_yet(returns: &u32) -> bool {
+    *returns == 0
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Aside", rename_all = "camelCase")]
+struct AsideShape {
+    rule: String,
+    why: String,
+    #[serde(with = "PointsShape")]
+    weight: BasisPoints,
+    #[serde(with = "exact")]
+    away: Duration,
+    #[serde(with = "exact")]
+    probation: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -276,6 +297,7 @@ shape! {
     GateAnswerShape => GateAnswer,
     PauseShape => Pause,
     EndedShape => Ended,
+    AsideShape => Aside,
     QuarantinedShape => Quarantined,
     ManualShape => Manual,
     QueuedShape => Queued,
