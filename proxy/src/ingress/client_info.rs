@@ -13,7 +13,7 @@ pub(crate) struct ClientInfo {
     /// named by the PROXY protocol.
     client: SocketAddr,
     /// Where the client has connected to. That is a system call to find out, and hardly anybody asks.
-    server: OnceLock<SocketAddr>,
+    server: OnceLock<Box<SocketAddr>>,
     /// The client's address in words: it is said to the backend with every request.
     pub(crate) peer: String,
     /// Whether the forwarding headers of the client's requests are believed.
@@ -47,12 +47,12 @@ impl ClientInfo {
 
     /// Asks the client's connection where it has come to, unless that is known. One that does not say is gone.
     pub(crate) fn learn_server(&self, ask: impl FnOnce() -> io::Result<SocketAddr>) {
-        self.server.get_or_init(|| ask().unwrap_or(SocketAddr::new(self.client.ip(), 0)));
+        self.server.get_or_init(|| Box::new(ask().unwrap_or(SocketAddr::new(self.client.ip(), 0))));
     }
 
     /// Both ends of the connection, once somebody has asked.
     pub(crate) fn ends(&self) -> Option<Ends> {
-        Some(Ends { client: self.client, server: *self.server.get()? })
+        Some(Ends { client: self.client, server: **self.server.get()? })
     }
 
     pub(crate) fn scheme(&self) -> &'static str {
