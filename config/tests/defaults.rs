@@ -130,6 +130,58 @@ fn difference(before: &Json, after: &Json) -> String {
     }
 }
 
+/// A key that is declared, read and then forgotten would be one that does nothing. Written with another value
+/// than its default, each changes what the program runs on, or is refused.
+#[test]
+fn every_key_with_a_default_means_something() {
+    let schema = serin_config::schema();
+    let minimum: Json = serde_saphyr::from_str(MINIMUM).unwrap();
+    let ground = Ground::new();
+    let before = effective(&ground, &minimum).unwrap_or_else(|faults| panic!("{faults}"));
+    let mut left = Vec::new();
+    walk(&minimum, &schema, &schema, String::new(), &mut left);
+    let (mut looked_at, mut idle) = (0, BTreeSet::new());
+    for Left { mapping, name, key, default } in left {
+        let part = name.split('.').next().unwrap_or_default();
+        let property = &schema["$defs"][part]["properties"][&key];
+        let Some(other) = other(&default, property, &schema) else { continue };
+        let mut file = minimum.clone();
+        let place = file.pointer_mut(&mapping).and_then(Json::as_object_mut);
+        place.expect("the mapping in which the key was missing").insert(key, other.clone());
+        looked_at += 1;
+        if effective(&ground, &file).is_ok_and(|after| after == before) {
+            idle.insert(format!("{name}: {other}"));
+        }
+    }
+    // It permits methods of which the minimum copies none.
+    assert!(idle.remove("shadow.allowUnsafe: true"));
+    assert!(idle.is_empty(), "these do nothing: {idle:#?}");
+    assert!(looked_at >= 60, "only {looked_at} keys");
+}
+
+/// Another value of the same kind, where one is easily made.
+fn other(default: &Json, property: &Json, schema: &Json) -> Option<Json> {
+    let resolved = resolved(property, schema).1;
+    let words = resolved["anyOf"].as_array().into_iter().flatten().chain([resolved]);
+    let mut words = words.filter_map(|one| one["enum"].as_array()).flatten();
+    let said = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+    if let Some(word) = words.find(|word| word.as_str().is_some_and(|word| word != said)) {
+        return Some(word.clone());
+    }
+    match default {
+        Json::Bool(on) => Some(json!(!on)),
+        Json::Number(number) => Some(json!(number.as_u64()? + 1)),
+        Json::String(text) => {
+            let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+            let number: u64 = text[..text.len() - unit.len()].parse().ok()?;
+            // `99.9%` and `10%` stay shares, and times stay above zero.
+            let number = if number > 1 { number - 1 } else { number + 1 };
+            Some(json!(format!("{number}{unit}")))
+        }
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
 #[test]
 fn the_schema_says_the_bounds_that_a_reader_checks() {
     let schema = serin_config::schema();

@@ -339,7 +339,8 @@ macro_rules! record {
 
         impl $name {
             $( $(
-                /// What was written, or the default.
+                /// What was written, or the default. Of a key that is declared and then forgotten
+                /// the compiler says nothing here: `config/tests/defaults.rs` does.
                 #[allow(dead_code)]
                 pub(crate) fn $field(&self) -> $ty {
                     match &self.$field {
