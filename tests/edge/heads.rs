@@ -155,3 +155,18 @@ fn a_head_that_is_wrong_is_refused_however_its_bytes_came() {
         assert_eq!(client.response().status, 400, "cut at {cut}");
     }
 }
+
+/// Some clients send one more than they say after a body.
+#[test]
+fn empty_lines_before_a_request_are_passed_over_up_to_a_few() {
+    let origin = RawOrigin::always(Script::answering(OK));
+    let edge = Edge::to(origin.address());
+    for (lines, expected) in [(0, 200), (1, 200), (2, 200), (4, 200), (5, 400)] {
+        let head = format!(
+            "{}GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+            "\r\n".repeat(lines)
+        );
+        assert_eq!(status(&edge, &head), expected, "{lines}");
+    }
+    assert!(String::from_utf8(origin.received()).unwrap().starts_with("GET / HTTP/1.1\r\n"));
+}

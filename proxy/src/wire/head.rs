@@ -55,6 +55,9 @@ impl Default for HeadLimits {
     }
 }
 
+/// Before a request.
+const MAX_EMPTY_LINES: usize = 4;
+
 /// How the body that follows a head is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
@@ -68,7 +71,7 @@ pub enum Framing {
 pub struct Head {
     /// Where the head ends and the body begins.
     pub length: usize,
-    /// Where the request line begins: past one empty line, which old clients send.
+    /// Where the request line begins: past a few empty lines, which old clients send.
     pub begins: usize,
     pub method: Span,
     /// In origin-form or `*`; of an absolute-form target only what follows the authority. Empty
@@ -147,10 +150,12 @@ struct RequestLine {
 impl Parser<'_> {
     fn head(mut self, into: &mut Vec<Field>) -> Result<Head, Stop> {
         let bytes = self.cursor.bytes;
-        match bytes {
-            b"\r" => return Err(Stop::Partial),
-            [b'\r', b'\n', ..] => self.cursor.at = 2,
-            _ => {}
+        for _ in 0..MAX_EMPTY_LINES {
+            match bytes.get(self.cursor.at..) {
+                Some(b"\r") => return Err(Stop::Partial),
+                Some([b'\r', b'\n', ..]) => self.cursor.at += 2,
+                _ => break,
+            }
         }
         let begins = self.cursor.at;
         let line = self.request_line()?;

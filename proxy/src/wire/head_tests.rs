@@ -131,7 +131,7 @@ fn lines_and_names_have_one_form() {
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Refusal::VersionNotSupported),
         ("GET /\r\n\r\n", Refusal::Target),
         (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Method),
-        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Method),
+        ("\r\n\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Method),
         ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Method),
         ("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Target),
         ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", Refusal::Target),
