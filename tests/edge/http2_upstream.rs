@@ -1,6 +1,7 @@
 //! Backends that speak HTTP/2: streams that are refused, reset and cut, and connections that end.
 
 use crate::edge::Edge;
+use crate::http2::{REQUEST, RST, block, frame, raw, read_frame};
 use crate::tls::{config, connect, prepared};
 use bytes::Bytes;
 use h2::Reason;
@@ -13,7 +14,10 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+
+const SETTINGS: u8 = 4;
 
 /// What the backend does with one stream.
 #[derive(Clone, Copy)]
@@ -254,7 +258,7 @@ async fn a_client_that_reads_nothing_keeps_back_no_other_on_the_same_connection(
     let origin = Origin::start("v1");
     let config = ConfigText::simple(http2(origin.address()));
     let edge = Edge::start_on(1, temp_dir(), &config);
-    let mut slow: Vec<RawClient> = (0..20).map(|_| edge.client()).collect();
+    let mut slow: Vec<RawClient> = (0..10).map(|_| edge.client()).collect();
     for client in &mut slow {
         client.send("GET /bytes/20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
         client.read_past(b"\r\n\r\n");
@@ -266,6 +270,66 @@ async fn a_client_that_reads_nothing_keeps_back_no_other_on_the_same_connection(
     for client in &mut slow {
         assert_eq!(client.read_exactly(5_000_000).len(), 5_000_000);
     }
+}
+
+/// What a backend could not send it keeps, and some end a connection of which they keep too much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_with_many_clients_that_read_nothing_gets_no_other_request() {
+    let origin = Origin::start("v1");
+    let config = ConfigText::simple(http2(origin.address()));
+    let edge = Edge::start_on(1, temp_dir(), &config);
+    let mut slow: Vec<RawClient> = (0..20).map(|_| edge.client()).collect();
+    for client in &mut slow {
+        client.send("GET /bytes/20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.read_past(b"\r\n\r\n");
+    }
+    eventually_async("another carries what comes then", async || {
+        assert_eq!(edge.get("/").status, 200);
+        origin.connections() == 2
+    })
+    .await;
+    slow.into_iter().for_each(RawClient::reset);
+}
+
+/// A burst finds windows that are wide because there were few streams before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_is_spread_over_connections_as_its_windows_are_wide() {
+    let origin = Http2Origin::limited(100, |n| if n == 0 { Act::Answer } else { Act::Hang }).await;
+    let edge = origin.alone("timeouts: { response: 60s }");
+    assert_eq!(status_of(&edge, "GET").await, 200);
+    let clients: Vec<RawClient> = (0..100)
+        .map(|_| {
+            let mut client = edge.client();
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    eventually_async("all are with the backend", async || origin.streams.load(SeqCst) == 101).await;
+    let connections = origin.connections.load(SeqCst);
+    assert!((2..=5).contains(&connections), "{connections}");
+    clients.into_iter().for_each(RawClient::reset);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_while_its_body_is_not_taken_is_noticed() {
+    let origin = Http2Origin::start(&[Act::Hang]).await;
+    let (authority, folder) = prepared();
+    let edge = Edge::start_in(folder, &config(http2(origin.address), "", ""));
+    let mut client = raw(&edge, &authority).await;
+    let post = [(":method", "POST"), REQUEST[1], REQUEST[2], REQUEST[3]];
+    // Our windows are wide once our settings are acknowledged.
+    read_frame(&mut client, &[SETTINGS]).await.unwrap();
+    let mut said = [frame(SETTINGS, 1, 0, &[]), frame(1, 4, 1, &block(&post))].concat();
+    // More than a backend's window, and less than ours.
+    (0..12).for_each(|_| said.extend(frame(0, 0, 1, &[b'x'; 16 * 1024])));
+    client.write_all(&said).await.unwrap();
+    client.flush().await.unwrap();
+    eventually_async("it is with the backend", async || origin.streams.load(SeqCst) == 1).await;
+    client.write_all(&frame(RST, 0, 1, &[0, 0, 0, 8])).await.unwrap();
+    client.flush().await.unwrap();
+    eventually_async("the backend is told", async || origin.resets.lock().unwrap().len() == 1)
+        .await;
+    assert_eq!(*origin.resets.lock().unwrap(), [Reason::CANCEL]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

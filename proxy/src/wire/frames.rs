@@ -75,6 +75,11 @@ impl Frame {
         (from <= to).then_some((from, to))
     }
 
+    /// That settings were taken note of.
+    pub(super) fn acknowledges(self) -> bool {
+        self.kind == SETTINGS && self.flags & ACK != 0
+    }
+
     pub(super) fn ends_block(self) -> bool {
         self.flags & END_HEADERS != 0
     }

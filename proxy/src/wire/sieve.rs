@@ -72,6 +72,8 @@ pub(crate) struct Sieve {
     /// What was held, is whole, and was not given yet.
     ready: Vec<u8>,
     table: Table,
+    /// Settings of ours that the peer has acknowledged.
+    acknowledged: u32,
     /// The library is made to end the connection.
     over: bool,
     malformed: Malformed,
@@ -94,6 +96,10 @@ impl Sieve {
 
     pub(crate) fn malformed(&self) -> &Malformed {
         &self.malformed
+    }
+
+    pub(crate) fn acknowledged(&self) -> u32 {
+        self.acknowledged
     }
 
     /// Gives what was held and has become whole. Says whether there was any.
@@ -158,6 +164,7 @@ impl Sieve {
                     }
                 }
             }
+            self.acknowledged += u32::from(frame.acknowledges());
             at += HEADER;
             self.skip = frame.length;
         }

@@ -202,7 +202,14 @@ impl<'a, D: Downstream> Relay<'a, D> {
         }
         match polled {
             Poll::Ready(done) => done.map(|()| None),
-            Poll::Pending => Ok(due),
+            Poll::Pending => {
+                // Whoever is not read from, because the endpoint takes nothing, may have left. Of a
+                // connection only its reader can know.
+                if D::FRAMES_ITSELF {
+                    self.client.watch(cx).map_err(|_| ClientError::Gone)?;
+                }
+                Ok(due)
+            }
         }
     }
 
@@ -257,6 +264,7 @@ impl<'a, D: Downstream> Relay<'a, D> {
     fn wait_small(&mut self) {
         self.down.fit(0);
         self.upstream.input.fit(0);
+        self.upstream.stall();
     }
 
     /// A client that does not read is waited for as long as a connection may idle. Its own body

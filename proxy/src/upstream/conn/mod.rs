@@ -154,6 +154,14 @@ impl Conn {
         }
     }
 
+    /// Its client takes nothing of the answer now.
+    pub(crate) fn stall(&mut self) {
+        match &mut self.via {
+            Via::Http1(_) => {}
+            Via::Http2(stream) => stream.stall(true),
+        }
+    }
+
     /// It was waited for in vain.
     pub(crate) fn doubt(&self) {
         match &self.via {

@@ -31,6 +31,7 @@ pub(in super::super) async fn shake(
     let malformed = sieve.malformed().clone();
     let wire = Listening { io, heard: heard.clone(), sieve };
     let window = windows::now();
+    heard.grants(window);
     let shaken = Builder::new()
         .initial_window_size(window)
         .initial_connection_window_size(windows::CONNECTION)
@@ -43,7 +44,8 @@ pub(in super::super) async fn shake(
     // Its streams are told how it ended.
     let making = making.take();
     let unsettled = Some(Box::pin(tokio::time::sleep(MAX_UNSETTLED)));
-    tokio::spawn(Driving { connection, window, heard: heard.clone(), making, unsettled });
+    let said = 1;
+    tokio::spawn(Driving { connection, window, said, heard: heard.clone(), making, unsettled });
     Ok(Arc::new(Shared::new(client, heard, malformed, tls)))
 }
 
@@ -51,6 +53,8 @@ pub(in super::super) async fn shake(
 struct Driving {
     connection: Connection<Listening>,
     window: u32,
+    /// How often settings were sent.
+    said: u32,
     heard: Heard,
     making: Option<Making>,
     /// Until it is known how many streams the endpoint takes, and not for long.
@@ -64,9 +68,15 @@ impl Future for Driving {
         let window = windows::now();
         // While the endpoint has not acknowledged the last one, no other can be said.
         if window != self.window && self.connection.set_initial_window_size(window).is_ok() {
-            self.window = window;
+            if window > self.window {
+                self.heard.grants(window);
+            }
+            (self.window, self.said) = (window, self.said + 1);
         }
         let polled = Pin::new(&mut self.connection).poll(cx);
+        if self.heard.acknowledgements() == self.said {
+            self.heard.grants(self.window);
+        }
         let told = self.heard.count() > 0;
         if let Some(patience) = &mut self.unsettled
             && (told || patience.as_mut().poll(cx).is_ready())
@@ -101,7 +111,9 @@ impl AsyncRead for Listening {
             ready!(Pin::new(&mut me.io).poll_read(cx, buf))?;
             me.heard.again();
             let ended = buf.filled().len() == before;
-            if ended || me.sieve.sift(buf, before) {
+            let some = ended || me.sieve.sift(buf, before);
+            me.heard.acknowledged(me.sieve.acknowledged());
+            if some {
                 break;
             }
         }

@@ -17,5 +17,8 @@ pub(crate) use stream::{Refused, Stream};
 
 /// Streams of one connection at once, unless the endpoint wants fewer.
 const MAX_STREAMS: usize = 100;
+/// Streams of one connection whose clients take nothing, before it gets no other: an endpoint that keeps what
+/// it could not send may end the connection over it, with every stream.
+const MAX_STALLED: usize = 16;
 /// What a stream may hand over of a body before it has left.
 const MAX_UNSENT: usize = 64 * 1024;

@@ -8,9 +8,9 @@
 //! stream has waited in vain and nothing was heard in that time, and when it was idle for long. What is
 //! under way on it goes on.
 
-use super::MAX_STREAMS;
+use super::MAX_STALLED;
 use super::stream::Stream;
-use super::windows::Counted;
+use super::windows::{self, Counted};
 use crate::clock;
 use crate::upstream::Endpoint;
 use crate::upstream::conn::purpose::{ByKey, Kept, Key, Purpose};
@@ -20,7 +20,7 @@ use h2::client::SendRequest;
 use serin_core::outcome::Failure;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -50,6 +50,10 @@ struct Known {
     count: AtomicU64,
     /// The endpoint has said how many streams it takes, or is not waited for any longer.
     settled: AtomicBool,
+    /// How many of our settings it has acknowledged.
+    acknowledged: AtomicU32,
+    /// The widest window that it may hold a stream to have.
+    window: AtomicU32,
 }
 
 impl Heard {
@@ -65,6 +69,22 @@ impl Heard {
         self.0.settled.store(true, Relaxed);
     }
 
+    pub(super) fn acknowledged(&self, settings: u32) {
+        self.0.acknowledged.store(settings, Relaxed);
+    }
+
+    pub(super) fn acknowledgements(&self) -> u32 {
+        self.0.acknowledged.load(Relaxed)
+    }
+
+    pub(super) fn grants(&self, window: u32) {
+        self.0.window.store(window, Relaxed);
+    }
+
+    fn window(&self) -> u32 {
+        self.0.window.load(Relaxed)
+    }
+
     fn is_settled(&self) -> bool {
         self.0.settled.load(Relaxed)
     }
@@ -77,8 +97,9 @@ pub(in super::super) struct Shared {
     pub(super) heard: Heard,
     pub(super) malformed: Malformed,
     pub(super) tls: bool,
-    /// Streams under way.
+    /// Streams under way, and those of them whose client takes nothing.
     open: AtomicUsize,
+    pub(super) stalled: AtomicUsize,
     /// It has carried an answer.
     carried: AtomicBool,
     /// Nothing more is asked over it.
@@ -101,6 +122,7 @@ impl Shared {
             malformed,
             tls,
             open: AtomicUsize::new(0),
+            stalled: AtomicUsize::new(0),
             carried: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             until: AtomicU64::new(until),
@@ -130,7 +152,8 @@ impl Shared {
     fn has_room(&self) -> bool {
         let settled = self.heard.is_settled();
         let most = if settled { self.client.current_max_send_streams() } else { 1 };
-        self.open.load(Relaxed) < most.min(MAX_STREAMS)
+        self.open.load(Relaxed) < most.min(windows::streams_of(self.heard.window()))
+            && self.stalled.load(Relaxed) < MAX_STALLED
     }
 
     fn is_idle(&self) -> bool {

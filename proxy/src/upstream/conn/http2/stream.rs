@@ -15,6 +15,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 #[derive(Debug)]
@@ -27,6 +28,10 @@ pub(crate) struct Stream {
     answer: Answer,
     /// Of the body, what has come and was not taken yet.
     piece: Bytes,
+    /// Was taken, and may be sent anew once more is asked for: until then whoever took it may still have it.
+    taken: usize,
+    /// Its client takes nothing.
+    stalled: bool,
     trailers: Option<HeaderMap>,
     /// How much had been heard on the connection when it was asked.
     heard: u64,
@@ -73,6 +78,8 @@ impl Stream {
             request: None,
             answer: Answer::Unasked,
             piece: Bytes::new(),
+            taken: 0,
+            stalled: false,
             trailers: None,
             heard: 0,
             broke: None,
@@ -172,14 +179,15 @@ impl Stream {
         }
     }
 
-    /// Reads the text of a head, or of the body at most `limit` bytes, which the endpoint may then send
-    /// anew. `Ok(0)` is the end.
+    /// Reads the text of a head, or of the body at most `limit` bytes, which the endpoint may send anew once
+    /// more is asked for. `Ok(0)` is the end.
     pub(in super::super) fn poll_fill(
         &mut self,
         input: &mut Buffer,
         limit: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        self.stall(false);
         if self.broke.is_none() {
             match ready!(self.poll_next(input, limit, cx)) {
                 Ok(_) if self.share.shared.malformed.is(self.id) => {
@@ -216,6 +224,9 @@ impl Stream {
                     }
                     return Poll::Ready(Ok(input.len() - before));
                 }
+                Answer::Body(body) if self.taken > 0 => {
+                    body.flow_control().release_capacity(std::mem::take(&mut self.taken))?;
+                }
                 Answer::Body(body) if self.piece.is_empty() => {
                     if let Some(piece) = ready!(body.poll_data(cx)) {
                         self.piece = piece?;
@@ -224,15 +235,27 @@ impl Stream {
                         self.answer = Answer::Ended;
                     }
                 }
-                Answer::Body(body) => {
+                Answer::Body(_) => {
                     let count = limit.min(self.piece.len());
                     input.push(&self.piece[..count]);
                     self.piece.advance(count);
-                    body.flow_control().release_capacity(count)?;
+                    self.taken = count;
                     return Poll::Ready(Ok(count));
                 }
                 Answer::Ended | Answer::Unasked => return Poll::Ready(Ok(0)),
             }
+        }
+    }
+
+    /// Its client takes nothing, or something again.
+    pub(in super::super) fn stall(&mut self, stalled: bool) {
+        if std::mem::replace(&mut self.stalled, stalled) != stalled {
+            let count = &self.share.shared.stalled;
+            if stalled {
+                count.fetch_add(1, Relaxed)
+            } else {
+                count.fetch_sub(1, Relaxed)
+            };
         }
     }
 
@@ -303,6 +326,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.stall(false);
         self.share.shared.malformed.forget(self.id);
     }
 }

@@ -12,9 +12,16 @@ const WIDEST: u32 = 64 * 1024;
 /// So many of them are a few, and so many times the window is halved as often as they double.
 const FEW: usize = 8;
 const MAX_HALVINGS: u32 = 3;
+const NARROWEST: u32 = WIDEST >> MAX_HALVINGS;
 /// As large as the windows of all streams together, so that a client that takes nothing shuts its own
 /// stream and no other's on the connection.
 pub(super) const CONNECTION: u32 = WIDEST * super::MAX_STREAMS as u32;
+
+/// How many streams fit on a connection whose windows are so wide: where they are wide, others get a
+/// connection of their own with narrower ones, so that a burst of clients that take nothing leaves little.
+pub(super) fn streams_of(window: u32) -> usize {
+    super::MAX_STREAMS >> (window / NARROWEST).ilog2()
+}
 
 thread_local! {
     static STREAMS: Cell<Streams> = const { Cell::new(Streams { open: 0, halvings: 0 }) };
@@ -79,5 +86,11 @@ mod tests {
             (held + u64::from(WIDEST >> streams.halvings), streams.halvings)
         });
         assert!(held.0 < 80 << 20, "{}", held.0);
+    }
+
+    #[test]
+    fn what_the_streams_of_a_connection_may_hold_is_the_same_however_wide_their_windows() {
+        let fit = [65_536, 32_768, 16_384, 8_192].map(streams_of);
+        assert_eq!(fit, [12, 25, 50, 100]);
     }
 }
