@@ -39,7 +39,10 @@ pub(super) fn is_due(turn: &Turn<'_>, rollout: &RolloutState, why: &RollbackReas
     let goes_on = matches!(rollout.phase, Phase::Running | Phase::Holding);
     // Where stable is in a storm as well a second one is as little the candidate's.
     let first = rollout.aside.is_none() || turn.evidence.stable_stormy;
-    let plain = matches!(why, RollbackReason::Errors { .. }) && is_plain(turn);
+    let plain = match matches!(why, RollbackReason::Errors { .. }) {
+        true => is_plain(turn),
+        false => is_slower_than_allowed(turn),
+    };
     compared && goes_on && first && rollout.weight < BasisPoints::WHOLE && !plain
 }
 
@@ -58,6 +61,18 @@ fn is_plain(turn: &Turn<'_>) -> bool {
         | Rule::ShadowErrors { .. } => true,
     };
     share > MOST || !turn.plan().is_some_and(|plan| plan.guards.iter().all(allows))
+}
+
+/// A guard on times reads beyond its limit, and stable does not.
+fn is_slower_than_allowed(turn: &Turn<'_>) -> bool {
+    let guards = turn.plan().map_or(&[][..], |plan| &plan.guards);
+    let beyond = |guard: &Guard| {
+        let reading = turn.evidence.guards.iter().find(|reading| reading.name == guard.name);
+        reading.is_some_and(|reading| reading.breached && !reading.shared)
+    };
+    let at_once = |guard: &Guard| guard.action == Action::Rollback && guard.lasting.is_zero();
+    let of_times = |guard: &Guard| matches!(guard.rule, Rule::Latency { .. });
+    guards.iter().any(|guard| at_once(guard) && of_times(guard) && beyond(guard))
 }
 
 pub(super) fn step(

@@ -146,6 +146,29 @@ fn where_most_of_it_fails_or_more_than_a_guard_allows_nobody_waits_for_a_second_
 }
 
 #[test]
+fn a_breached_guard_on_times_waits_for_no_second_strike_either() {
+    let mut plan = plan();
+    plan.guards[1].lasting = Duration::ZERO;
+    let mut world = World::started(plan);
+    world.run(MINUTE);
+    world.evidence = breached("slow", Value::Time(SECOND * 3));
+    world.evidence.guards[1].proven = false;
+    let part = Part { bad: 50, of: 100 };
+    world.evidence.latency = Some(LatencyTest {
+        value: 2_000.0,
+        needed: 1_000.0,
+        quantile: 0.95,
+        baseline: SECOND,
+        candidate: part,
+        stable: part,
+        worse: true,
+        of_few_clients: false,
+    });
+    world.tick();
+    assert_eq!(world.phase(), Phase::RolledBack);
+}
+
+#[test]
 fn it_stays_away_while_nothing_may_move_and_through_a_restart() {
     let mut world = stepped_aside();
     world.run(SECOND * 20);
