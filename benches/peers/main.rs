@@ -5,6 +5,7 @@
 //! proxy under test is pinned to one core with one worker, load and backend to another. Peers take
 //! turns round by round, because the machine's speed drifts; medians and ratios are printed.
 
+mod backends;
 mod machine;
 mod measure;
 mod messages;

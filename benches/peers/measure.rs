@@ -1,15 +1,13 @@
 //! One scenario, all peers, in rounds.
 
-use crate::machine::{Place, await_port, cpu, free_port, memory};
-use crate::messages;
+use crate::backends::Backends;
+use crate::machine::{Place, await_port, cpu, memory};
 use crate::peer::{Kind, Peer};
 use crate::scenario::{Load, Scenario};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What one round gave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +37,7 @@ pub(crate) fn scenario(
     seconds: u64,
 ) -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let backends = Backends::start(folder.path(), scenario)?;
+    let backends = Backends::start(folder.path(), scenario.place(), scenario.messages())?;
     let fill = backends.fill(folder.path());
     if scenario == Scenario::Idle {
         return idle_rows(kinds, rounds, folder.path(), &fill);
@@ -247,163 +245,4 @@ fn from_json(text: &str) -> Option<Figures> {
         failed: total.get("failures")?.as_f64()?,
         ..Figures::default()
     })
-}
-
-/// Three nginx servers as stable, canary and shadow, on the load's core; the first one speaks TLS and
-/// HTTP/2 as well. What sends messages back is the bench itself.
-struct Backends {
-    children: Vec<Child>,
-    ports: [u16; 3],
-    secure: u16,
-    grpc: u16,
-    socket: u16,
-    /// How often it was asked for its count.
-    counted: Cell<f64>,
-}
-
-impl Backends {
-    fn start(folder: &Path, scenario: Scenario) -> Result<Self, String> {
-        certificates(folder)?;
-        let place = scenario.place();
-        let mut backends = Self {
-            children: Vec::new(),
-            ports: [free_port()?, free_port()?, free_port()?],
-            secure: free_port()?,
-            grpc: free_port()?,
-            socket: free_port()?,
-            counted: Cell::default(),
-        };
-        let config = folder.join("backend.conf");
-        std::fs::write(&config, backends.nginx(folder, scenario)?).map_err(|e| e.to_string())?;
-        let mut nginx = place.command("1", "nginx");
-        nginx.arg("-c").arg(&config);
-        backends.spawn(nginx)?;
-        match scenario {
-            Scenario::WebSocket => {
-                backends.spawn(messages::backend("websocket", place, backends.socket)?)?;
-                await_port(backends.socket)?;
-            }
-            Scenario::Upload => {
-                backends.spawn(messages::backend("upload", place, backends.socket)?)?;
-                await_port(backends.socket)?;
-            }
-            Scenario::GrpcStream => {
-                backends.spawn(messages::backend("grpc-stream", place, backends.grpc)?)?;
-                await_port(backends.grpc)?;
-            }
-            Scenario::Small
-            | Scenario::Split
-            | Scenario::Unpinned
-            | Scenario::Mirror
-            | Scenario::Post
-            | Scenario::Large
-            | Scenario::Tls
-            | Scenario::Http2
-            | Scenario::Fresh
-            | Scenario::Handshake
-            | Scenario::Routes
-            | Scenario::Idle
-            | Scenario::Fixed
-            | Scenario::MirrorFixed
-            | Scenario::HttpsBackend
-            | Scenario::Grpc => {}
-        }
-        backends.ports.into_iter().try_for_each(await_port)?;
-        Ok(backends)
-    }
-
-    fn spawn(&mut self, mut command: Command) -> Result<(), String> {
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.children.push(child.map_err(|e| e.to_string())?);
-        Ok(())
-    }
-
-    fn nginx(&self, folder: &Path, scenario: Scenario) -> Result<String, String> {
-        let home = folder.join("backend");
-        std::fs::create_dir_all(&home).map_err(|e| e.to_string())?;
-        std::fs::write(home.join("large"), vec![b'x'; 1 << 20]).map_err(|e| e.to_string())?;
-        let (home, folder) = (home.display(), folder.display());
-        let answer = "x".repeat(128);
-        let places = format!(
-            "root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} location = /asked {{ stub_status; }} location /serin.Bench/ {{ default_type application/grpc; add_trailer grpc-status 0; return 200 \"{answer}\"; }}"
-        );
-        let mut servers: String = self
-            .ports
-            .iter()
-            .map(|port| format!("  server {{ listen 127.0.0.1:{port}; {places} }}\n"))
-            .collect();
-        servers += &format!(
-            "  server {{ listen 127.0.0.1:{} ssl; ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem; {places} }}\n",
-            self.secure
-        );
-        if scenario != Scenario::GrpcStream {
-            servers += &format!("  server {{ listen 127.0.0.1:{} http2; {places} }}\n", self.grpc);
-        }
-        Ok(format!(
-            "worker_processes 1; daemon off; pid {home}/pid; error_log {home}/log crit;\nworker_rlimit_nofile 65536;\nevents {{ worker_connections 32768; }}\nhttp {{\n  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; client_body_temp_path {home}/t; client_max_body_size 1g;\n{servers}}}\n"
-        ))
-    }
-
-    /// Requests that all three were sent so far, beside those that ask for this.
-    fn asked(&self) -> Result<f64, String> {
-        let mut stream =
-            TcpStream::connect(("127.0.0.1", self.ports[0])).map_err(|e| e.to_string())?;
-        stream.write_all(b"GET /asked HTTP/1.0\r\n\r\n").map_err(|e| e.to_string())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(|e| e.to_string())?;
-        // Below a line of names: connections accepted, handled, and requests.
-        let counts = answer.lines().skip_while(|line| !line.starts_with("server accepts")).nth(1);
-        let requests = counts.and_then(|counts| counts.split_whitespace().nth(2)?.parse().ok());
-        let before = self.counted.get();
-        self.counted.set(before + 1.0);
-        requests.map(|all: f64| all - before).ok_or_else(|| format!("no counts:\n{answer}"))
-    }
-
-    /// The words of the templates.
-    fn fill(&self, folder: &Path) -> Vec<(&'static str, String)> {
-        let file = |name: &str| folder.join(name).display().to_string();
-        let address = |port: u16| format!("127.0.0.1:{port}");
-        let [stable, canary, shadow] = self.ports;
-        vec![
-            ("@STABLE@", address(stable)),
-            ("@CANARY@", address(canary)),
-            ("@SHADOW@", address(shadow)),
-            ("@STABLE_PORT@", stable.to_string()),
-            ("@CANARY_PORT@", canary.to_string()),
-            ("@SHADOW_PORT@", shadow.to_string()),
-            ("@SECURE@", address(self.secure)),
-            ("@GRPC@", address(self.grpc)),
-            ("@SOCKET@", address(self.socket)),
-            ("@SECURE_PORT@", self.secure.to_string()),
-            ("@GRPC_PORT@", self.grpc.to_string()),
-            ("@SOCKET_PORT@", self.socket.to_string()),
-            ("@CERT@", file("cert.pem")),
-            ("@KEY@", file("key.pem")),
-            ("@PEM@", file("both.pem")),
-        ]
-    }
-}
-
-impl Drop for Backends {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
-            let deadline = Instant::now() + Duration::from_secs(5);
-            while Instant::now() < deadline && matches!(child.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    }
-}
-
-/// One certificate for everything that speaks TLS: by itself, its key, and both in one file.
-fn certificates(folder: &Path) -> Result<(), String> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
-        .map_err(|e| e.to_string())?;
-    let (certificate, private) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let write =
-        |name: &str, text: &str| std::fs::write(folder.join(name), text).map_err(|e| e.to_string());
-    write("cert.pem", &certificate)?;
-    write("key.pem", &private)?;
-    write("both.pem", &format!("{certificate}{private}"))
 }

@@ -135,6 +135,31 @@ impl Scenario {
         }
     }
 
+    /// What only the bench itself sends back, as [`crate::messages`] calls it.
+    pub(crate) fn messages(self) -> Option<&'static str> {
+        match self {
+            Self::WebSocket => Some("websocket"),
+            Self::Upload => Some("upload"),
+            Self::GrpcStream => Some("grpc-stream"),
+            Self::Small
+            | Self::Split
+            | Self::Unpinned
+            | Self::Mirror
+            | Self::Post
+            | Self::Large
+            | Self::Tls
+            | Self::Http2
+            | Self::Fresh
+            | Self::Handshake
+            | Self::Routes
+            | Self::Idle
+            | Self::Fixed
+            | Self::MirrorFixed
+            | Self::HttpsBackend
+            | Self::Grpc => None,
+        }
+    }
+
     pub(crate) fn place(self) -> Place {
         if self == Self::Unpinned { Place::Anywhere } else { Place::Pinned }
     }
