@@ -5,6 +5,7 @@
 //! proxy under test is pinned to one core with one worker, load and backend to another. Peers take
 //! turns round by round, because the machine's speed drifts; medians and ratios are printed.
 
+mod attack;
 mod backends;
 mod machine;
 mod measure;
@@ -22,11 +23,14 @@ struct Arguments {
     seconds: u64,
     scenarios: Vec<Scenario>,
     peers: Vec<Kind>,
+    /// Memory under these in the place of scenarios; none named: all.
+    attacks: Option<Vec<String>>,
 }
 
 const HELP: &str = "\
 usage: cargo bench --bench peers -- [--rounds 3] [--seconds 4]
          [--scenarios split,post,...] [--peers serin,nginx,...]
+       cargo bench --bench peers -- --attacks [unread-0,hpack-3,...] [--peers serin,nginx,...]
 ";
 
 fn main() -> ExitCode {
@@ -54,9 +58,16 @@ fn parse(arguments: &[String]) -> Result<Arguments, String> {
         seconds: 4,
         scenarios: Scenario::ALL.to_vec(),
         peers: Kind::ALL.to_vec(),
+        attacks: None,
     };
-    let mut words = arguments.iter().filter(|a| *a != "--bench");
+    let mut words = arguments.iter().filter(|a| *a != "--bench").peekable();
     while let Some(word) = words.next() {
+        if word == "--attacks" {
+            let names = words.next_if(|next| !next.starts_with("--"));
+            let names = names.map(|names| names.split(',').map(str::to_owned).collect());
+            parsed.attacks = Some(names.unwrap_or_default());
+            continue;
+        }
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{HELP}"));
         match word.as_str() {
             "--rounds" => parsed.rounds = number(value()?)?,
@@ -85,6 +96,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         println!("{:<8} {}", kind.name(), kind.version());
     }
     println!("machine  {}\n", machine::describe());
+    if let Some(attacks) = &arguments.attacks {
+        let names: Vec<&str> = attacks.iter().map(String::as_str).collect();
+        return attack::run(&names, &present);
+    }
     for scenario in &arguments.scenarios {
         let rows = measure::scenario(*scenario, &present, arguments.rounds, arguments.seconds)?;
         table::print(*scenario, &rows);

@@ -278,7 +278,7 @@ async fn call(client: h2::client::SendRequest<Bytes>, tally: Rc<Tally>) -> Outco
     Err("ended early".into())
 }
 
-fn tls(certificate: &str) -> Outcome<tokio_rustls::TlsConnector> {
+pub(crate) fn tls(certificate: &str) -> Outcome<tokio_rustls::TlsConnector> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate)?)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
