@@ -64,8 +64,8 @@ const ATTACKS: [Attack; 14] = [
     attack("unread-http1-tls", "secure", Shape::UnreadHttp1),
     attack("unread-http1-http2", "clear-http2", Shape::UnreadHttp1),
     attack("hpack-3", "tls", Shape::Hpack { bytes: 3_900, references: 3 }),
-    attack("hpack-300", "tls", Shape::Hpack { bytes: 3_900, references: 300 }),
-    attack("hpack-small", "tls", Shape::Hpack { bytes: 1, references: 1_700 }),
+    attack("hpack-290", "tls", Shape::Hpack { bytes: 20, references: 290 }),
+    attack("hpack-450", "tls", Shape::Hpack { bytes: 1, references: 450 }),
     attack("half-posts", "grpc", Shape::HalfPosts),
     attack("half-posts-http1", "plain", Shape::HalfPostsHttp1),
 ];
