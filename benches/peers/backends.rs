@@ -69,8 +69,10 @@ impl Backends {
         }
         let (home, folder) = (home.display(), folder.display());
         let answer = "x".repeat(128);
+        // nginx asks the next for `/take` when it has all of a body.
         let places = format!(
-            "root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} location = /half {{ sendfile on; }} location = /asked {{ stub_status; }} location /serin.Bench/ {{ default_type application/grpc; add_trailer grpc-status 0; return 200 \"{answer}\"; }}"
+            "root {home}; location / {{ return 200 \"{answer}\"; }} location = /large {{ sendfile on; }} location = /half {{ sendfile on; }} location = /asked {{ stub_status; }} location = /take {{ proxy_pass http://127.0.0.1:{}/; }} location /serin.Bench/ {{ default_type application/grpc; add_trailer grpc-status 0; return 200 \"{answer}\"; }}",
+            self.ports[1]
         );
         let mut servers: String = self
             .ports

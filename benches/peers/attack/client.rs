@@ -65,7 +65,8 @@ impl Client {
         let http1 = match shape {
             Shape::UnreadHttp1 => Some(b"GET /half HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
             Shape::HalfPostsHttp1 => {
-                let head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8192\r\n\r\n";
+                let head =
+                    b"POST /take HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8192\r\n\r\n";
                 Some([head.as_slice(), &[b'x'; 4096]].concat())
             }
             Shape::Unread { .. } | Shape::Hpack { .. } | Shape::HalfPosts => None,

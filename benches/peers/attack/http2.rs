@@ -144,7 +144,7 @@ pub(super) fn get(stream: u32, path: &str, bytes: usize, references: usize) -> V
 }
 
 pub(super) fn half_post(stream: u32) -> Vec<u8> {
-    let mut block = head(3, "/");
+    let mut block = head(3, "/take");
     // Literal without indexing, content-length by its place in the static table.
     block.extend([0x0f, 28 - 15]);
     text(&mut block, "8192");
