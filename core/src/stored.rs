@@ -5,6 +5,7 @@
 //! its kind and form. Bytes that cannot be understood are an error, never a panic and never a guess.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoredError {
@@ -78,11 +79,19 @@ pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     pub(crate) fn tagged(bytes: &'a [u8], known: u8) -> Result<Self, StoredError> {
+        Ok(Self::of_forms(bytes, known..=known)?.0)
+    }
+
+    /// Any of several forms, and which it is.
+    pub(crate) fn of_forms(
+        bytes: &'a [u8],
+        known: RangeInclusive<u8>,
+    ) -> Result<(Self, u8), StoredError> {
         let (found, rest) = bytes.split_first().ok_or(StoredError::Short)?;
-        if *found != known {
-            return Err(StoredError::Tag { found: *found, known });
+        match known.contains(found) {
+            true => Ok((Self(rest), *found)),
+            false => Err(StoredError::Tag { found: *found, known: *known.end() }),
         }
-        Ok(Self(rest))
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], StoredError> {

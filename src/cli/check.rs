@@ -47,7 +47,8 @@ pub(crate) fn run(args: &Args) -> Exit {
         Err(refused) => (refused.faults, refused.more, None),
     };
     let summary = config.as_ref().map(|config| {
-        let lines = config.copies().into_iter().map(|copies| format!("\n{copies}"));
+        let lines = config.copies().into_iter().chain(config.evidence());
+        let lines = lines.map(|line| format!("\n{line}"));
         config.summary() + &lines.collect::<String>()
     });
     let endpoints = match config.as_ref().filter(|_| args.probe).map(tried).transpose() {

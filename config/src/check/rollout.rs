@@ -205,6 +205,7 @@ fn evidence(found: &file::Evidence, check: &mut Check<'_>) -> Demand {
             .hint("write what convinces you, like `500`");
     }
     Demand {
+        accept: found.accept(),
         false_alarm,
         min_requests: found.min_requests(),
         on_too_few: found.on_too_few(),

@@ -19,6 +19,7 @@ pub(super) fn check(
     timeouts: &Timeouts,
     check: &mut Check<'_>,
 ) -> Objectives {
+    let promised = found.is_some();
     let found = given(found);
     let window = found.window();
     if let Some(at) = found.window.filter(|_| window > LONGEST_WINDOW) {
@@ -34,6 +35,7 @@ pub(super) fn check(
         },
         budget: budget(&given(found.budget_policy.as_ref()), check),
         availability,
+        promised,
     }
 }
 

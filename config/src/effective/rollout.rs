@@ -63,6 +63,7 @@ pub(super) fn plan(p: &Plan) -> Value {
         "onBusy": p.on_busy.word(),
         "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
         "evidence": {
+            "accept": p.evidence.accept.word(),
             "falseAlarm": percent(p.evidence.false_alarm),
             "minRequests": p.evidence.min_requests,
             "onTooFew": p.evidence.on_too_few.word(),

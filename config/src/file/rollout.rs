@@ -2,7 +2,9 @@
 
 use super::{AboveShare, AboveTime, AboveZero, Named, Percent, Share, record, words};
 use crate::source::At;
-use serin_core::rollout::{Action, Compared, OnBusy, OnRollback, OnTooFew, Start, Strategy};
+use serin_core::rollout::{
+    Accept, Action, Compared, OnBusy, OnRollback, OnTooFew, Start, Strategy,
+};
 use serin_core::split::Scope;
 use serin_core::weights::BasisPoints;
 use std::time::Duration;
@@ -81,14 +83,21 @@ record! {
     Evidence, "`evidence`" {
         /// The share of healthy rollouts that the comparison with stable may roll back by mistake. Every guard and burn rule may as often, of those just at its own limit.
         "falseAlarm" optional false_alarm: Share = "0.1%",
+        /// What a step is taken on. `proof`: that the candidate is as good as stable, or as its objective asks. `boundedHarm`: proof where the traffic gives it before the hold ends, otherwise that going on does little harm: that the candidate fails less than the share at which the next step (after the last one: the next six hours) would have more than `harm.failedRequests` failures beyond stable's.
+        "accept" optional accept: Accept = "boundedHarm",
         /// Requests of the candidate without which no step advances.
-        "minRequests" optional min_requests: u64 = "500",
+        "minRequests" optional min_requests: u64 = "30",
         /// When a hold ends with fewer: `hold` waits, `pause` is inconclusive at once, `rollback` goes back.
         "onTooFew" optional on_too_few: OnTooFew = "hold",
         /// A step that is undecided for so long is inconclusive.
         "giveUpAfter" optional give_up_after: Duration = "24h" where AboveZero,
     }
 }
+
+words!(Accept, "kind of evidence" {
+    "proof" => Accept::Proof,
+    "boundedHarm" => Accept::BoundedHarm,
+});
 
 words!(OnTooFew, "way to deal with too few requests" {
     "hold" => OnTooFew::Hold,
@@ -152,7 +161,7 @@ words!(Action, "action" {
 record! {
     /// A hard cap on damage.
     Harm, "`harm`" {
-        /// Failures of the candidate beyond what stable's share of failures explains (times `regression.errors`). Left out, there is no cap.
+        /// Failures of the candidate beyond what stable's share of failures explains (times `regression.errors`). Left out, there is no cap, and `evidence.accept: boundedHarm` reckons with 200.
         "failedRequests" optional failed_requests: u64,
         /// Users who met a failure of the candidate, counted in the same way. Left out, there is no cap.
         "users" optional users: u64,

@@ -33,6 +33,7 @@ pub use telemetry::{
 };
 
 use serin_core::ids::ServiceName;
+use serin_core::judge::foresee;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -80,4 +81,32 @@ impl Config {
         };
         self.services.iter().filter_map(line).collect()
     }
+
+    /// On what, and from how much traffic on, the steps of each rollout are taken as their holds end.
+    pub fn evidence(&self) -> Vec<String> {
+        let line = |(name, service): (&ServiceName, &Service)| {
+            let plan = service.rollout.as_ref()?;
+            let seen = foresee(plan, &service.objectives);
+            let from = |rate: f64| format!("from {} requests a second on", about(rate));
+            let proof = match seen.by_proof {
+                Some(rate) => format!("proof {}", from(rate)),
+                None => "proof with no traffic at all".to_owned(),
+            };
+            let less = match seen.by_bounded_harm {
+                Some(rate) => format!("bounded harm {}", from(rate)),
+                None => "nothing else".to_owned(),
+            };
+            Some(format!(
+                "{name}: as their holds end, steps are taken on {proof}, on {less}; with less traffic they wait"
+            ))
+        };
+        self.services.iter().filter_map(line).collect()
+    }
+}
+
+/// Two digits.
+fn about(rate: f64) -> String {
+    let places = (1.0 - rate.log10().floor()).clamp(0.0, 5.0) as usize;
+    let round = 10_f64.powf((rate.log10().floor() - 1.0).max(0.0));
+    format!("{:.places$}", (rate / round).ceil() * round)
 }

@@ -147,10 +147,24 @@ export interface Rollout {
   plan: Step[];
   guards: Guard[];
   objections: string[];
-  proof: { requests: number; requestsNeeded: number; value: number | null; valueNeeded: number | null };
+  proof: Proof;
   comparison: { candidate: Figures; stable: Figures };
   harm: Harm;
   failures: Failures | null;
+}
+
+/** How sure it is that the candidate is good enough to go on with. */
+export interface Proof {
+  requests: number;
+  requestsNeeded: number;
+  value: number | null;
+  valueNeeded: number | null;
+  /** Of the bet that it fails less than `harmLimit`, where the plan accepts it. */
+  harmValue: number | null;
+  harmLimit: number | null;
+  shown: "proof" | "boundedHarm" | null;
+  /** What is still needed. */
+  outlook: string | null;
 }
 
 /** Where the candidate's latest failures came from. */

@@ -20,9 +20,12 @@ pub(crate) fn explain(decision: &Decision, evidence: &Evidence) -> Explained {
         Verdict::Supersede(_) => explained.rule = "onBusy".to_owned(),
         Verdict::Advance(grounds) | Verdict::Complete(grounds) => {
             explained.rule = "promotion".to_owned();
-            explained.observed = grounds.bet.map(|(value, _)| value);
-            explained.threshold = grounds.bet.map(|(_, needed)| needed);
-            explained.unit = grounds.bet.map(|_| Unit::Evidence);
+            if let Some(shown) = grounds.shown {
+                let (value, needed) = shown.evidence();
+                explained.rule = shown.as_str().to_owned();
+                (explained.observed, explained.threshold) = (Some(value), Some(needed));
+                explained.unit = Some(Unit::Evidence);
+            }
             explained.samples = grounds.samples.seen;
         }
     }
@@ -149,7 +152,7 @@ fn hold(hold_reason: &HoldReason, to: &mut Explained) {
             read(Unit::Requests, Some(samples.seen as f64), Some(samples.needed as f64));
             "minRequests"
         }
-        HoldReason::NotProven { value, needed } => {
+        HoldReason::NotProven { value, needed, outlook: _ } => {
             read(Unit::Evidence, Some(*value), Some(*needed));
             "promotion"
         }

@@ -3,8 +3,8 @@
 use super::ServiceRun;
 use crate::view::{GateView, GuardView, PlanView, ProofView, StepView};
 use serin_core::rollout::{
-    Action, Answer, Evidence, GateKind, GateRefKind, Guard, GuardReading, Plan, RolloutState, Rule,
-    Samples, Step, Strategy, Value,
+    Accept, Action, Answer, Evidence, GateKind, GateRefKind, GoodEnough, Guard, GuardReading, Plan,
+    RolloutState, Rule, Samples, Step, Strategy, Value,
 };
 use serin_core::split::Scope;
 
@@ -127,10 +127,16 @@ fn number(value: Value) -> f64 {
 pub(super) fn proof(run: &ServiceRun) -> ProofView {
     let evidence = run.pilot.evidence();
     let plan = run.pilot.terms().plan.as_ref();
+    let accept = plan.map(|plan| plan.evidence.accept).unwrap_or_default();
+    let bounded = evidence.bounded.filter(|_| accept == Accept::BoundedHarm);
     ProofView {
         requests: evidence.step.candidate.of,
         requests_needed: plan.map_or(0, |plan| plan.evidence.min_requests),
         value: evidence.promotion.map(|bet| bet.value),
         value_needed: evidence.promotion.map(|bet| bet.needed),
+        harm_value: bounded.map(|bounded| bounded.value),
+        harm_limit: bounded.map(|bounded| bounded.limit),
+        shown: GoodEnough::shown(evidence, accept).map(|shown| shown.as_str().to_owned()),
+        outlook: evidence.outlook.map(|outlook| outlook.to_string()),
     }
 }

@@ -11,7 +11,7 @@ use crate::view::{
 };
 use serin_config::model::Config;
 use serin_core::plane::Readiness;
-use serin_core::rollout::{HoldReason, RolloutState};
+use serin_core::rollout::RolloutState;
 use serin_core::time::Now;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -207,6 +207,7 @@ fn rollout_view(run: &ServiceRun, rollout: &RolloutState, failing: bool, now: No
     let over = rollout.phase.is_over();
     let objections = latest.map(|l| l.decision.hold_reasons.as_slice()).unwrap_or_default();
     let record = run.record.as_ref();
+    let outlook = run.pilot.evidence().outlook.filter(|_| !over);
     let step_left = rollout.hold_left().unwrap_or_default();
     let later: Duration =
         rollout.steps.iter().skip(step_number(rollout) as usize).map(|s| s.hold).sum();
@@ -240,7 +241,11 @@ fn rollout_view(run: &ServiceRun, rollout: &RolloutState, failing: bool, now: No
         held_seconds: rollout.held.as_secs(),
         step_remaining_seconds: if over { 0 } else { seconds_to(step_left) },
         remaining_seconds: if over { 0 } else { seconds_to(step_left + later) },
-        requests_needed: objections.iter().find_map(needed),
+        requests_needed: objections
+            .iter()
+            .find_map(missing_aside)
+            .or(outlook.and_then(|outlook| outlook.requests)),
+        seconds_needed: outlook.and_then(|outlook| outlook.seconds),
         plan: planned::steps(plan, rollout),
         guards: plan.map(|plan| planned::guards(plan, run.pilot.evidence())).unwrap_or_default(),
         objections: if over {
@@ -277,40 +282,10 @@ pub(crate) fn step_number(rollout: &RolloutState) -> u32 {
     }
 }
 
-fn needed(hold_reason: &HoldReason) -> Option<u64> {
-    match hold_reason {
-        HoldReason::TooFewSamples(samples) | HoldReason::Aside { requests: samples, .. } => {
-            Some(samples.needed.saturating_sub(samples.seen))
-        }
-        HoldReason::GaveUp { seen, needed, .. } => Some(needed.saturating_sub(*seen)),
-        HoldReason::Idle(_)
-        | HoldReason::Paused { .. }
-        | HoldReason::NoData(_)
-        | HoldReason::JustStarted
-        | HoldReason::ClockJumped { .. }
-        | HoldReason::GuardStanding { .. }
-        | HoldReason::GuardDoubtful { .. }
-        | HoldReason::Burning { .. }
-        | HoldReason::StableAsWell { .. }
-        | HoldReason::ClientErrors { .. }
-        | HoldReason::FewClients { .. }
-        | HoldReason::StableWorse { .. }
-        | HoldReason::NoReading { .. }
-        | HoldReason::SharedCause(_)
-        | HoldReason::Tripped
-        | HoldReason::NotReady(_)
-        | HoldReason::TooFewReady { .. }
-        | HoldReason::Frozen { .. }
-        | HoldReason::BudgetFrozen { .. }
-        | HoldReason::Window { .. }
-        | HoldReason::HoldRunning { .. }
-        | HoldReason::NotProven { .. }
-        | HoldReason::Gate { .. }
-        | HoldReason::Shadow { .. }
-        | HoldReason::Quarantined { .. }
-        | HoldReason::Breached(_)
-        | HoldReason::Accepted => None,
-    }
+/// Requests that a candidate which stepped aside still needs to be decided on.
+fn missing_aside(hold_reason: &HoldReason) -> Option<u64> {
+    let HoldReason::Aside { requests, .. } = hold_reason else { return None };
+    Some(requests.needed.saturating_sub(requests.seen))
 }
 
 fn comparison(run: &ServiceRun, rollout: &RolloutState, now: Now) -> Comparison {

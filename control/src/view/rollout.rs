@@ -90,8 +90,12 @@ pub struct RolloutView {
     pub step_remaining_seconds: u64,
     /// Until the earliest moment of completion.
     pub remaining_seconds: u64,
-    /// Candidate requests that the evidence still needs in this step; `null` when it has enough.
+    /// About how many more requests of the candidate the evidence needs, if both versions go on as they do; `null`
+    /// when it has enough, and where no number would be enough.
     pub requests_needed: Option<u64>,
+    /// How long that takes at the rate of this step.
+    #[serde(default)]
+    pub seconds_needed: Option<u64>,
     /// Its steps, as they were when the weight in force was decided.
     #[serde(default)]
     pub plan: Vec<StepView>,
@@ -219,7 +223,7 @@ pub struct GuardView {
 }
 
 /// How sure it is that the candidate is good enough to go on with.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProofView {
     /// Candidate requests in this step, and how many there must be.
@@ -228,4 +232,17 @@ pub struct ProofView {
     /// The bet that the candidate is no worse, and what it must reach; `null` before it is made.
     pub value: Option<f64>,
     pub value_needed: Option<f64>,
+    /// The bet that it fails less than `harm_limit`, of which little harm comes; `null` where the plan does not accept
+    /// it. It must reach as much.
+    #[serde(default)]
+    pub harm_value: Option<f64>,
+    /// A share; from 1 on nothing has to be shown.
+    #[serde(default)]
+    pub harm_limit: Option<f64>,
+    /// What is shown: `proof`, `boundedHarm`, or `null`.
+    #[serde(default)]
+    pub shown: Option<String>,
+    /// What is still needed, as a sentence; `null` while nothing is.
+    #[serde(default)]
+    pub outlook: Option<String>,
 }

@@ -6,8 +6,8 @@ use serin_core::measure::{
     Histogram, ServiceCounts, ServiceLatencies, VersionCounts, VersionLatencies,
 };
 use serin_core::rollout::{
-    Action, Compared, Demand, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Rule,
-    Stage, Start, Step, Strategy,
+    Accept, Action, Compared, Demand, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression,
+    Rule, Stage, Start, Step, Strategy,
 };
 use serin_core::slo::{LatencyObjective, Objectives, ServiceSlo};
 use serin_core::split::Scope;
@@ -47,6 +47,7 @@ fn plan(to: VersionName) -> Plan {
         on_busy: OnBusy::Queue,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
+            accept: Accept::Proof,
             false_alarm: 0.001,
             min_requests: 500,
             on_too_few: OnTooFew::Hold,

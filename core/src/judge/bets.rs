@@ -7,6 +7,7 @@
 //! would need as long to win again. Stakes are kept as logarithms: a billion requests neither
 //! underflow nor overflow them.
 
+use super::outlook::Stakes;
 use crate::stored::{Reader, StoredError, Writer};
 
 /// ln 10^12. A stake grows no further, so that what is over is forgotten sooner; giving money
@@ -73,6 +74,13 @@ impl<const K: usize> Bets<K> {
         let after =
             |(stake, factor): (&Stake, f64)| stake.purse + (stake.ln + factor).min(CEILING).exp();
         self.0.iter().zip(factors).map(after).sum()
+    }
+
+    /// What is bet, and what it gains with each request at a mean of these factors.
+    pub(super) fn stakes(&self, share: f64, growth: [f64; K], to: &mut Stakes) {
+        for (stake, growth) in self.0.iter().zip(growth) {
+            to.add(stake.ln + share.ln(), growth);
+        }
     }
 
     pub(super) fn encode(&self, out: &mut Writer) {

@@ -4,6 +4,7 @@
 //! nobody ran, tests with another question begin anew and the rest go on. Readings of the
 //! data plane's counters are not stored: those begin at zero with the process.
 
+use super::bounded::Bounded;
 use super::errors::{Batching, ErrorsTest, decode_batch, encode_batch};
 use super::gained::Shadow;
 use super::guards::Watched;
@@ -23,17 +24,21 @@ use crate::time::Mono;
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
-const TAG: u8 = 3;
-/// Before a candidate could step aside.
-const TAG_WITHOUT_RETURNS: u8 = 2;
+/// Form 3 is of releases that did not know of bounded harm, form 2 of those whose candidates could not step
+/// aside either.
+const FORM: u8 = 4;
+const WITH_RETURNS: u8 = 3;
+const OLDEST: u8 = 2;
 /// More guards or rules than this are not in any sound configuration.
 const MOST: usize = 1_024;
 
 impl Judge {
     /// What to store every few seconds and on shutdown: a few KB.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::tagged(TAG);
+        let mut out = Writer::tagged(FORM);
         self.course.encode(&mut out);
+        out.u64(self.course.stage_at);
+        self.tests.bounded.encode(&mut out);
         let tests = &self.tests;
         tests.batching.encode(&mut out);
         tests.recent.encode(&mut out);
@@ -66,11 +71,14 @@ impl Judge {
         downtime: Duration,
         now: Mono,
     ) -> Result<Self, StoredError> {
-        let mut judge = Self::new(plan, objectives, stable);
-        let current = Reader::tagged(bytes, TAG).map(|from| (from, true));
-        let earlier = || Reader::tagged(bytes, TAG_WITHOUT_RETURNS).map(|from| (from, false));
-        let (mut from, has_returns) = current.or_else(|wrong| earlier().map_err(|_| wrong))?;
-        judge.course = Course::decode(&mut from, has_returns)?;
+        let (mut from, form) = Reader::of_forms(bytes, OLDEST..=FORM)?;
+        let (mut course, mut bounded) = (Course::decode(&mut from, form >= WITH_RETURNS)?, Bounded::default());
+        if form == FORM {
+            course.stage_at = from.u64()?;
+            bounded = Bounded::decode(&mut from)?;
+        }
+        let mut judge = Self::new(plan, &objectives.learnt_from(bounded.usual()), stable);
+        (judge.course, judge.tests.bounded) = (course, bounded);
         let missed = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX);
         judge.course.at = judge.course.at.saturating_add(missed);
         if judge.course.at > u64::MAX / 4 {
@@ -156,6 +164,7 @@ impl Course {
             at,
             born,
             stage,
+            stage_at: at,
             weight: weight.ok_or(StoredError::Nonsense("a weight is past the whole"))?,
             returns: match has_returns {
                 true => u32::try_from(from.u64()?).unwrap_or(u32::MAX),

@@ -6,18 +6,22 @@
 //! called worse stays below the plan's `falseAlarm`.
 
 mod bets;
+mod bounded;
 mod clients;
 mod coarse;
 mod compare;
 mod concentration;
 mod configuration;
 mod counted;
+mod enough;
 mod errors;
+mod foresight;
 mod gained;
 mod guards;
 mod harm;
 mod keep;
 mod networks;
+mod outlook;
 mod own;
 mod promotion;
 mod rate;
@@ -30,4 +34,5 @@ mod trial;
 mod twofold;
 
 pub use configuration::{Beside, ConfigurationJudge, ConfigurationVerdict, Standard};
+pub use foresight::{Foresight, foresee};
 pub use trial::{Judge, Seen, WARM_UP};

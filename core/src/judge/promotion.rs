@@ -6,7 +6,9 @@
 //! instalments: the question is about the whole course.
 
 use super::bets::Bets;
-use super::compare::{Batch, factors};
+use super::compare::{Batch, expected_factors, factors};
+use super::outlook::Stakes;
+use crate::measure::Part;
 use crate::stored::{Reader, StoredError, Writer};
 
 /// 1/α for α = 5%: how often a candidate exactly at the margin may be let through.
@@ -41,12 +43,35 @@ impl Promotion {
         }
         let (bad, of) = (batch.candidate.bad as f64, batch.candidate.of as f64);
         if of > 0.0 {
-            let allowed = self.allowed;
-            self.within_objective.play(RARER.map(|share| {
-                let good = (-share * allowed).ln_1p() - (-allowed).ln_1p();
-                bad * share.ln() + (of - bad) * good
-            }));
+            self.within_objective.play(self.rarer(bad, of));
         }
+    }
+
+    /// Without a failure of either version the comparison says nothing, and the objective decides.
+    pub(super) fn after_no_failure(&self, requests: u64) -> f64 {
+        let within = self.within_objective.value_after(self.rarer(0.0, requests as f64));
+        (self.no_worse.value() + within) / 2.0
+    }
+
+    fn rarer(&self, bad: f64, of: f64) -> [f64; 4] {
+        let allowed = self.allowed;
+        RARER.map(|share| {
+            let good = (-share * allowed).ln_1p() - (-allowed).ln_1p();
+            bad * share.ln() + (of - bad) * good
+        })
+    }
+
+    /// What is bet, and what a request of the candidate adds while both versions go on as they were `seen`.
+    pub(super) fn stakes(&self, seen: Batch) -> Stakes {
+        let (candidate, stable) = (seen.candidate, seen.stable);
+        let of = candidate.of.max(1) as f64;
+        let each = |part: Part| (part.bad as f64 / of, part.of as f64 / of);
+        let ratios = BELOW.map(|share| share * self.margin);
+        let no_worse = expected_factors(each(candidate), each(stable), self.margin, &ratios);
+        let mut stakes = Stakes::default();
+        self.no_worse.stakes(0.5, no_worse, &mut stakes);
+        self.within_objective.stakes(0.5, self.rarer(each(candidate).0, 1.0), &mut stakes);
+        stakes
     }
 
     pub(super) fn value(&self) -> f64 {

@@ -1,16 +1,16 @@
 //! What the tests say, in the numbers that an operator can follow.
 
 use super::compare::Batch;
+use super::own;
 use super::slow_clients::Origins;
 use super::slower::{Answers, Margin};
 use super::suite::{Tests, allowed};
 use super::trial::Judge;
-use super::{own, promotion};
 use crate::ids::VersionName;
 use crate::plane::Readiness;
 use crate::rollout::{
-    Action, Bet, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, LatencyTest,
-    Ready, ShadowReading, SharedCause, SlowClients,
+    Action, BurnReading, Data, ErrorTest, Evidence, Exposure, GuardReading, LatencyTest, Ready,
+    ShadowReading, SharedCause, SlowClients,
 };
 use crate::slo::{Burn, Promise, ServiceSlo};
 use crate::time::Mono;
@@ -44,6 +44,8 @@ impl Judge {
             client_errors: self.tests.client_errors.reading(self.proof()),
             latency: self.latency(),
             promotion: self.promotion(),
+            bounded: self.bounded(at),
+            outlook: self.outlook(at),
             guards: self.guards(at),
             burns: self.burns(slo, at, now),
             budget_left: slo.budget_left(),
@@ -151,12 +153,6 @@ impl Judge {
             of("regression.latency".to_owned(), limit, shares)
         });
         guards.chain(burns).chain(slower).collect()
-    }
-
-    fn promotion(&self) -> Option<Bet> {
-        self.course.born?;
-        let [first, all] = &self.tests.promotion;
-        Some(Bet { value: first.value().min(all.value()), needed: promotion::NEEDED })
     }
 
     fn guards(&self, at: u64) -> Vec<GuardReading> {

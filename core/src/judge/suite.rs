@@ -1,5 +1,6 @@
 //! Everything that weighs one rollout's evidence.
 
+use super::bounded::Bounded;
 use super::clients::ClientErrors;
 use super::counted::Counted;
 use super::errors::{Batching, ErrorsTest, Pending};
@@ -29,6 +30,7 @@ pub(super) struct Tests {
     pub(super) counted: Counted,
     /// By first failures and by all: both must be convinced.
     pub(super) promotion: [Promotion; 2],
+    pub(super) bounded: Bounded,
     pub(super) slowness: SlownessTest,
     /// In the order of the plan's guards.
     pub(super) guards: Vec<Watched>,
@@ -62,6 +64,7 @@ impl Tests {
             batching: Batching::default(),
             counted: Counted::default(),
             promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
+            bounded: Bounded::default(),
             slowness: SlownessTest::new(Margin::of(&plan.regression), &named(plan, objectives)),
             guards: plan.guards.iter().map(Watched::new).collect(),
             burns: burns.collect(),
@@ -75,6 +78,7 @@ impl Tests {
         self.stable_errors.compare(finished.first.swapped());
         self.promotion[0].observe(finished.first);
         self.promotion[1].observe(finished.all);
+        self.bounded.observe(finished.all);
     }
 
     /// What was found belongs to the time before the candidate stepped aside.

@@ -66,6 +66,8 @@ pub(super) struct Course {
     /// The candidate's first request.
     pub(super) born: Option<u64>,
     pub(super) stage: Option<Stage>,
+    /// When the present stage began.
+    pub(super) stage_at: u64,
     pub(super) weight: BasisPoints,
     /// Of the present stage, and of the whole rollout.
     pub(super) step: Batch,
@@ -104,22 +106,31 @@ impl Judge {
         }
     }
 
-    /// What stable did before: where nothing will run beside the candidate, it forgives as much.
+    /// What stable did before. Where nothing will run beside the candidate, its last day forgives as
+    /// much; and what it usually does is what the candidate is held to where nothing was promised.
     #[must_use]
-    pub fn after(mut self, usual: Part) -> Self {
-        self.course.harm.know_usual(usual);
-        self
+    pub fn after(self, last_day: Part, usual: f64) -> Self {
+        let mut judge = Self::new(&self.plan, &self.objectives.learnt_from(usual), &self.stable);
+        judge.course.harm.know_usual(last_day);
+        judge.tests.bounded.know_usual(usual);
+        judge
+    }
+
+    /// What it holds the candidate to.
+    pub fn objectives(&self) -> &Objectives {
+        &self.objectives
     }
 
     /// After a reload. Tests whose question is still the same go on, the others begin anew.
     pub fn set_plan(&mut self, plan: &Plan, objectives: &Objectives) {
-        if self.plan == *plan && self.objectives == *objectives {
+        let objectives = objectives.learnt_from(self.tests.bounded.usual());
+        if self.plan == *plan && self.objectives == objectives {
             return;
         }
-        self.tests.keep_what_still_asks(plan, objectives);
+        self.tests.keep_what_still_asks(plan, &objectives);
         self.read.slower.clear();
         self.read.slow = None;
-        (self.plan, self.objectives) = (plan.clone(), objectives.clone());
+        (self.plan, self.objectives) = (plan.clone(), objectives);
     }
 
     pub(super) fn line(&self, now: Mono) -> u64 {
@@ -285,6 +296,7 @@ impl Judge {
         }
         if self.course.stage.replace(stage) != Some(stage) {
             self.course.step = Batch::default();
+            self.course.stage_at = at;
             self.tests.guards.iter_mut().for_each(Watched::stage);
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn enter(turn: &mut Turn<'_>, rollout: &mut RolloutState, dark: &Dark
         to: BasisPoints::ZERO,
         held: Duration::ZERO,
         samples: super::Samples::default(),
-        bet: None,
+        shown: None,
         promoted: false,
     })
 }

@@ -21,6 +21,10 @@ pub struct Evidence {
     pub latency: Option<LatencyTest>,
     /// Is the candidate good enough to go on with?
     pub promotion: Option<Bet>,
+    /// Is at least the harm bounded that it can do before somebody looks again?
+    pub bounded: Option<BoundedHarm>,
+    /// What is still needed before the next step; `None` while nothing is, or where it cannot be foretold.
+    pub outlook: Option<Outlook>,
     /// In the order of the plan's guards, one for each.
     pub guards: Vec<GuardReading>,
     /// In the order of the objectives' burn rules, of the candidate's own requests.
@@ -120,6 +124,24 @@ pub struct Bet {
     pub value: f64,
     /// 20 for α = 5%.
     pub needed: f64,
+}
+
+/// That the candidate fails less than this share, at which the next step would do more harm than is accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BoundedHarm {
+    pub value: f64,
+    pub needed: f64,
+    /// From 1 on the next step is too short for so much harm, whatever the candidate does.
+    pub limit: f64,
+}
+
+/// How much more is needed, if both versions go on as they do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    /// Of the candidate. `None`: as long as it fails as it does, no number is enough.
+    pub requests: Option<u64>,
+    /// How long that takes at the rate of this step.
+    pub seconds: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

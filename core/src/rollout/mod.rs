@@ -45,24 +45,25 @@ pub use consequence::{Conflict, Consequence, Intent, Listed, Next, foretell};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
-    Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
-    LatencyTest, Met, MissingReading, Named, Ready, Samples, ShadowReading, SharedCause,
-    SlowClients, Toll, Value,
+    Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
+    GuardReading, Harmed, LatencyTest, Met, MissingReading, Named, Outlook, Ready, Samples,
+    ShadowReading, SharedCause, SlowClients, Toll, Value,
 };
 pub use pilot::{Memory, Observed, Pilot, Signal};
 pub use plan::{
-    Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnBusy, OnRollback, OnTooFew,
-    Plan, Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect, WindowSpan,
+    Accept, Action, Compared, Dark, Demand, Gate, GateKind, Guard, Harm, OnBusy, OnRollback,
+    OnTooFew, Plan, Regression, Rule, Start, Step, Strategy, TimeOfDay, Window, WindowEffect,
+    WindowSpan,
 };
 pub use position::{
     Answer, Aside, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
     Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started,
 };
 pub use publish::{is_news, split_of};
-pub use reason::{Grounds, HoldReason, Idle, RollbackReason};
+pub use reason::{GoodEnough, Grounds, HoldReason, Idle, RollbackReason};
 pub use refusal::Refusal;
 pub use terms::{Conditions, Freeze, Terms};
-pub use words::{Percent, Span, When};
+pub use words::{Percent, Rounded, Span, When};
 
 /// How long sessions may drain after a rollback; then they are revoked.
 pub const DRAIN_AT_MOST: std::time::Duration = std::time::Duration::from_secs(600);

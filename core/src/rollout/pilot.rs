@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::terms::{Conditions, Terms};
 use crate::ids::{Epoch, VersionName};
 use crate::judge::{Judge, Seen};
-use crate::measure::{ServiceCounts, ServiceLatencies};
+use crate::measure::{Part, ServiceCounts, ServiceLatencies};
 use crate::plane::Readiness;
 use crate::slo::ServiceSlo;
 use crate::stored::StoredError;
@@ -22,7 +22,12 @@ use crate::time::{Mono, Now};
 use std::sync::Arc;
 use std::time::Duration;
 
-const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Stable's windows from which what it usually does is learnt; the last is as long as they are kept.
+const BEFORE: [Duration; 3] = [HOUR.saturating_mul(6), A_DAY, A_DAY.saturating_mul(3)];
+const A_DAY: Duration = HOUR.saturating_mul(24);
+/// Of its requests in a window, before the window says anything.
+const TELLING: u64 = 1_000;
 
 #[derive(Debug)]
 pub struct Pilot {
@@ -112,6 +117,7 @@ impl Pilot {
         {
             let stable = &self.position.stable.version;
             let judge = Judge::decode(&plan, objectives, stable, bytes, downtime, now)?;
+            self.slo.set_objectives(judge.objectives());
             self.judge = Some((*epoch, judge));
         }
         Ok(())
@@ -130,6 +136,7 @@ impl Pilot {
         let plan = self.position.active().and_then(|rollout| plan_for(&terms, rollout));
         if let (Some((_, judge)), Some(plan)) = (&mut self.judge, &plan) {
             judge.set_plan(plan, &terms.objectives);
+            self.slo.set_objectives(judge.objectives());
         }
         self.terms = terms;
     }
@@ -204,6 +211,9 @@ impl Pilot {
                 at_rest(&self.slo, &self.terms, stable, observed.readiness)
             }
         };
+        if !self.terms.objectives.promised {
+            self.evidence.budget_left = None;
+        }
         if let Some(by) = observed.own_lag {
             self.evidence.data = Data::Late { by };
         }
@@ -216,7 +226,9 @@ impl Pilot {
     /// Each rollout has its own judge, from its first moment to its last.
     fn appoint(&mut self, now: Mono) {
         let Some(rollout) = self.position.active() else {
-            self.judge = None;
+            if self.judge.take().is_some() {
+                self.slo.set_objectives(&self.terms.objectives);
+            }
             return;
         };
         if self.judge.as_ref().is_some_and(|(epoch, _)| *epoch == rollout.epoch) {
@@ -224,9 +236,14 @@ impl Pilot {
         }
         self.judge = plan_for(&self.terms, rollout).map(|plan| {
             let stable = &self.position.stable.version;
-            let usual = self.slo.done(stable, A_DAY, now).unwrap_or_default();
-            (rollout.epoch, Judge::new(&plan, &self.terms.objectives, stable).after(usual))
+            let last_day = self.slo.done(stable, A_DAY, now).unwrap_or_default();
+            let usual = usual(&self.slo, stable, now);
+            let judge = Judge::new(&plan, &self.terms.objectives, stable).after(last_day, usual);
+            (rollout.epoch, judge)
         });
+        if let Some((_, judge)) = &self.judge {
+            self.slo.set_objectives(judge.objectives());
+        }
     }
 }
 
@@ -235,6 +252,14 @@ impl Pilot {
 fn plan_for(terms: &Terms, rollout: &RolloutState) -> Option<Plan> {
     let Identity { version, release } = rollout.candidate.clone();
     terms.plan.clone().map(|plan| Plan { to: version, release, ..plan })
+}
+
+/// The share that stable usually fails. Of several windows the best: an outage of yesterday is nothing
+/// that a candidate may do as well.
+fn usual(slo: &ServiceSlo, stable: &VersionName, now: Mono) -> f64 {
+    let done = BEFORE.into_iter().filter_map(|window| slo.done(stable, window, now));
+    let shares = done.filter(|part| part.of >= TELLING).filter_map(Part::share);
+    shares.min_by(f64::total_cmp).unwrap_or(0.0)
 }
 
 /// No rollout is under way: what its start would have to know.

@@ -65,6 +65,7 @@ pub struct Step {
 /// How sure one must be, and what happens when one cannot be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
+    pub accept: Accept,
     /// The share of healthy rollouts that the comparison with stable may roll back by mistake, errors
     /// and latency together. Each guard and each burn rule asks a question of its own and has the
     /// same share for itself.
@@ -72,6 +73,16 @@ pub struct Demand {
     pub min_requests: u64,
     pub on_too_few: OnTooFew,
     pub give_up_after: Duration,
+}
+
+/// What a step is taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Accept {
+    /// That the candidate is as good as stable, or as its objective asks.
+    #[default]
+    Proof,
+    /// Proof where the traffic gives it; otherwise that the harm of going on is bounded.
+    BoundedHarm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Why something happened, and why nothing more did: values with their numbers. `sentences.rs`
 //! says them to operators.
 
-use super::evidence::{Concentration, Data, MissingReading, Ready, Samples, SharedCause, Value};
-use super::plan::{Action, Harm, OnTooFew, Plan, WindowEffect};
+use super::evidence::{
+    Bet, BoundedHarm, Concentration, Data, Evidence, MissingReading, Outlook, Ready, Samples,
+    SharedCause, Value,
+};
+use super::plan::{Accept, Action, Harm, OnTooFew, Plan, WindowEffect};
 use super::position::{GateRef, Identity};
 use crate::measure::Part;
 use crate::slo::{BurnAction, Objectives, Promise};
@@ -120,6 +123,8 @@ pub enum HoldReason {
     NotProven {
         value: f64,
         needed: f64,
+        /// How much more it takes.
+        outlook: Option<Outlook>,
     },
     /// `before` the step of this weight.
     Gate {
@@ -274,8 +279,48 @@ pub struct Grounds {
     pub to: BasisPoints,
     pub held: Duration,
     pub samples: Samples,
-    /// The bet that the candidate is good enough, and what it had to reach.
-    pub bet: Option<(f64, f64)>,
+    /// What was shown of the candidate.
+    pub shown: Option<GoodEnough>,
     /// A person skipped the hold and the evidence.
     pub promoted: bool,
+}
+
+/// What a step was taken on, with its evidence and how much had to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GoodEnough {
+    /// As good as stable, or as its objective asks.
+    Proof { value: f64, needed: f64 },
+    /// It fails less than `limit`, of which no more harm comes than is accepted.
+    BoundedHarm { value: f64, needed: f64, limit: f64 },
+}
+
+impl GoodEnough {
+    /// What has been shown by now, as far as a plan accepts it.
+    pub fn shown(evidence: &Evidence, accept: Accept) -> Option<Self> {
+        // An evidence that is no number proves nothing.
+        let proof = evidence.promotion.filter(|bet| bet.value >= bet.needed);
+        if let Some(Bet { value, needed }) = proof {
+            return Some(Self::Proof { value, needed });
+        }
+        let bounded = evidence.bounded.filter(|_| accept == Accept::BoundedHarm);
+        let BoundedHarm { value, needed, limit } = bounded.filter(|b| b.value >= b.needed)?;
+        Some(Self::BoundedHarm { value, needed, limit })
+    }
+
+    /// As in `evidence.accept`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proof { .. } => "proof",
+            Self::BoundedHarm { .. } => "boundedHarm",
+        }
+    }
+
+    /// Its evidence, and how much had to be.
+    pub fn evidence(self) -> (f64, f64) {
+        match self {
+            Self::Proof { value, needed } | Self::BoundedHarm { value, needed, .. } => {
+                (value, needed)
+            }
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! What operators read: every reason as a sentence with its numbers. No sentence is ever parsed.
 
-use super::evidence::{Concentration, Data, MissingReading, Named, SharedCause, Value};
+use super::evidence::{Concentration, Data, MissingReading, Named, Outlook, SharedCause, Value};
 use super::position::{GateRef, GateRefKind};
-use super::reason::{Grounds, HoldReason, Idle, RollbackReason};
-use super::words::{Counted, Gathered, Given, Percent, Span, When};
+use super::reason::{GoodEnough, Grounds, HoldReason, Idle, RollbackReason};
+use super::words::{Counted, Gathered, Given, Percent, Rounded, Span, When};
 use crate::measure::Part;
 use crate::time::Wall;
 use std::fmt;
@@ -124,8 +124,13 @@ impl fmt::Display for HoldReason {
             Self::Window { reason, opens, .. } => window(f, reason.as_deref(), *opens),
             Self::HoldRunning { left } => write!(f, "{} of the hold to go", Span(*left)),
             Self::TooFewSamples(s) => write!(f, "{} of {} requests seen", s.seen, s.needed),
-            Self::NotProven { value, needed } => {
-                write!(f, "not yet sure that it is good enough: {} of {needed}", Gathered(*value))
+            Self::NotProven { value, needed, outlook } => {
+                let value = Gathered(*value);
+                write!(f, "not yet sure that it is good enough: evidence {value} of {needed:.0}")?;
+                match outlook {
+                    Some(outlook) => write!(f, "; {outlook}"),
+                    None => Ok(()),
+                }
             }
             Self::Gate { gate, refused } => match refused {
                 None => write!(f, "waits for {gate}"),
@@ -376,10 +381,42 @@ impl fmt::Display for Grounds {
         if self.samples.needed > 0 {
             write!(f, ", {}", Counted(self.samples.seen, "request"))?;
         }
-        match self.bet {
-            Some((value, needed)) => {
-                write!(f, ", evidence {} of {needed:.0}", Gathered(value))
+        match self.shown {
+            Some(shown) => write!(f, ", {shown}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for GoodEnough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proof { value, needed } => {
+                write!(f, "proof {} of {needed:.0}", Gathered(*value))
             }
+            Self::BoundedHarm { limit, .. } if *limit >= 1.0 => {
+                f.write_str("harm is bounded: the next step is short")
+            }
+            Self::BoundedHarm { value, needed, limit } => {
+                let (limit, value) = (Percent(*limit), Gathered(*value));
+                write!(
+                    f,
+                    "harm is bounded: less than {limit} fail, evidence {value} of {needed:.0}"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Outlook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(requests) = self.requests else {
+            return f.write_str("as long as it fails as it does, no number of requests is enough");
+        };
+        let more = if requests == 1 { "request" } else { "requests" };
+        write!(f, "about {} more {more}", Rounded(requests))?;
+        match self.seconds {
+            Some(seconds) => write!(f, ", about {} at this rate", Span(Rounded(seconds).time())),
             None => Ok(()),
         }
     }

@@ -2,9 +2,9 @@
 //! and what a person's promotion skips.
 
 use super::evidence::{Data, Evidence, MissingReading, Samples};
-use super::plan::{Action, Gate, GateKind, Guard, Plan, Rule, Strategy};
+use super::plan::{Accept, Action, Gate, GateKind, Guard, Plan, Rule, Strategy};
 use super::position::{Answer, GateRef, GateRefKind, RolloutState};
-use super::reason::HoldReason;
+use super::reason::{GoodEnough, HoldReason};
 use super::turn::Turn;
 use super::windows::{self, Windowed};
 use crate::weights::{BasisPoints, WHOLE};
@@ -98,12 +98,18 @@ pub(super) fn object_to_evidence(turn: &mut Turn<'_>, plan: &Plan, weight: Basis
     if samples.seen < samples.needed {
         turn.hold_for(HoldReason::TooFewSamples(samples));
     }
-    let bet = turn.evidence.promotion;
-    let (value, needed) = bet.map_or((0.0, 20.0), |bet| (bet.value, bet.needed));
-    // An evidence that is no number proves nothing.
-    if value.is_nan() || value < needed {
-        turn.hold_for(HoldReason::NotProven { value, needed });
+    if GoodEnough::shown(turn.evidence, plan.evidence.accept).is_none() {
+        turn.hold_for(not_proven(turn.evidence, plan.evidence.accept));
     }
+}
+
+/// Of what a plan accepts, what is nearest.
+fn not_proven(evidence: &Evidence, accept: Accept) -> HoldReason {
+    let proof = evidence.promotion.map_or((0.0, 20.0), |bet| (bet.value, bet.needed));
+    let bounded = evidence.bounded.filter(|_| accept == Accept::BoundedHarm);
+    let bounded = bounded.map(|bounded| (bounded.value, bounded.needed));
+    let (value, needed) = bounded.filter(|(value, _)| *value > proof.0).unwrap_or(proof);
+    HoldReason::NotProven { value, needed, outlook: evidence.outlook }
 }
 
 /// A guard on a signal that never comes would watch over nothing. At full weight stable has no signals

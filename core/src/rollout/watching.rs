@@ -3,7 +3,7 @@
 use super::decision::{Event, Verdict};
 use super::plan::{OnTooFew, Plan, Step, Strategy};
 use super::position::{Phase, RolloutState, Stage};
-use super::reason::{Grounds, HoldReason, RollbackReason};
+use super::reason::{GoodEnough, Grounds, HoldReason, RollbackReason};
 use super::turn::Turn;
 use super::{complete, inconclusive, rollback, waits};
 use crate::weights::BasisPoints;
@@ -73,7 +73,7 @@ pub(super) fn grounds(
         to,
         held: rollout.held,
         samples: if on_a_step { waits::samples(turn, plan) } else { super::Samples::default() },
-        bet: turn.evidence.promotion.filter(|_| on_a_step).map(|bet| (bet.value, bet.needed)),
+        shown: GoodEnough::shown(turn.evidence, plan.evidence.accept).filter(|_| on_a_step),
         promoted: rollout.promoted,
     }
 }

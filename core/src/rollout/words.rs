@@ -96,6 +96,39 @@ impl fmt::Display for Gathered {
     }
 }
 
+/// A number that is foretold: two digits, and never less than it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounded(pub u64);
+
+impl Rounded {
+    fn up(self) -> u64 {
+        let mut unit = 1;
+        while self.0 / unit >= 100 {
+            unit *= 10;
+        }
+        self.0.div_ceil(unit) * unit
+    }
+
+    /// So many seconds, in whole minutes from two on: never nothing.
+    pub fn time(self) -> Duration {
+        let seconds = self.0.max(1);
+        Duration::from_secs(if seconds < 120 { seconds } else { seconds.div_ceil(60) * 60 })
+    }
+}
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.up().to_string();
+        for (at, digit) in digits.char_indices() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
 /// A moment, in UTC: `2026-11-24 13:00 UTC`.
 #[derive(Debug, Clone, Copy)]
 pub struct When(pub Wall);
@@ -128,6 +161,14 @@ mod tests {
         assert_eq!(Percent(1.0).to_string(), "100%");
         assert_eq!(Percent(0.000_5).to_string(), "0.05%");
         assert_eq!(When(Wall(0)).to_string(), "1970-01-01 00:00 UTC");
+    }
+
+    #[test]
+    fn what_is_foretold_is_round_and_never_nothing() {
+        let said = [0, 7, 99, 101, 2_345, 1_234_567].map(|n| Rounded(n).to_string());
+        assert_eq!(said, ["0", "7", "99", "110", "2,400", "1,300,000"]);
+        let time = [0, 45, 119, 120, 470].map(|s| Span(Rounded(s).time()).to_string());
+        assert_eq!(time, ["1s", "45s", "1m59s", "2m", "8m"]);
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub struct Objectives {
     pub latency: Option<LatencyObjective>,
     pub burn_rates: Vec<BurnRule>,
     pub budget: BudgetPolicy,
+    /// Somebody wrote them. Otherwise nothing was promised: no budget can be overspent, and a rollout goes by
+    /// what stable did before it.
+    pub promised: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +83,21 @@ impl Default for Objectives {
             latency: None,
             burn_rates: BurnRule::defaults(),
             budget: BudgetPolicy::default(),
+            promised: false,
         }
+    }
+}
+
+impl Objectives {
+    /// For a rollout before which stable usually failed this share of its requests.
+    #[must_use]
+    pub fn learnt_from(&self, usual: f64) -> Self {
+        let mut objectives = self.clone();
+        if !self.promised {
+            let objective = &mut objectives.availability.objective;
+            *objective = objective.min(1.0 - usual).max(0.5);
+        }
+        objectives
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::rng::Rng;
 use crate::world::{CANDIDATE, STABLE, World, plan, version, with_guard};
+use serin_core::judge::Judge;
 use serin_core::rollout::{
-    Action, Compared, Guard, GuardReading, Harmed, MissingReading, Plan, Rule, SlowClients, Stage,
-    Toll, Value,
+    Action, Compared, Guard, GuardReading, Harmed, MissingReading, Part, Plan, Rule, SlowClients,
+    Stage, Toll, Value,
 };
-use serin_core::slo::{LatencyObjective, Objectives, Promise};
+use serin_core::slo::{LatencyObjective, Objectives, Promise, ServiceSlo};
 use serin_core::time::Mono;
 use std::time::Duration;
 
@@ -533,7 +534,7 @@ fn with_nothing_beside_it_stables_last_day_forgives_the_candidate() {
         world.now += S;
     }
     let usual = world.slo.done(&version("v1"), Duration::from_secs(86_400), Mono(world.now));
-    world.judge = world.judge.clone().after(usual.unwrap());
+    world.judge = world.judge.clone().after(usual.unwrap(), 0.0);
     world.look();
     world.set_weight(1.0);
     for _ in 0..600 {
@@ -727,4 +728,23 @@ fn a_guard_knows_when_stable_is_no_better() {
     assert!(shares(false, 9, 13), "not half again as much");
     assert!(!shares(false, 1, 30), "the candidate alone");
     assert!(!shares(true, 30, 30), "an absolute limit");
+}
+
+/// What a release before bounded harm stored: a rollout goes on over the upgrade with what was known.
+#[test]
+fn what_the_release_before_stored_is_read() {
+    let stored = include_bytes!("fixtures/judge-form-2");
+    let plan = plan(0.001);
+    let objectives = Objectives::default();
+    let read = |bytes: &[u8]| {
+        let (second, now) = (Duration::from_secs(1), Mono(5));
+        Judge::decode(&plan, &objectives, &version("v1"), bytes, second, now)
+    };
+    let judge = read(stored).unwrap();
+    let evidence = judge.evidence(&ServiceSlo::new(&objectives, Mono(0)), &[], Mono(5));
+    assert_eq!(evidence.step.candidate, Part { bad: 21, of: 2_400 });
+    assert!((evidence.promotion.unwrap().value - 4.220_013_821).abs() < 1e-6);
+    let mut unknown = stored.to_vec();
+    unknown[0] = 1;
+    assert!(read(&unknown).is_err());
 }

@@ -9,8 +9,8 @@ use serin_core::measure::{
     VersionLatencies, bucket_of,
 };
 use serin_core::rollout::{
-    Demand, Evidence, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Signal, Stage,
-    Start, Step, Strategy,
+    Accept, Demand, Evidence, Guard, Harm, OnBusy, OnRollback, OnTooFew, Plan, Regression, Signal,
+    Stage, Start, Step, Strategy,
 };
 use serin_core::slo::{Objectives, ServiceSlo};
 use serin_core::split::Scope;
@@ -32,6 +32,7 @@ pub(crate) fn plan(false_alarm: f64) -> Plan {
         on_busy: OnBusy::Queue,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
+            accept: Accept::Proof,
             false_alarm,
             min_requests: 500,
             on_too_few: OnTooFew::Hold,

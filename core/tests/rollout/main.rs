@@ -4,8 +4,10 @@
 
 mod aside;
 mod commands;
+mod day;
 mod owners;
 mod playbook;
+mod promotion;
 mod properties;
 mod shapes;
 mod strangers;

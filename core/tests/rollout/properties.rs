@@ -128,6 +128,7 @@ fn plans() -> impl Strategy<Value = Plan> {
                 start: if auto { Start::OnChange } else { Start::Manual },
                 on_rollback: if drain { OnRollback::Drain } else { OnRollback::Revoke },
                 evidence: Demand {
+                    accept: Accept::Proof,
                     on_too_few: if few { OnTooFew::Rollback } else { OnTooFew::Hold },
                     give_up_after: MINUTE * 20,
                     ..plan().evidence

@@ -5,20 +5,13 @@
 //! comparison, burn rules, guards and the harm cap. Seeds of a run are drawn from `SERIN_SEED`; those that the
 //! rules were tuned with begin at 1.
 
+use super::day::{Day, HOUR, interval, long, seeds};
 use super::world::*;
-use serin_core::measure::{ServiceCounts, VersionCounts};
-use serin_core::plane::Readiness;
 use serin_core::rollout::*;
 use serin_core::simulate::Dice;
 use serin_core::slo::Objectives;
 use serin_core::split::Scope;
-use serin_core::time::{Mono, Now};
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-const STABLE: usize = 0;
-const CANDIDATE: usize = 1;
-const HOUR: u64 = 3_600;
 
 /// Requests a second, and the candidate's share of them.
 #[derive(Debug, Clone, Copy)]
@@ -68,13 +61,6 @@ impl Storms {
     }
 }
 
-/// Everything that the pilot is asked about.
-struct Day {
-    pilot: Pilot,
-    counts: ServiceCounts,
-    now: Now,
-}
-
 #[derive(Debug, PartialEq)]
 enum Came {
     Through,
@@ -82,115 +68,32 @@ enum Came {
     Back(String, u64, u64),
 }
 
-impl Day {
-    fn new(weight: f64, hours: u64) -> Self {
-        let weight = bp((weight * 10_000.0) as u16);
-        let step = |weight, hold| Step { weight, hold, of: Scope::All };
-        let plan = Plan {
-            steps: vec![step(weight, MINUTE * 60 * hours as u32), step(bp(10_000), MINUTE)],
-            guards: Vec::new(),
-            harm: Harm { failed_requests: Some(200), users: None },
-            ..plan()
-        };
-        let mut terms = terms(plan);
-        terms.objectives = Objectives::default();
-        let pilot = Pilot::new(Arc::new(terms), Position::at_rest(stable()), Mono(0));
-        let versions = [stable(), candidate()].map(|of| VersionCounts::new(of.version));
-        let counts = ServiceCounts { versions: versions.to_vec(), ..ServiceCounts::default() };
-        let now = Now { mono: Mono(1_000), wall: wall("2026-11-24T14:30") };
-        Self { pilot, counts, now }
-    }
-
-    fn start(&mut self) {
-        let decision = self.pilot.command(&start(), &Conditions::default(), self.now).unwrap();
-        self.pilot.commit(decision.next);
-    }
-
-    fn weight(&self) -> f64 {
-        self.pilot.position().active().map_or(0.0, |rollout| rollout.weight.ratio())
-    }
-
-    /// A second of traffic, and a look at it.
-    fn second(&mut self, rate: f64, failing: [f64; 2], dice: &mut Dice) -> Option<RollbackReason> {
-        let requests = poisson(rate, dice);
-        let share = binomial(requests, self.weight(), dice);
-        for (which, of) in [(STABLE, requests - share), (CANDIDATE, share)] {
-            let bad = binomial(of, failing[which], dice);
-            let tally = &mut self.counts.versions[which].judged;
-            tally.good += of - bad;
-            tally.bad += bad;
-            tally.first_bad += bad;
-            if which == CANDIDATE {
-                self.counts.failed_requests += bad;
-            }
-        }
-        self.now = self.now.plus(SECOND);
-        let ready = |of: Identity| Readiness::new(of.version, 2, 2);
-        let observed = Observed {
-            counts: Some(&self.counts),
-            latencies: None,
-            readiness: &[ready(stable()), ready(candidate())],
-            own_lag: None,
-        };
-        let decision = self.pilot.tick(observed, &Conditions::default(), self.now);
-        self.pilot.commit(decision.next);
-        if let Verdict::Rollback(why) = decision.verdict { Some(why) } else { None }
+/// One step that lasts for all of it.
+fn lasting(weight: f64, hours: u64) -> Plan {
+    let weight = bp((weight * 10_000.0) as u16);
+    let step = |weight, hold| Step { weight, hold, of: Scope::All };
+    Plan {
+        steps: vec![step(weight, MINUTE * 60 * hours as u32), step(bp(10_000), MINUTE)],
+        guards: Vec::new(),
+        harm: Harm { failed_requests: Some(200), users: None },
+        ..plan()
     }
 }
 
 /// `known` hours of stable alone, then a rollout of `hours`.
 fn play(rate: Rate, known: u64, hours: u64, failures: &Failures, dice: &mut Dice) -> Came {
-    let mut day = Day::new(rate.weight, hours);
+    let mut day = Day::new(lasting(rate.weight, hours), Objectives::default());
     for second in 0..known * HOUR {
         day.second(rate.requests, failures(second), dice);
     }
     day.start();
     for second in 0..hours * HOUR {
         let failing = failures(known * HOUR + second);
-        if let Some(why) = day.second(rate.requests, failing, dice) {
+        if let Verdict::Rollback(why) = day.second(rate.requests, failing, dice) {
             return Came::Back(why.label(), second, day.counts.failed_requests);
         }
     }
     Came::Through
-}
-
-fn poisson(mean: f64, dice: &mut Dice) -> u64 {
-    (mean + mean.sqrt() * dice.normal()).round().max(0.0) as u64
-}
-
-/// By the gaps between successes.
-fn binomial(n: u64, p: f64, dice: &mut Dice) -> u64 {
-    if p <= 0.0 || n == 0 {
-        return 0;
-    }
-    if p > 0.5 {
-        return n - binomial(n, 1.0 - p, dice);
-    }
-    let (ln_q, mut at, mut found) = ((-p).ln_1p(), 0.0, 0);
-    loop {
-        at += (dice.unit().ln() / ln_q).floor() + 1.0;
-        if at > n as f64 {
-            return found;
-        }
-        found += 1;
-    }
-}
-
-fn long() -> bool {
-    std::env::var_os("SERIN_LONG").is_some()
-}
-
-fn seeds(runs: u64) -> impl Iterator<Item = u64> {
-    let from = std::env::var("SERIN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1u64);
-    (0..runs).map(move |n| Dice::new(from.wrapping_add(n)).draw())
-}
-
-/// Wilson's interval, 95%.
-fn interval(count: u64, of: u64) -> (f64, f64) {
-    let (n, p, z) = (of as f64, count as f64 / of as f64, 1.96);
-    let middle = p + z * z / (2.0 * n);
-    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    ((middle - half) / (1.0 + z * z / n), (middle + half) / (1.0 + z * z / n))
 }
 
 /// How many healthy candidates go back.

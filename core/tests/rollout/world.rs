@@ -63,6 +63,7 @@ pub(crate) fn plan() -> Plan {
             step(10_000, 60, Scope::All),
         ],
         evidence: Demand {
+            accept: Accept::Proof,
             false_alarm: 0.001,
             min_requests: 500,
             on_too_few: OnTooFew::Hold,

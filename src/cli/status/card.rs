@@ -67,8 +67,11 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
         if rollout.step > 0 {
             say("step", &step(rollout));
         }
-        if let Some(waiting) = waiting(rollout) {
-            say("waits for", &waiting);
+        if let Some(waiting) = rollout.waiting_for.map(words::waiting) {
+            say("waits for", waiting);
+        }
+        if let Some(evidence) = evidence(rollout) {
+            say("evidence", &evidence);
         }
     }
     if let Some(rollout) = &service.rollout
@@ -168,15 +171,31 @@ fn step(rollout: &RolloutView) -> String {
     }
 }
 
-fn waiting(rollout: &RolloutView) -> Option<String> {
-    let needed = rollout.requests_needed.filter(|needed| *needed > 0);
-    let needed = needed.map(|n| words::counted(n, "more candidate request"));
-    match (rollout.waiting_for.map(words::waiting), needed) {
-        (Some(waiting), Some(needed)) => Some(format!("{waiting}; {needed} needed")),
-        (Some(waiting), None) => Some(waiting.to_owned()),
-        (None, Some(needed)) => Some(needed),
-        (None, None) => None,
+/// What is shown of the candidate, and what is still needed.
+fn evidence(rollout: &RolloutView) -> Option<String> {
+    let proof = &rollout.proof;
+    let needed = words::trimmed(proof.value_needed?, 0);
+    let gathered = |value: f64| words::trimmed(value.min(100_000.0), 1);
+    let mut parts = Vec::new();
+    if let Some(value) = proof.value {
+        parts.push(format!("proof {} of {needed}", gathered(value)));
     }
+    match (proof.harm_value, proof.harm_limit) {
+        (Some(_), Some(limit)) if limit >= 1.0 => {
+            parts.push("harm is bounded (the next step is short)".to_owned());
+        }
+        (Some(value), Some(limit)) => parts.push(format!(
+            "bounded harm {} of {needed} (less than {} fail)",
+            gathered(value),
+            words::percent(limit)
+        )),
+        (Some(_) | None, _) => {}
+    }
+    let parts = parts.join(", ");
+    Some(match &proof.outlook {
+        Some(outlook) => format!("{parts}; {outlook}"),
+        None => parts,
+    })
 }
 
 /// Candidate beside stable over the step, or every version over the last minute.

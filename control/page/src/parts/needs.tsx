@@ -28,12 +28,25 @@ export function Needs({ rollout }: { rollout: Rollout }) {
       />
       {proof.valueNeeded !== null && (
         <Progress
-          name="Proof that it is good enough"
+          name="Proof that it is as good"
           value={Math.log(Math.max(1, proof.value ?? 1))}
           of={Math.log(proof.valueNeeded)}
           words={`${short(proof.value ?? 0)} of ${short(proof.valueNeeded)}`}
         />
       )}
+      {proof.valueNeeded !== null && proof.harmLimit !== null && (
+        <Progress
+          name={
+            proof.harmLimit >= 1
+              ? "Or: the next step is too short for much harm"
+              : `Or: it fails less than ${share(proof.harmLimit)}, of which little harm comes`
+          }
+          value={Math.log(Math.max(1, proof.harmValue ?? 1))}
+          of={Math.log(proof.valueNeeded)}
+          words={`${short(proof.harmValue ?? 0)} of ${short(proof.valueNeeded)}`}
+        />
+      )}
+      {proof.outlook !== null && <p class="note">Still needed: {proof.outlook}.</p>}
     </section>
   );
 }

@@ -3,9 +3,9 @@
 use super::{List, Maybe, exact, shape};
 use serde::{Deserialize, Serialize};
 use serin_core::rollout::{
-    Bet, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure, GuardReading, Harmed,
-    LatencyTest, Met, MissingReading, Named, Part, Ready, Samples, ShadowReading, SharedCause,
-    SlowClients, Toll, Value,
+    Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
+    GuardReading, Harmed, LatencyTest, Met, MissingReading, Named, Outlook, Part, Ready, Samples,
+    ShadowReading, SharedCause, SlowClients, Toll, Value,
 };
 use serin_core::slo::Promise;
 use std::time::Duration;
@@ -25,6 +25,10 @@ pub(crate) struct EvidenceShape {
     latency: Option<LatencyTest>,
     #[serde(with = "Maybe::<BetShape>")]
     promotion: Option<Bet>,
+    #[serde(with = "Maybe::<BoundedHarmShape>", default)]
+    bounded: Option<BoundedHarm>,
+    #[serde(with = "Maybe::<OutlookShape>", default)]
+    outlook: Option<Outlook>,
     #[serde(with = "List::<GuardReadingShape>")]
     guards: Vec<GuardReading>,
     #[serde(with = "List::<BurnReadingShape>")]
@@ -122,6 +126,21 @@ struct LatencyTestShape {
 struct BetShape {
     value: f64,
     needed: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BoundedHarm", rename_all = "camelCase")]
+struct BoundedHarmShape {
+    value: f64,
+    needed: f64,
+    limit: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Outlook", rename_all = "camelCase")]
+struct OutlookShape {
+    requests: Option<u64>,
+    seconds: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -287,6 +306,8 @@ shape! {
     LatencyTestShape => LatencyTest,
     SlowClientsShape => SlowClients,
     BetShape => Bet,
+    BoundedHarmShape => BoundedHarm,
+    OutlookShape => Outlook,
     ValueShape => Value,
     GuardReadingShape => GuardReading,
     MissingReadingShape => MissingReading,

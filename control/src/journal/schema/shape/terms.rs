@@ -6,9 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::outcome::BadStatuses;
 use serin_core::rollout::{
-    Action, Compared, Conditions, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm, Identity,
-    OnBusy, OnRollback, OnTooFew, Plan, Regression, Rule, Start, Step, Strategy, Terms, TimeOfDay,
-    Window, WindowEffect, WindowSpan,
+    Accept, Action, Compared, Conditions, Dark, Demand, Freeze, Gate, GateKind, Guard, Harm,
+    Identity, OnBusy, OnRollback, OnTooFew, Plan, Regression, Rule, Start, Step, Strategy, Terms,
+    TimeOfDay, Window, WindowEffect, WindowSpan,
 };
 use serin_core::slo::{
     Availability, BudgetPolicy, BurnAction, BurnRule, LatencyObjective, Objectives, Severity,
@@ -63,6 +63,13 @@ struct ObjectivesShape {
     burn_rates: Vec<BurnRule>,
     #[serde(with = "BudgetPolicyShape")]
     budget: BudgetPolicy,
+    /// Before it was told apart, what nobody wrote was held to as well.
+    #[serde(default = "promised")]
+    promised: bool,
+}
+
+fn promised() -> bool {
+    true
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,12 +212,21 @@ enum OnBusyShape {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Demand", rename_all = "camelCase")]
 struct DemandShape {
+    #[serde(default, with = "AcceptShape")]
+    accept: Accept,
     false_alarm: f64,
     min_requests: u64,
     #[serde(with = "OnTooFewShape")]
     on_too_few: OnTooFew,
     #[serde(with = "exact")]
     give_up_after: Duration,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Accept", rename_all = "camelCase")]
+enum AcceptShape {
+    Proof,
+    BoundedHarm,
 }
 
 #[derive(Serialize, Deserialize)]
