@@ -12,7 +12,12 @@ pub(crate) fn rollout(state: &str, waiting_for: Option<&str>) -> Value {
         "reason": "too little evidence to advance or to condemn", "waitingFor": waiting_for,
         "startedAt": "2026-11-21T02:00:00.000Z", "startedBy": "serin-operator", "endedAt": null,
         "holdSeconds": 1800, "heldSeconds": 720, "stepRemainingSeconds": 1080,
-        "remainingSeconds": 4680, "requestsNeeded": 320,
+        "remainingSeconds": 4680, "requestsNeeded": 320, "secondsNeeded": 240,
+        "proof": {
+            "requests": 104, "requestsNeeded": 30, "value": 3.14, "valueNeeded": 20.0,
+            "harmValue": 8.2, "harmLimit": 0.006, "shown": null,
+            "outlook": "about 320 more requests, about 4m at this rate",
+        },
         "comparison": {
             "candidate": figures(104, 1), "stable": figures(103, 0),
         },

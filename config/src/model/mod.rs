@@ -87,18 +87,20 @@ impl Config {
         let line = |(name, service): (&ServiceName, &Service)| {
             let plan = service.rollout.as_ref()?;
             let seen = foresee(plan, &service.objectives);
-            let from = |rate: f64| format!("from {} requests a second on", about(rate));
-            let proof = match seen.by_proof {
-                Some(rate) => format!("proof {}", from(rate)),
-                None => "proof with no traffic at all".to_owned(),
-            };
-            let less = match seen.by_bounded_harm {
-                Some(rate) => format!("bounded harm {}", from(rate)),
-                None => "nothing else".to_owned(),
-            };
-            Some(format!(
-                "{name}: as their holds end, steps are taken on {proof}, on {less}; with less traffic they wait"
-            ))
+            let from = |rate: f64| format!("from {} requests/s on", about(rate));
+            let ways = [("proof", seen.by_proof), ("bounded harm", seen.by_bounded_harm)];
+            let ways = ways
+                .into_iter()
+                .filter_map(|(way, rate)| Some(format!("on {way} {}", from(rate?))));
+            let ways = ways.collect::<Vec<_>>().join(", ");
+            match ways.as_str() {
+                "" => Some(format!(
+                    "{name}: no step is taken as its hold ends, however much traffic there is"
+                )),
+                ways => Some(format!(
+                    "{name}: steps are taken as their holds end {ways}; with less they wait"
+                )),
+            }
         };
         self.services.iter().filter_map(line).collect()
     }
@@ -108,5 +110,9 @@ impl Config {
 fn about(rate: f64) -> String {
     let places = (1.0 - rate.log10().floor()).clamp(0.0, 5.0) as usize;
     let round = 10_f64.powf((rate.log10().floor() - 1.0).max(0.0));
-    format!("{:.places$}", (rate / round).ceil() * round)
+    let text = format!("{:.places$}", (rate / round).ceil() * round);
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }

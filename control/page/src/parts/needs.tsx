@@ -1,7 +1,7 @@
 // What stands between the rollout and its next step.
 
 import type { Rollout } from "../types";
-import { count } from "../words";
+import { count, share } from "../words";
 
 export function Needs({ rollout }: { rollout: Rollout }) {
   const { proof } = rollout;
