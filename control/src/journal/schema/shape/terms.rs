@@ -64,7 +64,7 @@ struct ObjectivesShape {
     #[serde(with = "BudgetPolicyShape")]
     budget: BudgetPolicy,
     /// Before it was told apart, what nobody wrote was held to as well.
-    #[serde(default = "promised")]
+    #[serde(default = "promised", skip_serializing_if = "Clone::clone")]
     promised: bool,
 }
 
@@ -212,7 +212,7 @@ enum OnBusyShape {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Demand", rename_all = "camelCase")]
 struct DemandShape {
-    #[serde(default, with = "AcceptShape")]
+    #[serde(default, with = "AcceptShape", skip_serializing_if = "is_default")]
     accept: Accept,
     false_alarm: f64,
     min_requests: u64,
@@ -220,6 +220,11 @@ struct DemandShape {
     on_too_few: OnTooFew,
     #[serde(with = "exact")]
     give_up_after: Duration,
+}
+
+/// What lines without the key mean need not be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Serialize, Deserialize)]
