@@ -80,7 +80,7 @@ impl Judge {
     fn until_proof(&self) -> Option<u64> {
         let [first, all] = &self.tests.promotion;
         let step = self.course.step;
-        let seen = if step.candidate.of == 0 { self.tests.errors.seen } else { step };
+        let seen = if step.candidate.of == 0 { self.tests.errors.counts.seen } else { step };
         let by_first = first.stakes(seen).requests_until(NEEDED)?;
         Some(by_first.max(all.stakes(seen).requests_until(NEEDED)?))
     }
