@@ -187,6 +187,7 @@ fn the_rollout() {
     assert_eq!(
         plan.evidence,
         Demand {
+            accept: Accept::BoundedHarm,
             false_alarm: 0.001,
             min_requests: 500,
             on_too_few: OnTooFew::Hold,

@@ -223,7 +223,7 @@ fn service() -> Service {
 
 fn plan() -> serin_core::rollout::Plan {
     use serin_core::rollout::{
-        Demand, Harm, OnRollback, OnTooFew, Plan, Regression, Start, Step, Strategy,
+        Accept, Demand, Harm, OnRollback, OnTooFew, Plan, Regression, Start, Step, Strategy,
     };
     let hour = Duration::from_secs(3600);
     let step = |points| Step {
@@ -239,6 +239,7 @@ fn plan() -> serin_core::rollout::Plan {
         start: Start::Manual,
         steps: vec![step(1000), step(5000), step(10_000)],
         evidence: Demand {
+            accept: Accept::Proof,
             false_alarm: 0.001,
             min_requests: 500,
             on_too_few: OnTooFew::Hold,
