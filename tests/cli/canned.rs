@@ -14,7 +14,7 @@ pub(crate) fn rollout(state: &str, waiting_for: Option<&str>) -> Value {
         "holdSeconds": 1800, "heldSeconds": 720, "stepRemainingSeconds": 1080,
         "remainingSeconds": 4680, "requestsNeeded": 320, "secondsNeeded": 240,
         "proof": {
-            "requests": 104, "requestsNeeded": 30, "value": 3.14, "valueNeeded": 20.0,
+            "requests": 104, "requestsNeeded": 30, "value": 3.1, "valueNeeded": 20.0,
             "harmValue": 8.2, "harmLimit": 0.006, "shown": null,
             "outlook": "about 320 more requests, about 4m at this rate",
         },
