@@ -11,7 +11,7 @@ use crate::view::{
 };
 use serin_config::model::Config;
 use serin_core::plane::Readiness;
-use serin_core::rollout::RolloutState;
+use serin_core::rollout::{HoldReason, RolloutState};
 use serin_core::time::Now;
 use std::collections::BTreeMap;
 use std::sync::Arc;

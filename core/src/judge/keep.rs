@@ -72,7 +72,8 @@ impl Judge {
         now: Mono,
     ) -> Result<Self, StoredError> {
         let (mut from, form) = Reader::of_forms(bytes, OLDEST..=FORM)?;
-        let (mut course, mut bounded) = (Course::decode(&mut from, form >= WITH_RETURNS)?, Bounded::default());
+        let (mut course, mut bounded) =
+            (Course::decode(&mut from, form >= WITH_RETURNS)?, Bounded::default());
         if form == FORM {
             course.stage_at = from.u64()?;
             bounded = Bounded::decode(&mut from)?;

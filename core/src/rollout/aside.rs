@@ -139,7 +139,7 @@ fn come_back(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Verdict {
     turn.events.push(Event::CameBack { to, cleared });
     let held = if rollout.promoted { Duration::ZERO } else { AWAY };
     let (from, samples) = (BasisPoints::ZERO, Samples::default());
-    Verdict::Advance(Grounds { from, to, held, samples, bet: None, promoted: rollout.promoted })
+    Verdict::Advance(Grounds { from, to, held, samples, shown: None, promoted: rollout.promoted })
 }
 
 fn hold(turn: &mut Turn<'_>, rollout: &RolloutState) {
