@@ -20,7 +20,7 @@ fn quickstart() -> Plan {
         rule: Rule::ErrorRate { above: 0.01 },
         over: SECOND * 30,
         absolute: false,
-        lasting: SECOND * 0,
+        lasting: std::time::Duration::ZERO,
         action: Action::Rollback,
     };
     let evidence = Demand { accept: Accept::BoundedHarm, min_requests: 30, ..plan().evidence };
