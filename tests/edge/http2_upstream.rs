@@ -18,6 +18,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 
 /// What the backend does with one stream.
 #[derive(Clone, Copy)]
@@ -319,6 +320,7 @@ async fn a_client_that_leaves_while_its_body_is_not_taken_is_noticed() {
     let post = [(":method", "POST"), REQUEST[1], REQUEST[2], REQUEST[3]];
     // Our windows are wide once our settings are acknowledged.
     read_frame(&mut client, &[SETTINGS]).await.unwrap();
+    read_frame(&mut client, &[WINDOW_UPDATE]).await.unwrap();
     let mut said = [frame(SETTINGS, 1, 0, &[]), frame(1, 4, 1, &block(&post))].concat();
     // More than a backend's window, and less than ours.
     (0..12).for_each(|_| said.extend(frame(0, 0, 1, &[b'x'; 16 * 1024])));
