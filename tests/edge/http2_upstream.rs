@@ -4,8 +4,8 @@ use crate::edge::Edge;
 use crate::http2::{REQUEST, RST, block, frame, raw, read_frame};
 use crate::tls::{config, connect, prepared};
 use bytes::Bytes;
-use h2::Reason;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
 use http::Response;
 use serin_testkit::{
     ConfigText, Connection, Origin, RawClient, ServiceText, eventually_async, temp_dir,
@@ -72,7 +72,7 @@ impl Http2Origin {
                     let mut builder = h2::server::Builder::new();
                     let shaken = builder.max_concurrent_streams(most).handshake(socket);
                     let mut connection = shaken.await.unwrap();
-                    while let Some(Ok((_, mut stream))) = connection.accept().await {
+                    while let Some(Ok((request, mut stream))) = connection.accept().await {
                         let act = act(counted.fetch_add(1, SeqCst));
                         if matches!(act, Act::Leave) {
                             connection.graceful_shutdown();
@@ -84,7 +84,7 @@ impl Http2Origin {
                                 told.lock().unwrap().extend(reset);
                             });
                         } else {
-                            perform(act, stream);
+                            tokio::spawn(perform(act, request.into_body(), stream));
                         }
                     }
                     over.fetch_add(1, SeqCst);
@@ -114,11 +114,15 @@ pub(crate) fn http2(origin: SocketAddr) -> ServiceText {
     ServiceText::new("web").version_yaml("v1", &yaml)
 }
 
-fn perform(act: Act, mut stream: SendResponse<Bytes>) {
+/// An answer waits for the whole body: after one that came before it, Serin ends an HTTP/1 connection.
+async fn perform(act: Act, mut asked: RecvStream, mut stream: SendResponse<Bytes>) {
     let head =
         |length: &str| Response::builder().header("content-length", length).body(()).unwrap();
     match act {
         Act::Answer | Act::Leave => {
+            while let Some(Ok(piece)) = asked.data().await {
+                asked.flow_control().release_capacity(piece.len()).unwrap();
+            }
             let mut body = stream.send_response(head("2"), false).unwrap();
             body.send_data(Bytes::from_static(b"hi"), true).unwrap();
         }
@@ -128,11 +132,9 @@ fn perform(act: Act, mut stream: SendResponse<Bytes>) {
         Act::Cut => {
             let mut body = stream.send_response(head("10"), false).unwrap();
             body.send_data(Bytes::from_static(b"hello"), false).unwrap();
-            tokio::spawn(async move {
-                // Once the first half is on its way.
-                tokio::task::yield_now().await;
-                body.send_reset(Reason::INTERNAL_ERROR);
-            });
+            // Once the first half is on its way.
+            tokio::task::yield_now().await;
+            body.send_reset(Reason::INTERNAL_ERROR);
         }
     }
 }
