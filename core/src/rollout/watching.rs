@@ -95,10 +95,11 @@ fn give_up(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Opti
         return None;
     }
     let too_few = turn.hold_reasons.iter().any(|o| matches!(o, HoldReason::TooFewSamples(_)));
-    let unproven = turn
-        .hold_reasons
-        .iter()
-        .any(|o| matches!(o, HoldReason::NotProven { .. } | HoldReason::NoReading { .. }));
+    let unproven = turn.hold_reasons.iter().any(|o| match o {
+        HoldReason::NotProven { .. } | HoldReason::NoReading { .. } => true,
+        // Its time on probation is over, and hardly anybody came.
+        o => matches!(o, HoldReason::Aside { probation, .. } if probation.is_zero()),
+    });
     let samples = waits::samples(turn, plan);
     let patience_is_over = rollout.held >= plan.evidence.give_up_after.max(hold);
     match plan.evidence.on_too_few {
