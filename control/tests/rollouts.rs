@@ -123,9 +123,10 @@ fn what_is_asked_after_a_rollback_is_not_its_reason() {
 fn every_recorded_decision_is_made_again_from_what_was_recorded() {
     let mut world = world(1000.0, 0.001, 0.2, "");
     world.start().unwrap();
-    world.until(SECOND * 60, |w| w.state() == "rolledBack").expect("rolled back");
+    // The first proof makes it step aside for a minute.
+    world.until(SECOND * 180, |w| w.state() == "rolledBack").expect("rolled back");
     world.command(Command::Retry { reason: "once more".into() }).unwrap();
-    world.until(SECOND * 60, |w| w.state() == "rolledBack");
+    world.until(SECOND * 180, |w| w.state() == "rolledBack").expect("rolled back again");
     let mut checked = 0;
     for id in ["shop-1", "shop-2"] {
         for recorded in world.handle().evidence(id).unwrap() {
