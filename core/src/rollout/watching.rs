@@ -95,11 +95,12 @@ fn give_up(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Opti
         return None;
     }
     let too_few = turn.hold_reasons.iter().any(|o| matches!(o, HoldReason::TooFewSamples(_)));
-    let unproven = turn.hold_reasons.iter().any(|o| match o {
-        HoldReason::NotProven { .. } | HoldReason::NoReading { .. } => true,
-        // Its time on probation is over, and hardly anybody came.
-        o => matches!(o, HoldReason::Aside { probation, .. } if probation.is_zero()),
-    });
+    let proof =
+        |o: &HoldReason| matches!(o, HoldReason::NotProven { .. } | HoldReason::NoReading { .. });
+    // Its time on probation is over, and hardly anybody came.
+    let probation =
+        |o: &HoldReason| matches!(o, HoldReason::Aside { probation, .. } if probation.is_zero());
+    let unproven = turn.hold_reasons.iter().any(|o| proof(o) || probation(o));
     let samples = waits::samples(turn, plan);
     let patience_is_over = rollout.held >= plan.evidence.give_up_after.max(hold);
     match plan.evidence.on_too_few {
