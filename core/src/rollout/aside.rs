@@ -133,13 +133,15 @@ fn come_back(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Verdict {
     rollout.weight = to;
     rollout.returns += 1;
     let cleared = turn.evidence.stable_stormy;
-    if rollout.promoted || cleared {
+    // A promotion is for one move: it brings the candidate back, and not to the step after as well.
+    let promoted = std::mem::take(&mut rollout.promoted);
+    if promoted || cleared {
         rollout.aside = None;
     }
     turn.events.push(Event::CameBack { to, cleared });
-    let held = if rollout.promoted { Duration::ZERO } else { AWAY };
+    let held = if promoted { Duration::ZERO } else { AWAY };
     let (from, samples) = (BasisPoints::ZERO, Samples::default());
-    Verdict::Advance(Grounds { from, to, held, samples, shown: None, promoted: rollout.promoted })
+    Verdict::Advance(Grounds { from, to, held, samples, shown: None, promoted })
 }
 
 fn hold(turn: &mut Turn<'_>, rollout: &RolloutState) {

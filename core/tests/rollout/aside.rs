@@ -195,6 +195,8 @@ fn a_person_can_bring_it_back_or_end_it() {
     world.evidence.errors = fresh(0);
     world.tick();
     assert_eq!((world.weight(), world.rollout().aside.clone()), (bp(1_000), None));
+    world.run(SECOND * 5);
+    assert_eq!(world.weight(), bp(1_000), "one promotion is one move");
     let mut world = stepped_aside();
     world.command(&abort()).unwrap();
     let ended = world.rollout().ended.clone().unwrap();
