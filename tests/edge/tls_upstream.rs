@@ -180,7 +180,7 @@ fn start(folder: TempDir, service: ServiceText) -> Edge {
 }
 
 #[test]
-fn exchanges_over_tls_go_by_the_fast_lane_and_their_connection_is_kept() {
+fn an_exchange_over_tls_leaves_its_connection_to_the_next() {
     let (folder, origin) = (prepared(), Origin::start("v1"));
     let front = BehindTls::start(folder.path(), &["http/1.1"], origin.address());
     let edge = start(folder, front.service(", protocol: http1"));
