@@ -134,8 +134,12 @@ fn start(prometheus: &Path, folder: &Path, config: &Path, admin: SocketAddr) -> 
             .arg(format!("--storage.tsdb.path={}", folder.join("prometheus").display()))
             .arg("--web.listen-address=127.0.0.1:0"),
     );
-    let address = eventually("Prometheus listens", || {
+    // It listens before it has read its rules, and answers 503 until it has.
+    let address = eventually("Prometheus answers queries", || {
         let log = process.log().to_lowercase();
+        if !log.contains("server is ready to receive web requests") {
+            return None;
+        }
         let line = log.lines().find(|line| line.contains("msg=\"listening on\""))?.to_owned();
         line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
     });
