@@ -9,7 +9,9 @@ use crate::event::Event;
 use crate::gates::Gates;
 use crate::handle::{Handle, Inner};
 use crate::journal::schema::Checkpoint;
-use crate::journal::{Folder, JournalError, JournalHandle, Lock, LockError, Storage, Writer, read};
+use crate::journal::{
+    FileJournal, Folder, Journal, JournalError, Lock, LockError, Storage, Writer, read,
+};
 use crate::metrics::Tallies;
 use crate::notify::Notifier;
 use crate::outbound::Outbound;
@@ -115,12 +117,12 @@ impl Control {
         let (inbox, messages) = sync_channel(INBOX);
         let journal = journal(writer, &inbox)?;
         let now = clock.now();
-        may_start(&config, &journal, &adopt, now)?;
+        may_start(&config, &*journal, &adopt, now)?;
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
             events,
-            Arc::clone(journal.shared()),
+            Arc::clone(journal.memory()),
             Arc::clone(&tallies),
             Some(inbox.clone()),
         ));
@@ -200,12 +202,13 @@ impl Drop for Control {
     }
 }
 
-fn journal(writer: Writer, inbox: &SyncSender<Message>) -> Result<JournalHandle, JournalError> {
+fn journal(writer: Writer, inbox: &SyncSender<Message>) -> Result<Box<dyn Journal>, JournalError> {
     let wake = inbox.clone();
-    JournalHandle::threaded(writer, move || {
+    let journal = FileJournal::threaded(writer, move || {
         // A full inbox means that the controller is about to look anyway.
         let _ = wake.try_send(Message::Wake);
-    })
+    })?;
+    Ok(Box::new(journal))
 }
 
 type Opened = (Box<dyn Storage>, Option<Lock>);
@@ -239,11 +242,11 @@ pub fn lock(dir: &Path, wait: Duration) -> Result<Lock, StartError> {
 /// only costs a candidate its share is taken, because then it is better to serve.
 pub(crate) fn may_start(
     config: &Config,
-    journal: &JournalHandle,
+    journal: &dyn Journal,
     adopt: &[ServiceName],
     now: Now,
 ) -> Result<(), StartError> {
-    let refused = contradictions(config, &read(journal.shared()), adopt);
+    let refused = contradictions(config, &read(journal.memory()), adopt);
     if !refused.is_empty() {
         return Err(StartError::Contradicts(refused));
     }

@@ -9,7 +9,7 @@ use crate::control::{LIVE_EVENTS, StartError, checkpoint, may_start};
 use crate::controller::{ConsequenceView, Controller, Effects, Wanted};
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
-use crate::journal::{JournalHandle, Storage, Writer};
+use crate::journal::{FileJournal, Journal, Storage, Writer};
 use crate::metrics::Tallies;
 use crate::view::FreezeView;
 use serin_config::model::Config;
@@ -18,6 +18,7 @@ use serin_core::plane::DataPlane;
 use serin_core::rollout::Ask;
 use serin_core::time::{Now, Wall};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 
@@ -26,6 +27,7 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 pub struct Stepped {
     controller: Controller,
     handle: Handle,
+    never_compacted_below: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Stepped {
@@ -52,21 +54,22 @@ impl Stepped {
         let events = broadcast::channel(LIVE_EVENTS).0;
         let mut writer = Writer::open(storage, events.clone())?;
         let checkpoint = checkpoint(&mut writer);
-        let journal = JournalHandle::inline(writer);
-        may_start(&config, &journal, &[], now)?;
+        let never_compacted_below = writer.never_compacted_below();
+        let journal = Box::new(FileJournal::inline(writer));
+        may_start(&config, &*journal, &[], now)?;
         let tallies = Arc::new(Tallies::new());
         let handle = Handle::new(Inner::new(
             Arc::clone(&config),
             Arc::clone(&plane),
             events,
-            Arc::clone(journal.shared()),
+            Arc::clone(journal.memory()),
             tallies,
             None,
         ));
         let inner = Arc::clone(&handle.inner);
         let controller =
             Controller::start(config, plane, journal, checkpoint, inner, Box::new(Silent), now);
-        Ok(Self { controller, handle })
+        Ok(Self { controller, handle, never_compacted_below })
     }
 
     pub fn tick(&mut self, now: Now) {
@@ -101,7 +104,7 @@ impl Stepped {
 
     /// Has the journal compacted from this size on, in bytes, instead of the usual 8 MiB.
     pub fn compact_from(&mut self, size: u64) {
-        self.controller.compact_from(size);
+        self.never_compacted_below.store(size, Ordering::Relaxed);
     }
 
     pub fn reconfigure(

@@ -95,7 +95,7 @@ impl Controller {
 
     fn take_services(&mut self, config: &Config, now: Now) {
         self.services.retain(|name, _| config.services.contains_key(name));
-        let memory = read(self.shared.journal.shared()).clone();
+        let memory = read(self.shared.journal.memory()).clone();
         for service in config.services.values() {
             match self.services.get_mut(&service.name) {
                 Some(run) => run.set_service(service),

@@ -3,7 +3,7 @@
 
 use super::{CHECKPOINT, Controller, bare, checkpoint, due};
 use crate::event::{Event, EventKind};
-use crate::journal::{Durability, read};
+use crate::journal::Durability;
 use serin_core::time::Now;
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ impl Controller {
     pub(super) fn watch_journal(&mut self, second: bool, now: Now) {
         let shared = &mut self.shared;
         if second {
-            shared.journal.retry();
+            shared.journal.look_after();
         }
-        let hung = shared.journal.busy_for();
+        let hung = shared.journal.silent_for();
         let hung =
             (hung > HUNG).then(|| format!("the disk has not answered for {} s", hung.as_secs()));
-        let fault = hung.or_else(|| read(shared.journal.shared()).fault.clone());
+        let fault = hung.or_else(|| shared.journal.fault());
         if fault.is_some() == shared.fault.is_some() {
             shared.fault = fault;
             return;

@@ -37,7 +37,7 @@ pub(crate) use thread::{Clock, INBOX, Message, run, wall_now};
 use crate::command::{Order, Refusal, Signal};
 use crate::handle::Inner;
 use crate::journal::schema::Checkpoint;
-use crate::journal::{JournalHandle, read};
+use crate::journal::{Journal, read};
 use lag::LagWatch;
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -78,13 +78,13 @@ impl Controller {
     pub(crate) fn start(
         config: Arc<Config>,
         plane: Arc<dyn DataPlane>,
-        journal: JournalHandle,
+        journal: Box<dyn Journal>,
         checkpoint: Option<Checkpoint>,
         inner: Arc<Inner>,
         effects: Box<dyn Effects>,
         now: Now,
     ) -> Self {
-        let memory = read(journal.shared()).clone();
+        let memory = read(journal.memory()).clone();
         let run = |service| ServiceRun::resume(service, &memory, checkpoint.as_ref(), now);
         let mut services: BTreeMap<ServiceName, ServiceRun> =
             config.services.values().map(|s| (s.name.clone(), run(s))).collect();
@@ -107,12 +107,12 @@ impl Controller {
     /// The same instance over a journal that another process may have written to meanwhile.
     pub(crate) fn again(
         self,
-        journal: JournalHandle,
+        journal: Box<dyn Journal>,
         checkpoint: Option<Checkpoint>,
         now: Now,
     ) -> Self {
         let Shared { config, plane, inner, effects, config_view, generation, .. } = self.shared;
-        inner.remember(journal.shared());
+        inner.remember(journal.memory());
         let mut again = Self::start(config, plane, journal, checkpoint, inner, effects, now);
         again.shared.config_view = config_view;
         again.shared.generation = generation;
@@ -220,11 +220,6 @@ impl Controller {
             Some(run) => run.signals(signals, now),
             None => Err(Refusal::UnknownService(name.to_string())),
         }
-    }
-
-    /// Has the journal compacted from this size on, in bytes, instead of the usual one.
-    pub(crate) fn compact_from(&self, size: u64) {
-        self.shared.journal.compact_from(size);
     }
 }
 

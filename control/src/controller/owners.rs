@@ -7,7 +7,7 @@ use super::{Controller, SECOND, ServiceRun, bare};
 use crate::command::Refusal;
 use crate::event::{Event, EventKind};
 use crate::journal::schema::{Listing, Shaped};
-use crate::journal::{Durability, JournalHandle, Memory, Record, read};
+use crate::journal::{Durability, Journal, Memory, Record, read};
 use serin_config::model::{Config, Service};
 use serin_core::ids::ServiceName;
 use serin_core::rollout::{Conditions, Consequence, Phase, Position, adopt_stable, set_aside};
@@ -33,11 +33,11 @@ pub(crate) fn contradictions(
 /// Before anything resumes: what somebody adopts, and rollouts of services that are gone from the files.
 pub(crate) fn settle_before_start(
     config: &Config,
-    journal: &JournalHandle,
+    journal: &dyn Journal,
     adopt: &[ServiceName],
     now: Now,
 ) -> Result<(), String> {
-    let memory = read(journal.shared()).clone();
+    let memory = read(journal.memory()).clone();
     let contradicted = contradictions(config, &memory, &[]);
     let adopted = |name: &&ServiceName| contradicted.iter().any(|c| c.service == name.as_str());
     for name in adopt.iter().filter(adopted) {
@@ -127,7 +127,7 @@ impl Controller {
         wanted: &[Wanted],
         adopt: &[ServiceName],
     ) -> Vec<ConsequenceView> {
-        let memory = read(self.shared.journal.shared());
+        let memory = read(self.shared.journal.memory());
         let mut all: Vec<ConsequenceView> = Vec::new();
         for wanted in wanted {
             let known = self.known(&memory, &wanted.service);
@@ -162,7 +162,7 @@ impl Controller {
 
     /// Makes the file's stable a service's, durably; its run begins anew from it.
     pub(super) fn adopt(&mut self, service: &Service, by: &str, now: Now) -> Result<(), Refusal> {
-        let memory = read(self.shared.journal.shared()).clone();
+        let memory = read(self.shared.journal.memory()).clone();
         let records = adopting(service, &memory, by, now);
         let ticket = self.shared.journal.commit(records, Durability::BestEffort);
         let written = ticket.wait(SECOND);
@@ -183,7 +183,7 @@ impl Controller {
     pub(super) fn record_listings(&mut self) {
         let mut records = Vec::new();
         {
-            let memory = read(self.shared.journal.shared());
+            let memory = read(self.shared.journal.memory());
             for run in self.services.values_mut().filter(|f| f.unrecorded && f.pending.is_none()) {
                 let name = run.name.as_str();
                 let placed = memory.positions.contains_key(name);

@@ -6,7 +6,7 @@ use super::service::Reply;
 use crate::command::{Order, Outcome, Refusal};
 use crate::event::{Event, EventKind};
 use crate::handle::Inner;
-use crate::journal::{Durability, JournalHandle, Ticket, read};
+use crate::journal::{Durability, Journal, Ticket, read};
 use crate::view::{ConfigView, FreezeView, Timestamp};
 use serin_config::model::Config;
 use serin_core::ids::ServiceName;
@@ -26,7 +26,7 @@ pub(crate) trait Effects: Send {
 
 pub(crate) struct Shared {
     pub(super) plane: Arc<dyn DataPlane>,
-    pub(super) journal: JournalHandle,
+    pub(super) journal: Box<dyn Journal>,
     pub(super) effects: Box<dyn Effects>,
     pub(super) inner: Arc<Inner>,
     pub(super) config: Arc<Config>,
@@ -48,12 +48,12 @@ impl Shared {
     pub(super) fn new(
         config: Arc<Config>,
         plane: Arc<dyn DataPlane>,
-        journal: JournalHandle,
+        journal: Box<dyn Journal>,
         inner: Arc<Inner>,
         effects: Box<dyn Effects>,
         now: Now,
     ) -> Self {
-        let freeze: Option<FreezeView> = read(journal.shared()).freeze.as_ref().map(Into::into);
+        let freeze: Option<FreezeView> = read(journal.memory()).freeze.as_ref().map(Into::into);
         Self {
             config_view: ConfigView {
                 generation: 1,
@@ -115,7 +115,7 @@ impl Shared {
         order: &Order,
     ) -> Option<Result<Outcome, Refusal>> {
         let key = order.idempotency_key.as_ref()?;
-        let memory = read(self.journal.shared());
+        let memory = read(self.journal.memory());
         let used = memory.keys.iter().rev().find(|used| used.key == *key)?;
         let digest = orders::stored(order).digest(service.as_str());
         Some(match used.digest.may_equal(&digest) {

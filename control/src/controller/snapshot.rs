@@ -54,7 +54,7 @@ impl Controller {
                 journal: shared.fault.clone(),
                 not_observing: shared.own_lag.map(lag::sentence),
                 notifications_lost: shared.inner.tallies.notifications_lost(),
-                records_lost: read(shared.journal.shared()).lost,
+                records_lost: read(shared.journal.memory()).lost,
                 not_durable,
                 freeze_not_durable: shared.freeze_not_durable.is_some(),
             },

@@ -7,7 +7,7 @@
 use super::{ConsequenceView, Controller, Reply, Wanted};
 use crate::command::{Order, Refusal, Signal};
 use crate::event::Event;
-use crate::journal::JournalHandle;
+use crate::journal::Journal;
 use crate::journal::schema::Checkpoint;
 use crate::view::FreezeView;
 use serin_config::model::Config;
@@ -68,7 +68,7 @@ pub(crate) enum Message {
     },
     /// Go on with what is in the journal now.
     Resume {
-        journal: JournalHandle,
+        journal: Box<dyn Journal>,
         checkpoint: Option<Checkpoint>,
         done: oneshot::Sender<()>,
     },

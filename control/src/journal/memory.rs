@@ -1,6 +1,7 @@
 //! What the journal's lines add up to. Bounded: old evidence, events and keys are forgotten, and a
 //! compaction writes only what is remembered.
 
+use super::Lead;
 use super::schema::{
     Decision, Event, Freeze, Key, Line, Listing, Record, Rollout, Shaped, TermsShape,
 };
@@ -31,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) events: VecDeque<Event>,
     pub(crate) last_event: u64,
     pub(crate) keys: VecDeque<Key>,
+    /// Whether what this process raises counts.
+    pub(crate) lead: Lead,
     /// Why the last write failed, while it does.
     pub(crate) fault: Option<String>,
     /// Records that a failing disk made us throw away.

@@ -1,22 +1,24 @@
 //! The one writer of the journal.
 //!
-//! There are two kinds of commits. What raises a candidate's weight, or begins something, [`May`] happen:
-//! if it cannot be made durable it did not happen. What lowers a weight [`Must`] happen: if the
+//! There are two kinds of commits. What raises a candidate's weight, or begins something, [may] happen:
+//! if it cannot be made durable it did not happen. What lowers a weight [must] happen: if the
 //! disk is in the way it is remembered here, written as soon as the disk allows, and until then
 //! nothing that may happen does.
 //!
-//! [`May`]: Durability::BestEffort
-//! [`Must`]: Durability::Required
+//! [may]: super::Durability::BestEffort
+//! [must]: super::Durability::Required
 
-use super::handle::Progress;
 use super::line::{FORMAT, OLDEST_FORMAT};
 use super::log::{Log, LogError, Reserve, replace};
 use super::memory::Memory;
 use super::schema::{Event, Line, Record};
 use super::storage::{Custody, Storage};
+use super::ticket::Progress;
 use super::unwritten::Unwritten;
+use super::{Lead, Shared, read};
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use thiserror::Error;
 use tokio::sync::broadcast;
 
@@ -39,19 +41,6 @@ pub enum JournalError {
     Io(#[from] io::Error),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    BestEffort,
-    Required,
-}
-
-/// What is remembered, for readers on any thread.
-pub(crate) type Shared = Arc<RwLock<Memory>>;
-
-pub(crate) fn read(shared: &Shared) -> RwLockReadGuard<'_, Memory> {
-    shared.read().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[derive(Debug)]
 pub(crate) struct Writer {
     log: Log<Box<dyn Storage>>,
@@ -61,13 +50,11 @@ pub(crate) struct Writer {
     progress: Arc<Progress>,
     /// Why the last write failed, while it does.
     fault: Option<String>,
-    /// Why the file is not ours alone, while it is not.
-    lost: Option<String>,
     /// Why there is room only for what lowers a weight, while that is so.
     starved: Option<String>,
-    /// The size from which on the file is compacted, and the least that this ever is.
+    /// The file is compacted from both of these sizes on.
     compact_at: u64,
-    small: u64,
+    small: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -91,7 +78,7 @@ impl Writer {
                 return Err(JournalError::Damaged { fault: e.to_string() });
             }
         };
-        let compact_at = SMALL.max(log.size());
+        let compact_at = log.size();
         let memory = Arc::new(RwLock::new(memory));
         Ok(Self {
             log,
@@ -100,10 +87,9 @@ impl Writer {
             pending: Unwritten::default(),
             progress: Arc::default(),
             fault: None,
-            lost: None,
             starved: None,
             compact_at,
-            small: SMALL,
+            small: Arc::new(AtomicU64::new(SMALL)),
         })
     }
 
@@ -111,9 +97,9 @@ impl Writer {
         Arc::clone(&self.memory)
     }
 
-    /// Compacts a smaller file than usual: for tests, which cannot write so much.
-    pub(crate) fn compact_from(&mut self, size: u64) {
-        (self.compact_at, self.small) = (size, size);
+    /// The size under which the file is never compacted. Tests cannot write so much, and lower it.
+    pub(crate) fn never_compacted_below(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.small)
     }
 
     pub(crate) fn progress(&self) -> Arc<Progress> {
@@ -204,10 +190,13 @@ impl Writer {
     /// Notices when the file that is written is no longer the one that a restart would read.
     pub(crate) fn watch(&mut self) -> Custody {
         let custody = self.log.custody();
-        self.lost = match &custody {
-            Custody::Ours => None,
-            Custody::Unlocked(why) | Custody::Lost(why) => Some(why.clone()),
+        let lead = match &custody {
+            Custody::Ours => Lead::Here,
+            Custody::Unlocked(why) | Custody::Lost(why) => Lead::Elsewhere { why: why.clone() },
         };
+        if read(&self.memory).lead != lead {
+            self.update(|memory| memory.lead = lead);
+        }
         if self.starved.is_some() && !matches!(custody, Custody::Lost(_)) {
             self.starved = self.log.replenish().map(str::to_owned);
         }
@@ -226,7 +215,7 @@ impl Writer {
     }
 
     fn tell_fault(&mut self) {
-        let fault = [&self.lost, &self.fault, &self.starved].into_iter().flatten().next().cloned();
+        let fault = self.fault.as_ref().or(self.starved.as_ref()).cloned();
         if read(&self.memory).fault != fault {
             self.update(|memory| memory.fault = fault);
         }
@@ -255,7 +244,7 @@ impl Writer {
     /// Writes the file anew from what is remembered: only when everything that was written is
     /// remembered, and everything that is remembered was written.
     fn compact_if_large(&mut self) {
-        if self.log.size() < self.compact_at {
+        if self.log.size() < self.compact_at.max(self.small.load(Ordering::Relaxed)) {
             return;
         }
         let memory = read(&self.memory).clone();
@@ -263,7 +252,7 @@ impl Writer {
         if let Err(fault) = self.log.rewrite(lines) {
             tracing::warn!(%fault, "the journal could not be compacted");
         }
-        self.compact_at = self.small.max(self.log.size() * 2);
+        self.compact_at = self.log.size() * 2;
     }
 
     fn update(&self, change: impl FnOnce(&mut Memory)) {

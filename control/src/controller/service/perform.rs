@@ -79,7 +79,7 @@ impl ServiceRun {
             by: order.map(|order| (order.actor.0.as_str(), order.command.reason())),
             bad,
         };
-        let terms_known = read(shared.journal.shared()).terms.contains_key(&self.terms_id);
+        let terms_known = read(shared.journal.memory()).terms.contains_key(&self.terms_id);
         let (mut records, record) = records::records(self, decision, &made, terms_known);
         if let Some(order) = order
             && let Some(key) = &order.idempotency_key
@@ -143,7 +143,7 @@ impl ServiceRun {
             Some(Ok(())) => None,
             Some(Err(fault)) => Some(fault),
             None => {
-                let fault = read(shared.journal.shared()).fault.clone();
+                let fault = shared.journal.fault();
                 Some(fault.unwrap_or_else(|| "the disk has not answered yet".to_owned()))
             }
         };
@@ -212,8 +212,7 @@ impl ServiceRun {
     pub(super) fn answer_following(&mut self, shared: &mut Shared, now: Now) {
         let Some((mut outcome, reply)) = self.following.take() else { return };
         let verdict = self.latest.as_ref().map(|latest| latest.decision.verdict.to_string());
-        let fault =
-            read(shared.journal.shared()).fault.as_ref().map(|f| format!("not moved yet: {f}"));
+        let fault = shared.journal.fault().map(|fault| format!("not moved yet: {fault}"));
         if let Some(why) = fault.or(verdict) {
             outcome.message.push_str("; ");
             outcome.message.push_str(&why);

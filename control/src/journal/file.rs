@@ -1,4 +1,4 @@
-//! The writer on a thread of its own, so that a slow disk never holds up a decision.
+//! The journal in a file: its writer on a thread of its own, so that a slow disk never holds up a decision.
 //!
 //! What may happen waits in a queue with a bound, and fails when that is full. What must happen is
 //! never turned away: it goes behind everything that came before it, and when the queue is full it is
@@ -6,10 +6,12 @@
 //! is written, so that the order stays. It never drops what lowers a weight.
 
 use super::schema::Record;
+use super::ticket::{Progress, Ticket};
 use super::unwritten::Unwritten;
-use super::writer::{Durability, JournalError, Shared, Writer};
+use super::writer::{JournalError, Writer};
+use super::{Durability, Journal, Shared};
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,79 +21,9 @@ const QUEUE: usize = 256;
 /// How soon a failed write of something true is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What will be known about a commit. A waiting place, not a promise.
-#[derive(Debug)]
-pub(crate) enum Ticket {
-    /// Of what happens only if it is durable.
-    Answer(Receiver<Result<(), String>>),
-    /// Of what is true already: its place among those.
-    Number { number: u64, progress: Arc<Progress> },
-}
-
-impl Ticket {
-    /// `None`: not known yet; for what is true already, not durable yet.
-    pub(crate) fn wait(&self, at_most: Duration) -> Option<Result<(), String>> {
-        match self {
-            Self::Answer(answer) => match answer.recv_timeout(at_most) {
-                Ok(result) => Some(result),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => {
-                    Some(Err("the journal is closed".to_owned()))
-                }
-            },
-            Self::Number { number, progress } => progress.wait(*number, at_most).then_some(Ok(())),
-        }
-    }
-
-    /// Without waiting.
-    pub(crate) fn look(&self) -> Option<Result<(), String>> {
-        self.wait(Duration::ZERO)
-    }
-}
-
-/// How far the writer has come with what is true already.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    reached: Mutex<Reached>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Reached {
-    durable: u64,
-    /// Up to here an attempt was made, and may have failed.
-    tried: u64,
-}
-
-impl Progress {
-    pub(super) fn durable(&self, upto: u64) {
-        let mut reached = self.reached();
-        reached.durable = reached.durable.max(upto);
-        self.changed.notify_all();
-    }
-
-    pub(super) fn failed(&self, upto: u64) {
-        let mut reached = self.reached();
-        reached.tried = reached.tried.max(upto);
-        self.changed.notify_all();
-    }
-
-    /// Whether it is durable: at once when it was tried in vain, otherwise after a while at most.
-    fn wait(&self, number: u64, at_most: Duration) -> bool {
-        let open = |r: &mut Reached| r.durable < number && r.tried < number;
-        let reached = self.reached();
-        let waited = self.changed.wait_timeout_while(reached, at_most, open);
-        waited.unwrap_or_else(PoisonError::into_inner).0.durable >= number
-    }
-
-    fn reached(&self) -> MutexGuard<'_, Reached> {
-        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Where commits are handed in.
 #[derive(Debug)]
-pub(crate) struct JournalHandle {
+pub(crate) struct FileJournal {
     shared: Shared,
     progress: Arc<Progress>,
     /// Of the latest commit that must happen.
@@ -151,7 +83,7 @@ enum Work {
     Close(Closing),
 }
 
-impl JournalHandle {
+impl FileJournal {
     pub(crate) fn inline(writer: Writer) -> Self {
         Self::new(writer.memory(), writer.progress(), Way::Inline(Box::new(writer.into())))
     }
@@ -174,17 +106,6 @@ impl JournalHandle {
 
     fn new(shared: Shared, progress: Arc<Progress>, way: Way) -> Self {
         Self { shared, progress, number: std::cell::Cell::new(0), way }
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    pub(crate) fn commit(&self, records: Vec<Record>, durability: Durability) -> Ticket {
-        match durability {
-            Durability::BestEffort => self.best_effort(records),
-            Durability::Required => self.required(records),
-        }
     }
 
     fn best_effort(&self, records: Vec<Record>) -> Ticket {
@@ -224,14 +145,25 @@ impl JournalHandle {
         }
         Ticket::Number { number, progress: Arc::clone(&self.progress) }
     }
+}
 
-    /// Whether something that is true already is not durable yet.
-    pub(crate) fn is_behind(&self) -> bool {
+impl Journal for FileJournal {
+    fn memory(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn commit(&self, records: Vec<Record>, durability: Durability) -> Ticket {
+        match durability {
+            Durability::BestEffort => self.best_effort(records),
+            Durability::Required => self.required(records),
+        }
+    }
+
+    fn is_behind(&self) -> bool {
         self.progress.reached().durable < self.number.get()
     }
 
-    /// For how long the disk has not answered.
-    pub(crate) fn busy_for(&self) -> Duration {
+    fn silent_for(&self) -> Duration {
         match &self.way {
             Way::Inline(_) => Duration::ZERO,
             Way::Thread { outbox, .. } => {
@@ -240,15 +172,7 @@ impl JournalHandle {
         }
     }
 
-    /// Only of the writer on the caller's thread, as tests have it.
-    pub(crate) fn compact_from(&self, size: u64) {
-        if let Way::Inline(writer) = &self.way {
-            writer.borrow_mut().compact_from(size);
-        }
-    }
-
-    /// Looks after the file, and tries again to write what a failing disk has left. A thread does so by itself.
-    pub(crate) fn retry(&self) {
+    fn look_after(&self) {
         if let Way::Inline(writer) = &self.way {
             let mut writer = writer.borrow_mut();
             writer.watch();
@@ -256,8 +180,7 @@ impl JournalHandle {
         }
     }
 
-    /// Best effort: the next one comes in ten seconds.
-    pub(crate) fn checkpoint(&self, bytes: Vec<u8>) {
+    fn checkpoint(&self, bytes: Vec<u8>) {
         match &self.way {
             Way::Inline(writer) => {
                 let _ = writer.borrow_mut().checkpoint(&bytes);
@@ -269,9 +192,7 @@ impl JournalHandle {
         }
     }
 
-    /// Writes what is left, with a last checkpoint, and gives the files back. `false` when the disk did
-    /// not let it come to an end within `at_most`.
-    pub(crate) fn close(&mut self, checkpoint: Vec<u8>, at_most: Duration) -> bool {
+    fn close(&mut self, checkpoint: Vec<u8>, at_most: Duration) -> bool {
         match &mut self.way {
             Way::Inline(writer) => close(writer.get_mut(), Closing::Orderly(checkpoint)),
             Way::Thread { outbox, thread } => {
@@ -294,7 +215,7 @@ impl JournalHandle {
     }
 }
 
-impl Drop for JournalHandle {
+impl Drop for FileJournal {
     fn drop(&mut self) {
         if let Way::Thread { outbox, thread: Some(_) } = &self.way {
             outbox.lock().closing.get_or_insert(Closing::Left);
