@@ -25,6 +25,7 @@ mod interim;
 mod malformed;
 #[path = "../fuzz/mutate.rs"]
 mod mutate;
+mod node;
 mod own_answers;
 mod parameters;
 mod protocols;

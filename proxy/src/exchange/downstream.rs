@@ -90,6 +90,11 @@ pub(crate) trait Downstream: Send {
         Ok(usize::MAX)
     }
 
+    /// An answer to it is as good as not read, for now.
+    fn has_hardly_a_window(&self) -> bool {
+        false
+    }
+
     /// That room is for others meanwhile.
     fn give_room_up(&mut self) {}
 

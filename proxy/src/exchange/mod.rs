@@ -140,12 +140,18 @@ impl<D: Downstream> Exchange<'_, D> {
         // HTTP/2 has no upgrades.
         let http1 = self.attempts.request().upgrade.is_some();
         let endpoint = attempt.endpoint();
-        let purpose = Purpose::Client(self.client.info());
+        let purpose = match self.client.has_hardly_a_window() {
+            true => Purpose::Shut(self.client.info()),
+            false => Purpose::Client(self.client.info()),
+        };
         let lent = if self.alone { None } else { conn::lend(endpoint, purpose, http1, now) };
         let upstream = match lent {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.
-            None => Box::pin(self.connect(endpoint, http1, attempt.on.timeouts.connect)).await?,
+            None => {
+                Box::pin(self.connect(endpoint, purpose, http1, attempt.on.timeouts.connect))
+                    .await?
+            }
         };
         self.attempts.connected(attempt);
         Ok(upstream)
@@ -154,13 +160,13 @@ impl<D: Downstream> Exchange<'_, D> {
     async fn connect(
         &self,
         endpoint: &Arc<Endpoint>,
+        purpose: Purpose<'_>,
         http1: bool,
         patience: Duration,
     ) -> Result<Conn, Failure> {
         if endpoint.is_told_of_clients() {
             self.client.learn_server();
         }
-        let purpose = Purpose::Client(self.client.info());
         match self.alone {
             true => conn::connect_alone(endpoint, purpose, Speaks::Usual, patience).await,
             false => conn::connect(endpoint, purpose, http1, patience).await,

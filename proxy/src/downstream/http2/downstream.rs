@@ -100,6 +100,10 @@ impl Downstream for Stream {
         }
     }
 
+    fn has_hardly_a_window(&self) -> bool {
+        Stream::has_hardly_a_window(self)
+    }
+
     fn give_room_up(&mut self) {
         Stream::give_room_up(self);
     }

@@ -222,6 +222,10 @@ impl Ledger {
         Turn::Goes
     }
 
+    pub(crate) fn is_shut(&self, stream: u32) -> bool {
+        self.streams.get(&stream).is_some_and(|stream| !self.is_wide(stream))
+    }
+
     fn is_wide(&self, stream: &Stream) -> bool {
         stream.answer_ended || self.initial + stream.moved >= WIDE
     }

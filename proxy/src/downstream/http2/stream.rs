@@ -238,6 +238,10 @@ impl Stream {
         Poll::Ready(Ok(room.min(wanted)))
     }
 
+    pub(crate) fn has_hardly_a_window(&self) -> bool {
+        self.account.note(|ledger| ledger.is_shut(self.id))
+    }
+
     /// Room is for the connection's other streams again.
     pub(crate) fn give_room_up(&mut self) {
         if let Some(answer) = &mut self.answer {

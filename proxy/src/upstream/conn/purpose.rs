@@ -13,6 +13,9 @@ pub(crate) enum Purpose<'a> {
     /// What clients ask. Where the endpoint is told whose a connection is, it is this client's alone and
     /// ends with it.
     Client(&'a Arc<ClientInfo>),
+    /// What clients ask that have hardly a window. What they are answered is likely to stay with the endpoint,
+    /// which may refuse over it what others ask on their connection.
+    Shut(&'a Arc<ClientInfo>),
     /// What Serin asks by itself.
     Own,
 }
@@ -21,7 +24,7 @@ impl Purpose<'_> {
     /// What the endpoint is told before anything else is said.
     pub(super) fn header(self, to: &Endpoint) -> Option<Vec<u8>> {
         let ends = match self {
-            Self::Client(info) => info.ends(),
+            Self::Client(info) | Self::Shut(info) => info.ends(),
             Self::Own => None,
         };
         match to.proxy_protocol {
@@ -34,9 +37,13 @@ impl Purpose<'_> {
     /// Where a thread keeps such connections.
     pub(super) fn key(self, to: &Arc<Endpoint>) -> Key {
         let owner = match self {
-            Self::Client(info) if to.is_told_of_clients() => Arc::as_ptr(info).addr(),
+            Self::Client(info) | Self::Shut(info) if to.is_told_of_clients() => {
+                Arc::as_ptr(info).addr()
+            }
             Self::Client(_) => 0,
             Self::Own => 1,
+            // Over HTTP/1 a connection is one request's in any case.
+            Self::Shut(_) => 2 * usize::from(to.speaks_http2()),
         };
         Key { endpoint: Arc::as_ptr(to).addr(), owner }
     }
@@ -44,8 +51,10 @@ impl Purpose<'_> {
     /// Whoever keeps such a connection holds these.
     pub(super) fn kept(self, to: &Arc<Endpoint>) -> Kept {
         let client = match self {
-            Self::Client(info) if to.is_told_of_clients() => Some(Arc::downgrade(info)),
-            Self::Client(_) | Self::Own => None,
+            Self::Client(info) | Self::Shut(info) if to.is_told_of_clients() => {
+                Some(Arc::downgrade(info))
+            }
+            Self::Client(_) | Self::Shut(_) | Self::Own => None,
         };
         Kept { _endpoint: Arc::clone(to), client }
     }

@@ -4,9 +4,10 @@
 //! reads text and bytes. The library behind it is named in this folder alone.
 //!
 //! What an endpoint sends and no client takes stays at the endpoint: a stream's window opens again by as
-//! much as its user has taken out. How wide it is, [`windows`] says.
+//! much as its user has taken out. How wide it is, [`windows`] says; and what it keeps for a connection meanwhile, [`owed`].
 
 mod handshake;
+mod owed;
 mod shared;
 mod stream;
 mod windows;
@@ -17,8 +18,5 @@ pub(crate) use stream::{Refused, Stream};
 
 /// Streams of one connection at once, unless the endpoint wants fewer.
 const MAX_STREAMS: usize = 100;
-/// Streams of one connection whose clients take nothing, before it gets no other: an endpoint that keeps what
-/// it could not send may end the connection over it, with every stream.
-const MAX_STALLED: usize = 16;
 /// What a stream may hand over of a body before it has left.
 const MAX_UNSENT: usize = 64 * 1024;

@@ -8,7 +8,7 @@
 //! stream has waited in vain and nothing was heard in that time, and when it was idle for long. What is
 //! under way on it goes on.
 
-use super::MAX_STALLED;
+use super::owed;
 use super::stream::Stream;
 use super::windows::{self, Counted};
 use crate::clock;
@@ -97,9 +97,10 @@ pub(in super::super) struct Shared {
     pub(super) heard: Heard,
     pub(super) malformed: Malformed,
     pub(super) tls: bool,
-    /// Streams under way, and those of them whose client takes nothing.
+    /// Streams under way.
     open: AtomicUsize,
-    pub(super) stalled: AtomicUsize,
+    /// What their answers are still to bring.
+    owed: AtomicU64,
     /// It has carried an answer.
     carried: AtomicBool,
     /// Nothing more is asked over it.
@@ -122,7 +123,7 @@ impl Shared {
             malformed,
             tls,
             open: AtomicUsize::new(0),
-            stalled: AtomicUsize::new(0),
+            owed: AtomicU64::new(0),
             carried: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             until: AtomicU64::new(until),
@@ -132,6 +133,11 @@ impl Shared {
     /// Nothing more is asked over it.
     pub(super) fn retire(&self) {
         self.retired.store(true, Relaxed);
+    }
+
+    /// What one of its answers is still to bring has changed.
+    pub(super) fn owes(&self, now: u64, before: u64) {
+        self.owed.fetch_add(now.wrapping_sub(before), Relaxed);
     }
 
     /// An answer came whole.
@@ -153,7 +159,7 @@ impl Shared {
         let settled = self.heard.is_settled();
         let most = if settled { self.client.current_max_send_streams() } else { 1 };
         self.open.load(Relaxed) < most.min(windows::streams_of(self.heard.window()))
-            && self.stalled.load(Relaxed) < MAX_STALLED
+            && self.owed.load(Relaxed) < owed::MAX
     }
 
     fn is_idle(&self) -> bool {

@@ -3,19 +3,19 @@
 //! Heads are text on this side, bodies are bytes without framing, and the end is the end. A stream that
 //! is dropped before its end is cancelled, and its endpoint is told so at once.
 
+use super::owed;
 use super::shared::{Share, Shared};
 use crate::buffer::Buffer;
 use crate::wire::http2 as heads;
 use bytes::{Buf, Bytes};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
-use http::header::TE;
+use http::header::{CONTENT_LENGTH, TE};
 use http::{HeaderMap, HeaderValue};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
 
 #[derive(Debug)]
@@ -30,8 +30,12 @@ pub(crate) struct Stream {
     piece: Bytes,
     /// Was taken, and may be sent anew once more is asked for: until then whoever took it may still have it.
     taken: usize,
+    /// What is still to come of the body, where the head says it.
+    left: Option<u64>,
     /// Its client takes nothing.
     stalled: bool,
+    /// What its connection counts for it.
+    owed: u64,
     trailers: Option<HeaderMap>,
     /// How much had been heard on the connection when it was asked.
     heard: u64,
@@ -79,7 +83,9 @@ impl Stream {
             answer: Answer::Unasked,
             piece: Bytes::new(),
             taken: 0,
+            left: None,
             stalled: false,
+            owed: 0,
             trailers: None,
             heard: 0,
             broke: None,
@@ -180,7 +186,8 @@ impl Stream {
     }
 
     /// Reads the text of a head, or of the body at most `limit` bytes, which the endpoint may send anew once
-    /// more is asked for. `Ok(0)` is the end.
+    /// more is asked for. `Ok(0)` is the end. An endpoint that says that it is too much for it gets nothing
+    /// else over this connection.
     pub(in super::super) fn poll_fill(
         &mut self,
         input: &mut Buffer,
@@ -198,7 +205,12 @@ impl Stream {
                     self.answer = Answer::Ended;
                     return Poll::Ready(Ok(0));
                 }
-                Err(error) => self.broke = Some(Broke::of(&error)),
+                Err(error) => {
+                    if error.is_remote() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+                        self.share.shared.retire();
+                    }
+                    self.broke = Some(Broke::of(&error));
+                }
             }
         }
         Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
@@ -220,7 +232,11 @@ impl Stream {
                     } else {
                         let (head, body) = ready!(Pin::new(answer).poll(cx))?.into_parts();
                         heads::write_answer(head.status, &head.headers, input);
+                        // To HEAD it is said, and does not come.
+                        let whole = body.is_end_stream();
+                        self.left = if whole { Some(0) } else { length_of(&head.headers) };
                         self.answer = Answer::Body(body);
+                        self.count();
                     }
                     return Poll::Ready(Ok(input.len() - before));
                 }
@@ -240,6 +256,7 @@ impl Stream {
                     input.push(&self.piece[..count]);
                     self.piece.advance(count);
                     self.taken = count;
+                    self.left = self.left.map(|left| left.saturating_sub(count as u64));
                     return Poll::Ready(Ok(count));
                 }
                 Answer::Ended | Answer::Unasked => return Poll::Ready(Ok(0)),
@@ -249,13 +266,18 @@ impl Stream {
 
     /// Its client takes nothing, or something again.
     pub(in super::super) fn stall(&mut self, stalled: bool) {
-        if std::mem::replace(&mut self.stalled, stalled) != stalled {
-            let count = &self.share.shared.stalled;
-            if stalled {
-                count.fetch_add(1, Relaxed)
-            } else {
-                count.fetch_sub(1, Relaxed)
-            };
+        self.stalled = stalled;
+        self.count();
+    }
+
+    fn count(&mut self) {
+        self.owes(owed::by(self.left, self.stalled));
+    }
+
+    fn owes(&mut self, now: u64) {
+        let before = std::mem::replace(&mut self.owed, now);
+        if now != before {
+            self.share.shared.owes(now, before);
         }
     }
 
@@ -324,9 +346,14 @@ impl Stream {
     }
 }
 
+/// Of a body, as its head says it.
+fn length_of(head: &HeaderMap) -> Option<u64> {
+    head.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.stall(false);
+        self.owes(0);
         self.share.shared.malformed.forget(self.id);
     }
 }
