@@ -6,6 +6,7 @@
 //! generation in force.
 
 use crate::heartbeat::Heartbeats;
+use crate::request::loop_mark::LoopMark;
 use crate::route::{ClientRates, Route, RouteError, RouteTable};
 use crate::service::{Service, ServiceError, Surroundings};
 use crate::shadow::Shadows;
@@ -29,6 +30,7 @@ pub struct ConfigGeneration {
     pub(crate) spans: Spans,
     pub(crate) shadows: Shadows,
     pub(crate) heartbeats: Arc<Heartbeats>,
+    pub(crate) loop_mark: LoopMark,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,7 @@ pub struct Environment {
     pub upstreams: Upstreams,
     pub(crate) spans: Spans,
     pub(crate) shadows: Shadows,
+    loop_mark: LoopMark,
 }
 
 impl Environment {
@@ -56,7 +59,8 @@ impl Environment {
         upstreams.heartbeats = Arc::new(Heartbeats::new(threads));
         let spans = Spans::default();
         let shadows = Shadows::new(spans.clone());
-        Self { threads, upstreams, spans, shadows }
+        let loop_mark = LoopMark::new(crate::thread::random());
+        Self { threads, upstreams, spans, shadows, loop_mark }
     }
 
     /// Starts the threads that this configuration needs, beside those that serve.
@@ -104,6 +108,7 @@ impl ConfigGeneration {
             spans,
             shadows,
             heartbeats,
+            loop_mark: environment.loop_mark.clone(),
         })
     }
 

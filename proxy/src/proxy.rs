@@ -111,6 +111,7 @@ impl Proxy {
         let (proxy, listeners) = Self::build(config, options, inherited)?;
         let steering = steer(proxy.data_plane())?;
         proxy.ingress.commit(listeners);
+        proxy.environment.upstreams.own.are(proxy.listening());
         Ok((proxy, steering))
     }
 
@@ -123,6 +124,7 @@ impl Proxy {
         let threads = options.threads.map_or_else(cores, NonZeroU16::get);
         let background = background()?;
         let environment = Environment::new(usize::from(threads), Some(background.handle().clone()));
+        environment.upstreams.own.are(configured(&config));
         let log = AccessLog::start(&config.access_log)?;
         let generation = ConfigGeneration::build(config.clone(), None, &environment)?;
         generation.settle(PATIENCE);
@@ -164,6 +166,8 @@ impl Proxy {
         }
         let listeners = self.ingress.prepare(&config.listeners)?;
         let before = self.plane.world_full();
+        let own = [configured(&config), self.listening()].concat();
+        self.environment.upstreams.own.are(own);
         let tried = self.plane.trial().filter(|trial| trial.generation.config == config);
         let generation = match tried {
             // It knows its endpoints already, and its requests go on.
@@ -179,6 +183,7 @@ impl Proxy {
         self.plane.install(generation);
         self.plane.end_trial();
         self.ingress.commit(listeners);
+        self.environment.upstreams.own.are(self.listening());
         if before.config.access_log != config.access_log {
             self.log.apply(&config.access_log);
         }
@@ -224,6 +229,11 @@ impl Proxy {
     /// Where a listener listens: the port that was chosen, where the configuration says 0.
     pub fn address(&self, listener: &str) -> Option<SocketAddr> {
         self.ingress.address(listener)
+    }
+
+    fn listening(&self) -> Vec<SocketAddr> {
+        let config = &self.plane.generation().config;
+        config.listeners.iter().filter_map(|listener| self.address(&listener.name)).collect()
     }
 
     /// The certificates as they are served now.
@@ -338,6 +348,12 @@ async fn watch(plane: Arc<Plane>, health_changed: Arc<Notify>) {
         }
         plane.weigh_checks(Instant::now());
     }
+}
+
+/// Where the listeners of a configuration are, as far as it says so.
+fn configured(config: &Config) -> Vec<SocketAddr> {
+    let addresses = config.listeners.iter().map(|listener| listener.address);
+    addresses.filter(|address| address.port() != 0).collect()
 }
 
 fn background() -> io::Result<Runtime> {

@@ -22,6 +22,7 @@ mod http2_faults;
 mod http2_upstream;
 mod identity;
 mod interim;
+mod loops;
 mod malformed;
 #[path = "../fuzz/mutate.rs"]
 mod mutate;

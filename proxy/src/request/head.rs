@@ -2,6 +2,7 @@
 
 use crate::buffer::Buffer;
 use crate::request::identify::REQUEST_ID;
+use crate::request::loop_mark::CDN_LOOP;
 use crate::request::routed::Routed;
 use crate::request::scratch::Scratch;
 use crate::request::trace::TRACEPARENT;
@@ -127,6 +128,7 @@ fn head(
             (to.len() > before).then_some(before + TRACEPARENT.len() + 2)
         }
     };
+    own(CDN_LOOP, request.generation.loop_mark.as_str(), edits, to);
     if !request.expects {
         // In HTTP/1.0 it means nothing, and a backend of HTTP/1.1 would take it at its word.
         replaced.note("expect");

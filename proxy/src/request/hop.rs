@@ -7,7 +7,7 @@
 use crate::route::Fields;
 
 /// Never removed because a client says so.
-const PROTECTED: [&str; 21] = [
+const PROTECTED: [&str; 22] = [
     "host",
     "content-length",
     "content-type",
@@ -29,6 +29,7 @@ const PROTECTED: [&str; 21] = [
     "x-serin-version",
     "expect",
     "origin",
+    "cdn-loop",
 ];
 
 /// Hop by hop whether `Connection` names them or not.

@@ -24,6 +24,7 @@ mod forwarded;
 pub(crate) mod head;
 pub(crate) mod hop;
 mod identify;
+pub(crate) mod loop_mark;
 pub(crate) mod reply;
 mod routed;
 pub(crate) mod scratch;

@@ -62,6 +62,12 @@ impl Reply {
         Self { what: Some(what), ..Self::text(status, detail) }
     }
 
+    /// To a request that has come by too often.
+    pub(crate) fn goes_round() -> Self {
+        let detail = "the request goes round: a backend's address leads back to this proxy";
+        Self { what: Some("loop"), ..Self::text(508, detail) }
+    }
+
     pub(crate) fn fixed(fixed: &Fixed) -> Self {
         let mut reply = Self::empty(fixed.status);
         reply.headers.push((header::CONTENT_TYPE, fixed.content_type.clone()));

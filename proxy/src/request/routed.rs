@@ -67,6 +67,9 @@ impl Routed {
             return Err(Reply::refused(413, "the request body is too large"));
         }
         match &route.action {
+            Action::Forward { .. } if request.generation.loop_mark.goes_round(fields) => {
+                Err(Reply::goes_round())
+            }
             Action::Forward { service, cohort } => {
                 Ok(Destination { service, cohort: cohort.as_ref() })
             }

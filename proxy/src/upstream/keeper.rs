@@ -12,6 +12,7 @@ use super::discovery::{self, Answer, Found, Lists, Resolver, Source, Tools, name
 use super::endpoint::Endpoint;
 use super::group::Group;
 use super::health;
+use super::own_listeners::OwnListeners;
 use super::peer::PeerSettings;
 use crate::clock;
 use crate::heartbeat::Heartbeats;
@@ -36,6 +37,8 @@ pub struct Upstreams {
     pub(crate) changed: Arc<Notify>,
     /// Whether this process is on time for what it measures.
     pub(crate) heartbeats: Arc<Heartbeats>,
+    /// Where nobody's endpoints are.
+    pub(crate) own: OwnListeners,
     /// A configuration before this one was in force: endpoints that are new now have to pass
     /// their first health check before they get requests, and start slowly. The first
     /// configuration's endpoints count as ready until a check says otherwise.
@@ -57,6 +60,7 @@ impl Upstreams {
             lists: Lists::default(),
             changed: Arc::default(),
             heartbeats: Arc::new(Heartbeats::new(1)),
+            own: OwnListeners::default(),
             joining: false,
         }
     }
@@ -153,8 +157,13 @@ impl Keeper {
         for (index, source) in sources.into_iter().enumerate() {
             // Until its first word, what the configuration before knew.
             let before = || previous.and_then(|previous| previous.set_of(&source));
-            match source.at_once() {
-                Some(Ok(set)) => keeper.put(index, set, &known),
+            let says = source.at_once().map(|answer| match source.changes() {
+                true => answer.and_then(|set| keeper.without_own(set)),
+                // The configuration's own word, which `serin check` warns of.
+                false => answer.map(|set| (set, None)),
+            });
+            match says {
+                Some(Ok((set, _))) => keeper.put(index, set, &known),
                 Some(Err(_)) | None => {
                     if let Some(set) = before() {
                         keeper.put(index, set, &known);
@@ -241,27 +250,44 @@ impl Keeper {
     }
 
     fn take(&self, index: usize, answer: Answer) {
-        match answer {
-            Ok(set) => {
+        let unanswered = answer.is_err();
+        let fault = match answer.and_then(|set| self.without_own(set)) {
+            Ok((set, fault)) => {
                 self.put(index, set, &[]);
-                if let Some(followed) = lock(&self.followed).get_mut(index)
-                    && followed.fault.take().is_some()
-                {
-                    tracing::info!(source = %followed.source, "endpoints are known again");
-                }
+                fault
             }
-            Err(why) => {
-                let mut followed = lock(&self.followed);
-                let Some(followed) = followed.get_mut(index) else { return };
-                let name = u64::from(followed.source.asks_names());
-                self.resolve_failures.fetch_add(name, Relaxed);
-                if followed.fault.as_ref() != Some(&why) {
-                    let kept = followed.members.len();
-                    tracing::warn!(source = %followed.source, why, kept, "endpoints are not known");
-                    followed.fault = Some(why);
-                }
-            }
+            Err(why) => Some(why),
+        };
+        let mut followed = lock(&self.followed);
+        let Some(followed) = followed.get_mut(index) else { return };
+        if unanswered && followed.source.asks_names() {
+            self.resolve_failures.fetch_add(1, Relaxed);
         }
+        if followed.fault == fault {
+            return;
+        }
+        match &fault {
+            Some(why) => {
+                let kept = followed.members.len();
+                tracing::warn!(source = %followed.source, why, kept, "endpoints are not known");
+            }
+            None => tracing::info!(source = %followed.source, "endpoints are known again"),
+        }
+        followed.fault = fault;
+    }
+
+    /// The set without who leads back here, and what is told of those.
+    fn without_own(&self, mut set: Vec<Found>) -> Result<(Vec<Found>, Option<String>), String> {
+        let mut own = None;
+        set.retain(|found| {
+            let address = found.address();
+            let here = self.upstreams.own.listen_at(address);
+            own = own.or(here.then_some(address));
+            !here
+        });
+        let Some(own) = own else { return Ok((set, None)) };
+        let why = format!("{own} is a listener of this proxy: requests would go round and round");
+        if set.is_empty() { Err(why) } else { Ok((set, Some(why))) }
     }
 
     /// Puts a set in force. `known` are endpoints of the configuration before.

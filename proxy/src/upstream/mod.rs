@@ -15,6 +15,7 @@ mod keeper;
 mod outlier;
 mod overload;
 mod overrule;
+mod own_listeners;
 mod peer;
 mod pick;
 mod probe;

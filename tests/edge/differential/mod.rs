@@ -109,7 +109,7 @@ fn response(response: &Response) -> String {
 
 fn shown(first: &str, fields: impl Iterator<Item = (String, String)>, body: &[u8]) -> String {
     // What `trailer` announces passes through Serin alone.
-    let made_anew = ["date", "x-request-id", "traceparent", "trailer"];
+    let made_anew = ["date", "x-request-id", "traceparent", "trailer", "cdn-loop"];
     let lowered = fields.map(|(name, value)| (name.to_ascii_lowercase(), value));
     let kept = lowered.filter(|(name, _)| !made_anew.contains(&name.as_str()));
     let mut lines: Vec<String> = kept.map(|(name, value)| format!("{name}: {value}")).collect();
