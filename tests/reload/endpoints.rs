@@ -123,6 +123,31 @@ fn who_joins_passes_a_check_first_and_who_leaves_stays_until_somebody_has() {
     load.finish();
 }
 
+/// Nobody checks these, so that they are connected to before they get the requests of those that do serve.
+#[test]
+fn a_set_that_cannot_be_connected_to_does_not_take_the_place_of_one_that_can() {
+    let [a, b] = ["a", "b"].map(Origin::start);
+    let mut dead = Origin::start("dead");
+    let address = dead.address();
+    dead.stop();
+    let folder = temp_dir();
+    let list = folder.path().join("v1.yaml");
+    fs::write(&list, listing(&[&a])).unwrap();
+    let service = ServiceText::new("shop").version_yaml("v1", "{ endpoints: { file: v1.yaml } }");
+    let config = ConfigText::simple(service).with("accessLog: { format: off }");
+    let instance = start(folder, &config);
+    let load = Load::start(&Target { http: instance.http, https: None });
+    follows("the first", &a, &[&b]);
+    replace(&list, &format!("- {address}\n"));
+    eventually("it is told of", || troubles(&instance).contains("gets no requests yet"));
+    follows("nobody else is there", &a, &[&b]);
+    replace(&list, &format!("- {address}\n{}", listing(&[&b])));
+    follows("who can be connected to", &b, &[&a]);
+    load.finish();
+    let _back = Origin::start_at("back", address);
+    eventually("it joins", || troubles(&instance) == "[]");
+}
+
 #[test]
 fn a_file_that_says_nothing_keeps_the_last_endpoints_and_is_told_of() {
     let a = Origin::start("a");

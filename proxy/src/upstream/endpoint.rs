@@ -169,6 +169,11 @@ impl Endpoint {
         self.observed.load(Relaxed)
     }
 
+    /// It gets requests once somebody has had a look, and nobody has.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.checked && !self.is_observed()
+    }
+
     /// What its health checks have found so far.
     pub(super) fn observed(&self) -> Observed {
         let healthy = self.is_observed().then(|| self.is_healthy());

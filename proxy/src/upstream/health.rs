@@ -8,7 +8,7 @@ use super::endpoint::Endpoint;
 use super::probe::{Unfit, probe};
 use crate::clock;
 use crate::heartbeat::Heartbeats;
-use serin_config::model::HealthCheck;
+use serin_config::model::{HealthCheck, HealthKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,36 @@ pub(super) async fn watch(
     }
 }
 
+/// How often one is tried again that cannot be connected to.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Connects to an endpoint that nobody checks until that works for the first time: from then on it gets
+/// requests.
+pub(super) async fn greet(endpoint: Arc<Endpoint>, connect: Duration, changed: impl Fn() + Send) {
+    loop {
+        let met = match probe(&endpoint, &HealthKind::Tcp, connect).await {
+            Ok(()) => Some(true),
+            Err(Unfit::Unknown) => None,
+            Err(Unfit::Endpoint(why)) => {
+                endpoint.in_trouble(format!("gets no requests yet: {why}"));
+                Some(false)
+            }
+        };
+        let before = endpoint.observed();
+        endpoint.observe(Observed { healthy: met, against: 0 }, clock::mono(Instant::now()));
+        if met == Some(true) {
+            endpoint.out_of_trouble();
+        }
+        if met.is_some() && met != before.healthy {
+            changed();
+        }
+        if met == Some(true) {
+            return;
+        }
+        tokio::time::sleep(jittered(AGAIN, crate::thread::random())).await;
+    }
+}
+
 /// Within a tenth of the interval, so that the checks of many endpoints do not fall together.
 pub(super) fn jittered(interval: Duration, random: u64) -> Duration {
     let unit = (random >> 11) as f64 / (1u64 << 53) as f64;
@@ -108,7 +138,6 @@ pub(super) fn jittered(interval: Duration, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serin_config::model::HealthKind;
 
     const CHECK: HealthCheck = HealthCheck {
         kind: HealthKind::Tcp,

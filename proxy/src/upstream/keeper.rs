@@ -4,7 +4,8 @@
 //! and has their health watched. It is the only one that changes a group's members. Its tasks end with it,
 //! or earlier, when a newer configuration takes its place.
 //!
-//! Who joins gets requests after its first health check, where there are any. Who leaves goes when it can
+//! Who joins gets requests after its first health check; where there are none and somebody else says who
+//! joins, once it can be connected to. Who leaves goes when it can
 //! be spared: once everybody of the set has been looked at, and somebody is ready. Requests that it has
 //! are answered.
 
@@ -217,8 +218,7 @@ impl Keeper {
 
     /// Whether every source has said something, and every endpoint was looked at once.
     pub(super) fn is_settled(&self) -> bool {
-        self.group.is_resolved()
-            && (self.health_check.is_none() || self.group.members().iter().all(|m| m.is_observed()))
+        self.group.is_resolved() && !self.group.members().iter().any(|m| m.is_awaited())
     }
 
     fn endpoints(&self) -> Vec<Arc<Endpoint>> {
@@ -308,7 +308,7 @@ impl Keeper {
             };
             let member = match before.iter().position(same) {
                 Some(place) => before.swap_remove(place),
-                None => self.member(found, known, joining),
+                None => self.member(found, known, joining, joining && followed.source.changes()),
             };
             member.endpoint.weigh(found.weight, found.priority);
             followed.members.push(member);
@@ -325,7 +325,7 @@ impl Keeper {
         let mut gone = false;
         for followed in all.iter_mut().filter(|followed| !followed.leaving.is_empty()) {
             let endpoints = || followed.members.iter().map(|member| &member.endpoint);
-            let looked_at = self.health_check.is_none() || endpoints().all(|e| e.is_observed());
+            let looked_at = !endpoints().any(|endpoint| endpoint.is_awaited());
             if looked_at && endpoints().any(|endpoint| endpoint.is_ready(now)) {
                 followed.leaving.clear();
                 gone = true;
@@ -353,17 +353,20 @@ impl Keeper {
         self.upstreams.changed.notify_one();
     }
 
-    fn member(&self, found: &Found, known: &[Arc<Endpoint>], joining: bool) -> Member {
+    /// `told`: somebody else says that it joins.
+    fn member(&self, found: &Found, known: &[Arc<Endpoint>], joining: bool, told: bool) -> Member {
         let (configured, address) = (&found.endpoint, found.address());
-        let checked = self.health_check.is_some();
+        let known =
+            known.iter().find(|known| known.address == address && known.configured == *configured);
+        let serves = known.is_some_and(|known| known.is_healthy());
+        let greeted = told && !serves && self.health_check.is_none();
+        let checked = self.health_check.is_some() || greeted && self.upstreams.runtime.is_some();
         let healthy = !checked || !joining;
         let tls = configured.tls.then(|| self.settings.server_tls(&configured.host)).flatten();
         let speaks = self.settings.protocol;
         let mut endpoint =
             Endpoint::new(configured.clone(), address, speaks, tls, checked, healthy);
         endpoint.proxy_protocol = self.settings.proxy_protocol;
-        let known =
-            known.iter().find(|known| known.address == address && known.configured == *configured);
         match known {
             Some(known) => endpoint.take_over(known),
             None if joining && healthy => endpoint.join(clock::mono(Instant::now())),
@@ -374,13 +377,17 @@ impl Keeper {
     }
 
     fn watch(&self, endpoint: &Arc<Endpoint>) -> Option<Task> {
-        let (check, runtime) = (self.health_check.clone()?, self.upstreams.runtime.as_ref()?);
+        let runtime = self.upstreams.runtime.as_ref()?;
         let connect = self.settings.timeouts.connect;
         let myself = Weak::clone(&self.myself);
         let changed = move || {
             if let Some(keeper) = myself.upgrade() {
                 keeper.health_changed();
             }
+        };
+        let Some(check) = self.health_check.clone() else {
+            let greet = || health::greet(Arc::clone(endpoint), connect, changed);
+            return (!endpoint.is_healthy()).then(|| Task(runtime.spawn(greet())));
         };
         let heartbeats = Arc::clone(&self.upstreams.heartbeats);
         let watch = health::watch(Arc::clone(endpoint), check, connect, changed, heartbeats);
