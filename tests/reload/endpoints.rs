@@ -234,6 +234,18 @@ fn requests_follow_the_addresses_of_a_name_when_their_time_is_over() {
 }
 
 #[test]
+fn what_an_answer_says_of_other_names_is_not_taken() {
+    let (a, b) = on_one_port();
+    let names = NameServer::start();
+    names.alias("shop.test", "a.test", &["127.0.0.2"], ("b.test", "127.0.0.3"));
+    let port = a.address().port();
+    let source = format!("{{ dns: shop.test, port: {port}, servers: [\"{}\"] }}", names.address());
+    let instance = start(temp_dir(), &from(&source));
+    (0..10).for_each(|_| follows_one(&instance, &a));
+    assert_eq!(b.requests(), 0);
+}
+
+#[test]
 fn a_name_server_that_fails_or_has_lost_the_name_changes_nothing() {
     let a = Origin::start("a");
     let names = NameServer::start();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 const A: u16 = 1;
+const CNAME: u16 = 5;
 const SRV: u16 = 33;
 /// Answers that are longer come over TCP.
 const LARGEST_UDP: usize = 1_200;
@@ -18,8 +19,14 @@ pub struct NameServer {
     told: Arc<Told>,
 }
 
-/// Data and TTL.
-type Record = (Vec<u8>, u32);
+#[derive(Debug, Clone)]
+struct Record {
+    /// Of the name that was asked for where there is none.
+    owner: Option<String>,
+    kind: u16,
+    data: Vec<u8>,
+    ttl: u32,
+}
 
 #[derive(Debug, Default)]
 struct Told {
@@ -66,11 +73,23 @@ impl NameServer {
 
     /// The addresses of a name from now on. None are said as a name without any.
     pub fn addresses(&self, name: &str, addresses: &[&str], ttl: u32) {
-        let data = |address: &&str| {
-            let address: Ipv4Addr = address.parse().expect("an address");
-            (address.octets().to_vec(), ttl)
-        };
-        self.put(name, A, addresses.iter().map(data).collect());
+        let record = |address: &&str| Self::address_of(None, address, ttl);
+        self.put(name, A, addresses.iter().map(record).collect());
+    }
+
+    /// A name that stands for `to`, which has these addresses; and what is said beside them of another.
+    pub fn alias(&self, name: &str, to: &str, addresses: &[&str], another: (&str, &str)) {
+        let cname = Record { owner: None, kind: CNAME, data: encoded(to), ttl: 1 };
+        let addresses = addresses.iter().map(|address| Self::address_of(Some(to), address, 1));
+        let (whose, address) = another;
+        let another = Self::address_of(Some(whose), address, 1);
+        self.put(name, A, [another, cname].into_iter().chain(addresses).collect());
+    }
+
+    fn address_of(owner: Option<&str>, address: &str, ttl: u32) -> Record {
+        let address: Ipv4Addr = address.parse().expect("an address");
+        let owner = owner.map(str::to_owned);
+        Record { owner, kind: A, data: address.octets().to_vec(), ttl }
     }
 
     /// SRV records: priority, weight, port and host.
@@ -79,7 +98,7 @@ impl NameServer {
             let numbers = [*priority, *weight, *port];
             let mut data: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
             data.extend(encoded(host));
-            (data, ttl)
+            Record { owner: None, kind: SRV, data, ttl }
         };
         self.put(name, SRV, targets.iter().map(data).collect());
     }
@@ -142,10 +161,11 @@ fn message(id: &[u8], asked: &[u8], found: &[Record], rcode: u8, truncated: bool
     let flags = [0x85 | if truncated { 2 } else { 0 }, 0x80 | rcode];
     let count = u16::try_from(found.len()).expect("a count");
     let mut all = [id, &flags, &[0, 1], &count.to_be_bytes(), &[0; 4], asked].concat();
-    let kind_and_class = &asked[asked.len() - 4..];
-    for (data, ttl) in found {
-        all.extend([0xc0, 12]);
-        all.extend(kind_and_class);
+    for Record { owner, kind, data, ttl } in found {
+        // The name in the question.
+        all.extend(owner.as_deref().map_or_else(|| vec![0xc0, 12], encoded));
+        all.extend(kind.to_be_bytes());
+        all.extend([0, 1]);
         all.extend(ttl.to_be_bytes());
         all.extend(u16::try_from(data.len()).expect("a length").to_be_bytes());
         all.extend(data);

@@ -137,16 +137,14 @@ async fn addresses(resolver: &StubResolver, name: &DnsName) -> Result<Records<Ip
 
 async fn targets(resolver: &StubResolver, name: &DnsName) -> Result<Records<Target>, String> {
     let answer = ask(resolver, name, Rtype::SRV).await?;
-    let all = answer.answer().map_err(|error| error.to_string())?;
-    let all = all.limit_to::<Srv<ParsedName<_>>>().flatten().filter_map(|record| {
-        let srv = record.into_data();
+    let all = records::<Srv<ParsedName<Bytes>>, _>(&answer, |srv| {
         let (port, weight, priority) = (srv.port(), srv.weight(), srv.priority());
         let host = srv.target().to_name::<Vec<u8>>().to_string();
         // A root says that the service is decidedly not to be had here.
         let usable = port != 0 && is_host(&host);
         usable.then_some(Target { host, port, weight, priority })
     });
-    let all = all.collect();
+    let all = all.into_iter().flatten().collect();
     Ok(Records { all, ttl: ttl(&answer) })
 }
 
@@ -167,9 +165,11 @@ fn records<R, T>(answer: &Answer, of: impl Fn(R) -> T) -> Vec<T>
 where
     R: for<'a> ParseRecordData<'a, Bytes>,
 {
+    // Aliases lead from the name that was asked for to the one that has records. Others' are none of ours.
+    let Some(name) = answer.canonical_name() else { return Vec::new() };
     let section = answer.answer();
     let all = section.into_iter().flat_map(|section| section.limit_to::<R>().flatten());
-    all.map(|record| of(record.into_data())).collect()
+    all.filter(|record| *record.owner() == name).map(|record| of(record.into_data())).collect()
 }
 
 /// The shortest time of all that led to the answer, aliases included.
