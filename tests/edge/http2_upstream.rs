@@ -33,6 +33,8 @@ enum Act {
     Cut,
     /// Answers, and says that the connection takes no more.
     Leave,
+    /// Ends the connection without a word.
+    Die,
     /// Never answers, and waits to be told that nobody wants it to.
     Hang,
 }
@@ -77,6 +79,9 @@ impl Http2Origin {
                         let act = act(counted.fetch_add(1, SeqCst));
                         if matches!(act, Act::Leave) {
                             connection.graceful_shutdown();
+                        }
+                        if matches!(act, Act::Die) {
+                            break;
                         }
                         let told = told.clone();
                         if matches!(act, Act::Hang) {
@@ -127,7 +132,7 @@ async fn perform(act: Act, mut asked: RecvStream, mut stream: SendResponse<Bytes
             let mut body = stream.send_response(head("2"), false).unwrap();
             body.send_data(Bytes::from_static(b"hi"), true).unwrap();
         }
-        Act::Hang => unreachable!("it is not performed"),
+        Act::Hang | Act::Die => unreachable!("it is not performed"),
         Act::Refuse => stream.send_reset(Reason::REFUSED_STREAM),
         Act::Reset => stream.send_reset(Reason::INTERNAL_ERROR),
         Act::Cut => {
@@ -163,6 +168,20 @@ async fn a_stream_that_was_reset_is_sent_again_only_where_that_is_safe() {
         assert_eq!(status_of(&edge, method).await, status, "{method}");
         assert_eq!(origin.streams.load(SeqCst), streams, "{method}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_sent_as_often_as_retries_allow_to_a_backend_whose_connections_die() {
+    let origin = Http2Origin::start(&[Act::Answer, Act::Die, Act::Die, Act::Die]).await;
+    let edge = origin.alone("retries: { attempts: 1, on: [connectFailure, reset] }");
+    assert_eq!(status_of(&edge, "GET").await, 200);
+    assert_eq!(status_of(&edge, "GET").await, 502);
+    assert_eq!(origin.streams.load(SeqCst), 3);
+    let origin = Http2Origin::start(&[Act::Answer, Act::Die]).await;
+    let edge = origin.alone("");
+    assert_eq!([status_of(&edge, "GET").await, status_of(&edge, "GET").await], [200, 200]);
+    assert_eq!(origin.streams.load(SeqCst), 3);
+    assert_eq!(edge.counts("v1").judged.bad, 0, "its end may have been on its way");
 }
 
 #[tokio::test(flavor = "multi_thread")]

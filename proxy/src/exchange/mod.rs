@@ -181,17 +181,16 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.attempts.broke_off(attempt, Ending::ClientAborted);
                 return Next::Over(told_off(fault));
             }
-            RelayError::Reset(Reset { silent, unseen, unreadable, code: _ }) => {
+            RelayError::Reset(Reset { silent, http2, unseen, unreadable, code: _ }) => {
                 // Whose answer it was shows when each has a connection of its own.
-                if unreadable && !self.alone && self.attempts.was_stale(&mut attempt, standing) {
+                if unreadable && !self.alone && self.attempts.was_anothers(&mut attempt, standing) {
                     self.alone = true;
                     return Next::Again;
                 }
+                let died = !unseen && reused && silent;
                 if unseen && self.attempts.was_refused(&mut attempt, standing)
-                    || !unseen
-                        && reused
-                        && silent
-                        && self.attempts.was_stale(&mut attempt, standing)
+                    || died && !http2 && self.attempts.was_stale(&mut attempt, standing)
+                    || died && http2 && self.attempts.was_lost(&mut attempt, standing)
                 {
                     return Next::Again;
                 }

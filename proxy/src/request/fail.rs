@@ -68,6 +68,25 @@ impl Attempts {
         self.is_free(attempt, standing, MOST_STALE)
     }
 
+    /// The same of a connection of HTTP/2. What its endpoint has not looked at it could have said when it
+    /// ended, so the request goes out again only as after any failure, as often as `retries` allow.
+    pub(crate) fn was_lost(&mut self, attempt: &mut Attempt, standing: ReplayState) -> bool {
+        let ending = Ending::Failed(Failure::Reset);
+        let attempted = self.attempted(standing, Some(attempt), ending);
+        let Some(permit) = self.assigned.service.retry(&attempted) else { return false };
+        self.permit = Some(permit);
+        true
+    }
+
+    /// Perhaps another's answer ended the connection. It goes out once more in any case, which counts as an
+    /// attempt: it may have been processed.
+    pub(crate) fn was_anothers(&mut self, attempt: &mut Attempt, standing: ReplayState) -> bool {
+        let before = self.stale;
+        let may = self.is_free(attempt, standing, MOST_STALE);
+        self.stale = before;
+        may
+    }
+
     /// The same of a connection that takes no request any more, of which nothing was sent.
     pub(crate) fn was_closed(&mut self, attempt: &mut Attempt, standing: ReplayState) -> bool {
         attempt.sent = false;

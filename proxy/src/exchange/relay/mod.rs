@@ -39,6 +39,8 @@ pub(crate) enum RelayError {
 pub(crate) struct Reset {
     /// Its connection ended, and never said a byte.
     pub(crate) silent: bool,
+    /// That connection was one of HTTP/2, which says what it has not looked at when it ends as it should.
+    pub(crate) http2: bool,
     /// It says that it has not looked at the request.
     pub(crate) unseen: bool,
     /// Some answer on its connection, perhaps another's, could not be read.
@@ -49,7 +51,13 @@ pub(crate) struct Reset {
 
 impl Reset {
     fn http1(silent: bool) -> RelayError {
-        RelayError::Reset(Self { silent, unseen: false, unreadable: false, code: None })
+        RelayError::Reset(Self {
+            silent,
+            http2: false,
+            unseen: false,
+            unreadable: false,
+            code: None,
+        })
     }
 }
 
@@ -119,6 +127,7 @@ impl<'a, D: Downstream> Relay<'a, D> {
         }
         RelayError::Reset(Reset {
             silent: silent && stream.lost_its_connection(),
+            http2: true,
             unseen: stream.was_unseen(),
             unreadable: stream.was_unreadable(),
             code: stream.reset_code(),
