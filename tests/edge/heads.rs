@@ -22,6 +22,7 @@ fn each_kind_of_fault_has_its_own_status_and_the_connection_is_closed() {
     for (head, expected) in [
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("PRI / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405),
         ("GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n", 417),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),

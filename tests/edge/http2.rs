@@ -129,6 +129,23 @@ async fn a_request_goes_over_http1_upstream_with_one_host() {
     assert_eq!(connection.get(&format!("/{}", "a".repeat(9_000))).await.status, 414);
 }
 
+/// A backend of HTTP/1 may want to know, whatever the method says.
+#[tokio::test]
+async fn a_post_without_a_body_says_so_upstream() {
+    let (authority, folder) = prepared();
+    let origin = Origin::start("v1");
+    let edge = edge(folder, &origin, "");
+    let mut stream = raw(&edge, &authority).await;
+    for (id, method) in [(1, "POST"), (3, "GET"), (5, "PUT")] {
+        let head = [&[(":method", method)], &REQUEST[1..]].concat();
+        stream.write_all(&frame(1, 5, id, &block(&head))).await.unwrap();
+        read_frame(&mut stream, &[1]).await.unwrap();
+    }
+    let lengths: Vec<_> =
+        origin.seen().iter().map(|s| s.header("content-length").map(str::to_owned)).collect();
+    assert_eq!(lengths, [Some("0".to_owned()), None, Some("0".to_owned())]);
+}
+
 #[tokio::test]
 async fn an_unsound_request_is_reset_or_400_and_never_forwarded() {
     let (authority, folder) = prepared();
@@ -147,6 +164,7 @@ async fn an_unsound_request_is_reset_or_400_and_never_forwarded() {
         with(&[(":unknown", "x")]),
         with(&[("te", "gzip")]),
         REQUEST[..3].to_vec(),
+        [&[(":method", "PRI")], &REQUEST[1..]].concat(),
         REQUEST[1..].to_vec(),
         with(&[("content-length", "5"), ("content-length", "6")]),
         with(&[("content-length", "0"), ("content-length", "0")]),

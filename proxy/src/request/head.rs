@@ -13,6 +13,8 @@ use crate::wire::names::Kind;
 use crate::wire::view::View;
 use std::borrow::Cow;
 
+const LENGTH: &str = "content-length";
+
 /// Fields that can be copied to where they go.
 pub(crate) trait Source: Fields {
     /// Copies the lines whose names may pass, in order.
@@ -69,6 +71,8 @@ impl View<'_> {
 pub(crate) struct Translated {
     /// A body follows whose length is not named.
     pub(crate) chunked: bool,
+    /// No body follows, and no tunnel.
+    pub(crate) empty: bool,
 }
 
 /// Says where the trace's parent stands in it.
@@ -103,11 +107,14 @@ fn head(
         if translated.is_some() {
             line(b"sec-websocket-key", scratch.websocket_key.as_bytes(), to);
             replaced.note("sec-websocket-key");
-            replaced.note("content-length");
+            replaced.note(LENGTH);
         }
     }
     if let Some(translated) = translated {
         translate(translated, fields, &scratch.host, edits, to);
+        if translated.empty && has_usually_a_body(method) && fields.first(LENGTH).is_none() {
+            own(LENGTH, "0", edits, to);
+        }
         replaced.note("host");
         replaced.note("cookie");
     }
@@ -192,6 +199,11 @@ fn translate(
         false
     });
     to.push(b"\r\n");
+}
+
+/// Some backends of HTTP/1 answer 411 where such a request does not say that it has none.
+fn has_usually_a_body(method: &str) -> bool {
+    matches!(method, "POST" | "PUT" | "PATCH")
 }
 
 fn request_line(method: &str, routed: &Routed, to: &mut Buffer) {

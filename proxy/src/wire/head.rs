@@ -179,6 +179,10 @@ impl Parser<'_> {
         let method = self.method()?;
         let target = self.target()?;
         let minor_one = self.version()?;
+        if method.of(self.cursor.bytes) == b"PRI" {
+            // It begins connections of HTTP/2, and a backend may take it for that (RFC 9113, section 11.6).
+            return Err(Refusal::Method.into());
+        }
         Ok(RequestLine { method, target, minor_one })
     }
 

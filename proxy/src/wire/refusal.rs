@@ -49,7 +49,7 @@ impl Refusal {
     /// What is told to the client, and written to the access log.
     pub fn detail(self) -> &'static str {
         match self {
-            Self::Method => "the method is not a token",
+            Self::Method => "the method is invalid",
             Self::MethodNotAllowed => "this method is not served",
             Self::Target => "the request target is invalid",
             Self::TargetTooLong => "the request target is too long",

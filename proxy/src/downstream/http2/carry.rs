@@ -51,7 +51,8 @@ impl Forwarder {
     /// Takes the stream's request, and decides what is to become of it.
     pub(crate) fn take_stream(&self, head: &RequestHead, stream: &Stream) -> AdmittedStream {
         let length = head.headers.contains_key(header::CONTENT_LENGTH);
-        let body = (!stream.is_empty(head)).then_some(Translated { chunked: !length });
+        let framed = Translated { chunked: !length, empty: false };
+        let body = (!stream.is_empty(head)).then_some(framed);
         let parsed = head::parsed(head, &stream.info, body);
         let is_tunnel = parsed.tunnel.is_some();
         let mut admitted = admit(self.plane.enter(), &stream.info, parsed, Instant::now());
@@ -63,7 +64,9 @@ impl Forwarder {
             declined.reply = Reply::refused(400, "no WebSocket is served here");
         }
         let body = match body {
-            Some(Translated { chunked }) if !is_tunnel => BodyKind::Framed { is_unsized: chunked },
+            Some(Translated { chunked, .. }) if !is_tunnel => {
+                BodyKind::Framed { is_unsized: chunked }
+            }
             Some(_) | None => BodyKind::None,
         };
         AdmittedStream { admitted, body }

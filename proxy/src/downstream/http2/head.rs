@@ -7,6 +7,7 @@ use crate::request::head::Translated;
 use crate::request::reply::Reply;
 use crate::thread::random;
 use crate::tunnel;
+use crate::wire::refusal::Refusal;
 use crate::wire::{authority, fields};
 use h2::ext::Protocol;
 use http::request::Parts;
@@ -32,7 +33,10 @@ pub(super) fn parsed<'a>(
         fields,
         tunnel,
         expects: !is_tunnel && fields.contains_key(header::EXPECT),
-        translated: Some(body.filter(|_| !is_tunnel).unwrap_or(Translated { chunked: false })),
+        translated: Some(match body {
+            Some(body) if !is_tunnel => body,
+            Some(_) | None => Translated { chunked: false, empty: !is_tunnel },
+        }),
     }
 }
 
@@ -50,6 +54,9 @@ fn asked_tunnel(head: &Parts) -> Result<Option<AskedTunnel<'_>>, Reply> {
 fn within_limits(head: &Parts, is_tunnel: bool, info: &ClientInfo) -> Result<(), Reply> {
     if head.method == Method::TRACE || head.method == Method::CONNECT && !is_tunnel {
         return Err(Reply::refused(405, "this method is not served"));
+    }
+    if head.method.as_str() == "PRI" {
+        return Err(Reply::refused(400, Refusal::Method.detail()));
     }
     let limits = &info.listener.limits;
     let target = head.uri.path_and_query().map_or("", |target| target.as_str());
