@@ -13,6 +13,7 @@ pub struct BasisPoints(u16);
 impl BasisPoints {
     pub const ZERO: Self = Self(0);
     pub const WHOLE: Self = Self(WHOLE);
+    pub const HALF: Self = Self(WHOLE / 2);
 
     pub fn new(points: u16) -> Option<Self> {
         (points <= WHOLE).then_some(Self(points))

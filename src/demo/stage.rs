@@ -150,6 +150,7 @@ services:
     slo: {{ availability: {{ objective: 99% }} }}
     rollout:
       to: {to}
+      baseline: 0%
       steps:
         - {{ weight: 10%, hold: 6s }}
         - {{ weight: 50%, hold: 5s }}

@@ -237,6 +237,7 @@ fn plan() -> serin_core::rollout::Plan {
         release: "release of v42".to_owned(),
         strategy: Strategy::Canary,
         start: Start::Manual,
+        baseline: serin_core::weights::BasisPoints::ZERO,
         steps: vec![step(1000), step(5000), step(10_000)],
         evidence: Demand {
             accept: Accept::Proof,

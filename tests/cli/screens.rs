@@ -31,6 +31,16 @@ fn a_step_whose_hold_is_over_promises_no_end() {
 }
 
 #[test]
+fn what_stable_keeps_is_said_to_be_kept() {
+    let mut last = rollout("running", Some("hold"));
+    (last["step"], last["weight"], last["kept"]) = (json!(3), json!(9_800), json!(200));
+    let mut now = snapshot(last);
+    now["services"][0]["weights"] = json!({ "v41": 200, "v42": 9_800 });
+    let screen = shown(&["status"], now);
+    assert!(screen.contains("weights     stable v41 2% kept to compare, v42 98%\n"), "{screen}");
+}
+
+#[test]
 fn users_who_cannot_be_told_apart_are_not_said_to_be_users() {
     let mut keyless = rollout("running", None);
     keyless["harm"]["usersToldApart"] = json!(false);

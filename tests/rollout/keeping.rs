@@ -79,7 +79,7 @@ fn revoke_moves_every_cookie_user_at_once_and_finishes_what_is_in_flight() {
 #[test]
 fn blue_green_goes_there_behind_its_gate_and_back_in_one_step_each() {
     let bench = TestServer::open(
-        "strategy: blueGreen, steps: [ { weight: 100%, hold: 10m } ], gates: [ { before: \"100%\", approval: true } ], guards: [ { name: errors, errorRate: \"> 20%\", over: 30s, for: 0s, action: rollback } ]",
+        "strategy: blueGreen, baseline: 0%, steps: [ { weight: 100%, hold: 10m } ], gates: [ { before: \"100%\", approval: true } ], guards: [ { name: errors, errorRate: \"> 20%\", over: 30s, for: 0s, action: rollback } ]",
     );
     let load = bench.load(400);
     bench.start();

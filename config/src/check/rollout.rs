@@ -45,6 +45,7 @@ pub(super) fn check(
         strategy,
         start: found.start(),
         on_busy: found.on_busy(),
+        baseline: baseline(found, check),
         evidence: evidence(&given(found.evidence.as_ref()), check),
         regression: regression(&given(found.regression.as_ref()), check),
         guards,
@@ -168,6 +169,19 @@ fn rolling(endpoints: usize, hold: Option<Duration>, of: Scope) -> Vec<Step> {
         of,
     };
     (1..=n).map(step).collect()
+}
+
+fn baseline(found: &file::Rollout, check: &mut Check<'_>) -> BasisPoints {
+    const MOST: BasisPoints = BasisPoints::HALF;
+    if let Some(at) = found.baseline.filter(|at| at.value > MOST) {
+        check
+            .error(
+                at.at,
+                format!("{} is over {MOST}, so most would never get the candidate", at.value),
+            )
+            .hint("write `2%`; the steps say how much the candidate gets");
+    }
+    found.baseline()
 }
 
 fn new_sessions(found: &file::Rollout, service: &file::Service, check: &mut Check<'_>) {

@@ -61,6 +61,7 @@ pub(super) fn plan(p: &Plan) -> Value {
         "strategy": p.strategy.word(),
         "start": p.start.word(),
         "onBusy": p.on_busy.word(),
+        "baseline": p.baseline.to_string(),
         "steps": p.steps.iter().map(step).collect::<Vec<_>>(),
         "evidence": {
             "accept": p.evidence.accept.word(),

@@ -22,6 +22,8 @@ record! {
         "onBusy" optional on_busy: OnBusy = "queue",
         /// Weights of the candidate and how long each is held. A canary's default is 1%, 5%, 25%, 50% and 100%; one whose last step stops below 100% has 100% (30m) as a further step. The other strategies make their own, and take at most one step, for its `hold`.
         "steps" optional steps: Vec<At<Step>>,
+        /// The share that stable keeps until the last hold is over, so that the candidate is compared to the end; then the rest follows. `0%` gives it away with the step of 100%. At most 50%.
+        "baseline" optional baseline: BasisPoints = "2%",
         /// How sure one must be.
         "evidence" optional evidence: Evidence,
         /// How much worse than stable is worse.

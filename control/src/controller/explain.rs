@@ -56,6 +56,14 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.samples = candidate.of;
             to.stable_samples = stable.of;
         }
+        RollbackReason::WorseThanBefore { candidate, stable, limit, .. } => {
+            to.observed = candidate.share();
+            to.threshold = Some(*limit);
+            to.stable_observed = stable.share();
+            to.unit = Some(Unit::Share);
+            to.samples = candidate.of;
+            to.stable_samples = stable.of;
+        }
         RollbackReason::HarmRequests { failed, cap, forgiven } => {
             to.observed = Some(*failed as f64);
             to.unit = Some(Unit::Requests);

@@ -30,9 +30,17 @@ pub(super) fn steps(plan: Option<&Plan>, rollout: &RolloutState) -> Vec<StepView
     rollout.steps.iter().map(|step| step_view(step, plan, Some(rollout))).collect()
 }
 
+/// What stable keeps now, where that is why it has a share.
+pub(super) fn kept(plan: &Plan, rollout: &RolloutState) -> u16 {
+    let rest = rollout.weight.rest();
+    let keeps = !rollout.phase.is_over() && rest <= plan.baseline;
+    if keeps { rest.get() } else { 0 }
+}
+
 fn step_view(step: &Step, plan: Option<&Plan>, rollout: Option<&RolloutState>) -> StepView {
     let gates = plan.map(|plan| plan.gates.as_slice()).unwrap_or_default();
     let gates = gates.iter().filter(|gate| gate.before == step.weight);
+    let weight = plan.map_or(step.weight, |plan| plan.weight_of(step));
     StepView {
         weight: step.weight.get(),
         hold_seconds: step.hold.as_secs(),
@@ -44,7 +52,7 @@ fn step_view(step: &Step, plan: Option<&Plan>, rollout: Option<&RolloutState>) -
         gates: gates
             .map(|gate| GateView {
                 kind: kind_of_gate(&gate.kind).to_owned(),
-                granted: rollout.is_some_and(|c| c.weight >= step.weight || granted(c, gate)),
+                granted: rollout.is_some_and(|c| c.weight >= weight || granted(c, gate)),
             })
             .collect(),
     }

@@ -226,6 +226,7 @@ fn rollout_view(run: &ServiceRun, rollout: &RolloutState, failing: bool, now: No
         step: step_number(rollout),
         steps: u32::try_from(rollout.steps.len()).unwrap_or(u32::MAX),
         weight: rollout.weight.get(),
+        kept: plan.map_or(0, |plan| planned::kept(plan, rollout)),
         reason,
         waiting_for: if over {
             None

@@ -76,6 +76,9 @@ pub struct RolloutView {
     pub steps: u32,
     /// The candidate's weight in basis points.
     pub weight: u16,
+    /// What stable keeps of the last step until its hold is over, in basis points; 0 on the steps before it.
+    #[serde(default)]
+    pub kept: u16,
     /// What the last verdict said, as a sentence.
     pub reason: String,
     /// What the next step waits for; `null` when it waits for nothing.

@@ -45,6 +45,7 @@ fn plan(to: VersionName) -> Plan {
         strategy: Strategy::Canary,
         start: Start::Manual,
         on_busy: OnBusy::Queue,
+        baseline: BasisPoints::ZERO,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
             accept: Accept::Proof,
@@ -121,7 +122,15 @@ impl Service {
         let stage = Stage::Step(0);
         let weight = self.weight;
         let (returns, aside) = (0, false);
-        let seen = Seen { counts: &self.counts, latencies, stage, weight, returns, aside };
+        let seen = Seen {
+            counts: &self.counts,
+            latencies,
+            stage,
+            weight,
+            returns,
+            aside,
+            stable_before: None,
+        };
         self.judge.observe(seen, Mono(now));
         black_box(self.judge.evidence(&self.slo, &[], Mono(now)));
     }

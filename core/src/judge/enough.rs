@@ -30,7 +30,7 @@ impl Judge {
         let rate = all as f64 / self.stage_lasted(at).as_secs_f64().max(1.0);
         match self.next_step() {
             Some(next) => Ahead {
-                requests: rate * next.weight.ratio() * next.hold.as_secs_f64(),
+                requests: rate * self.plan.weight_of(next).ratio() * next.hold.as_secs_f64(),
                 completes: false,
             },
             None => Ahead { requests: rate * UNSEEN.as_secs_f64(), completes: true },

@@ -45,7 +45,7 @@ fn least(plan: &Plan, is_so: impl Fn(u64, Ahead) -> bool) -> Option<f64> {
 fn ends(plan: &Plan, rate: f64) -> impl Iterator<Item = (u64, Ahead)> {
     let requests = move |at: usize| {
         let step = plan.steps.get(at)?;
-        Some(rate * step.weight.ratio() * step.hold.as_secs_f64())
+        Some(rate * plan.weight_of(step).ratio() * step.hold.as_secs_f64())
     };
     let mut seen = 0.0;
     (0..plan.steps.len()).map(move |at| {

@@ -5,6 +5,7 @@
 //! tests may be looked at after every request: the chance that a healthy candidate is *ever*
 //! called worse stays below the plan's `falseAlarm`.
 
+mod before;
 mod bets;
 mod bounded;
 mod clients;

@@ -13,7 +13,7 @@ pub(super) const OWN: f64 = 1.5;
 const NEEDED: f64 = 20.0;
 const RATIOS: [f64; 6] = [2.0, 3.0, 5.0, 10.0, 30.0, 200.0];
 /// Where stable has fewer requests for each of the candidate's, they tell nothing of it in time.
-const STABLES: f64 = 0.05;
+pub(super) const STABLES: f64 = 0.05;
 
 #[derive(Debug, Clone)]
 pub(super) struct Own {

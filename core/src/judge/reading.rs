@@ -1,5 +1,6 @@
 //! What the tests say, in the numbers that an operator can follow.
 
+use super::before::is_hardly_beside;
 use super::compare::Batch;
 use super::own;
 use super::slow_clients::Origins;
@@ -43,6 +44,7 @@ impl Judge {
             errors: (errors.candidate.of > 0).then_some(errors),
             client_errors: self.tests.client_errors.reading(self.proof()),
             latency: self.latency(),
+            before: self.tests.before.as_ref().map(|b| b.reading(self.proof_of_comparison())),
             promotion: self.promotion(),
             bounded: self.bounded(at),
             outlook: self.outlook(at),
@@ -171,6 +173,8 @@ impl Judge {
             let burn = slo.burn(rule, &self.candidate, age, now);
             let (test, comparison) = match burn.promise {
                 Promise::Availability => (availability, self.tests.errors.counts.comparison()),
+                // Where times are not compared they speak for nobody.
+                Promise::Latency if is_hardly_beside(self.course.weight) => (latency, 1.0),
                 Promise::Latency => (latency, self.tests.slowness.value()),
             };
             // Few failures burn fast where there were few requests, and are those of a few users.
@@ -235,12 +239,15 @@ impl Judge {
         }
         let stable_share = self.tests.recent.seen(at).stable.share().unwrap_or(0.0);
         let (errors, pending) = (&self.tests.errors.counts, self.tests.batching.pending().counted);
+        let before = self.tests.before.as_ref();
+        let proof_of_before = self.proof_of_comparison();
         let proof = |run: u32| {
             let failures = f64::from(run);
             let concurrent = failures * (1.0 - weight) / weight;
             let mut guards =
                 self.tests.guards.iter().filter(|w| w.guard.action == Action::Rollback);
             errors.value_after(failures, concurrent, stable_share, pending) >= needed
+                || before.is_some_and(|before| before.acts_after(run, proof_of_before))
                 || guards.any(|watched| watched.acts_after(failures, self.proof(), at))
         };
         let (mut too_few, mut enough) = (1, 2);

@@ -1,5 +1,6 @@
 //! Everything that weighs one rollout's evidence.
 
+use super::before::Before;
 use super::bounded::Bounded;
 use super::clients::ClientErrors;
 use super::counted::Counted;
@@ -31,6 +32,8 @@ pub(super) struct Tests {
     /// By first failures and by all: both must be convinced.
     pub(super) promotion: [Promotion; 2],
     pub(super) bounded: Bounded,
+    /// Where hardly anything of stable runs beside the candidate. Not stored.
+    pub(super) before: Option<Box<Before>>,
     pub(super) slowness: SlownessTest,
     /// In the order of the plan's guards.
     pub(super) guards: Vec<Watched>,
@@ -65,6 +68,7 @@ impl Tests {
             counted: Counted::default(),
             promotion: [Promotion::new(margin, allowed), Promotion::new(margin, allowed)],
             bounded: Bounded::default(),
+            before: None,
             slowness: SlownessTest::new(Margin::of(&plan.regression), &named(plan, objectives)),
             guards: plan.guards.iter().map(Watched::new).collect(),
             burns: burns.collect(),

@@ -1,5 +1,6 @@
 //! One rollout's tests, fed by the tick.
 
+use super::before::{self, Before};
 use super::compare::Batch;
 use super::concentration::concentration;
 use super::errors::{ErrorsTest, Pending};
@@ -44,6 +45,8 @@ pub struct Seen<'a> {
     pub returns: u32,
     /// It did so, and is away at weight 0 or back on probation, where less proof is enough.
     pub aside: bool,
+    /// What stable did before, where the judge [asks](Judge::asks_before) for it.
+    pub stable_before: Option<Part>,
 }
 
 #[derive(Debug, Clone)]
@@ -184,6 +187,9 @@ impl Judge {
         self.course.accused.add(counted.all, self.tests.errors.counts.comparison());
         let refused = Batch { candidate: candidate.client_errors, stable: stable.client_errors };
         self.tests.client_errors.add(refused, at);
+        if let Some(before) = &mut self.tests.before {
+            before.observe(counted.all, candidate.all, self.tests.minutes.seen(at).stable);
+        }
         for tests in &mut self.tests.burns {
             tests[0].observe(counted.own, candidate.own);
         }
@@ -218,7 +224,9 @@ impl Judge {
         let sources = self.read.sources.as_ref().map(|(known, _)| Arc::clone(known));
         let served = sources.as_ref().map_or(&[][..], |known| &known.served);
         let origins = Origins { served, per_stable: self.per_stable(at) };
-        self.tests.slowness.observe(candidate, stable, origins, warm, at);
+        // A version that has hardly any load is faster for that alone.
+        let alike = warm && !before::is_hardly_beside(self.course.weight);
+        self.tests.slowness.observe(candidate, stable, origins, alike, at);
         let slowness = &self.tests.slowness;
         let countable = |limit| slowness.countable(candidate, stable, origins, limit);
         self.read.slower.resize(self.tests.guards.len(), None);
@@ -247,6 +255,13 @@ impl Judge {
             }
         }
         self.read.slow_clients = self.slow_clients(candidate, stable, at);
+    }
+
+    /// Whether what stable did before is to be looked up for this weight.
+    pub fn asks_before(&self, weight: BasisPoints, now: Mono) -> bool {
+        let at = self.line(now);
+        let fresh = self.tests.before.as_ref().is_some_and(|before| !before.is_old(at));
+        before::is_hardly_beside(weight) && !(fresh && self.course.weight == weight)
     }
 
     /// How many requests the candidate gets for each of stable's, lately.
@@ -282,7 +297,13 @@ impl Judge {
 
     /// What was counted until now belongs to the stage and the weight that were in force.
     fn move_on(&mut self, seen: &Seen<'_>, at: u64) {
-        let Seen { stage, weight, returns, aside, .. } = *seen;
+        let Seen { stage, weight, returns, aside, stable_before, .. } = *seen;
+        if !before::is_hardly_beside(weight) {
+            self.tests.before = None;
+        } else if let Some(stable) = stable_before {
+            let before = Before::new(stable, allowed(&self.objectives), at);
+            self.tests.before = before.map(Box::new);
+        }
         self.course.aside = aside;
         if self.course.weight != weight {
             self.course.weight = weight;

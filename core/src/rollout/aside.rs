@@ -27,7 +27,9 @@ const REQUESTS: u64 = 1_000;
 /// Whether this is a first strike.
 pub(super) fn is_due(turn: &Turn<'_>, rollout: &RolloutState, why: &RollbackReason) -> bool {
     let compared = match why {
-        RollbackReason::Errors { .. } | RollbackReason::Slower { .. } => true,
+        RollbackReason::Errors { .. }
+        | RollbackReason::Slower { .. }
+        | RollbackReason::WorseThanBefore { .. } => true,
         RollbackReason::Guard { .. }
         | RollbackReason::Burn { .. }
         | RollbackReason::HarmRequests { .. }
@@ -39,16 +41,29 @@ pub(super) fn is_due(turn: &Turn<'_>, rollout: &RolloutState, why: &RollbackReas
     let goes_on = matches!(rollout.phase, Phase::Running | Phase::Holding);
     // Where stable is in a storm as well a second one is as little the candidate's.
     let first = rollout.aside.is_none() || turn.evidence.stable_stormy;
-    let plain = match matches!(why, RollbackReason::Errors { .. }) {
-        true => is_plain(turn),
-        false => is_slower_than_allowed(turn),
-    };
-    compared && goes_on && first && rollout.weight < BasisPoints::WHOLE && !plain
+    compared && goes_on && first && rollout.weight < BasisPoints::WHOLE && !is_plain(turn, why)
 }
 
-/// Nobody waits for a second strike where most of the candidate's requests fail, or more of them than a guard of the
-/// operator's allows, since the comparison began to speak against it.
-fn is_plain(turn: &Turn<'_>) -> bool {
+/// Whether nobody waits for a second strike. Where stable was looked at before and not beside, only what it meets
+/// in the minute aside tells whose doing it is.
+fn is_plain(turn: &Turn<'_>, why: &RollbackReason) -> bool {
+    match why {
+        RollbackReason::Errors { .. } => fails_more_than_allowed(turn),
+        RollbackReason::Slower { .. } => is_slower_than_allowed(turn),
+        RollbackReason::WorseThanBefore { .. }
+        | RollbackReason::Guard { .. }
+        | RollbackReason::Burn { .. }
+        | RollbackReason::HarmRequests { .. }
+        | RollbackReason::HarmUsers { .. }
+        | RollbackReason::TooFew(_)
+        | RollbackReason::Aborted { .. }
+        | RollbackReason::Unlisted { .. } => false,
+    }
+}
+
+/// Most of the candidate's requests fail, or more of them than a guard of the operator's allows, since the
+/// comparison began to speak against it.
+fn fails_more_than_allowed(turn: &Turn<'_>) -> bool {
     let accused = turn.evidence.accused;
     let Some(share) = accused.share() else { return false };
     let at_once = |guard: &Guard| guard.action == Action::Rollback && guard.lasting.is_zero();

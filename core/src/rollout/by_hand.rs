@@ -129,7 +129,7 @@ fn move_to(
     turn.events.push(Event::SetByHand { from, to: weight, by: actor.clone() });
     rollout.weight = weight;
     rollout.aside = None;
-    rollout.stage = watching::last_step_within(&plan.steps, weight).0;
+    rollout.stage = watching::last_step_within(plan, weight).0;
     rollout.of = rollout.step().map_or(rollout.of, |step| step.of);
     rollout.held = Duration::ZERO;
     rollout.promoted = false;

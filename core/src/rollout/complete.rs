@@ -6,10 +6,13 @@ use super::position::{Ended, Phase, RolloutState};
 use super::rest;
 use super::turn::Turn;
 use super::watching;
+use crate::weights::BasisPoints;
 
 pub(super) fn perform(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Verdict {
-    let grounds = watching::grounds(turn, rollout, plan, rollout.weight);
+    let grounds = watching::grounds(turn, rollout, plan, BasisPoints::WHOLE);
     rollout.phase = Phase::Complete;
+    // With what stable kept until now.
+    rollout.weight = BasisPoints::WHOLE;
     rollout.promoted = false;
     rollout.ended = Some(Ended {
         at: turn.now.wall,

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub client_errors: Option<ErrorTest>,
     /// Is the candidate slower than stable was?
     pub latency: Option<LatencyTest>,
+    /// Is the candidate worse than stable was before? Asked where hardly anything of stable runs beside it.
+    pub before: Option<BeforeTest>,
     /// Is the candidate good enough to go on with?
     pub promotion: Option<Bet>,
     /// Is at least the harm bounded that it can do before somebody looks again?
@@ -115,6 +117,22 @@ pub struct LatencyTest {
     pub stable: Part,
     pub worse: bool,
     /// It would be, if the slow requests of a few clients counted.
+    pub of_few_clients: bool,
+}
+
+/// The candidate's errors against a multiple of stable's before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BeforeTest {
+    pub value: f64,
+    pub needed: f64,
+    /// Of failing requests: what is worse.
+    pub limit: f64,
+    /// Since stable was looked at.
+    pub candidate: Part,
+    /// In the hour before that, or as far back as it takes.
+    pub stable: Part,
+    pub worse: bool,
+    /// It would be, if the failures of a few clients counted.
     pub of_few_clients: bool,
 }
 

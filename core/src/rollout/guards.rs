@@ -26,6 +26,7 @@ pub(super) fn look(turn: &mut Turn<'_>, rollout: &mut RolloutState) -> Option<Br
     plan_guards(turn, rollout, &mut breaches);
     burn_rules(turn, rollout, &mut breaches);
     breaches.extend(regression(turn).map(Breach::Rollback));
+    breaches.extend(worse_than_before(turn).map(Breach::Rollback));
     spared::spare(turn, rollout, &mut breaches);
     warn_of_client_errors(turn, rollout);
     if breaches.is_empty() {
@@ -240,6 +241,13 @@ fn regression(turn: &Turn<'_>) -> Option<RollbackReason> {
     })
 }
 
+fn worse_than_before(turn: &Turn<'_>) -> Option<RollbackReason> {
+    let test = turn.evidence.before.filter(|test| test.worse)?;
+    let (candidate, stable) = (test.candidate, test.stable);
+    let (limit, value, needed) = (test.limit, test.value, test.needed);
+    Some(RollbackReason::WorseThanBefore { candidate, stable, limit, value, needed })
+}
+
 /// A guard and a burn rule may have the same name.
 fn acted_name(rule: &BurnRule) -> String {
     format!("burn rule {}", rule.name)
@@ -268,6 +276,7 @@ pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
         }
         RollbackReason::Guard { .. }
         | RollbackReason::Errors { .. }
+        | RollbackReason::WorseThanBefore { .. }
         | RollbackReason::HarmRequests { .. }
         | RollbackReason::HarmUsers { .. } => Severity::P1,
         RollbackReason::Slower { .. } => Severity::P2,

@@ -45,7 +45,7 @@ pub use consequence::{Conflict, Consequence, Intent, Listed, Next, foretell};
 pub use decide::decide;
 pub use decision::{Ask, Decision, Event, Verdict};
 pub use evidence::{
-    Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
+    BeforeTest, Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
     GuardReading, Harmed, LatencyTest, Met, MissingReading, Named, Outlook, Ready, Samples,
     ShadowReading, SharedCause, SlowClients, Toll, Value,
 };

@@ -203,7 +203,11 @@ impl Pilot {
                 let (stage, weight) = (rollout.stage, rollout.weight);
                 let latencies = observed.latencies;
                 let (returns, aside) = (rollout.returns, rollout.aside.is_some());
-                judge.observe(Seen { counts, latencies, stage, weight, returns, aside }, now);
+                let stable = &self.position.stable.version;
+                let asks = judge.asks_before(weight, now);
+                let stable_before = asks.then(|| before(&self.slo, stable, now));
+                let seen = Seen { counts, latencies, stage, weight, returns, aside, stable_before };
+                judge.observe(seen, now);
                 judge.evidence(&self.slo, observed.readiness, now)
             }
             (Some(_) | None, _) => {
@@ -260,6 +264,14 @@ fn usual(slo: &ServiceSlo, stable: &VersionName, now: Mono) -> f64 {
     let done = BEFORE.into_iter().filter_map(|window| slo.done(stable, window, now));
     let shares = done.filter(|part| part.of >= TELLING).filter_map(Part::share);
     shares.min_by(f64::total_cmp).unwrap_or(0.0)
+}
+
+/// What stable did lately: in its last hour, or as far back as there are enough of its requests.
+fn before(slo: &ServiceSlo, stable: &VersionName, now: Mono) -> Part {
+    let windows = std::iter::once(HOUR).chain(BEFORE);
+    let mut done = windows.filter_map(|window| slo.done(stable, window, now));
+    let longest = slo.done(stable, BEFORE[2], now).unwrap_or_default();
+    done.find(|part| part.of >= TELLING).unwrap_or(longest)
 }
 
 /// No rollout is under way: what its start would have to know.

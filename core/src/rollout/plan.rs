@@ -16,6 +16,8 @@ pub struct Plan {
     /// Never empty; the last weight is the whole. `blueGreen` and `bigBang` have one step, `rolling`
     /// has one per endpoint of the candidate.
     pub steps: Vec<Step>,
+    /// Stable keeps this share until the last hold is over, so that there is something to compare with.
+    pub baseline: BasisPoints,
     pub evidence: Demand,
     pub regression: Regression,
     pub guards: Vec<Guard>,
@@ -162,6 +164,11 @@ pub enum Action {
 }
 
 impl Plan {
+    /// What a step gives the candidate: its weight, but for what stable keeps.
+    pub fn weight_of(&self, step: &Step) -> BasisPoints {
+        step.weight.min(self.baseline.rest())
+    }
+
     /// Whether copies of requests have a say: they go to one version only, the one in `to`.
     pub fn asks_copies(&self) -> bool {
         let gate = |gate: &Gate| match gate.kind {

@@ -196,6 +196,14 @@ pub enum RollbackReason {
         value: f64,
         needed: f64,
     },
+    /// Where hardly anything of stable runs beside it: worse than a multiple of stable's share before.
+    WorseThanBefore {
+        candidate: Part,
+        stable: Part,
+        limit: f64,
+        value: f64,
+        needed: f64,
+    },
     HarmRequests {
         failed: u64,
         cap: u64,
@@ -229,6 +237,7 @@ impl RollbackReason {
             Self::Burn { rule, .. } => return format!("burn.{rule}"),
             Self::Errors { .. } => "regression.errors",
             Self::Slower { .. } => "regression.latency",
+            Self::WorseThanBefore { .. } => "regression.before",
             Self::HarmRequests { .. } => "harm.failedRequests",
             Self::HarmUsers { .. } => "harm.users",
             Self::TooFew(_) => "tooFew",
@@ -247,6 +256,7 @@ impl RollbackReason {
         let fixed = [
             ("regression.errors", true),
             ("regression.latency", true),
+            ("regression.before", true),
             ("harm.failedRequests", failed_requests.is_some()),
             ("harm.users", users.is_some()),
             ("tooFew", plan.evidence.on_too_few == OnTooFew::Rollback),
@@ -265,6 +275,7 @@ impl RollbackReason {
             Self::Burn { .. }
             | Self::Errors { .. }
             | Self::Slower { .. }
+            | Self::WorseThanBefore { .. }
             | Self::HarmRequests { .. }
             | Self::HarmUsers { .. } => true,
             Self::TooFew(_) | Self::Aborted { .. } | Self::Unlisted { .. } => false,

@@ -25,6 +25,7 @@ pub(super) fn perform(
         | RollbackReason::Burn { .. }
         | RollbackReason::Errors { .. }
         | RollbackReason::Slower { .. }
+        | RollbackReason::WorseThanBefore { .. }
         | RollbackReason::HarmRequests { .. }
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)

@@ -309,6 +309,12 @@ impl fmt::Display for RollbackReason {
                 let limit = Span(*baseline);
                 write!(f, "{limit}, stable {stable}; evidence {value} of {needed:.0}")
             }
+            Self::WorseThanBefore { candidate, stable, limit, value, needed } => write!(
+                f,
+                "more errors than stable before: {candidate} bad, stable {stable}; the limit is {}, evidence {} of {needed:.0}",
+                Percent(*limit),
+                Gathered(*value)
+            ),
             Self::HarmRequests { failed, cap, forgiven } => {
                 write!(f, "{} failed, {cap} may", Counted(*failed, "request"))?;
                 beyond(f, *forgiven)

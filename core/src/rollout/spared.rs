@@ -43,6 +43,9 @@ pub(super) fn hold_for_few_clients(turn: &mut Turn<'_>, rollout: &mut RolloutSta
     if evidence.latency.is_some_and(|test| test.of_few_clients) {
         rules.push(("regression.latency".to_owned(), times("regression.latency")));
     }
+    if evidence.before.is_some_and(|test| test.of_few_clients) {
+        rules.push(("regression.before".to_owned(), failures()));
+    }
     for reading in evidence.guards.iter().filter(|reading| reading.of_few_clients) {
         let of_errors = counts_errors(turn, &reading.name);
         let whose = if of_errors { failures() } else { times(&reading.name) };
@@ -121,7 +124,8 @@ fn is_onto_worse(turn: &Turn<'_>, why: &RollbackReason) -> bool {
     }
     match why {
         RollbackReason::Guard { guard, .. } => counts_errors(turn, guard),
-        RollbackReason::Burn { promise: Promise::Availability, .. } => true,
+        RollbackReason::Burn { promise: Promise::Availability, .. }
+        | RollbackReason::WorseThanBefore { .. } => true,
         RollbackReason::Burn { promise: Promise::Latency, .. }
         | RollbackReason::Errors { .. }
         | RollbackReason::Slower { .. }

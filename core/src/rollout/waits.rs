@@ -112,11 +112,11 @@ fn not_proven(evidence: &Evidence, accept: Accept) -> HoldReason {
     HoldReason::NotProven { value, needed, outlook: evidence.outlook }
 }
 
-/// A guard on a signal that never comes would watch over nothing. At full weight stable has no signals
-/// to compare with: what there was to compare was compared on the steps before.
+/// A guard on a signal that never comes would watch over nothing. Where stable has no more than what it
+/// keeps at the end, it hardly has signals to compare with: what there was to compare was compared on the steps before.
 fn object_to_silence(turn: &mut Turn<'_>, plan: &Plan, weight: BasisPoints) {
     let expected = |missing: &MissingReading| {
-        *missing == MissingReading::NoBaseline && weight == BasisPoints::WHOLE
+        *missing == MissingReading::NoBaseline && weight.rest() <= plan.baseline
     };
     let waits = |g: &&Guard| matches!(g.rule, Rule::Signal { .. }) && g.action != Action::Notify;
     for guard in plan.guards.iter().filter(waits) {

@@ -53,9 +53,10 @@ fn enter(
     if !turn.hold_reasons.is_empty() {
         return wait(turn, rollout);
     }
-    let grounds = grounds(turn, rollout, plan, step.weight);
-    turn.events.push(Event::Advanced { from: rollout.weight, to: step.weight });
-    stand_on(turn, rollout, Stage::Step(index), step.weight);
+    let to = plan.weight_of(step);
+    let grounds = grounds(turn, rollout, plan, to);
+    turn.events.push(Event::Advanced { from: rollout.weight, to });
+    stand_on(turn, rollout, Stage::Step(index), to);
     rollout.of = step.of;
     rollout.phase = Phase::Running;
     Verdict::Advance(grounds)
@@ -122,7 +123,7 @@ fn step_back(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Op
     if plan.strategy != Strategy::Rolling || open >= rollout.weight {
         return None;
     }
-    let (stage, weight) = last_step_within(&plan.steps, open);
+    let (stage, weight) = last_step_within(plan, open);
     let from = rollout.weight;
     turn.events.push(Event::SteppedBack { from, to: weight });
     stand_on(turn, rollout, stage, weight);
@@ -144,10 +145,11 @@ fn next_step<'a>(rollout: &RolloutState, plan: &'a Plan) -> Option<(u16, &'a Ste
 }
 
 /// The furthest step that is not above a weight.
-pub(super) fn last_step_within(steps: &[Step], weight: BasisPoints) -> (Stage, BasisPoints) {
-    let within = steps.iter().rposition(|step| step.weight <= weight);
+pub(super) fn last_step_within(plan: &Plan, weight: BasisPoints) -> (Stage, BasisPoints) {
+    let steps = &plan.steps;
+    let within = steps.iter().rposition(|step| plan.weight_of(step) <= weight);
     match within.and_then(|index| u16::try_from(index).ok()) {
-        Some(index) => (Stage::Step(index), steps[usize::from(index)].weight),
+        Some(index) => (Stage::Step(index), plan.weight_of(&steps[usize::from(index)])),
         None => (Stage::Before, BasisPoints::ZERO),
     }
 }
@@ -171,7 +173,7 @@ pub(super) fn follow_plan(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan:
     turn.events.push(Event::PlanChanged { weight: rollout.weight });
     let weight = rollout.aside.as_ref().map_or(rollout.weight, |aside| aside.weight);
     if weight > BasisPoints::ZERO {
-        rollout.stage = last_step_within(&plan.steps, weight).0;
+        rollout.stage = last_step_within(plan, weight).0;
         rollout.held = Duration::ZERO;
         rollout.promoted = false;
         rollout.stage_at = turn.now.wall;

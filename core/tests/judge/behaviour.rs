@@ -114,6 +114,34 @@ fn a_latency_guard_counts_what_hangs_before_it_ends() {
     assert!(shown >= above);
 }
 
+/// Idle endpoints are fast: that the loaded ones are not says nothing of the release.
+#[test]
+fn times_are_compared_beside_half_of_stable_and_not_beside_an_idle_rest() {
+    let slower = |weight: f64| {
+        let (mut world, mut rng) = world(&plan(0.001), weight);
+        world.show_latencies();
+        let candidates = (weight * 100.0) as u64;
+        for _ in 0..120 {
+            for (which, of, ms) in
+                [(STABLE, 100 - candidates, 80.0), (CANDIDATE, candidates, 160.0)]
+            {
+                world.add(which, of, 0, 0);
+                for _ in 0..of {
+                    let took = ms * (0.5 * rng.normal()).exp();
+                    world.answer(which, Duration::from_secs_f64(took / 1_000.0));
+                }
+            }
+            world.pass(S);
+            if world.worse() {
+                return true;
+            }
+        }
+        world.evidence().latency.is_some_and(|test| test.worse)
+    };
+    assert!(slower(0.5));
+    assert!(!slower(0.98));
+}
+
 #[test]
 fn what_fails_while_health_checks_are_overruled_is_a_shared_cause_and_held_against_nobody() {
     let rule = Rule::ErrorRate { above: 0.05 };

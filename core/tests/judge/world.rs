@@ -30,6 +30,7 @@ pub(crate) fn plan(false_alarm: f64) -> Plan {
         strategy: Strategy::Canary,
         start: Start::Manual,
         on_busy: OnBusy::Queue,
+        baseline: BasisPoints::ZERO,
         steps: vec![Step { weight: BasisPoints::WHOLE, hold: Duration::ZERO, of: Scope::All }],
         evidence: Demand {
             accept: Accept::Proof,
@@ -118,7 +119,9 @@ impl World {
         let latencies = self.show_latencies.then_some(&self.latencies);
         let Self { stage, weight, .. } = *self;
         let (returns, aside) = (0, false);
-        let seen = Seen { counts: &self.counts, latencies, stage, weight, returns, aside };
+        let counts = &self.counts;
+        let stable_before = None;
+        let seen = Seen { counts, latencies, stage, weight, returns, aside, stable_before };
         self.judge.observe(seen, Mono(self.now));
     }
 

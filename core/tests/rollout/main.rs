@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod aside;
+mod baseline;
 mod commands;
 mod day;
 mod owners;

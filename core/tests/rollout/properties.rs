@@ -78,7 +78,7 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         1 => (1u64..100).prop_map(|s| Data::Late { by: SECOND * s as u32 }),
     ];
     let numbers = (0u64..2_000, 0f64..60.0, prop::option::of(-0.2f64..1.0), 0u64..260, 0u32..4);
-    let bad = (rare(), rare(), rare(), rare(), rare(), rare());
+    let bad = (rare(), rare(), rare(), rare(), rare(), rare(), rare());
     (data, numbers, bad).prop_map(|(data, (seen, bet, budget_left, harmed, ready), bad)| {
         let mut evidence = healthy();
         evidence.data = data;
@@ -101,6 +101,15 @@ fn evidence() -> impl Strategy<Value = Evidence> {
             of_few_clients: false,
         };
         evidence.errors = bad.4.then_some(test);
+        evidence.before = bad.6.then_some(BeforeTest {
+            value: 2_000.0,
+            needed: 1_000.0,
+            limit: 0.004,
+            candidate: Part { bad: 20, of: seen },
+            stable: Part { bad: 90, of: 90_000 },
+            worse: true,
+            of_few_clients: false,
+        });
         evidence.shared_cause = bad.5.then_some(SharedCause { candidate: 0.3, stable: 0.3 });
         evidence
     })
@@ -109,12 +118,13 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 fn plans() -> impl Strategy<Value = Plan> {
     let strategies =
         prop::sample::select(vec![Strategy_::Canary, Strategy_::BlueGreen, Strategy_::Rolling]);
-    (strategies, any::<[bool; 6]>()).prop_map(
-        |(strategy, [dated, gated, dark, auto, drain, few])| {
+    (strategies, any::<[bool; 7]>()).prop_map(
+        |(strategy, [dated, gated, dark, auto, drain, few, keeps])| {
             let whole =
                 |minutes| Step { weight: bp(10_000), hold: MINUTE * minutes, ..plan().steps[0] };
             Plan {
                 strategy,
+                baseline: if keeps { bp(200) } else { bp(0) },
                 steps: match strategy {
                     Strategy_::BlueGreen | Strategy_::BigBang => vec![whole(3)],
                     Strategy_::Canary | Strategy_::Rolling => {
@@ -264,6 +274,7 @@ impl Checked {
             (slow, "slow"),
             (harmed, "harm"),
             (evidence.errors.is_some_and(|test| test.worse), "regression"),
+            (evidence.before.is_some_and(|test| test.worse), "regression"),
         ]
         .into_iter()
         .find_map(|(acts, name)| acts.then_some(name))

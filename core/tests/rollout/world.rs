@@ -57,6 +57,7 @@ pub(crate) fn plan() -> Plan {
         strategy: Strategy::Canary,
         start: Start::Manual,
         on_busy: OnBusy::Queue,
+        baseline: BasisPoints::ZERO,
         steps: vec![
             step(1_000, 15, Scope::NewSessions),
             step(5_000, 30, Scope::All),

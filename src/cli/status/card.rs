@@ -150,9 +150,12 @@ fn weights(service: &ServiceView) -> String {
     let mut parts: Vec<(&String, u16)> =
         service.weights.iter().map(|(version, points)| (version, *points)).collect();
     parts.sort_by_key(|(version, points)| (**version != service.stable, u16::MAX - points));
+    let kept = service.rollout.as_ref().is_some_and(|rollout| rollout.kept > 0);
     let parts = parts.iter().map(|(version, points)| {
-        let role = if **version == service.stable { "stable " } else { "" };
-        format!("{role}{version} {}", words::weight(*points))
+        let is_stable = **version == service.stable;
+        let role = if is_stable { "stable " } else { "" };
+        let why = if is_stable && kept { " kept to compare" } else { "" };
+        format!("{role}{version} {}{why}", words::weight(*points))
     });
     parts.collect::<Vec<_>>().join(", ")
 }

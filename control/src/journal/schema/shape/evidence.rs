@@ -3,7 +3,7 @@
 use super::{List, Maybe, exact, shape};
 use serde::{Deserialize, Serialize};
 use serin_core::rollout::{
-    Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
+    BeforeTest, Bet, BoundedHarm, BurnReading, Concentration, Data, ErrorTest, Evidence, Exposure,
     GuardReading, Harmed, LatencyTest, Met, MissingReading, Named, Outlook, Part, Ready, Samples,
     ShadowReading, SharedCause, SlowClients, Toll, Value,
 };
@@ -23,6 +23,8 @@ pub(crate) struct EvidenceShape {
     client_errors: Option<ErrorTest>,
     #[serde(with = "Maybe::<LatencyTestShape>")]
     latency: Option<LatencyTest>,
+    #[serde(with = "Maybe::<BeforeTestShape>", default, skip_serializing_if = "Option::is_none")]
+    before: Option<BeforeTest>,
     #[serde(with = "Maybe::<BetShape>")]
     promotion: Option<Bet>,
     #[serde(with = "Maybe::<BoundedHarmShape>", default)]
@@ -118,6 +120,20 @@ struct LatencyTestShape {
     stable: Part,
     worse: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    of_few_clients: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BeforeTest", rename_all = "camelCase")]
+struct BeforeTestShape {
+    value: f64,
+    needed: f64,
+    limit: f64,
+    #[serde(with = "PartShape")]
+    candidate: Part,
+    #[serde(with = "PartShape")]
+    stable: Part,
+    worse: bool,
     of_few_clients: bool,
 }
 
@@ -305,6 +321,7 @@ shape! {
     ErrorTestShape => ErrorTest,
     LatencyTestShape => LatencyTest,
     SlowClientsShape => SlowClients,
+    BeforeTestShape => BeforeTest,
     BetShape => Bet,
     BoundedHarmShape => BoundedHarm,
     OutlookShape => Outlook,

@@ -166,6 +166,8 @@ struct PlanShape {
     on_busy: OnBusy,
     #[serde(with = "List::<StepShape>")]
     steps: Vec<Step>,
+    #[serde(default, with = "PointsShape", skip_serializing_if = "is_default")]
+    baseline: BasisPoints,
     #[serde(with = "DemandShape")]
     evidence: Demand,
     #[serde(with = "RegressionShape")]
