@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) config: ArcSwap<Config>,
     pub(crate) events: broadcast::Sender<schema::Event>,
     /// By service.
-    pub(crate) latest: ArcSwap<BTreeMap<String, Arc<Latest>>>,
+    pub(crate) latest: ArcSwap<BTreeMap<ServiceName, Arc<Latest>>>,
     /// By service.
     pub(crate) recorders: ArcSwap<BTreeMap<String, Recorder>>,
     pub(crate) canary: ArcSwapOption<CanaryView>,
@@ -264,7 +264,7 @@ impl Handle {
 
     /// The evidence behind the last verdict; `None` when the service never had one.
     pub fn why(&self, service: &ServiceName) -> Option<Why> {
-        if let Some(latest) = self.inner.latest.load().get(service.as_str()) {
+        if let Some(latest) = self.inner.latest.load().get(service) {
             let bad = self.inner.plane.bad_samples(service, &latest.candidate);
             let bad = match &latest.decision.next.rollout {
                 Some(rollout) => since_its_start(bad, rollout),

@@ -94,18 +94,17 @@ impl Controller {
     }
 
     fn take_services(&mut self, config: &Config, now: Now) {
-        self.services.retain(|name, _| config.services.contains_key(name));
+        self.services.retain(|name| config.services.contains_key(name));
         let memory = read(self.shared.journal.memory()).clone();
+        let mut new = Vec::new();
         for service in config.services.values() {
-            match self.services.get_mut(&service.name) {
-                Some(run) => run.set_service(service),
-                None => {
-                    let mut run = ServiceRun::resume(service, &memory, None, now);
-                    run.begin(&*self.shared.plane);
-                    self.services.insert(service.name.clone(), run);
-                }
+            if self.services.with(&service.name, |run| run.set_service(service)).is_none() {
+                let mut run = ServiceRun::resume(service, &memory, None, now);
+                run.begin(&*self.shared.plane);
+                new.push(run);
             }
         }
+        self.services.extend(new);
     }
 
     /// One fault is told once, however often the file is read with it.

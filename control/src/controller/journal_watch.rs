@@ -43,16 +43,18 @@ impl Controller {
         shared.fault = fault;
         shared.changed();
         // What a rollout waits for may be the journal.
-        self.services.values_mut().for_each(|run| run.view = None);
+        self.services.iter_mut().for_each(|run| run.view = None);
     }
 
     /// Every ten seconds, and within a second when the candidate has done more harm.
     pub(super) fn keep_checkpoint(&mut self, second: bool, now: Now) {
-        let harm = self.services.values().map(|f| f.pilot.evidence().harm.failed_requests).sum();
-        let harmed = second && harm != self.harm_kept;
-        if due(&mut self.moments.checkpoint, CHECKPOINT, now.mono) || harmed {
+        if !second {
+            return;
+        }
+        let harm = self.services.iter().map(|f| f.pilot.evidence().harm.failed_requests).sum();
+        if due(&mut self.moments.checkpoint, CHECKPOINT, now.mono) || harm != self.harm_kept {
             self.harm_kept = harm;
-            self.shared.journal.checkpoint(checkpoint::encode(self.services.values(), now.wall));
+            self.shared.journal.checkpoint(checkpoint::encode(self.services.iter(), now.wall));
         }
     }
 
@@ -60,7 +62,7 @@ impl Controller {
     /// not written by then is said, because the next start does not know of it.
     pub(crate) fn close(&mut self, at_most: Duration, now: Now) {
         self.settle(now);
-        let last = checkpoint::encode(self.services.values(), now.wall);
+        let last = checkpoint::encode(self.services.iter(), now.wall);
         self.shared.journal.close(last, at_most);
         self.settle(now);
         self.publish_snapshot(now);

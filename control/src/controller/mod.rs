@@ -18,6 +18,7 @@ mod planned;
 mod recorder;
 mod records;
 mod service;
+mod services;
 mod shared;
 mod snapshot;
 mod telling;
@@ -44,8 +45,8 @@ use serin_core::ids::ServiceName;
 use serin_core::plane::DataPlane;
 use serin_core::rollout::{Answer, GateRef, RollbackReason};
 use serin_core::time::{Mono, Now};
+use services::Services;
 use shared::Shared;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ const SNAPSHOT: Duration = Duration::from_millis(100);
 
 pub(crate) struct Controller {
     shared: Shared,
-    services: BTreeMap<ServiceName, ServiceRun>,
+    services: Services,
     lag: LagWatch,
     moments: Moments,
     /// Failed requests of candidates that the last checkpoint knows of.
@@ -86,11 +87,8 @@ impl Controller {
     ) -> Self {
         let memory = read(journal.memory()).clone();
         let run = |service| ServiceRun::resume(service, &memory, checkpoint.as_ref(), now);
-        let mut services: BTreeMap<ServiceName, ServiceRun> =
-            config.services.values().map(|s| (s.name.clone(), run(s))).collect();
-        for run in services.values_mut() {
-            run.begin(&*plane);
-        }
+        let mut services: Services = config.services.values().map(run).collect();
+        services.each(|run| run.begin(&*plane));
         count_rollbacks(&inner, &config);
         let shared = Shared::new(config, plane, journal, inner, effects, now);
         let moments = Moments { checkpoint: Some(now.mono), ..Moments::default() };
@@ -135,36 +133,29 @@ impl Controller {
         }
         self.keep_checkpoint(second, now);
         if due(&mut self.moments.snapshot, SNAPSHOT, now.mono) {
-            self.see_time_pass();
+            self.see_time_pass(second);
         }
         self.publish_snapshot(now);
     }
 
-    /// A service at rest has its turn once a second: a thousand of them cost next to nothing, and
-    /// nothing of theirs can be taken back.
     fn tick_services(&mut self, now: Now) {
-        let before = self.moments.tick.replace(now.mono);
-        for (place, run) in self.services.values_mut().enumerate() {
-            let second = has_its_second(place, before, now.mono);
+        let (before, shared) = (self.moments.tick.replace(now.mono), &mut self.shared);
+        self.services.each_due(before, now.mono, |run, second| {
             if second || !run.is_at_rest() {
-                run.tick(&mut self.shared, second, now);
+                run.tick(shared, second, now);
             }
-        }
+        });
     }
 
     /// What other files mean for rollouts under way is decided at once, not with the next tick.
     fn decide_all(&mut self, now: Now) {
-        for run in self.services.values_mut() {
-            run.tick(&mut self.shared, false, now);
-        }
+        self.services.each(|run| run.tick(&mut self.shared, false, now));
         self.settle_lowered(now);
     }
 
     /// Puts in force what has become durable.
     pub(crate) fn settle(&mut self, now: Now) {
-        for run in self.services.values_mut() {
-            run.settle(&mut self.shared, now);
-        }
+        self.services.each_awake(|run| run.settle(&mut self.shared, now));
         self.shared.freeze_not_durable.take_if(|ticket| ticket.look().is_some());
     }
 
@@ -172,10 +163,12 @@ impl Controller {
     /// more patience than a fault of one.
     fn settle_lowered(&mut self, now: Now) {
         let began = Instant::now();
-        for run in self.services.values_mut().filter(|run| run.is_lowering()) {
-            let patience = PATIENCE.saturating_sub(began.elapsed());
-            run.settle_lowered(&mut self.shared, patience, now);
-        }
+        self.services.each_awake(|run| {
+            if run.is_lowering() {
+                let patience = PATIENCE.saturating_sub(began.elapsed());
+                run.settle_lowered(&mut self.shared, patience, now);
+            }
+        });
     }
 
     /// A command of somebody, who is answered when everybody can see what came of it.
@@ -183,16 +176,16 @@ impl Controller {
         if let Some(answer) = self.shared.answered_before(name, &order) {
             return self.shared.answer(reply, answer);
         }
-        match self.services.get_mut(name) {
-            Some(run) => run.command(&mut self.shared, order, reply, now),
-            None => self.shared.answer(reply, Err(Refusal::UnknownService(name.to_string()))),
+        if self.services.get(name).is_none() {
+            return self.shared.answer(reply, Err(Refusal::UnknownService(name.to_string())));
         }
+        self.services.with(name, |run| run.command(&mut self.shared, order, reply, now));
     }
 
     /// Decides what a command has made possible, before the next tick does.
     pub(crate) fn follow(&mut self, name: &ServiceName, now: Now) {
-        if let Some(run) = self.services.get_mut(name).filter(|run| run.following.is_some()) {
-            run.tick(&mut self.shared, false, now);
+        if self.services.get(name).is_some_and(|run| run.following.is_some()) {
+            self.services.with(name, |run| run.tick(&mut self.shared, false, now));
             self.settle_lowered(now);
         }
     }
@@ -204,9 +197,7 @@ impl Controller {
         answer: Answer,
         now: Now,
     ) {
-        if let Some(run) = self.services.get_mut(name) {
-            run.gate_answered(&mut self.shared, gate, answer, now);
-        }
+        self.services.with(name, |run| run.gate_answered(&mut self.shared, gate, answer, now));
         self.settle_lowered(now);
     }
 
@@ -216,22 +207,9 @@ impl Controller {
         signals: Vec<Signal>,
         now: Now,
     ) -> Result<(), Refusal> {
-        match self.services.get_mut(name) {
-            Some(run) => run.signals(signals, now),
-            None => Err(Refusal::UnknownService(name.to_string())),
-        }
+        let taken = self.services.with(name, |run| run.signals(signals, now));
+        taken.unwrap_or_else(|| Err(Refusal::UnknownService(name.to_string())))
     }
-}
-
-/// Whether the service in this place looks at its latencies now: once a second, each at a moment of
-/// its own, so that a thousand services do not all do it in one tick.
-fn has_its_second(place: usize, before: Option<Mono>, now: Mono) -> bool {
-    const EVERY: u64 = 1_000;
-    const APART: u64 = 20;
-    let Some(before) = before else { return true };
-    let moment = (place as u64 * APART) % EVERY;
-    let passed = |at: Mono| (at.0 + EVERY - moment) / EVERY;
-    passed(now) != passed(before)
 }
 
 /// Whether `every` has passed since it was last due.

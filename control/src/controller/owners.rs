@@ -139,7 +139,7 @@ impl Controller {
                 intents::view(&wanted.service, &consequence, Some(wanted), known.position)
             });
         }
-        for name in self.services.keys() {
+        for name in self.services.iter().map(|run| &run.name) {
             if !wanted.iter().any(|wanted| wanted.service == *name) {
                 let consequence =
                     intents::removal(self.known(&memory, name), &self.shared.conditions);
@@ -166,15 +166,15 @@ impl Controller {
         let records = adopting(service, &memory, by, now);
         let ticket = self.shared.journal.commit(records, Durability::BestEffort);
         let written = ticket.wait(SECOND);
-        if written.is_none()
-            && let Some(run) = self.services.get_mut(&service.name)
-        {
+        if written.is_none() {
             // It may be written yet, and then has to be taken back: it was refused.
-            run.revision += 2;
-            drop(self.shared.journal.commit(vec![listing(run)], Durability::Required));
+            self.services.with(&service.name, |run| {
+                run.revision += 2;
+                drop(self.shared.journal.commit(vec![listing(run)], Durability::Required));
+            });
         }
         written.unwrap_or_else(too_slow).map_err(Refusal::NotDurable)?;
-        self.services.remove(&service.name);
+        self.services.retain(|name| *name != service.name);
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Controller {
         let mut records = Vec::new();
         {
             let memory = read(self.shared.journal.memory());
-            for run in self.services.values_mut().filter(|f| f.unrecorded && f.pending.is_none()) {
+            for run in self.services.iter_mut().filter(|f| f.unrecorded && f.pending.is_none()) {
                 let name = run.name.as_str();
                 let placed = memory.positions.contains_key(name);
                 let recorded = memory.listings.get(name) == Some(&run.listed);

@@ -29,8 +29,8 @@ impl Controller {
             inner.show(snapshot);
             let latest = self
                 .services
-                .values()
-                .filter_map(|run| Some((run.name.to_string(), Arc::clone(run.latest.as_ref()?))));
+                .iter()
+                .filter_map(|run| Some((run.name.clone(), Arc::clone(run.latest.as_ref()?))));
             inner.latest.store(Arc::new(latest.collect()));
         }
         self.shared.send_answers();
@@ -39,7 +39,7 @@ impl Controller {
     fn snapshot(&mut self, now: Now) -> Snapshot {
         let not_durable = self.not_durable();
         let shared = &self.shared;
-        let views = self.services.values_mut().map(|run| run.drawn(shared, now));
+        let views = self.services.iter_mut().map(|run| run.drawn(shared, now));
         let services = views.collect();
         Snapshot {
             generation: shared.generation,
@@ -61,24 +61,27 @@ impl Controller {
         }
     }
 
-    /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn.
-    pub(super) fn see_time_pass(&mut self) {
-        let under_way = self.services.values_mut().filter(|run| !run.is_at_rest());
-        let mut under_way: Vec<&mut ServiceRun> = under_way.collect();
+    /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn. Where
+    /// everything is at rest and no configuration on trial, figures of the last minute change once a second.
+    pub(super) fn see_time_pass(&mut self, second: bool) {
+        let mut under_way: Vec<&mut ServiceRun> = self.services.awake_mut().collect();
+        let inner = &self.shared.inner;
+        let on_trial =
+            inner.canary.load().is_some() || inner.snapshot.load().config.canary.is_some();
+        self.shared.snapshot_due |= second || on_trial || !under_way.is_empty();
         under_way.sort_by_key(|run| run.drawn_at);
         under_way.into_iter().take(DRAWN_AT_ONCE).for_each(|run| run.view = None);
-        self.shared.snapshot_due = true;
     }
 
     /// After the services have changed.
     pub(super) fn show_recorders(&self) {
-        let recorders = self.services.values().map(|f| (f.name.to_string(), f.recorder.clone()));
+        let recorders = self.services.iter().map(|f| (f.name.to_string(), f.recorder.clone()));
         self.shared.inner.recorders.store(Arc::new(recorders.collect()));
     }
 
     /// Services whose latest lowering is in force and not written.
     pub(super) fn not_durable(&self) -> Vec<String> {
-        let behind = self.services.values().filter(|run| run.not_durable.is_some());
+        let behind = self.services.iter().filter(|run| run.not_durable.is_some());
         behind.map(|run| run.name.to_string()).collect()
     }
 }

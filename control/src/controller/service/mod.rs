@@ -160,6 +160,11 @@ impl ServiceRun {
         self.pending.is_none() && self.pilot.position().active().is_none()
     }
 
+    /// Something of it goes on that is looked at in every tick.
+    pub(crate) fn is_awake(&self) -> bool {
+        !self.is_at_rest() || self.is_busy() || self.not_durable.is_some()
+    }
+
     /// Whether what was drawn of it last is no longer so, for a service at rest. What only fades, like a
     /// burn rate over hours, is drawn now and then.
     pub(crate) fn has_other_figures(&self, now: Mono) -> bool {
