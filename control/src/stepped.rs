@@ -87,7 +87,7 @@ impl Stepped {
         // Decisions are told apart by their moments.
         let then = Now { mono: now.mono.plus(A_MOMENT), wall: Wall(now.wall.0 + 1) };
         self.controller.follow(service, then);
-        self.controller.publish_snapshot(now);
+        self.controller.end_batch(now);
         answer.try_recv().unwrap_or(Err(Refusal::Stopped))
     }
 

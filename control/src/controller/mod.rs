@@ -159,13 +159,19 @@ impl Controller {
         self.shared.freeze_not_durable.take_if(|ticket| ticket.look().is_some());
     }
 
-    /// What this tick lowers waits for its records together: a fault of a thousand services costs no
-    /// more patience than a fault of one.
+    /// What a batch of commands lowers waits for its records together; then everybody sees what came of them.
+    pub(crate) fn end_batch(&mut self, now: Now) {
+        self.settle_lowered(now);
+        self.publish_snapshot(now);
+    }
+
+    /// What is lowered at once waits for its records together: a fault of a thousand services costs no
+    /// more patience than a fault of one, and a disk that hangs already none.
     fn settle_lowered(&mut self, now: Now) {
-        let began = Instant::now();
+        let (began, hung) = (Instant::now(), self.shared.journal.silent_for());
         self.services.each_awake(|run| {
             if run.is_lowering() {
-                let patience = PATIENCE.saturating_sub(began.elapsed());
+                let patience = PATIENCE.saturating_sub(began.elapsed() + hung);
                 run.settle_lowered(&mut self.shared, patience, now);
             }
         });
@@ -198,7 +204,6 @@ impl Controller {
         now: Now,
     ) {
         self.services.with(name, |run| run.gate_answered(&mut self.shared, gate, answer, now));
-        self.settle_lowered(now);
     }
 
     pub(crate) fn signals(

@@ -146,8 +146,8 @@ enum Next {
     Nobody,
 }
 
-/// Waits for a message until the tick is due. As soon as none waits, everybody sees what the last
-/// ones have changed.
+/// Waits for a message until the tick is due. As soon as none waits, what the last ones came to is in
+/// force and everybody sees it.
 fn next_message(
     controller: &mut Controller,
     inbox: &Receiver<Message>,
@@ -157,7 +157,7 @@ fn next_message(
     match inbox.try_recv() {
         Ok(message) => return Next::Message(message),
         Err(TryRecvError::Disconnected) => return Next::Nobody,
-        Err(TryRecvError::Empty) => controller.publish_snapshot(clock.now()),
+        Err(TryRecvError::Empty) => controller.end_batch(clock.now()),
     }
     let left = due.saturating_duration_since(Instant::now());
     if left.is_zero() {

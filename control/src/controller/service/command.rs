@@ -2,6 +2,7 @@
 
 use super::{QUEUE, Reply, ServiceRun};
 use crate::command::{Order, Refusal, Signal};
+use crate::controller::PATIENCE;
 use crate::controller::shared::Shared;
 use crate::controller::{orders, records};
 use crate::journal::Durability;
@@ -10,6 +11,9 @@ use serin_core::time::Now;
 
 impl ServiceRun {
     pub(crate) fn command(&mut self, shared: &mut Shared, order: Order, reply: Reply, now: Now) {
+        if self.is_lowering() {
+            self.settle_lowered(shared, PATIENCE, now);
+        }
         if let Some(expected) = order.if_revision.filter(|r| *r != self.revision) {
             return shared.answer(reply, Err(Refusal::Stale { expected, current: self.revision }));
         }

@@ -3,7 +3,6 @@
 use super::pending::{Answer, Pending};
 use super::{Reply, ServiceRun};
 use crate::command::{Order, Refusal};
-use crate::controller::PATIENCE;
 use crate::controller::orders;
 use crate::controller::records::{self, Made};
 use crate::controller::shared::Shared;
@@ -42,15 +41,11 @@ impl ServiceRun {
             return;
         }
         let (records, record) = self.records(shared, &decision, order.as_ref(), now);
-        // Whoever comes while the disk is behind need not wait to know that it is.
-        let patience = if shared.journal.is_behind() { Duration::ZERO } else { PATIENCE };
         let ticket = shared.journal.commit(records, durability);
-        let by_hand = order.is_some();
         self.await_record(shared, decision, record, (durability, ticket), order.map(|o| o.1));
         match durability {
             Durability::BestEffort => self.settle_pending(shared, now),
-            Durability::Required if by_hand => self.settle_lowered(shared, patience, now),
-            // With everything else that this tick lowers.
+            // With everything else that is lowered in this tick, or by the commands that wait.
             Durability::Required => {}
         }
     }
