@@ -144,7 +144,8 @@ impl<D: Downstream> Exchange<'_, D> {
             true => Purpose::Shut(self.client.info()),
             false => Purpose::Client(self.client.info()),
         };
-        let lent = if self.alone { None } else { conn::lend(endpoint, purpose, http1, now) };
+        let anew = self.alone || self.attempts.connects_anew();
+        let lent = if anew { None } else { conn::lend(endpoint, purpose, http1, now) };
         let upstream = match lent {
             Some(upstream) => upstream,
             // On the heap: nearly no exchange needs it.

@@ -31,6 +31,8 @@ pub(crate) struct Attempts {
     pub(super) made: u32,
     /// Those that met a connection which had died while it was idle.
     pub(super) stale: u32,
+    /// A connection that had been kept broke before a byte of an answer.
+    pub(super) met_stale: bool,
     /// An endpoint has said that it did not look at it.
     pub(super) refused: bool,
     /// Another version answers in the chosen one's place.
@@ -61,6 +63,7 @@ impl Attempts {
             permit: None,
             made: 0,
             stale: 0,
+            met_stale: false,
             refused: false,
             stand_in: false,
             first_byte: None,

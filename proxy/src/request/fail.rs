@@ -13,8 +13,6 @@ use serin_core::outcome::{Ending, Failure, Outcome, judge};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Connections that died while idle, and that one request may meet, before it counts.
-const MOST_STALE: u32 = 3;
 /// Connections that took no request any more when it was to be sent.
 const MOST_CLOSED: u32 = 10;
 
@@ -63,9 +61,16 @@ impl Attempts {
 
     /// A connection that had been kept and broke before a byte of an answer: its end was on its way
     /// when the request was sent. Says nothing about the endpoint, and is not an attempt that counts;
-    /// says whether the request may go over another connection. What cannot be sent twice is not.
+    /// says whether the request may go over another connection, which is a new one: who breaks that off
+    /// has read the request. What cannot be sent twice is not.
     pub(crate) fn was_stale(&mut self, attempt: &mut Attempt, standing: ReplayState) -> bool {
-        self.is_free(attempt, standing, MOST_STALE)
+        !std::mem::replace(&mut self.met_stale, true)
+            && self.is_free(attempt, standing, MOST_CLOSED)
+    }
+
+    /// A connection that waits could be as stale as the last.
+    pub(crate) fn connects_anew(&self) -> bool {
+        self.met_stale
     }
 
     /// The same of a connection of HTTP/2. What its endpoint has not looked at it could have said when it
@@ -82,7 +87,7 @@ impl Attempts {
     /// attempt: it may have been processed.
     pub(crate) fn was_anothers(&mut self, attempt: &mut Attempt, standing: ReplayState) -> bool {
         let before = self.stale;
-        let may = self.is_free(attempt, standing, MOST_STALE);
+        let may = self.is_free(attempt, standing, MOST_CLOSED);
         self.stale = before;
         may
     }
