@@ -51,7 +51,7 @@ pub(super) fn drive(next: &AtomicUsize, found: &Differences) {
     let (places, enough) = (places(), wanted() * SHARE.0 / SHARE.1);
     loop {
         let number = next.fetch_add(1, Relaxed);
-        if number >= enough {
+        if number >= enough || found.are_enough() {
             break;
         }
         let request = REQUESTS[number / 4 % REQUESTS.len()];

@@ -39,7 +39,7 @@ pub(super) fn drive(
     let enough = wanted() * SHARE.0 / SHARE.1;
     let places = places();
     let mut pings = proxies.each_ref().map(Proxy::pings);
-    while asked.load(Relaxed) < enough {
+    while asked.load(Relaxed) < enough && !found.are_enough() {
         let first = next.fetch_add(4, Relaxed);
         let batch: Vec<Conversation> = (first..first + 1 + first / 4 % 4)
             .map(|number| conversation(number, &places))

@@ -2,7 +2,7 @@
 //! carried a request must be impossible to tell, from either side. The witness is pingora's proxy: see
 //! [`witness`].
 //!
-//! Two halves. In [`asking`] it is the clients who misbehave: several connections at once, their
+//! In [`asking`] it is the clients who misbehave: several connections at once, their
 //! pieces interleaved, requests pipelined, cut at every byte, ended at every byte, and damaged. In
 //! [`answering`] it is the backend: its answers are cut at every byte, broken off at every byte, and
 //! damaged. Everything is made from a seed, and nothing waits for a while: after each piece a request
@@ -10,6 +10,7 @@
 //! piece was read. What may differ is what [`shown`] leaves out: the order of fields, how a body is
 //! cut into chunks, and what is made anew for each request.
 
+mod across;
 mod answering;
 mod asking;
 mod backend;
@@ -23,7 +24,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-/// Exchanges through each, of both halves together.
+/// Exchanges through each: of the two halves that have pingora's proxy as their witness together, and as many
+/// between every two protocols.
 fn wanted() -> usize {
     if std::env::var_os("SERIN_LONG").is_some() { 1_000_000 } else { 3_000 }
 }
@@ -139,6 +141,10 @@ impl Differences {
                 sent()
             ));
         }
+    }
+
+    fn are_enough(&self) -> bool {
+        self.0.lock().unwrap().len() >= Self::SHOWN
     }
 
     fn are_none(&self) {
