@@ -20,6 +20,8 @@ mod foresight;
 mod gained;
 mod guards;
 mod harm;
+#[cfg(test)]
+mod independent;
 mod keep;
 mod networks;
 mod outlook;

@@ -17,7 +17,8 @@ use crate::rollout::{Concentration, Regression};
 use crate::stored::{Reader, StoredError, Writer};
 use std::time::Duration;
 
-const RATIOS: [f64; 12] = [1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0];
+pub(super) const RATIOS: [f64; 12] =
+    [1.05, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0];
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 /// Limits from the configuration; of more, the first are tested.
 pub(super) const NAMED: usize = 4;
