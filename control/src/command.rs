@@ -33,6 +33,10 @@ pub enum Command {
     Abort {
         reason: String,
     },
+    /// Takes back the rollout that completed last: what was stable before it gets everything again.
+    Undo {
+        reason: String,
+    },
     /// Begins the last rollout anew, in an epoch of its own, also when its release is quarantined.
     Retry {
         reason: String,
@@ -54,6 +58,7 @@ impl Command {
             | Self::Pause { reason }
             | Self::Resume { reason }
             | Self::Abort { reason }
+            | Self::Undo { reason }
             | Self::Retry { reason }
             | Self::Weights { reason, .. } => reason,
         }

@@ -50,6 +50,8 @@ pub enum EventKind {
     Resumed,
     WeightSet,
     RolledBack,
+    /// A completed rollout was taken back.
+    Undone,
     /// Another candidate took the place of one under way.
     Superseded,
     Completed,
@@ -78,6 +80,7 @@ impl EventKind {
             Self::Resumed => "resumed",
             Self::WeightSet => "weightSet",
             Self::RolledBack => "rolledBack",
+            Self::Undone => "undone",
             Self::Superseded => "superseded",
             Self::Completed => "completed",
             Self::Inconclusive => "inconclusive",
@@ -96,7 +99,7 @@ impl EventKind {
 
 alike! {
     EventKind, schema::EventKind:
-    Started, Advanced, Waiting, Paused, Resumed, WeightSet, RolledBack, Superseded, Completed,
+    Started, Advanced, Waiting, Paused, Resumed, WeightSet, RolledBack, Undone, Superseded, Completed,
     Inconclusive, Warning, Frozen, Unfrozen, BudgetLow, Reloaded, ReloadFailed, CertificateExpiring,
     JournalFailing, JournalRecovered,
 }

@@ -268,6 +268,7 @@ struct Tallied {
     starts_refused: u64,
     completed: u64,
     superseded: u64,
+    undone: u64,
     queued: u64,
 }
 
@@ -279,6 +280,7 @@ impl Tallied {
         self.starts_refused += other.starts_refused;
         self.completed += other.completed;
         self.superseded += other.superseded;
+        self.undone += other.undone;
         self.queued += other.queued;
     }
 }
@@ -463,7 +465,7 @@ impl<'a> Sequence<'a> {
                 supersede,
             })
         };
-        let command = match self.dice.roll() % 10 {
+        let command = match self.dice.roll() % 11 {
             0..=3 => start(false),
             4 => start(true),
             5 => Command::Promote { reason: reason(), from_step: None },
@@ -476,19 +478,38 @@ impl<'a> Sequence<'a> {
                 let weights = Weights::two(version(a), version(a + 1 + b), share);
                 Command::Weights { weights, reason: reason() }
             }
+            9 => Command::Undo { reason: reason() },
             _ => Command::Pause { reason: reason() },
         };
+        let former = self.view().and_then(|view| view.former);
+        let undoes = matches!(command, Command::Undo { .. });
         let now = self.now();
         let stable = self.stable();
         let Some(control) = &mut self.control else { return };
         let order = Order::new(command.clone(), Actor("test".into()));
         let answer = control.command(&shop(), order, now);
+        let undone = undoes && answer.is_ok();
         self.told.push(format!("{command:?}: {:?}", answer.map(|done| done.message)));
-        // A command looks first at what is due, and may take the last step itself.
-        if self.stable() != stable && !self.has_completed() {
+        if undone {
+            self.check_undone(former.as_deref());
+        } else if self.stable() != stable && !self.has_completed() {
+            // A command looks first at what is due, and may take the last step itself.
             self.fail("a command made another version stable");
         }
         self.note();
+    }
+
+    /// Everything is at once what was stable and judged before, the same release of it.
+    fn check_undone(&mut self, former: Option<&str>) {
+        self.tallied.undone += 1;
+        let Some(is) = self.stable() else { return };
+        let release = self.file.versions[is].map(|(release, _)| (is, release));
+        if former != Some(NAMES[is]) || self.plane.weights()[is] != 10_000 {
+            self.fail("an undo went elsewhere");
+        }
+        if !release.is_some_and(|identity| self.judged.contains(&identity)) {
+            self.fail("an undo went to what nobody has judged");
+        }
     }
 
     fn freeze(&mut self) {
@@ -780,6 +801,6 @@ fn nothing_that_was_not_judged_gains_but_by_a_step_or_a_command_and_foretelling_
     println!("{sequences} sequences: {tallied:?}");
     if only.is_none() {
         assert!(tallied.refused > 0 && tallied.completed > 0 && tallied.superseded > 0);
-        assert!(tallied.queued > 0 && tallied.starts_refused > 0);
+        assert!(tallied.undone > 0 && tallied.queued > 0 && tallied.starts_refused > 0);
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Start, promote, pause, resume, abort or retry a rollout
+/// Start, promote, pause, resume, abort, undo or retry a rollout
 ///
 /// With --wait the exit code says what became of it: 0 complete, 3 rolled back, 4 paused or
 /// waiting for somebody, 5 timed out.
@@ -31,6 +31,8 @@ enum Word {
     Resume(Told),
     /// Go back to stable now
     Abort(Told),
+    /// Take a completed rollout back: what was stable before it gets every request again, now
+    Undo(Told),
     /// Begin the last rollout anew, also when its release is quarantined
     Retry(Told),
 }
@@ -110,6 +112,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         Word::Pause(told) => tell(&told.service, "pause", None, &told.how),
         Word::Resume(told) => tell(&told.service, "resume", None, &told.how),
         Word::Abort(told) => tell(&told.service, "abort", None, &told.how),
+        Word::Undo(told) => tell(&told.service, "undo", None, &told.how),
         Word::Retry(told) => tell(&told.service, "retry", None, &told.how),
     })
 }

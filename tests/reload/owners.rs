@@ -5,6 +5,7 @@ use crate::bench::{BINARY, Instance, command};
 use serde_json::Value;
 use serin_testkit::{ConfigText, Finished, Origin, Serin, ServiceText, eventually, finish};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tempfile::TempDir;
 
 const STEPS: &str = "steps: [{ weight: 10%, hold: 1h }, { weight: 100%, hold: 1h }]";
@@ -215,4 +216,46 @@ fn a_second_release_is_queued_and_takes_over_where_the_file_says_so() {
     assert_eq!(shop.weights()["v2"], 0);
     let all = shop.instance.admin("/v1/rollouts").to_string();
     assert!(all.contains(r#""state":"superseded""#), "{all}");
+}
+
+#[test]
+fn a_completed_release_is_taken_back_though_the_file_calls_it_stable_and_nobody_notices() {
+    let shop = Shop::on_the_first_step();
+    let state = || shop.service()["rollout"]["state"].clone();
+    eventually("it completes", || {
+        shop.serin(&["rollout", "promote", "shop"]);
+        state() == "complete"
+    });
+    let both = shop.file("v2", &[("v2", "v2"), ("v1", "v1")], "to: v2");
+    shop.taken(&both);
+    assert_eq!(shop.service()["former"], "v1");
+    let version = || shop.instance.get("/").header("x-version").unwrap_or_default();
+    assert_eq!(version(), "v2");
+    let stop = AtomicBool::new(false);
+    let failed = std::thread::scope(|scope| {
+        let asking = || {
+            let mut failed = 0;
+            while !stop.load(Relaxed) {
+                failed += u32::from(shop.instance.get("/").status != 200);
+            }
+            failed
+        };
+        let all: Vec<_> = (0..3).map(|_| scope.spawn(asking)).collect();
+        let undone = shop.serin(&["rollout", "undo", "shop", "--reason", "baskets are empty"]);
+        assert_eq!(undone.code, Some(0), "{undone:?}");
+        assert!(undone.stdout.contains("v2 was taken back: v1 is stable again"), "{undone:?}");
+        assert!((0..20).all(|_| version() == "v1"), "it is in force when it is answered");
+        stop.store(true, Relaxed);
+        all.into_iter().map(|one| one.join().unwrap()).sum::<u32>()
+    });
+    assert_eq!(failed, 0);
+    assert_eq!((state(), &shop.service()["stable"]), ("rolledBack".into(), &"v1".into()));
+    let again = shop.serin(&["rollout", "undo", "shop"]);
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert!(again.stderr.contains("nothing that was stable before v1"), "{again:?}");
+    // The file for after it would take away what is stable again.
+    let why = shop.refused(&shop.file("v2", &[("v2", "v2")], "to: v2"));
+    assert!(why.contains("v1 is stable by the journal"), "{why}");
+    let dora = shop.serin(&["dora", "shop"]);
+    assert!(dora.stdout.contains("change failure rate  100%"), "{dora:?}");
 }

@@ -47,7 +47,7 @@ record! {
         "alertmanager" optional alertmanager: Alertmanager,
         /// Anything that takes CloudEvents as JSON.
         "webhook" optional webhook: Webhook,
-        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack`, `superseded`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `warning` (a rule that notifies or holds, a stable that fails its objective), `frozen`.
+        /// `started`, `advanced`, `paused`, `resumed`, `rolledBack` (also when a completed one is taken back), `superseded`, `completed`, `inconclusive`, `certificateExpiring`, `reloadFailed`, `budgetLow`, `warning` (a rule that notifies or holds, a stable that fails its objective), `frozen`.
         "on" required on: Vec<At<NotifyOn>>,
         /// Only these severities. Left out, all of them.
         "severity" optional severity: Vec<At<Severity>> = "[]",

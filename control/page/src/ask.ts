@@ -104,6 +104,30 @@ function weights(service: Service, rollout: Rollout): Choice {
 }
 
 function atRest(service: Service, last: Rollout | null): Choice[] {
+  const back = service.former === null ? [] : [undo(service, service.former)];
+  return [...begins(service, last), ...back];
+}
+
+function undo(service: Service, former: string): Choice {
+  const { name, stable } = service;
+  return {
+    label: "Undo",
+    primary: false,
+    ask: {
+      title: `Take ${stable} of ${name} back?`,
+      what: `Every request goes to ${former} again now. ${stable} is blamed and quarantined.`,
+      verb: `Back to ${former}`,
+      danger: true,
+      method: "POST",
+      path: `/v1/services/${name}/rollout/undo`,
+      revision: service.revision,
+      body: withReason,
+      done: `${name}: ${former} is stable again.`,
+    },
+  };
+}
+
+function begins(service: Service, last: Rollout | null): Choice[] {
   const { plan } = service;
   if (!plan || plan.to === service.stable) return [];
   const rejected = service.versions.find((v) => v.name === plan.to)?.quarantined;

@@ -44,6 +44,8 @@ export interface Service {
   slo: Slo;
   plan: Plan | null;
   queued: string | null;
+  /** What `undo` makes stable again. */
+  former: string | null;
   rollout: Rollout | null;
 }
 

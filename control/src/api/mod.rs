@@ -192,6 +192,7 @@ impl Api {
             .route("/services/{service}/rollout/pause", post(rollout::pause))
             .route("/services/{service}/rollout/resume", post(rollout::resume))
             .route("/services/{service}/rollout/abort", post(rollout::abort))
+            .route("/services/{service}/rollout/undo", post(rollout::undo))
             .route("/services/{service}/rollout/retry", post(rollout::retry))
             .route("/services/{service}/weights", put(weights::replace))
             .route("/services/{service}/signals", post(signals::push))

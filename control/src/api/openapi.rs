@@ -32,6 +32,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         rollout::pause,
         rollout::resume,
         rollout::abort,
+        rollout::undo,
         rollout::retry,
         weights::replace,
         signals::push,

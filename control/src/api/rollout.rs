@@ -190,6 +190,23 @@ pub(crate) async fn abort(State(api): State<Api>, name: Name, who: Who, body: Ra
     told(&api, name, &who, &body, |reason| Command::Abort { reason }).await
 }
 
+/// Take a completed rollout back
+///
+/// What was stable before it is stable again and gets every request at once; the release that is taken
+/// back is quarantined. 409 says what is missing when that cannot be: nothing was stable before, it is no longer
+/// listed, or not enough of it is ready. If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/undo", operation_id = "undoRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Reason,
+    responses(
+        (status = 200, body = Done, headers(("etag" = String))),
+        (status = 202, body = Outcome, headers(("etag" = String)))
+    )
+)]
+pub(crate) async fn undo(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    told(&api, name, &who, &body, |reason| Command::Undo { reason }).await
+}
+
 /// Begin the last rollout anew
 ///
 /// Lifts the quarantine of its release. If-Match and Idempotency-Key are honoured.

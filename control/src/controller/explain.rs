@@ -79,7 +79,9 @@ fn rollback(reason: &RollbackReason, to: &mut Explained) {
             to.unit = Some(Unit::Requests);
             to.threshold = Some(samples.needed as f64);
         }
-        RollbackReason::Aborted { .. } | RollbackReason::Unlisted { .. } => {}
+        RollbackReason::Aborted { .. }
+        | RollbackReason::Undone { .. }
+        | RollbackReason::Unlisted { .. } => {}
     }
 }
 

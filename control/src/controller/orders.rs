@@ -1,5 +1,6 @@
 //! Between the outside's commands and core's.
 
+use super::records;
 use super::snapshot::step_number;
 use crate::command::{Command, Order, Outcome, Refusal};
 use crate::journal::schema;
@@ -34,6 +35,7 @@ pub(crate) fn to_core(order: &Order) -> CoreCommand {
         Command::Pause { reason } => CoreCommand::Pause { actor, reason: reason.clone() },
         Command::Resume { .. } => CoreCommand::Resume { actor },
         Command::Abort { reason } => CoreCommand::Abort { actor, reason: reason.clone() },
+        Command::Undo { reason } => CoreCommand::Undo { actor, reason: reason.clone() },
         Command::Weights { weights, reason } => {
             CoreCommand::SetWeights { weights: weights.clone(), actor, reason: reason.clone() }
         }
@@ -66,6 +68,11 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
         | CoreRefusal::NotTried(_)
         | CoreRefusal::ByHand
         | CoreRefusal::NoSuchGate(_)
+        | CoreRefusal::UndoUnderWay { .. }
+        | CoreRefusal::NothingBefore(_)
+        | CoreRefusal::FormerNotListed(_)
+        | CoreRefusal::FormerReleased { .. }
+        | CoreRefusal::FormerNotReady { .. }
         | CoreRefusal::OtherVersions { .. } => Refusal::NotNow(text),
     }
 }
@@ -94,6 +101,7 @@ pub(crate) fn outcome(
         | Event::GateAnswered { .. }
         | Event::Warned { .. }
         | Event::RolledBack { .. }
+        | Event::Undone { .. }
         | Event::Unqueued { .. }
         | Event::Drained
         | Event::Completed { .. }
@@ -123,7 +131,10 @@ pub(crate) fn outcome(
             Some(_) => Some(RolloutState::Pending),
             None => rollout.map(|rollout| rollout.phase.into()),
         },
-        rollout: next.or_else(|| rollout.map(|rollout| rollout.id.to_string())),
+        rollout: next.or_else(|| {
+            let about = records::taken_back(decision).or(rollout.map(|rollout| &rollout.id));
+            about.map(ToString::to_string)
+        }),
         message,
         durable: true,
         repeated: false,
@@ -157,6 +168,7 @@ pub(crate) fn stored(order: &Order) -> schema::Command<'_> {
         Command::Pause { reason } => schema::Command::Pause { reason },
         Command::Resume { reason } => schema::Command::Resume { reason },
         Command::Abort { reason } => schema::Command::Abort { reason },
+        Command::Undo { reason } => schema::Command::Undo { reason },
         Command::Weights { weights, reason } => schema::Command::Weights {
             weights: weights
                 .iter()

@@ -7,12 +7,15 @@ use crate::journal::schema::{
     self, BadRequest, Comparison, ConditionsShape, Count, Decided, Entry, EvidenceShape, Failures,
     Harm, NowShape, PositionShape, Rollout, Shaped, TermsShape,
 };
-use crate::journal::{Durability, Record};
+use crate::journal::{Durability, Memory, Record};
 use crate::view::Timestamp;
+use serin_core::ids::RolloutId;
 use serin_core::plane::BadSample;
 use serin_core::rollout::{
-    Concentration, Conditions, Decision, Event as Happened, Evidence, Named, Position, RolloutState,
+    Concentration, Conditions, Decision, Event as Happened, Evidence, Named, Phase, Position,
+    RollbackReason, RolloutState,
 };
+use serin_core::slo::Severity;
 use serin_core::split::{Sessions, Split};
 use serin_core::time::Now;
 use serin_core::weights::BasisPoints;
@@ -40,7 +43,9 @@ pub(crate) fn durability(published: &Split, decision: &Decision) -> Durability {
         )
     });
     let sends_away = leaves(next) && next.rollout != published.rollout;
-    if !raises && (lowers || stops || sends_away) {
+    // A way back like a rollback, though what it goes back to is not the stable of the moment.
+    let undoes = decision.events.iter().any(|e| matches!(e, Happened::Undone { .. }));
+    if undoes || !raises && (lowers || stops || sends_away) {
         Durability::Required
     } else {
         Durability::BestEffort
@@ -76,6 +81,8 @@ pub(crate) fn records(
     let rollout = decision.next.rollout.as_ref();
     let id = rollout.map(|rollout| rollout.id.to_string());
     let under_way = made.position.active().is_some() || decision.next.active().is_some();
+    let taken_back =
+        taken_back(decision).is_some_and(|undone| Some(undone.as_str()) == id.as_deref());
     let record = rollout.map(|rollout| rollout_record(run, rollout, decision, made));
     if let (Some(record), Some(id)) = (&record, &id) {
         if !terms_known {
@@ -84,7 +91,7 @@ pub(crate) fn records(
         }
         records.push(Record::Rollout(Box::new(record.clone())));
         // What happens after its end is no verdict on it.
-        if under_way {
+        if under_way || taken_back {
             let made = decision_record(run, decision, made, id.clone());
             records.push(Record::Decision(Box::new(made)));
         }
@@ -92,6 +99,49 @@ pub(crate) fn records(
     let told = decision.events.iter().map(|e| told(e, at, decision).record());
     records.extend(told);
     (records, record)
+}
+
+/// The completed rollout that a decision takes back.
+pub(crate) fn taken_back(decision: &Decision) -> Option<&RolloutId> {
+    decision.events.iter().find_map(|happened| {
+        let Happened::Undone { rollout, .. } = happened else { return None };
+        Some(rollout)
+    })
+}
+
+/// The record of a rollout that is taken back after another one has come and ended: it is no longer the
+/// position's own.
+pub(crate) fn taken_back_late(
+    run: &ServiceRun,
+    decision: &Decision,
+    made: &Made<'_>,
+    memory: &Memory,
+) -> Option<Record> {
+    let undone = taken_back(decision)?;
+    if decision.next.rollout.as_ref().is_some_and(|latest| latest.id == *undone) {
+        return None;
+    }
+    let mut record = memory.find_rollout(undone.as_str())?.clone();
+    record.state = Phase::RolledBack;
+    for happened in &decision.events {
+        if let Happened::Undone { why, .. } = happened {
+            take_back(run, &mut record, why, made);
+            record.ended_at = Some(made.now.wall);
+            push_timeline(&mut record.timeline, happened, made, BasisPoints::ZERO);
+        }
+    }
+    Some(Record::Rollout(Box::new(record)))
+}
+
+/// To be called while the record still says when it ended before.
+fn take_back(run: &ServiceRun, record: &mut Rollout, why: &RollbackReason, made: &Made<'_>) {
+    record.completed_at = record.ended_at;
+    record.severity = Some(Severity::P2.as_str().to_owned());
+    record.reason = why.to_string();
+    record.blamed = why.blames();
+    let undone = &made.position.stable.version;
+    let failing = run.failing.as_ref().filter(|failing| failing.version == *undone);
+    record.harmed_at = failing.map(|failing| failing.since.0);
 }
 
 fn decision_record(
@@ -178,6 +228,13 @@ fn rollout_record(
         record.comparison = Some(comparison(run, rollout, made));
         record.failures = failures_of(made.evidence).or(record.failures);
     }
+    for happened in &decision.events {
+        if let Happened::Undone { rollout: undone, why, .. } = happened
+            && *undone == rollout.id
+        {
+            take_back(run, &mut record, why, made);
+        }
+    }
     record.state = rollout.phase;
     record.ended_at = rollout.ended.as_ref().map(|ended| ended.at);
     record.reached = record.reached.max(rollout.weight.get());
@@ -188,7 +245,9 @@ fn rollout_record(
             record.blamed = why.blames();
             record.harmed_at = run.harm.since.map(|at| at.0);
         }
-        if !(was_over && is_by_hand(happened)) {
+        let elsewhere =
+            matches!(happened, Happened::Undone { rollout: undone, .. } if *undone != rollout.id);
+        if !(was_over && is_by_hand(happened) || elsewhere) {
             push_timeline(&mut record.timeline, happened, made, rollout.weight);
         }
     }
@@ -208,6 +267,7 @@ fn begun(run: &ServiceRun, rollout: &RolloutState, before: &Position) -> Rollout
         started_by: rollout.started.by.clone(),
         started_at: rollout.started.at,
         ended_at: None,
+        completed_at: None,
         committed_at: rollout.started.committed_at,
         severity: None,
         blamed: false,

@@ -126,6 +126,7 @@ fn service_view(config: &Config, run: &ServiceRun, failing: bool, now: Now) -> S
         },
         plan: run.pilot.terms().plan.as_ref().map(planned::plan_view),
         queued: position.queued.as_ref().map(|queued| queued.identity.to_string()),
+        former: position.former.last().map(|former| former.identity.version.to_string()),
         rollout: position.rollout.as_ref().map(|c| rollout_view(run, c, failing, now)),
     }
 }

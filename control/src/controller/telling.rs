@@ -16,13 +16,16 @@ pub(crate) fn weights_of(split: &Split) -> BTreeMap<String, u16> {
 pub(crate) fn told(happened: &Happened, at: Timestamp, decision: &Decision) -> Event {
     // Weights by hand are of no rollout, unless one is under way.
     let at_rest = decision.next.active().is_none() && is_by_hand(happened);
-    let rollout = decision.next.rollout.as_ref().filter(|_| !at_rest);
+    let latest = decision.next.rollout.as_ref().filter(|_| !at_rest).map(|rollout| &rollout.id);
+    // Another one may have come after the one that is taken back.
+    let rollout =
+        if let Happened::Undone { rollout, .. } = happened { Some(rollout) } else { latest };
     Event {
         id: 0,
         at,
         kind: kind_of(happened),
         service: Some(decision.split.service.to_string()),
-        rollout: rollout.map(|rollout| rollout.id.to_string()),
+        rollout: rollout.map(ToString::to_string),
         severity: severity_of(happened).map(|s| s.as_str().to_owned()),
         message: happened.to_string(),
         actor: actor_of(happened).map(str::to_owned),
@@ -55,6 +58,7 @@ fn kind_of(happened: &Happened) -> EventKind {
             EventKind::Warning
         }
         Happened::RolledBack { .. } => EventKind::RolledBack,
+        Happened::Undone { .. } => EventKind::Undone,
         Happened::Superseded { .. } => EventKind::Superseded,
         Happened::Completed { .. } => EventKind::Completed,
         Happened::Inconclusive { .. } => EventKind::Inconclusive,
@@ -67,6 +71,7 @@ fn severity_of(happened: &Happened) -> Option<Severity> {
         Happened::Warned { severity, .. }
         | Happened::SteppedAside { severity, .. }
         | Happened::RolledBack { severity, .. } => Some(*severity),
+        Happened::Undone { .. } => Some(Severity::P2),
         Happened::Inconclusive { .. } | Happened::BudgetLow { .. } => Some(Severity::P3),
         Happened::Started { .. }
         | Happened::Dark { .. }
@@ -101,7 +106,14 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::Superseded { by, .. }
         | Happened::Queued { by, .. }
         | Happened::Retried { by, .. }
-        | Happened::RolledBack { why: RollbackReason::Aborted { by, .. }, .. } => Some(by),
+        | Happened::RolledBack {
+            why: RollbackReason::Aborted { by, .. } | RollbackReason::Undone { by, .. },
+            ..
+        }
+        | Happened::Undone {
+            why: RollbackReason::Aborted { by, .. } | RollbackReason::Undone { by, .. },
+            ..
+        } => Some(by),
         Happened::Dark { .. }
         | Happened::Advanced { .. }
         | Happened::SteppedBack { .. }
@@ -109,6 +121,7 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::CameBack { .. }
         | Happened::Warned { .. }
         | Happened::RolledBack { .. }
+        | Happened::Undone { .. }
         | Happened::Unqueued { .. }
         | Happened::Drained
         | Happened::Completed { .. }

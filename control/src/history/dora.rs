@@ -14,25 +14,32 @@ pub(crate) fn dora<'a>(
     period: Duration,
 ) -> Dora {
     let from = now.0.saturating_sub(i64::try_from(period.as_millis()).unwrap_or(i64::MAX));
-    let within = |r: &&Rollout| r.ended_at.is_some_and(|at| (from..=now.0).contains(&at.0));
-    let ended: Vec<&Rollout> = rollouts.filter(within).collect();
-    let completed: Vec<&&Rollout> = ended.iter().filter(|r| r.state == Phase::Complete).collect();
-    let failed: Vec<&&Rollout> =
-        ended.iter().filter(|r| r.state == Phase::RolledBack && r.blamed).collect();
+    let within = |at: Option<Wall>| at.is_some_and(|at| (from..=now.0).contains(&at.0));
+    let all: Vec<&Rollout> = rollouts.collect();
+    let is_complete = |r: &&&Rollout| within(completed_at(r));
+    let has_failed = |r: &&&Rollout| r.state == Phase::RolledBack && r.blamed && within(r.ended_at);
+    let completed: Vec<&&Rollout> = all.iter().filter(is_complete).collect();
+    let failed: Vec<&&Rollout> = all.iter().filter(has_failed).collect();
+    // One that completed and was taken back later is one change.
+    let changes = all.iter().filter(|r| is_complete(r) || has_failed(r)).count();
     let days = period.as_secs_f64() / 86_400.0;
-    let changes = completed.len() + failed.len();
     Dora {
         days,
         deployments: completed.len() as u64,
         deployments_per_day: if days > 0.0 { completed.len() as f64 / days } else { 0.0 },
         lead_time_seconds: median(
-            completed.iter().filter_map(|r| seconds(r.committed_at?, r.ended_at?)).collect(),
+            completed.iter().filter_map(|r| seconds(r.committed_at?, completed_at(r)?)).collect(),
         ),
         change_failure_ratio: (changes > 0).then(|| failed.len() as f64 / changes as f64),
         time_to_restore_seconds: median(
             failed.iter().filter_map(|r| seconds(r.harmed_at?, r.ended_at?)).collect(),
         ),
     }
+}
+
+/// Also of one that was taken back after it.
+fn completed_at(rollout: &Rollout) -> Option<Wall> {
+    rollout.completed_at.or(rollout.ended_at.filter(|_| rollout.state == Phase::Complete))
 }
 
 /// `None` when the clock makes no sense of it.
@@ -70,6 +77,7 @@ mod tests {
             started_by: "test".to_owned(),
             started_at: Wall((ended_hour - 2) * HOUR),
             ended_at: Some(Wall(ended_hour * HOUR)),
+            completed_at: None,
             committed_at: None,
             severity: None,
             blamed: state == Phase::RolledBack,
@@ -99,6 +107,21 @@ mod tests {
         assert_eq!(numbers.lead_time_seconds, Some(10.0 * 3600.0));
         assert_eq!(numbers.change_failure_ratio, Some(1.0 / 3.0));
         assert_eq!(numbers.time_to_restore_seconds, Some(4.0));
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_was_one_deployment_and_failed() {
+        let mut undone = rollout(Phase::RolledBack, 95);
+        undone.completed_at = Some(Wall(90 * HOUR));
+        undone.committed_at = Some(Wall(89 * HOUR));
+        undone.harmed_at = Some(Wall(94 * HOUR));
+        let numbers = over_two_days(&[undone.clone(), rollout(Phase::Complete, 91)]);
+        assert_eq!((numbers.deployments, numbers.change_failure_ratio), (2, Some(0.5)));
+        assert_eq!(numbers.lead_time_seconds, Some(3600.0));
+        assert_eq!(numbers.time_to_restore_seconds, Some(3600.0));
+        undone.completed_at = Some(Wall(10 * HOUR));
+        let later = over_two_days(&[undone]);
+        assert_eq!((later.deployments, later.change_failure_ratio), (0, Some(1.0)));
     }
 
     #[test]

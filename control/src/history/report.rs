@@ -22,6 +22,7 @@ pub(crate) fn report(rollout: &Rollout, decisions: &[&Decision]) -> String {
 fn head(to: &mut String, r: &Rollout) -> std::fmt::Result {
     let outcome = match r.state {
         Phase::Complete => "completed",
+        Phase::RolledBack if r.completed_at.is_some() => "was completed, and taken back",
         Phase::RolledBack if r.blamed => "was rolled back",
         Phase::RolledBack => "was ended without blame",
         Phase::Superseded => "was superseded",
@@ -38,6 +39,9 @@ fn head(to: &mut String, r: &Rollout) -> std::fmt::Result {
     writeln!(to, "| Started | {} by {} |", Timestamp(r.started_at), cell(&r.started_by))?;
     if !r.start_reason.is_empty() {
         writeln!(to, "| Why it was started | {} |", cell(&r.start_reason))?;
+    }
+    if let Some(completed) = r.completed_at {
+        writeln!(to, "| Completed | {} |", Timestamp(completed))?;
     }
     match r.ended_at {
         Some(ended) => {
@@ -188,6 +192,7 @@ mod tests {
             started_by: "test".to_owned(),
             started_at: Wall(0),
             ended_at: None,
+            completed_at: None,
             committed_at: None,
             severity: None,
             blamed: false,

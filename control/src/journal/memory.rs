@@ -175,6 +175,7 @@ mod tests {
             started_by: "test".to_owned(),
             started_at: Wall(1_000),
             ended_at: None,
+            completed_at: None,
             committed_at: None,
             severity: None,
             blamed: false,

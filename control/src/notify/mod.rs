@@ -82,7 +82,7 @@ fn on(kind: EventKind) -> Option<NotifyOn> {
         EventKind::Advanced => NotifyOn::Advanced,
         EventKind::Paused => NotifyOn::Paused,
         EventKind::Resumed => NotifyOn::Resumed,
-        EventKind::RolledBack => NotifyOn::RolledBack,
+        EventKind::RolledBack | EventKind::Undone => NotifyOn::RolledBack,
         EventKind::Superseded => NotifyOn::Superseded,
         EventKind::Completed => NotifyOn::Completed,
         EventKind::Inconclusive => NotifyOn::Inconclusive,

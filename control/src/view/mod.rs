@@ -191,6 +191,9 @@ pub struct ServiceView {
     /// The version that starts when the rollout under way has ended.
     #[serde(default)]
     pub queued: Option<String>,
+    /// The version that `undo` makes stable again; `null` when the journal knows of none.
+    #[serde(default)]
+    pub former: Option<String>,
     /// The rollout that runs, or the last one until another starts.
     pub rollout: Option<RolloutView>,
 }

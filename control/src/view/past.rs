@@ -61,6 +61,9 @@ pub struct RolloutRecord {
     pub started_by: String,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// When it completed, of one that was taken back later.
+    #[serde(default)]
+    pub completed_at: Option<Timestamp>,
     pub committed_at: Option<Timestamp>,
     /// `P1` to `P3` when it was rolled back.
     pub severity: Option<String>,
@@ -131,12 +134,12 @@ pub struct EvidenceView {
 #[serde(rename_all = "camelCase")]
 pub struct Dora {
     pub days: f64,
-    /// Completed rollouts.
+    /// Completed rollouts, with those that were taken back later.
     pub deployments: u64,
     pub deployments_per_day: f64,
     /// From `committedAt` to complete, median; `null` when no rollout said when it was committed.
     pub lead_time_seconds: Option<f64>,
-    /// Rolled back, of all that ended.
+    /// Rolled back or taken back, of all that ended.
     pub change_failure_ratio: Option<f64>,
     /// From the first harm to weight 0, median.
     pub time_to_restore_seconds: Option<f64>,

@@ -22,6 +22,7 @@ impl From<&schema::Rollout> for RolloutRecord {
             started_by: stored.started_by.clone(),
             started_at: Timestamp(stored.started_at),
             ended_at: stored.ended_at.map(Timestamp),
+            completed_at: stored.completed_at.map(Timestamp),
             committed_at: stored.committed_at.map(Timestamp),
             severity: stored.severity.clone(),
             blamed: stored.blamed,

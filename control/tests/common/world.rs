@@ -35,17 +35,22 @@ pub fn config(rollout: &str) -> Arc<Config> {
 
 /// The same, of a file that says which release v2 is.
 pub fn config_of(release: &str, rollout: &str) -> Arc<Config> {
+    config_with("v1", release, "v2", rollout)
+}
+
+/// The same, of a file that says which version is stable and which one comes in.
+pub fn config_with(stable: &str, release: &str, to: &str, rollout: &str) -> Arc<Config> {
     let text = format!(
         r#"
 version: 1
 listeners: [ {{ name: http, address: "127.0.0.1:0", protocol: HTTP }} ]
 services:
   shop:
-    stable: v1
+    stable: {stable}
     versions:
       v1: {{ endpoints: ["127.0.0.1:1"] }}
       v2: {{ release: {release}, endpoints: ["127.0.0.1:2"] }}
-    rollout: {{ to: v2, {rollout} }}
+    rollout: {{ to: {to}, {rollout} }}
 routes:
   - {{ name: all, matches: [ {{ path: {{ prefix: / }} }} ], service: shop }}
 "#

@@ -65,6 +65,7 @@ impl Judge {
             },
             candidate_ready: ready(&self.candidate),
             stable_ready: ready(&self.stable),
+            former_ready: None,
             tripped: self.course.tripped,
             tripwire: self.tripwire(errors.needed, at),
         }

@@ -12,6 +12,8 @@ use crate::weights::BasisPoints;
 pub fn adopt_stable(terms: &Terms, position: &Position, by: &str, at: Wall) -> Position {
     let mut next = set_aside(position, by, "the configuration's stable was adopted", at);
     next.stable = terms.file_stable();
+    // What was stable before something that nobody has judged is no way back.
+    next.former.clear();
     let stable = next.stable.clone();
     rest::remember(&mut next, &stable);
     next

@@ -36,6 +36,7 @@ pub(super) fn is_due(turn: &Turn<'_>, rollout: &RolloutState, why: &RollbackReas
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
+        | RollbackReason::Undone { .. }
         | RollbackReason::Unlisted { .. } => false,
     };
     let goes_on = matches!(rollout.phase, Phase::Running | Phase::Holding);
@@ -57,6 +58,7 @@ fn is_plain(turn: &Turn<'_>, why: &RollbackReason) -> bool {
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
+        | RollbackReason::Undone { .. }
         | RollbackReason::Unlisted { .. } => false,
     }
 }

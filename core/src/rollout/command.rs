@@ -13,7 +13,7 @@ use super::reason::{HoldReason, RollbackReason};
 use super::refusal::Refusal;
 use super::terms::{Conditions, Terms};
 use super::turn::Turn;
-use super::{by_hand, decide, guards, paused, queue, rest, rollback, supersede, waits};
+use super::{by_hand, decide, guards, paused, queue, rest, rollback, supersede, undo, waits};
 use crate::ids::VersionName;
 use crate::time::{Now, Wall};
 use crate::weights::{BasisPoints, Weights};
@@ -35,6 +35,11 @@ pub enum Command {
         actor: String,
     },
     Abort {
+        actor: String,
+        reason: String,
+    },
+    /// Takes back the rollout by which the present stable became stable.
+    Undo {
         actor: String,
         reason: String,
     },
@@ -84,6 +89,7 @@ pub fn command(
     let verdict = match command {
         Command::Start(asked) => start(&mut turn, asked),
         Command::Retry(asked) => retry(&mut turn, asked),
+        Command::Undo { actor, reason } => undo::perform(&mut turn, actor, reason),
         Command::SetWeights { weights, actor, reason } => {
             by_hand::set(&mut turn, position, weights, actor, reason)
         }
@@ -122,7 +128,10 @@ fn on_course(
         Command::GateAnswered { gate, answer, actor } => {
             answered(turn, rollout, gate, answer.clone(), actor)
         }
-        Command::Start(_) | Command::Retry(_) | Command::SetWeights { .. } => {
+        Command::Start(_)
+        | Command::Retry(_)
+        | Command::Undo { .. }
+        | Command::SetWeights { .. } => {
             Err(Refusal::Phase { phase: rollout.phase, command: "start" })
         }
     }

@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::position::{Ended, Phase, RolloutState};
 use super::rest;
 use super::turn::Turn;
-use super::watching;
+use super::{undo, watching};
 use crate::weights::BasisPoints;
 
 pub(super) fn perform(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Verdict {
@@ -22,7 +22,8 @@ pub(super) fn perform(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Pl
         blamed: false,
         reached: rollout.weight,
     });
-    turn.next.stable = rollout.candidate.clone();
+    let former = std::mem::replace(&mut turn.next.stable, rollout.candidate.clone());
+    undo::remember(turn, former, rollout);
     rest::remember(&mut turn.next, &rollout.candidate);
     turn.events.push(Event::Completed { stable: rollout.candidate.clone() });
     Verdict::Complete(grounds)

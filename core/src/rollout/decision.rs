@@ -137,6 +137,13 @@ pub enum Event {
     },
     /// The comparison with stable has proof for the first time: no traffic for a while, and then fresh
     /// traffic decides.
+    /// A completed rollout was taken back; what was stable before it is stable again.
+    Undone {
+        /// The rollout that is taken back.
+        rollout: RolloutId,
+        undone: Identity,
+        why: RollbackReason,
+    },
     SteppedAside {
         why: RollbackReason,
         from: BasisPoints,
@@ -207,6 +214,7 @@ impl Event {
             Self::GateAnswered { .. } => "gateAnswered",
             Self::Warned { .. } => "warned",
             Self::RolledBack { .. } => "rolledBack",
+            Self::Undone { .. } => "undone",
             Self::SteppedAside { .. } => "asideOn",
             Self::CameBack { .. } => "cameBack",
             Self::Superseded { .. } => "superseded",
@@ -243,6 +251,7 @@ impl fmt::Display for Event {
             }
             Self::Warned { rule, why, .. } => write!(f, "{rule}: {why}"),
             Self::RolledBack { why, from, .. } => write!(f, "rolled back from {from}: {why}"),
+            Self::Undone { undone, why, .. } => write!(f, "{undone} was taken back: {why}"),
             Self::SteppedAside { why, from, away, .. } => write!(
                 f,
                 "stepped aside from {from} for {}, and fresh traffic decides: {why}",

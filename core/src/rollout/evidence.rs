@@ -51,6 +51,8 @@ pub struct Evidence {
     /// Endpoints of the candidate.
     pub candidate_ready: Option<Ready>,
     pub stable_ready: Option<Ready>,
+    /// At rest: of what was stable before.
+    pub former_ready: Option<Ready>,
     /// Some thread's tripwire is holding back the candidate's requests.
     pub tripped: bool,
     /// The run of consecutive failures that would be proof now; the next split carries it.

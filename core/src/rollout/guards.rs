@@ -279,7 +279,7 @@ pub(super) fn severity(turn: &Turn<'_>, why: &RollbackReason) -> Severity {
         | RollbackReason::WorseThanBefore { .. }
         | RollbackReason::HarmRequests { .. }
         | RollbackReason::HarmUsers { .. } => Severity::P1,
-        RollbackReason::Slower { .. } => Severity::P2,
+        RollbackReason::Slower { .. } | RollbackReason::Undone { .. } => Severity::P2,
         RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
         | RollbackReason::Unlisted { .. } => Severity::P3,

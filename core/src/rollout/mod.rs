@@ -33,6 +33,7 @@ mod spared;
 mod supersede;
 mod terms;
 mod turn;
+mod undo;
 mod waits;
 mod watching;
 pub mod windows;
@@ -56,8 +57,8 @@ pub use plan::{
     WindowSpan,
 };
 pub use position::{
-    Answer, Aside, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started,
+    Answer, Aside, Clock, Ended, Former, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause,
+    Phase, Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started,
 };
 pub use publish::{is_news, split_of};
 pub use reason::{GoodEnough, Grounds, HoldReason, Idle, RollbackReason};

@@ -211,8 +211,7 @@ impl Pilot {
                 judge.evidence(&self.slo, observed.readiness, now)
             }
             (Some(_) | None, _) => {
-                let stable = &self.position.stable.version;
-                at_rest(&self.slo, &self.terms, stable, observed.readiness)
+                at_rest(&self.slo, &self.terms, &self.position, observed.readiness)
             }
         };
         if !self.terms.objectives.promised {
@@ -278,7 +277,7 @@ fn before(slo: &ServiceSlo, stable: &VersionName, now: Mono) -> Part {
 fn at_rest(
     slo: &ServiceSlo,
     terms: &Terms,
-    stable: &VersionName,
+    position: &Position,
     readiness: &[Readiness],
 ) -> Evidence {
     let of = |version: &VersionName| {
@@ -289,7 +288,8 @@ fn at_rest(
         data: Data::Fresh,
         budget_left: slo.budget_left(),
         candidate_ready: terms.plan.as_ref().and_then(|plan| of(&plan.to)),
-        stable_ready: of(stable),
+        stable_ready: of(&position.stable.version),
+        former_ready: position.former.last().and_then(|former| of(&former.identity.version)),
         ..Evidence::default()
     }
 }

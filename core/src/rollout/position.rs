@@ -43,6 +43,8 @@ pub struct Position {
     pub queued: Option<Queued>,
     /// Releases that were stable or had a rollout, the latest last: `onChange` starts each once.
     pub seen: Vec<Identity>,
+    /// What was stable before, the latest last: where an undo goes back to.
+    pub former: Vec<Former>,
     /// Not stored: a restart begins with `Clock::default()`.
     pub clock: Clock,
 }
@@ -261,6 +263,13 @@ pub struct Queued {
     pub started: Started,
 }
 
+/// A version that was stable until a rollout made another one stable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    pub identity: Identity,
+    pub ended_by: RolloutId,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manual {
     pub weights: Weights,
@@ -289,6 +298,7 @@ impl Position {
             quarantine: Vec::new(),
             manual: None,
             queued: None,
+            former: Vec::new(),
             clock: Clock::default(),
         }
     }
@@ -301,7 +311,8 @@ impl Position {
     /// Whether `other` says the same but for how much time has passed: then it need not be
     /// stored before it is acted upon, only now and then.
     pub fn equals_but_for_time(&self, other: &Self) -> bool {
-        let Self { stable, epoch, rollout, quarantine, manual, queued, seen, clock: _ } = self;
+        let Self { stable, epoch, rollout, quarantine, manual, queued, seen, former, clock: _ } =
+            self;
         let same_rollout = match (rollout, &other.rollout) {
             (Some(rollout), Some(other)) => rollout.equals_but_for_time(other),
             (None, None) => true,
@@ -309,6 +320,7 @@ impl Position {
         };
         same_rollout
             && (stable, epoch, manual) == (&other.stable, &other.epoch, &other.manual)
+            && former == &other.former
             && (quarantine, queued, seen) == (&other.quarantine, &other.queued, &other.seen)
     }
 }

@@ -223,6 +223,13 @@ pub enum RollbackReason {
         by: String,
         reason: String,
     },
+    /// It had completed, and somebody takes it back.
+    Undone {
+        by: String,
+        reason: String,
+        /// What is stable again.
+        to: Identity,
+    },
     /// The file that Serin was started with has no place for this candidate.
     Unlisted {
         wanted: Option<Identity>,
@@ -242,6 +249,7 @@ impl RollbackReason {
             Self::HarmUsers { .. } => "harm.users",
             Self::TooFew(_) => "tooFew",
             Self::Aborted { .. } => "aborted",
+            Self::Undone { .. } => "undone",
             Self::Unlisted { .. } => "unlisted",
         };
         fixed.to_owned()
@@ -261,6 +269,7 @@ impl RollbackReason {
             ("harm.users", users.is_some()),
             ("tooFew", plan.evidence.on_too_few == OnTooFew::Rollback),
             ("aborted", true),
+            ("undone", true),
             ("unlisted", true),
         ];
         let fixed = fixed.into_iter().filter(|(_, can)| *can).map(|(label, _)| label.to_owned());
@@ -277,7 +286,8 @@ impl RollbackReason {
             | Self::Slower { .. }
             | Self::WorseThanBefore { .. }
             | Self::HarmRequests { .. }
-            | Self::HarmUsers { .. } => true,
+            | Self::HarmUsers { .. }
+            | Self::Undone { .. } => true,
             Self::TooFew(_) | Self::Aborted { .. } | Self::Unlisted { .. } => false,
         }
     }

@@ -1,5 +1,6 @@
 //! Why a command is not obeyed, as the person who gave it reads it.
 
+use super::evidence::Ready;
 use super::position::{GateRef, Identity, Phase};
 use super::reason::HoldReason;
 use crate::ids::VersionName;
@@ -39,6 +40,22 @@ pub enum Refusal {
     ByHand,
     Held(Vec<HoldReason>),
     NoSuchGate(GateRef),
+    /// A completed rollout is taken back only while no other one is under way.
+    UndoUnderWay {
+        candidate: Identity,
+        stable: Identity,
+    },
+    /// The journal knows nothing that was stable before this.
+    NothingBefore(Identity),
+    FormerNotListed(Identity),
+    FormerReleased {
+        identity: Identity,
+        listed: String,
+    },
+    FormerNotReady {
+        identity: Identity,
+        ready: Option<Ready>,
+    },
     UnknownVersion(VersionName),
     /// Weights during a rollout can only divide stable and candidate.
     OtherVersions {
@@ -79,6 +96,31 @@ impl fmt::Display for Refusal {
                 f.write_str(&all.join("; "))
             }
             Self::NoSuchGate(gate) => write!(f, "the rollout does not wait for {gate}"),
+            Self::UndoUnderWay { candidate, stable } => write!(
+                f,
+                "a rollout of {candidate} is under way: abort it first; undo then takes back {stable}"
+            ),
+            Self::NothingBefore(stable) => write!(
+                f,
+                "the journal knows of nothing that was stable before {stable}; list what is to replace it and start a rollout, or divide by hand with `serin weights`"
+            ),
+            Self::FormerNotListed(identity) => write!(
+                f,
+                "{identity} was stable before and is no longer listed; list it again with its endpoints and reload, then undo"
+            ),
+            Self::FormerReleased { identity, listed } => write!(
+                f,
+                "{identity} was stable before, and the configuration gives {} the release {listed} now; list {} with its endpoints again and reload, then undo",
+                identity.version, identity.release
+            ),
+            Self::FormerNotReady { identity, ready: None } => {
+                write!(f, "whether {identity} is ready is not known yet; try again in a second")
+            }
+            Self::FormerNotReady { identity, ready: Some(ready) } => write!(
+                f,
+                "{} of {} endpoints of {identity} are ready, and half of them must be; start the others, or take what is gone out of the file, then undo",
+                ready.ready, ready.total
+            ),
             Self::UnknownVersion(version) => write!(f, "the service lists no version {version}"),
             Self::OtherVersions { candidate } => write!(
                 f,

@@ -2,9 +2,10 @@
 
 use super::decision::{Event, Verdict};
 use super::guards;
-use super::position::{Ended, Phase, Quarantined, RolloutState};
+use super::position::{Ended, Identity, Phase, Quarantined, RolloutState};
 use super::reason::RollbackReason;
 use super::turn::Turn;
+use crate::ids::RolloutId;
 use crate::weights::BasisPoints;
 use std::time::Duration;
 
@@ -16,11 +17,27 @@ pub(super) fn perform(
     rollout: &mut RolloutState,
     why: RollbackReason,
 ) -> Verdict {
+    let from = end(turn, rollout, &why);
+    let severity = guards::severity(turn, &why);
+    if why.blames() {
+        quarantine(turn, rollout.candidate.clone(), rollout.id.clone(), &why);
+    }
+    turn.events.push(Event::RolledBack { why: why.clone(), from, severity });
+    turn.hold_reasons.clear();
+    turn.asks.clear();
+    Verdict::Rollback(why)
+}
+
+/// The rollout is over, for this reason. Gives the weight that the candidate had.
+pub(super) fn end(
+    turn: &Turn<'_>,
+    rollout: &mut RolloutState,
+    why: &RollbackReason,
+) -> BasisPoints {
     // What has stepped aside had its weight until then.
     let from = rollout.aside.as_ref().map_or(rollout.weight, |aside| aside.weight);
-    let severity = guards::severity(turn, &why);
-    let by = match &why {
-        RollbackReason::Aborted { by, .. } => by.clone(),
+    let by = match why {
+        RollbackReason::Aborted { by, .. } | RollbackReason::Undone { by, .. } => by.clone(),
         RollbackReason::Guard { .. }
         | RollbackReason::Burn { .. }
         | RollbackReason::Errors { .. }
@@ -45,24 +62,19 @@ pub(super) fn perform(
         blamed: why.blames(),
         reached: from,
     });
-    if why.blames() {
-        quarantine(turn, rollout, &why);
-    }
-    turn.events.push(Event::RolledBack { why: why.clone(), from, severity });
-    turn.hold_reasons.clear();
-    turn.asks.clear();
-    Verdict::Rollback(why)
+    from
 }
 
-fn quarantine(turn: &mut Turn<'_>, rollout: &RolloutState, why: &RollbackReason) {
+/// It starts again only after an explicit retry.
+pub(super) fn quarantine(
+    turn: &mut Turn<'_>,
+    identity: Identity,
+    by: RolloutId,
+    why: &RollbackReason,
+) {
     let list = &mut turn.next.quarantine;
-    list.retain(|held| held.identity != rollout.candidate);
-    list.push(Quarantined {
-        identity: rollout.candidate.clone(),
-        by: rollout.id.clone(),
-        at: turn.now.wall,
-        why: why.to_string(),
-    });
+    list.retain(|held| held.identity != identity);
+    list.push(Quarantined { identity, by, at: turn.now.wall, why: why.to_string() });
     let surplus = list.len().saturating_sub(QUARANTINED_AT_MOST);
     list.drain(..surplus);
 }

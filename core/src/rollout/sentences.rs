@@ -337,6 +337,9 @@ impl fmt::Display for RollbackReason {
                 write!(f, "the hold is over with {} of {} requests seen", s.seen, s.needed)
             }
             Self::Aborted { by, reason } => write!(f, "aborted by {by}{}", Given(reason)),
+            Self::Undone { by, reason, to } => {
+                write!(f, "{to} is stable again, undone by {by}{}", Given(reason))
+            }
             Self::Unlisted { wanted: Some(wanted) } => {
                 write!(f, "the plan now brings in {wanted}")
             }

@@ -133,6 +133,7 @@ fn is_onto_worse(turn: &Turn<'_>, why: &RollbackReason) -> bool {
         | RollbackReason::HarmUsers { .. }
         | RollbackReason::TooFew(_)
         | RollbackReason::Aborted { .. }
+        | RollbackReason::Undone { .. }
         | RollbackReason::Unlisted { .. } => false,
     }
 }

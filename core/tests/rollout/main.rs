@@ -12,4 +12,5 @@ mod promotion;
 mod properties;
 mod shapes;
 mod strangers;
+mod undo;
 mod world;

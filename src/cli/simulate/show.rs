@@ -70,6 +70,7 @@ fn asked_word(command: &Command) -> &'static str {
         Command::Pause { .. } => "pause",
         Command::Resume { .. } => "resume",
         Command::Abort { .. } => "abort",
+        Command::Undo { .. } => "undo",
         Command::Retry(_) => "retry",
         Command::SetWeights { .. } => "weights",
         Command::Approve { .. } => "approval",

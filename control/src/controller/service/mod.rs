@@ -9,6 +9,7 @@ mod tick;
 use super::checkpoint;
 use super::figures::Ledger;
 use super::recorder::Recorder;
+use super::records;
 use crate::command::{Order, Outcome, Refusal};
 use crate::journal::schema::{Checkpoint, Rollout, Shaped, TermsShape};
 use crate::journal::{Durability, Memory, Ticket};
@@ -193,10 +194,12 @@ impl ServiceRun {
         conditions: &Conditions,
         now: Now,
     ) {
-        if before.active().is_none() && decision.next.active().is_none() {
+        let taken_back = records::taken_back(decision);
+        if before.active().is_none() && decision.next.active().is_none() && taken_back.is_none() {
             return;
         }
-        if let Some(rollout) = decision.next.rollout.as_ref() {
+        let rollout = decision.next.rollout.as_ref();
+        if let Some(rollout) = rollout.filter(|r| taken_back.is_none_or(|undone| r.id == *undone)) {
             self.latest = Some(Arc::new(Latest {
                 service: self.name.to_string(),
                 rollout: rollout.id.to_string(),

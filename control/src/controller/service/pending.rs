@@ -72,6 +72,7 @@ pub(crate) struct GateInquiry {
 #[derive(Debug, Clone)]
 pub(crate) struct Failing {
     pub(crate) version: VersionName,
+    pub(crate) since: Timestamp,
     /// When it was seen last.
     pub(crate) seen: Mono,
 }

@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind};
 use crate::journal::schema::Key;
 use crate::journal::{Durability, Record, Ticket, read};
 use crate::view::{Timestamp, WaitingFor};
-use serin_core::rollout::{Decision, Position};
+use serin_core::rollout::{Decision, Event as Happened, Position};
 use serin_core::time::Now;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,8 +74,11 @@ impl ServiceRun {
             by: order.map(|order| (order.actor.0.as_str(), order.command.reason())),
             bad,
         };
-        let terms_known = read(shared.journal.memory()).terms.contains_key(&self.terms_id);
+        let memory = read(shared.journal.memory());
+        let terms_known = memory.terms.contains_key(&self.terms_id);
         let (mut records, record) = records::records(self, decision, &made, terms_known);
+        records.extend(records::taken_back_late(self, decision, &made, &memory));
+        drop(memory);
         if let Some(order) = order
             && let Some(key) = &order.idempotency_key
         {
@@ -235,10 +238,8 @@ impl ServiceRun {
     fn announce(&self, shared: &Shared, decision: &Decision, now: Now) {
         for happened in &decision.events {
             let event = told(happened, Timestamp(now.wall), decision);
-            if event.kind == EventKind::RolledBack {
-                let label = decision.next.rollout.as_ref().and_then(|c| c.ended.as_ref());
-                let label = label.map_or("unknown", |ended| ended.label.as_str());
-                shared.inner.tallies.rolled_back(self.name.as_str(), label);
+            if let Happened::RolledBack { why, .. } | Happened::Undone { why, .. } = happened {
+                shared.inner.tallies.rolled_back(self.name.as_str(), &why.label());
             }
             tracing::info!(service = %self.name, event = event.kind.as_str(), "{}", event.message);
             shared.effects.tell(&event);

@@ -82,7 +82,8 @@ impl ServiceRun {
                 None
             }
             (Some(missed), _) => {
-                self.failing = Some(Failing { version: stable.clone(), seen: now.mono });
+                let since = Timestamp(now.wall);
+                self.failing = Some(Failing { version: stable.clone(), since, seen: now.mono });
                 let said = format!("stable {stable} fails its objective: {missed}");
                 Some((said, Some(missed.severity)))
             }

@@ -36,6 +36,9 @@ pub(crate) enum Command<'a> {
     Abort {
         reason: &'a str,
     },
+    Undo {
+        reason: &'a str,
+    },
     Weights {
         /// In basis points.
         weights: Vec<(&'a str, u16)>,
@@ -118,6 +121,7 @@ mod tests {
             (Command::Pause { reason }, r#"{"pause":{"reason":"why"}}"#),
             (Command::Resume { reason }, r#"{"resume":{"reason":"why"}}"#),
             (Command::Abort { reason }, r#"{"abort":{"reason":"why"}}"#),
+            (Command::Undo { reason }, r#"{"undo":{"reason":"why"}}"#),
             (
                 Command::Weights { weights, reason },
                 r#"{"weights":{"weights":[["v1",9000],["v2",1000]],"reason":"why"}}"#,

@@ -32,6 +32,7 @@ pub(crate) enum EventKind {
     Resumed,
     WeightSet,
     RolledBack,
+    Undone,
     Superseded,
     Completed,
     Inconclusive,

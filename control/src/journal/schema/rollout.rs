@@ -24,6 +24,9 @@ pub(crate) struct Rollout {
     pub(crate) started_at: Wall,
     #[serde(default, with = "Maybe::<Moment>")]
     pub(crate) ended_at: Option<Wall>,
+    /// When it completed, of one that was taken back later.
+    #[serde(default, with = "Maybe::<Moment>", skip_serializing_if = "Option::is_none")]
+    pub(crate) completed_at: Option<Wall>,
     #[serde(default, with = "Maybe::<Moment>")]
     pub(crate) committed_at: Option<Wall>,
     pub(crate) severity: Option<String>,

@@ -56,6 +56,8 @@ pub(crate) struct EvidenceShape {
     candidate_ready: Option<Ready>,
     #[serde(with = "Maybe::<ReadyShape>")]
     stable_ready: Option<Ready>,
+    #[serde(with = "Maybe::<ReadyShape>", default, skip_serializing_if = "Option::is_none")]
+    former_ready: Option<Ready>,
     tripped: bool,
     tripwire: Option<u32>,
 }

@@ -6,8 +6,8 @@ use super::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serin_core::ids::{Epoch, RolloutId, VersionName};
 use serin_core::rollout::{
-    Answer, Aside, Clock, Ended, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause, Phase,
-    Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started, Step,
+    Answer, Aside, Clock, Ended, Former, GateAnswer, GateRef, GateRefKind, Identity, Manual, Pause,
+    Phase, Position, Quarantined, Queued, RolloutState, Stage, StandingGuard, Started, Step,
 };
 use serin_core::split::Scope;
 use serin_core::time::{Now, Wall};
@@ -31,6 +31,8 @@ pub(crate) struct PositionShape {
     queued: Option<Queued>,
     #[serde(with = "List::<IdentityShape>")]
     seen: Vec<Identity>,
+    #[serde(default, with = "List::<FormerShape>", skip_serializing_if = "Vec::is_empty")]
+    former: Vec<Former>,
     /// Only in evidence: a decision can be made again only with the clock it was made with. A
     /// restart throws it away.
     #[serde(with = "ClockShape")]
@@ -52,6 +54,15 @@ pub(super) struct IdentityShape {
     #[serde(with = "Text::<VersionName>")]
     version: VersionName,
     release: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Former", rename_all = "camelCase")]
+struct FormerShape {
+    #[serde(with = "IdentityShape")]
+    identity: Identity,
+    #[serde(with = "RolloutIdShape")]
+    ended_by: RolloutId,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -298,6 +309,7 @@ shape! {
     PauseShape => Pause,
     EndedShape => Ended,
     AsideShape => Aside,
+    FormerShape => Former,
     QuarantinedShape => Quarantined,
     ManualShape => Manual,
     QueuedShape => Queued,
