@@ -6,7 +6,7 @@ use crate::view::RolloutState;
 use serde::{Deserialize, Serialize};
 use serin_core::ids::{ServiceName, VersionName};
 use serin_core::time::Wall;
-use serin_core::weights::Weights;
+use serin_core::weights::{BasisPoints, Weights};
 use std::fmt;
 
 /// Who asks, as the journal remembers it: `token operator`, `unix uid 1000`, `onChange`.
@@ -33,6 +33,18 @@ pub enum Command {
     Abort {
         reason: String,
     },
+    /// Lets a gate pass, as far as one person can; hold and evidence are still waited for.
+    Approve {
+        reason: String,
+        /// The weight of the step that waits; `None`: of the next one.
+        before: Option<BasisPoints>,
+    },
+    /// Says that an item of a checklist is done, or is not done after all.
+    Tick {
+        reason: String,
+        item: String,
+        done: bool,
+    },
     /// Takes back the rollout that completed last: what was stable before it gets everything again.
     Undo {
         reason: String,
@@ -58,6 +70,8 @@ impl Command {
             | Self::Pause { reason }
             | Self::Resume { reason }
             | Self::Abort { reason }
+            | Self::Approve { reason, .. }
+            | Self::Tick { reason, .. }
             | Self::Undo { reason }
             | Self::Retry { reason }
             | Self::Weights { reason, .. } => reason,
@@ -163,6 +177,8 @@ pub enum Refusal {
     },
     /// It makes no sense in the present state; the text says what would.
     NotNow(String),
+    /// Not by this caller; the text says by whom.
+    Forbidden(String),
     /// It never makes sense.
     Invalid(String),
     /// The key was used with another command.
@@ -190,7 +206,9 @@ impl fmt::Display for Refusal {
                 f,
                 "the service is at revision {current}, not {expected}; read it again and decide anew"
             ),
-            Self::NotNow(why) | Self::Invalid(why) | Self::Frozen(why) => f.write_str(why),
+            Self::NotNow(why) | Self::Forbidden(why) | Self::Invalid(why) | Self::Frozen(why) => {
+                f.write_str(why)
+            }
             Self::Contradicts(all) => {
                 let all: Vec<String> =
                     all.iter().map(|c| format!("{}: {}", c.path, c.message)).collect();

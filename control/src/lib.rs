@@ -31,9 +31,10 @@ pub use handle::Handle;
 pub use stepped::Stepped;
 pub use view::{
     BadRequest, BurnView, CanarySideView, CanaryView, Comparison, ConfigView, Dora, EvidenceView,
-    Figures, FreezeView, GateView, GuardView, HarmView, Health, HistoryView, PlanView, ProofView,
-    ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView, Snapshot, StepView,
-    TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView, WaitingFor, Why,
+    Figures, FreezeView, GateView, GuardView, HarmView, Health, HistoryView, ItemView, PlanView,
+    ProofView, ReloadView, RolloutRecord, RolloutState, RolloutView, ServiceView, SloView,
+    Snapshot, StepView, TimelineEntry, Timestamp, VersionHistory, VersionRole, VersionView,
+    WaitingFor, Why,
 };
 pub use view::{BesideView, DifferenceSampleView, DifferenceView, PlaceView, QuantilesView};
 pub use view::{CountView, FailuresView, MissedView};

@@ -182,9 +182,11 @@ fn needs_somebody(rollout: &RolloutView) -> bool {
         return false;
     };
     match waiting {
-        WaitingFor::Approval | WaitingFor::Operator | WaitingFor::Freeze | WaitingFor::Budget => {
-            true
-        }
+        WaitingFor::Approval
+        | WaitingFor::Checklist
+        | WaitingFor::Operator
+        | WaitingFor::Freeze
+        | WaitingFor::Budget => true,
         WaitingFor::Hold
         | WaitingFor::Evidence
         | WaitingFor::Webhook

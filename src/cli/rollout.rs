@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// Start, promote, pause, resume, abort, undo or retry a rollout
+/// Start, promote, approve, pause, resume, abort, undo or retry a rollout
 ///
 /// With --wait the exit code says what became of it: 0 complete, 3 rolled back, 4 paused or
 /// waiting for somebody, 5 timed out.
@@ -25,6 +25,10 @@ enum Word {
     Start(Start),
     /// Go to the next step now, past holds, approvals and missing evidence
     Promote(Promote),
+    /// Let the next step pass; its hold and evidence are still waited for
+    Approve(Approve),
+    /// Tick an item of a checklist ahead
+    Tick(Tick),
     /// Stay at the present weight; guards still roll back
     Pause(Told),
     /// Go on after a pause
@@ -76,6 +80,28 @@ struct Promote {
 }
 
 #[derive(Debug, clap::Args)]
+struct Approve {
+    service: String,
+    /// The step of this weight instead of the next one, like 50%
+    #[arg(long, value_parser = span::parse_weight, value_name = "WEIGHT")]
+    before: Option<u16>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
+struct Tick {
+    service: String,
+    /// As the configuration writes it
+    item: String,
+    /// It is not done after all
+    #[arg(long)]
+    take_back: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, clap::Args)]
 struct How {
     /// For the journal, the report and the notifications
     #[arg(long)]
@@ -109,6 +135,14 @@ pub(crate) fn run(args: &Args) -> Exit {
             let from = promote.from_step.map(|step| ("fromStep", json!(step)));
             tell(&promote.service, "promote", from, &promote.how)
         }
+        Word::Approve(approve) => {
+            let before = approve.before.map(|before| ("before", json!(before)));
+            tell(&approve.service, "approve", before, &approve.how)
+        }
+        Word::Tick(tick) => {
+            let asked = [("item", json!(tick.item)), ("done", json!(!tick.take_back))];
+            tell(&tick.service, "checklist", asked, &tick.how)
+        }
         Word::Pause(told) => tell(&told.service, "pause", None, &told.how),
         Word::Resume(told) => tell(&told.service, "resume", None, &told.how),
         Word::Abort(told) => tell(&told.service, "abort", None, &told.how),
@@ -140,7 +174,7 @@ fn begin(start: &Start) -> Result<Exit, Failure> {
 fn tell(
     service: &str,
     word: &str,
-    more: Option<(&str, Value)>,
+    more: impl IntoIterator<Item = (&'static str, Value)>,
     how: &How,
 ) -> Result<Exit, Failure> {
     let reason = how.reason.as_ref().map(|reason| ("reason", json!(reason)));

@@ -89,7 +89,8 @@ pub(crate) fn waiting(waiting: WaitingFor) -> &'static str {
     match waiting {
         WaitingFor::Hold => "the step's hold",
         WaitingFor::Evidence => "evidence",
-        WaitingFor::Approval => "an approval (serin rollout promote)",
+        WaitingFor::Approval => "an approval (serin rollout approve)",
+        WaitingFor::Checklist => "its checklist (serin rollout tick)",
         WaitingFor::Webhook => "a webhook's consent",
         WaitingFor::Shadow => "the shadow's comparisons",
         WaitingFor::Window => "its deploy window",

@@ -29,6 +29,8 @@ async fn an_unknown_service_is_answered_with_the_known_ones_whatever_is_asked() 
         ("GET", "/rollout", ""),
         ("POST", "/rollout", "not even JSON"),
         ("POST", "/rollout/promote", ""),
+        ("POST", "/rollout/approve", ""),
+        ("POST", "/rollout/checklist", ""),
         ("POST", "/rollout/pause", ""),
         ("POST", "/rollout/resume", ""),
         ("POST", "/rollout/abort", ""),
@@ -112,7 +114,7 @@ async fn the_document_lists_what_there_is() {
     let bench = TestServer::open().await;
     let document = bench.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 31);
+    assert_eq!(paths.len(), 33);
     // Two types of one name would silently be one schema.
     let schemas = document["components"]["schemas"].as_object().unwrap();
     for (name, field) in [("CheckConfig", "yaml"), ("ReadinessCheck", "required")] {

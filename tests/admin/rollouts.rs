@@ -1,7 +1,10 @@
 //! A rollout from its start to its report, with the real controller behind the API.
 
-use crate::test_server::{TestServer, detail};
+use crate::test_server::{TestServer, detail, named_token, secret_of};
 use serde_json::Value;
+use serin_config::model::Role;
+use serin_core::rollout::{Gate, GateKind};
+use serin_core::weights::BasisPoints;
 use serin_testkit::{Answer, eventually_async};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -230,4 +233,61 @@ async fn an_event_stream_ends_with_its_server() {
     let answer = connection.begin(request).await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     bench.stop().await;
+}
+
+/// The second step waits for two of those who are named, and for a checklist.
+async fn with_gates() -> TestServer {
+    let tokens = [(Role::Operator, "lead"), (Role::Operator, "qa"), (Role::Operator, "ana")];
+    let gates = || {
+        let by = vec!["lead".to_owned(), "qa".to_owned()];
+        let items = vec!["backup taken".to_owned()];
+        [GateKind::Approvals { count: 2, by }, GateKind::Checklist { items }]
+    };
+    let before = BasisPoints::new(5_000).unwrap();
+    TestServer::with(|config| {
+        config.admin.tokens = tokens.iter().map(named_token).collect();
+        let plan = config.services.values_mut().find_map(|service| service.rollout.as_mut());
+        plan.unwrap().gates = gates().map(|kind| Gate { before, kind }).into();
+    })
+    .await
+}
+
+async fn as_(bench: &TestServer, who: &str, path: &str, body: &str) -> Answer {
+    let bearer = format!("Bearer {}", secret_of(who));
+    bench.ask("POST", &format!("{ROLLOUT}{path}"), &[("authorization", &bearer)], body).await
+}
+
+#[tokio::test]
+async fn two_people_approve_and_somebody_ticks_and_the_report_says_who() {
+    let bench = with_gates().await;
+    let started = as_(&bench, "ana", "", r#"{"to":"v42"}"#).await;
+    assert_eq!(started.status, 201, "{}", started.text());
+    let bearer = format!("Bearer {}", secret_of("ana"));
+    let shown = async |path: &str| bench.ask("GET", path, &[("authorization", &bearer)], "").await;
+    eventually_async("the first step", async || {
+        (shown(SERVICE).await.json()["weights"]["v42"] == 1000).then_some(())
+    })
+    .await;
+    let refused = detail(&as_(&bench, "ana", "/approve", "").await, 403);
+    assert_eq!(refused, "ana may not approve this step; lead and qa may");
+    assert_eq!(as_(&bench, "lead", "/approve", r#"{"reason":"looks well"}"#).await.status, 200);
+    let misspelt = detail(&as_(&bench, "ana", "/checklist", r#"{"item":"backup"}"#).await, 422);
+    assert!(misspelt.ends_with("they have: backup taken"), "{misspelt}");
+    // A promotion skips hold and evidence, and neither the others' approvals nor the checklist.
+    assert_eq!(as_(&bench, "ana", "/promote", "").await.status, 200);
+    let rollout = shown(ROLLOUT).await.json();
+    let gates = &rollout["plan"][1]["gates"];
+    assert_eq!((&gates[0]["needed"], &gates[0]["given"][0]), (&2.into(), &"lead".into()));
+    assert_eq!(gates[1]["items"][0]["by"], Value::Null);
+    assert_eq!(rollout["weight"], 1000);
+    let ticked = as_(&bench, "ana", "/checklist", r#"{"item":"backup taken"}"#).await;
+    assert_eq!(ticked.status, 200, "{}", ticked.text());
+    let last = as_(&bench, "qa", "/approve", "").await;
+    assert!(last.text().contains("10% → 50%"), "{}", last.text());
+    let id = rollout["id"].as_str().unwrap();
+    let report = shown(&format!("/v1/rollouts/{id}/report")).await.text();
+    for said in ["lead granted an approval before 50%", "qa granted", "ana ticked \"backup taken\""]
+    {
+        assert!(report.contains(said), "{said}: {report}");
+    }
 }

@@ -145,6 +145,15 @@ pub(crate) fn token((role, value): &(Role, &str)) -> Token {
     }
 }
 
+/// Of somebody by name.
+pub(crate) fn named_token((role, name): &(Role, &str)) -> Token {
+    Token { name: (*name).to_owned(), ..token(&(*role, &secret_of(name))) }
+}
+
+pub(crate) fn secret_of(name: &str) -> String {
+    format!("{name}-0123456789abcdef")
+}
+
 pub(crate) fn everything_is_fine() -> Loaded {
     Loaded { intents: None, warnings: Vec::new() }
 }

@@ -131,6 +131,7 @@ pub(crate) fn config(files: Vec<file::File>, check: &mut Check<'_>) -> Config {
     foresight::unreached(&parts.services, &parts.routes, check);
     hosts::covered(&parts.listeners, &parts.routes, check);
     let admin = admin::check(parts.admin.as_ref(), &parts.listeners, check);
+    rollout::approvers(&parts.services, &admin, check);
     Config {
         listeners,
         admin,

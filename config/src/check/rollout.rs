@@ -2,7 +2,7 @@
 
 use super::{Check, foresight, given, guards, services, windows};
 use crate::file;
-use crate::model::{Timeouts, Version};
+use crate::model::{Admin, AdminAddress, Role, Timeouts, Version};
 use crate::report::shown;
 use crate::source::At;
 use serin_core::ids::VersionName;
@@ -293,13 +293,21 @@ fn gate(
             .error(before.at, format!("no step has the weight {}", before.value))
             .hint(format!("the steps are {}", weights.join(", ")));
     }
-    let approval = gate.approval.filter(|approval| approval.value);
-    let given = [approval.is_some(), gate.webhook.is_some(), gate.shadow.is_some()];
+    let no = |approval: &At<file::GateApproval>| {
+        matches!(approval.value, file::GateApproval::Anybody(false))
+    };
+    let approval = gate.approval.as_ref().filter(|approval| !no(approval));
+    let given = [
+        approval.is_some(),
+        gate.checklist.is_some(),
+        gate.webhook.is_some(),
+        gate.shadow.is_some(),
+    ];
     let count = given.iter().filter(|given| **given).count();
     if count != 1 {
         if count > 1 || !gate.broken {
             check.error(gate.at, "a gate waits for one thing").hint(
-                "write one of `approval: true`, `webhook: { url }` and `shadow: { comparisons }`",
+                "write one of `approval: true`, `checklist: [items]`, `webhook: { url }` and `shadow: { comparisons }`",
             );
         }
         return None;
@@ -316,10 +324,86 @@ fn gate(
             comparisons: shadow.comparisons.map_or(1000, |at| at.value),
             mismatch_below: shadow.mismatch_below().0,
         }
+    } else if let Some(items) = &gate.checklist {
+        GateKind::Checklist { items: checklist(items, check) }
     } else {
-        GateKind::Approval
+        approval_of(&approval?.value, check)
     };
     Some(Gate { before: gate.before?.value, kind })
+}
+
+fn approval_of(found: &file::GateApproval, check: &mut Check<'_>) -> GateKind {
+    let approvers = match found {
+        file::GateApproval::Anybody(_) => return GateKind::Approval,
+        file::GateApproval::Of(approvers) => approvers,
+    };
+    let mut by: Vec<String> = Vec::new();
+    for name in approvers.by.iter().flat_map(|by| &by.value) {
+        if by.contains(&name.value) {
+            check
+                .error(name.at, format!("{} is named twice", shown(&name.value)))
+                .hint("each of them approves once");
+        }
+        by.push(name.value.clone());
+    }
+    let count = super::whole(approvers.count());
+    if !by.is_empty() && by.len() < count as usize {
+        let at = approvers.count.as_ref().map_or(approvers.at, |count| count.at);
+        check
+            .error(at, format!("{count} have to approve, and {} may", by.len()))
+            .hint("name more in `by`, or write a smaller `count`");
+    }
+    GateKind::Approvals { count, by }
+}
+
+fn checklist(found: &At<Vec<At<String>>>, check: &mut Check<'_>) -> Vec<String> {
+    if found.value.is_empty() {
+        check.error(found.at, "a checklist without items").hint("write what has to be done");
+    }
+    let mut seen = std::collections::HashMap::new();
+    for item in &found.value {
+        check.named(&mut seen, item, "checklist item");
+    }
+    found.value.iter().map(|item| item.value.clone()).collect()
+}
+
+/// Whoever is named must be able to come: as a token that may change something, or as the peer of a unix
+/// socket.
+pub(super) fn approvers(
+    services: &[(At<String>, file::Service)],
+    admin: &Admin,
+    check: &mut Check<'_>,
+) {
+    let tokens = || admin.tokens.iter().filter(|token| token.role >= Role::Operator);
+    let is_known = |name: &str| tokens().any(|token| token.name == name);
+    let gates = |service: &file::Service| {
+        let gates = service.rollout.as_ref().and_then(|rollout| rollout.value.gates.clone());
+        gates.map(|gates| gates.value).unwrap_or_default()
+    };
+    for gate in services.iter().flat_map(|(_, service)| gates(service)) {
+        let Some(At { value: file::GateApproval::Of(approvers), at }) = &gate.approval else {
+            continue;
+        };
+        let named = approvers.by.iter().flat_map(|by| &by.value);
+        for name in named.filter(|name| !name.value.starts_with("uid ")) {
+            if !is_known(&name.value) {
+                let known: Vec<&str> = tokens().map(|token| token.name.as_str()).collect();
+                let hint = match known.is_empty() {
+                    true => "only tokens have names: add `admin.tokens`".to_owned(),
+                    false => format!("they are named {}", known.join(", ")),
+                };
+                check
+                    .error(name.at, format!("no operator's token is named {}", shown(&name.value)))
+                    .hint(hint);
+            }
+        }
+        let alone = admin.tokens.is_empty() && matches!(admin.address, AdminAddress::Tcp(_));
+        if alone && approvers.count() > 1 {
+            check
+                .error(*at, "without tokens everybody is `loopback`, and approves once")
+                .hint("add `admin.tokens`, one for each person or team");
+        }
+    }
 }
 
 fn dark(found: &At<file::Dark>, service: &file::Service, check: &mut Check<'_>) -> Dark {

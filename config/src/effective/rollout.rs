@@ -125,17 +125,18 @@ fn guard(guard: &Guard) -> Value {
 }
 
 fn gate(gate: &Gate) -> Value {
-    let (key, what) = match &gate.kind {
-        GateKind::Approval => ("approval", json!(true)),
+    let what = match &gate.kind {
+        GateKind::Approval => json!(true),
+        GateKind::Approvals { count, by } => json!({ "count": count, "by": by }),
+        GateKind::Checklist { items } => json!(items),
         GateKind::Webhook { url: to, timeout } => {
-            ("webhook", json!({ "url": url(to), "timeout": duration(*timeout) }))
+            json!({ "url": url(to), "timeout": duration(*timeout) })
         }
-        GateKind::Shadow { comparisons, mismatch_below } => (
-            "shadow",
-            json!({ "comparisons": comparisons, "mismatchBelow": percent(*mismatch_below) }),
-        ),
+        GateKind::Shadow { comparisons, mismatch_below } => {
+            json!({ "comparisons": comparisons, "mismatchBelow": percent(*mismatch_below) })
+        }
     };
-    json!({ "before": gate.before.to_string(), key: what })
+    json!({ "before": gate.before.to_string(), gate.kind.as_str(): what })
 }
 
 fn window(window: &Window) -> Value {

@@ -1,7 +1,10 @@
 //! `rollout` of a service.
 
-use super::{AboveShare, AboveTime, AboveZero, Named, Percent, Share, record, words};
+use super::{AboveShare, AboveTime, AboveZero, Named, Percent, Read, Reader, Share, record, words};
+use crate::schema::Defs;
 use crate::source::At;
+use crate::yaml::{Node, Value};
+use serde_json::{Value as Json, json};
 use serin_core::rollout::{
     Accept, Action, Compared, OnBusy, OnRollback, OnTooFew, Start, Strategy,
 };
@@ -171,16 +174,50 @@ record! {
 }
 
 record! {
-    /// Something a step waits for: one of `approval`, `webhook` and `shadow`.
+    /// Something a step waits for: one of `approval`, `checklist`, `webhook` and `shadow`.
     Gate, "a gate" {
         /// The weight of the step that waits.
         "before" required before: BasisPoints,
-        /// A person has to promote.
-        "approval" optional approval: bool,
+        /// `true`: a person has to approve or promote. A mapping says how many, and who: then a promotion is the approval of one of them.
+        "approval" optional approval: GateApproval,
+        /// What people have to tick, item by item. A promotion does not skip it.
+        "checklist" optional checklist: Vec<At<String>>,
         /// An address that has to answer 200.
         "webhook" optional webhook: GateWebhook,
         /// Comparisons of copies that have to be good.
         "shadow" optional shadow: GateShadow,
+    }
+}
+
+/// Anybody's, or that of several.
+#[derive(Debug, Clone)]
+pub(crate) enum GateApproval {
+    Anybody(bool),
+    Of(Box<Approvers>),
+}
+
+impl Read for GateApproval {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match node.value {
+            Value::Map(_) => Approvers::read(node, reader).map(Box::new).map(Self::Of),
+            Value::Null | Value::Scalar { .. } | Value::List(_) | Value::Broken => {
+                bool::read(node, reader).map(Self::Anybody)
+            }
+        }
+    }
+
+    fn schema(defs: &mut Defs) -> Json {
+        json!({ "anyOf": [bool::schema(defs), Approvers::schema(defs)] })
+    }
+}
+
+record! {
+    /// Who has to approve a step.
+    Approvers, "`approval` of a gate" {
+        /// So many different ones.
+        "count" optional count: u64 = "1" where 1..=16,
+        /// Names of tokens (or `uid N` of a unix socket's peers). Left out: whoever may change something.
+        "by" optional by: Vec<At<String>> = "[]",
     }
 }
 

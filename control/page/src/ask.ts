@@ -1,7 +1,7 @@
 // What an operator may ask of a service, as plain values for the dialog to carry out.
 
 import { percent } from "./words";
-import type { Freeze, Rollout, Service } from "./types";
+import type { Freeze, Gate, Rollout, Service } from "./types";
 
 export interface Ask {
   title: string;
@@ -72,13 +72,36 @@ function underWay(service: Service, rollout: Rollout): Choice[] {
     `Everything goes back to ${from || service.stable} now; ${to} gets nothing more.`,
     true,
   );
+  const gates = next?.gates.filter((gate) => !gate.granted) ?? [];
+  const approve = command("Approve", "approve", `The step to ${percent(next?.weight ?? 10_000)} may pass: its hold and evidence are still waited for.`);
+  // What was read is what is approved, and not the step after it.
+  approve.ask.body = (reason) => ({ reason, before: next?.weight });
+  const approvals = gates.filter((gate) => gate.kind === "approval").map((gate) => approving(approve, gate));
+  const open = gates.flatMap((gate) => gate.items).filter((item) => item.by === null);
+  const ticks = open.map(({ item }) => {
+    const tick = command(`Tick “${item}”`, "checklist", `“${item}” is done. The step to ${percent(next?.weight ?? 10_000)} waits for it.`);
+    tick.ask.title = `Is “${item}” done?`;
+    tick.ask.verb = "It is done";
+    tick.ask.body = (reason) => ({ reason, item });
+    tick.ask.done = `${service.name}: “${item}” is ticked.`;
+    return tick;
+  });
+  const first = approvals.length > 0 && !stopped;
   const go = stopped ? resume : promote;
   return [
-    { ...go, primary: stopped || rollout.waitingFor === "approval" },
+    ...approvals,
+    ...ticks,
+    { ...go, primary: stopped || (rollout.waitingFor === "approval" && !first) },
     ...(stopped ? [promote] : [pause]),
     weights(service, rollout),
     abort,
   ];
+}
+
+function approving(choice: Choice, gate: Gate): Choice {
+  const others = gate.by.length > 0 ? ` ${gate.by.join(", ")} may.` : "";
+  const several = gate.needed > 1 ? ` ${gate.given.length} of ${gate.needed} have approved.${others}` : others;
+  return { ...choice, primary: true, ask: { ...choice.ask, what: choice.ask.what + several } };
 }
 
 function weights(service: Service, rollout: Rollout): Choice {

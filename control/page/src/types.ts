@@ -112,7 +112,17 @@ export interface Step {
   weight: number;
   holdSeconds: number;
   of: "all" | "newSessions";
-  gates: { kind: "approval" | "webhook" | "shadow"; granted: boolean }[];
+  gates: Gate[];
+}
+
+export interface Gate {
+  kind: "approval" | "checklist" | "webhook" | "shadow";
+  granted: boolean;
+  /** How many people have to approve; 0 where it is no approval. */
+  needed: number;
+  given: string[];
+  by: string[];
+  items: { item: string; by: string | null }[];
 }
 
 export type State =

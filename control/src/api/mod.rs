@@ -189,6 +189,8 @@ impl Api {
             .route("/services/{service}/history", get(services::history))
             .route("/services/{service}/rollout", get(rollout::read).post(rollout::start))
             .route("/services/{service}/rollout/promote", post(rollout::promote))
+            .route("/services/{service}/rollout/approve", post(rollout::approve))
+            .route("/services/{service}/rollout/checklist", post(rollout::tick))
             .route("/services/{service}/rollout/pause", post(rollout::pause))
             .route("/services/{service}/rollout/resume", post(rollout::resume))
             .route("/services/{service}/rollout/abort", post(rollout::abort))

@@ -29,6 +29,8 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
         rollout::read,
         rollout::start,
         rollout::promote,
+        rollout::approve,
+        rollout::tick,
         rollout::pause,
         rollout::resume,
         rollout::abort,

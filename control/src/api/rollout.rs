@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serin_core::ids::VersionName;
+use serin_core::weights::BasisPoints;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -57,6 +58,37 @@ pub(crate) struct Promote {
     /// Refused with 409 unless the rollout is on this step, from 1; 0 is before the first.
     #[schema(maximum = 65_535)]
     from_step: Option<u16>,
+}
+
+/// Why, and which step.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Approve {
+    /// For the journal, the report and the notifications.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+    /// The weight of the step that is approved, in basis points; the next step when left out.
+    #[schema(minimum = 1, maximum = 10_000)]
+    before: Option<u16>,
+}
+
+/// What is done.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Tick {
+    /// As the configuration writes it.
+    #[schema(max_length = 200)]
+    item: String,
+    /// `false` takes it back.
+    #[serde(default = "done_by_default")]
+    done: bool,
+    /// For the journal and the report.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
+
+fn done_by_default() -> bool {
+    true
 }
 
 /// The rollout after a command, with what was done.
@@ -150,6 +182,45 @@ pub(crate) async fn promote(State(api): State<Api>, name: Name, who: Who, body: 
     let asked: Promote = body.json_or_default()?;
     let from_step = asked.from_step.map(u32::from);
     let command = Command::Promote { reason: reason(asked.reason)?, from_step };
+    let outcome = carry_out(&api, &name.0, &who, command).await?;
+    Ok(answer(&api, StatusCode::OK, outcome))
+}
+
+/// Let the next step pass
+///
+/// As far as one person can: hold and evidence are still waited for, and where several have to approve, so are the
+/// others. 403 when somebody else has to. If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/approve", operation_id = "approveRollout", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Approve,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn approve(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    services::known(&api, &name.0)?;
+    let asked: Approve = body.json_or_default()?;
+    let before = match asked.before.map(BasisPoints::new) {
+        None => None,
+        Some(Some(before)) if before > BasisPoints::ZERO => Some(before),
+        Some(_) => return Err(Problem::unprocessable("before is from 1 to 10000 basis points")),
+    };
+    let command = Command::Approve { reason: reason(asked.reason)?, before };
+    let outcome = carry_out(&api, &name.0, &who, command).await?;
+    Ok(answer(&api, StatusCode::OK, outcome))
+}
+
+/// Tick an item of a checklist
+///
+/// Of a gate ahead; `done: false` takes it back. If-Match and Idempotency-Key are honoured.
+#[utoipa::path(
+    post, path = "/v1/services/{service}/rollout/checklist", operation_id = "tickItem", tag = "rollout",
+    params(("service" = String, Path, max_length = 63, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")), request_body = Tick,
+    responses((status = 200, body = Done, headers(("etag" = String))))
+)]
+pub(crate) async fn tick(State(api): State<Api>, name: Name, who: Who, body: Raw) -> Answered {
+    services::known(&api, &name.0)?;
+    let asked: Tick = body.json()?;
+    let command =
+        Command::Tick { reason: reason(asked.reason)?, item: asked.item, done: asked.done };
     let outcome = carry_out(&api, &name.0, &who, command).await?;
     Ok(answer(&api, StatusCode::OK, outcome))
 }
@@ -361,6 +432,7 @@ pub(crate) fn refused(snapshot: &Snapshot, refusal: Refusal) -> Problem {
         Refusal::NotNow(_) | Refusal::Frozen(_) | Refusal::Contradicts(_) => {
             Problem::conflict(words)
         }
+        Refusal::Forbidden(_) => Problem::new(StatusCode::FORBIDDEN, Kind::Forbidden, words),
         Refusal::Invalid(_) => Problem::unprocessable(words),
         Refusal::KeyReused => idempotency::reused(),
         Refusal::NotDurable(_) | Refusal::Busy | Refusal::Stopped => {

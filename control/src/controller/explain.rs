@@ -166,7 +166,8 @@ fn hold(hold_reason: &HoldReason, to: &mut Explained) {
             read(Unit::Evidence, Some(*value), Some(*needed));
             "promotion"
         }
-        HoldReason::Gate { .. } => "gate",
+        HoldReason::Gate { .. } | HoldReason::Approvals { .. } => "gate",
+        HoldReason::Checklist { .. } => "checklist",
         HoldReason::Shadow { mismatched, below, .. } => {
             read(Unit::Share, Some(*mismatched), Some(*below));
             "shadow"

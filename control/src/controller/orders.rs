@@ -11,6 +11,7 @@ use serin_core::rollout::{
     StartCommand,
 };
 use serin_core::split::Split;
+use serin_core::weights::BasisPoints;
 
 pub(crate) fn to_core(order: &Order) -> CoreCommand {
     let actor = order.actor.0.clone();
@@ -35,6 +36,10 @@ pub(crate) fn to_core(order: &Order) -> CoreCommand {
         Command::Pause { reason } => CoreCommand::Pause { actor, reason: reason.clone() },
         Command::Resume { .. } => CoreCommand::Resume { actor },
         Command::Abort { reason } => CoreCommand::Abort { actor, reason: reason.clone() },
+        Command::Approve { before, .. } => CoreCommand::Approve { before: *before, actor },
+        Command::Tick { item, done, .. } => {
+            CoreCommand::Tick { item: item.clone(), done: *done, actor }
+        }
         Command::Undo { reason } => CoreCommand::Undo { actor, reason: reason.clone() },
         Command::Weights { weights, reason } => {
             CoreCommand::SetWeights { weights: weights.clone(), actor, reason: reason.clone() }
@@ -56,6 +61,8 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
         CoreRefusal::UnknownVersion(version) => {
             Refusal::UnknownVersion { service: service.clone(), version: version.to_string() }
         }
+        CoreRefusal::NotAnApprover { .. } => Refusal::Forbidden(text),
+        CoreRefusal::NoSuchItem { .. } => Refusal::Invalid(text),
         CoreRefusal::Held(_) => Refusal::Frozen(text),
         CoreRefusal::NoPlan
         | CoreRefusal::NotPlanned { .. }
@@ -68,6 +75,8 @@ pub(crate) fn refusal(service: &ServiceName, refused: CoreRefusal) -> Refusal {
         | CoreRefusal::NotTried(_)
         | CoreRefusal::ByHand
         | CoreRefusal::NoSuchGate(_)
+        | CoreRefusal::NoApproval { .. }
+        | CoreRefusal::NoNextStep
         | CoreRefusal::UndoUnderWay { .. }
         | CoreRefusal::NothingBefore(_)
         | CoreRefusal::FormerNotListed(_)
@@ -99,6 +108,7 @@ pub(crate) fn outcome(
         | Event::Resumed { .. }
         | Event::Promoted { .. }
         | Event::GateAnswered { .. }
+        | Event::Ticked { .. }
         | Event::Warned { .. }
         | Event::RolledBack { .. }
         | Event::Undone { .. }
@@ -168,6 +178,10 @@ pub(crate) fn stored(order: &Order) -> schema::Command<'_> {
         Command::Pause { reason } => schema::Command::Pause { reason },
         Command::Resume { reason } => schema::Command::Resume { reason },
         Command::Abort { reason } => schema::Command::Abort { reason },
+        Command::Approve { reason, before } => {
+            schema::Command::Approve { before: before.map(BasisPoints::get), reason }
+        }
+        Command::Tick { reason, item, done } => schema::Command::Tick { item, done: *done, reason },
         Command::Undo { reason } => schema::Command::Undo { reason },
         Command::Weights { weights, reason } => schema::Command::Weights {
             weights: weights

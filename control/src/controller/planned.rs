@@ -1,12 +1,13 @@
 //! The plan as the outside sees it: steps, gates, guards with what they see now.
 
 use super::ServiceRun;
-use crate::view::{GateView, GuardView, PlanView, ProofView, StepView};
+use crate::view::{GateView, GuardView, ItemView, PlanView, ProofView, StepView};
 use serin_core::rollout::{
-    Accept, Action, Answer, Evidence, GateKind, GateRefKind, GoodEnough, Guard, GuardReading, Plan,
+    Accept, Action, Evidence, Gate, GateKind, GateRefKind, GoodEnough, Guard, GuardReading, Plan,
     RolloutState, Rule, Samples, Step, Strategy, Value,
 };
 use serin_core::split::Scope;
+use serin_core::weights::BasisPoints;
 
 pub(super) fn plan_view(plan: &Plan) -> PlanView {
     PlanView {
@@ -49,39 +50,32 @@ fn step_view(step: &Step, plan: Option<&Plan>, rollout: Option<&RolloutState>) -
             Scope::NewSessions => "newSessions",
         }
         .to_owned(),
-        gates: gates
-            .map(|gate| GateView {
-                kind: kind_of_gate(&gate.kind).to_owned(),
-                granted: rollout.is_some_and(|c| c.weight >= weight || granted(c, gate)),
-            })
-            .collect(),
+        gates: gates.map(|gate| gate_view(gate, weight, rollout)).collect(),
     }
 }
 
-fn kind_of_gate(kind: &GateKind) -> &'static str {
-    match kind {
-        GateKind::Approval => "approval",
-        GateKind::Webhook { .. } => "webhook",
-        GateKind::Shadow { .. } => "shadow",
-    }
-}
-
-fn granted(rollout: &RolloutState, gate: &serin_core::rollout::Gate) -> bool {
-    let same = |kind: &GateRefKind| match (kind, &gate.kind) {
-        (GateRefKind::Approval, GateKind::Approval)
-        | (GateRefKind::Shadow, GateKind::Shadow { .. }) => true,
-        (GateRefKind::Webhook { url }, GateKind::Webhook { url: planned, .. }) => url == planned,
-        (
-            GateRefKind::Approval
-            | GateRefKind::Shadow
-            | GateRefKind::Budget
-            | GateRefKind::Webhook { .. },
-            GateKind::Approval | GateKind::Webhook { .. } | GateKind::Shadow { .. },
-        ) => false,
+/// `weight` is what the step gives the candidate.
+fn gate_view(gate: &Gate, weight: BasisPoints, rollout: Option<&RolloutState>) -> GateView {
+    let (needed, by, items): (u32, &[String], &[String]) = match &gate.kind {
+        GateKind::Approval => (1, &[], &[]),
+        GateKind::Approvals { count, by } => (*count, by, &[]),
+        GateKind::Checklist { items } => (0, &[], items),
+        GateKind::Webhook { .. } | GateKind::Shadow { .. } => (0, &[], &[]),
     };
-    let answers = rollout.answers.iter().filter(|a| a.gate.before == gate.before);
-    let mut answers = answers.filter(|answer| same(&answer.gate.kind));
-    answers.any(|answer| answer.answer == Answer::Granted)
+    let given = rollout.map(|rollout| gate.granted_by(rollout)).unwrap_or_default();
+    let ticked = |item: &String| {
+        let kind = GateRefKind::Item { item: item.clone() };
+        given.iter().find(|answer| answer.gate.kind == kind).map(|answer| answer.by.clone())
+    };
+    let item = |item: &String| ItemView { item: item.clone(), by: ticked(item) };
+    GateView {
+        kind: gate.kind.as_str().to_owned(),
+        granted: rollout.is_some_and(|c| c.weight >= weight || gate.is_granted(c)),
+        needed,
+        given: given.iter().filter(|_| needed > 0).map(|answer| answer.by.clone()).collect(),
+        by: by.to_vec(),
+        items: items.iter().map(item).collect(),
+    }
 }
 
 pub(super) fn guards(plan: &Plan, evidence: &Evidence) -> Vec<GuardView> {

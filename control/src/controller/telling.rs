@@ -49,6 +49,7 @@ fn kind_of(happened: &Happened) -> EventKind {
             EventKind::Resumed
         }
         Happened::GateAnswered { .. }
+        | Happened::Ticked { .. }
         | Happened::Queued { .. }
         | Happened::Unqueued { .. }
         | Happened::Drained
@@ -83,6 +84,7 @@ fn severity_of(happened: &Happened) -> Option<Severity> {
         | Happened::Resumed { .. }
         | Happened::Promoted { .. }
         | Happened::GateAnswered { .. }
+        | Happened::Ticked { .. }
         | Happened::Superseded { .. }
         | Happened::Queued { .. }
         | Happened::Unqueued { .. }
@@ -103,6 +105,7 @@ fn actor_of(happened: &Happened) -> Option<&str> {
         | Happened::Resumed { by }
         | Happened::Promoted { by }
         | Happened::GateAnswered { by, .. }
+        | Happened::Ticked { by, .. }
         | Happened::Superseded { by, .. }
         | Happened::Queued { by, .. }
         | Happened::Retried { by, .. }
@@ -164,10 +167,13 @@ pub(crate) fn waiting_for(hold_reason: &HoldReason) -> Option<WaitingFor> {
         HoldReason::HoldRunning { .. } => WaitingFor::Hold,
         HoldReason::Gate { gate, .. } => match gate.kind {
             GateRefKind::Approval => WaitingFor::Approval,
+            GateRefKind::Item { .. } => WaitingFor::Checklist,
             GateRefKind::Webhook { .. } => WaitingFor::Webhook,
             GateRefKind::Shadow => WaitingFor::Shadow,
             GateRefKind::Budget => WaitingFor::Budget,
         },
+        HoldReason::Approvals { .. } => WaitingFor::Approval,
+        HoldReason::Checklist { .. } => WaitingFor::Checklist,
         HoldReason::Shadow { .. } => WaitingFor::Shadow,
     })
 }

@@ -19,8 +19,8 @@ pub use history::{HistoryView, VersionHistory};
 pub use moment::Timestamp;
 pub use past::{BadRequest, Dora, EvidenceView, RolloutRecord, TimelineEntry, Why};
 pub use rollout::{
-    Comparison, GateView, GuardView, HarmView, PlanView, ProofView, RolloutState, RolloutView,
-    StepView, WaitingFor,
+    Comparison, GateView, GuardView, HarmView, ItemView, PlanView, ProofView, RolloutState,
+    RolloutView, StepView, WaitingFor,
 };
 
 pub use shadow::{

@@ -124,6 +124,7 @@ pub enum WaitingFor {
     Hold,
     Evidence,
     Approval,
+    Checklist,
     Webhook,
     Shadow,
     Window,
@@ -189,9 +190,30 @@ pub struct StepView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GateView {
-    /// `approval`, `webhook` or `shadow`.
+    /// `approval`, `checklist`, `webhook` or `shadow`.
     pub kind: String,
     pub granted: bool,
+    /// How many people have to approve; 0 where it is no approval.
+    #[serde(default)]
+    pub needed: u32,
+    /// Who has approved.
+    #[serde(default)]
+    pub given: Vec<String>,
+    /// Who may approve; empty: whoever may change something.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// Of a checklist.
+    #[serde(default)]
+    pub items: Vec<ItemView>,
+}
+
+/// An item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemView {
+    pub item: String,
+    /// Who has ticked it; `null` while nobody has.
+    pub by: Option<String>,
 }
 
 /// A guard with what it sees. Shares are from 0 to 1, times are in milliseconds, and a signal

@@ -6,14 +6,15 @@ use super::decision::{Decision, Event, Verdict};
 use super::evidence::Evidence;
 use super::plan::{OnBusy, Plan};
 use super::position::{
-    Answer, GateAnswer, GateRef, GateRefKind, Identity, Pause, Phase, Position, RolloutState,
-    Stage, Started,
+    Answer, GateRef, Identity, Pause, Phase, Position, RolloutState, Stage, Started,
 };
 use super::reason::{HoldReason, RollbackReason};
 use super::refusal::Refusal;
 use super::terms::{Conditions, Terms};
 use super::turn::Turn;
-use super::{by_hand, decide, guards, paused, queue, rest, rollback, supersede, undo, waits};
+use super::{
+    by_hand, decide, gates, guards, paused, queue, rest, rollback, supersede, undo, waits,
+};
 use crate::ids::VersionName;
 use crate::time::{Now, Wall};
 use crate::weights::{BasisPoints, Weights};
@@ -52,7 +53,14 @@ pub enum Command {
     },
     /// An approval alone: hold and evidence are still waited for.
     Approve {
-        before: BasisPoints,
+        /// The step's weight; `None`: of the next step.
+        before: Option<BasisPoints>,
+        actor: String,
+    },
+    /// Says that an item of a checklist ahead is done, or is not done after all.
+    Tick {
+        item: String,
+        done: bool,
         actor: String,
     },
     /// What came of an [`Ask`](super::Ask).
@@ -98,6 +106,7 @@ pub fn command(
         | Command::Resume { .. }
         | Command::Abort { .. }
         | Command::Approve { .. }
+        | Command::Tick { .. }
         | Command::GateAnswered { .. } => {
             let active = turn.next.rollout.take_if(|rollout| !rollout.phase.is_over());
             let mut rollout = active.ok_or(Refusal::NoRollout)?;
@@ -124,9 +133,10 @@ fn on_course(
             queue::drop_with_abort(turn);
             Ok(verdict)
         }
-        Command::Approve { before, actor } => approve(turn, rollout, *before, actor),
+        Command::Approve { before, actor } => gates::approve(turn, rollout, *before, actor),
+        Command::Tick { item, done, actor } => gates::tick(turn, rollout, item, *done, actor),
         Command::GateAnswered { gate, answer, actor } => {
-            answered(turn, rollout, gate, answer.clone(), actor)
+            gates::answered(turn, rollout, gate, answer.clone(), actor)
         }
         Command::Start(_)
         | Command::Retry(_)
@@ -238,6 +248,7 @@ fn promote(
     if matches!(rollout.phase, Phase::Paused | Phase::Inconclusive) {
         go_on(rollout);
     }
+    gates::approve_by_promotion(turn, rollout, actor);
     rollout.promoted = true;
     turn.events.push(Event::Promoted { by: actor.to_owned() });
     turn.hold_for(HoldReason::Accepted);
@@ -310,72 +321,4 @@ fn go_on(rollout: &mut RolloutState) {
         Stage::Dark => Phase::Dark,
         Stage::Before | Stage::Step(_) => Phase::Holding,
     };
-}
-
-fn approve(
-    turn: &mut Turn<'_>,
-    rollout: &mut RolloutState,
-    before: BasisPoints,
-    actor: &str,
-) -> Result<Verdict, Refusal> {
-    let approval = GateRef { before, kind: GateRefKind::Approval };
-    let budget = GateRef { before, kind: GateRefKind::Budget };
-    let planned = has_gate(turn, &approval);
-    let step = turn.plan().is_some_and(|p| p.steps.iter().any(|s| s.weight == before));
-    let confirmable = step && waits::asks_for_confirmation(turn);
-    if planned {
-        grant(turn, rollout, approval.clone(), Answer::Granted, actor);
-    }
-    if confirmable {
-        grant(turn, rollout, budget, Answer::Granted, actor);
-    }
-    if !planned && !confirmable {
-        return Err(Refusal::NoSuchGate(approval));
-    }
-    turn.hold_for(HoldReason::Accepted);
-    Ok(turn.hold())
-}
-
-fn answered(
-    turn: &mut Turn<'_>,
-    rollout: &mut RolloutState,
-    gate: &GateRef,
-    answer: Answer,
-    actor: &str,
-) -> Result<Verdict, Refusal> {
-    let by_command = match gate.kind {
-        GateRefKind::Approval | GateRefKind::Webhook { .. } => has_gate(turn, gate),
-        // The evidence answers the one, `approve` the other.
-        GateRefKind::Shadow | GateRefKind::Budget => false,
-    };
-    if !by_command {
-        return Err(Refusal::NoSuchGate(gate.clone()));
-    }
-    grant(turn, rollout, gate.clone(), answer, actor);
-    turn.hold_for(HoldReason::Accepted);
-    Ok(turn.hold())
-}
-
-fn has_gate(turn: &Turn<'_>, gate: &GateRef) -> bool {
-    turn.plan().is_some_and(|plan| plan.gates.iter().any(|g| waits::named(g) == *gate))
-}
-
-fn grant(
-    turn: &mut Turn<'_>,
-    rollout: &mut RolloutState,
-    gate: GateRef,
-    answer: Answer,
-    actor: &str,
-) {
-    let refused = match &answer {
-        Answer::Granted => None,
-        Answer::Refused { detail } => Some(detail.clone()),
-    };
-    let before = rollout.answers.iter().find(|a| a.gate == gate);
-    if before.is_none_or(|a| a.answer != answer) {
-        let (gate, by) = (gate.clone(), actor.to_owned());
-        turn.events.push(Event::GateAnswered { gate, by, refused });
-    }
-    rollout.answers.retain(|a| a.gate != gate);
-    rollout.answers.push(GateAnswer { gate, answer, by: actor.to_owned(), at: turn.now.wall });
 }

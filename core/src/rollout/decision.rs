@@ -125,6 +125,13 @@ pub enum Event {
         refused: Option<String>,
     },
     /// A guard or burn rule with `action: notify`, or one that begins to stand.
+    /// An item of a checklist is done, or is not done after all.
+    Ticked {
+        item: String,
+        before: BasisPoints,
+        done: bool,
+        by: String,
+    },
     Warned {
         rule: String,
         why: String,
@@ -212,6 +219,7 @@ impl Event {
             Self::Resumed { .. } => "resumed",
             Self::Promoted { .. } => "promoted",
             Self::GateAnswered { .. } => "gateAnswered",
+            Self::Ticked { .. } => "ticked",
             Self::Warned { .. } => "warned",
             Self::RolledBack { .. } => "rolledBack",
             Self::Undone { .. } => "undone",
@@ -248,6 +256,10 @@ impl fmt::Display for Event {
             Self::GateAnswered { gate, by, refused: None } => write!(f, "{by} granted {gate}"),
             Self::GateAnswered { gate, by, refused: Some(detail) } => {
                 write!(f, "{by} refused {gate}: {detail}")
+            }
+            Self::Ticked { item, before, done, by } => {
+                let word = if *done { "ticked" } else { "took back" };
+                write!(f, "{by} {word} {item:?} before {before}")
             }
             Self::Warned { rule, why, .. } => write!(f, "{rule}: {why}"),
             Self::RolledBack { why, from, .. } => write!(f, "rolled back from {from}: {why}"),

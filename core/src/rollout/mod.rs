@@ -15,6 +15,7 @@ mod dark;
 mod decide;
 mod decision;
 mod evidence;
+mod gates;
 mod guards;
 mod inconclusive;
 mod paused;

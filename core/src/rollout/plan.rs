@@ -1,5 +1,6 @@
 //! What an operator intends, checked and resolved: the file's `rollout` as values.
 
+use super::position::{Answer, GateAnswer, GateRef, GateRefKind, RolloutState};
 use crate::ids::VersionName;
 use crate::split::Scope;
 use crate::weights::BasisPoints;
@@ -173,7 +174,10 @@ impl Plan {
     pub fn asks_copies(&self) -> bool {
         let gate = |gate: &Gate| match gate.kind {
             GateKind::Shadow { .. } => true,
-            GateKind::Approval | GateKind::Webhook { .. } => false,
+            GateKind::Approval
+            | GateKind::Approvals { .. }
+            | GateKind::Checklist { .. }
+            | GateKind::Webhook { .. } => false,
         };
         let guard = |guard: &Guard| match guard.rule {
             Rule::ShadowMismatch { .. } | Rule::ShadowErrors { .. } => true,
@@ -197,9 +201,72 @@ pub struct Gate {
     pub kind: GateKind,
 }
 
+impl Gate {
+    /// How answers name it. Of a checklist each item is answered by itself.
+    pub fn answered_as(&self) -> Vec<GateRef> {
+        let named = |kind| GateRef { before: self.before, kind };
+        match &self.kind {
+            GateKind::Approval | GateKind::Approvals { .. } => vec![named(GateRefKind::Approval)],
+            GateKind::Checklist { items } => {
+                let item = |item: &String| named(GateRefKind::Item { item: item.clone() });
+                items.iter().map(item).collect()
+            }
+            GateKind::Webhook { url, .. } => vec![named(GateRefKind::Webhook { url: url.clone() })],
+            GateKind::Shadow { .. } => vec![named(GateRefKind::Shadow)],
+        }
+    }
+
+    /// Who has let it pass so far.
+    pub fn granted_by<'a>(&self, rollout: &'a RolloutState) -> Vec<&'a GateAnswer> {
+        let named = self.answered_as();
+        let granted = |a: &&GateAnswer| named.contains(&a.gate) && a.answer == Answer::Granted;
+        let counts = |a: &&GateAnswer| match &self.kind {
+            GateKind::Approvals { by, .. } => by.is_empty() || by.contains(&a.by),
+            GateKind::Approval
+            | GateKind::Checklist { .. }
+            | GateKind::Webhook { .. }
+            | GateKind::Shadow { .. } => true,
+        };
+        rollout.answers.iter().filter(granted).filter(counts).collect()
+    }
+
+    /// Whether people and webhooks have let it pass; the evidence answers for comparisons.
+    pub fn is_granted(&self, rollout: &RolloutState) -> bool {
+        let granted = self.granted_by(rollout).len();
+        match &self.kind {
+            GateKind::Approvals { count, .. } => granted >= *count as usize,
+            GateKind::Checklist { items } => granted >= items.len(),
+            GateKind::Approval | GateKind::Webhook { .. } | GateKind::Shadow { .. } => granted > 0,
+        }
+    }
+}
+
+impl GateKind {
+    /// One word, as the configuration and the API have it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approval | Self::Approvals { .. } => "approval",
+            Self::Checklist { .. } => "checklist",
+            Self::Webhook { .. } => "webhook",
+            Self::Shadow { .. } => "shadow",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum GateKind {
+    /// Of anybody who may change something; a promotion is one.
     Approval,
+    /// So many different people, of those who are named, or of anybody. A promotion is one of them, and
+    /// skips none of the others.
+    Approvals {
+        count: u32,
+        by: Vec<String>,
+    },
+    /// What people have to say that they have done, each item of it. No promotion skips it.
+    Checklist {
+        items: Vec<String>,
+    },
     Webhook {
         url: String,
         timeout: Duration,

@@ -177,6 +177,10 @@ pub struct GateRef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateRefKind {
     Approval,
+    /// Of a checklist.
+    Item {
+        item: String,
+    },
     Webhook {
         url: String,
     },

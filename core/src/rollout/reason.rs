@@ -131,6 +131,18 @@ pub enum HoldReason {
         gate: GateRef,
         refused: Option<String>,
     },
+    /// So many people have to let the step of this weight pass, of those in `by` where somebody is named.
+    Approvals {
+        before: BasisPoints,
+        given: Vec<String>,
+        needed: u32,
+        by: Vec<String>,
+    },
+    /// What nobody has ticked yet before the step of this weight.
+    Checklist {
+        before: BasisPoints,
+        missing: Vec<String>,
+    },
     /// Too few shadow comparisons, or too many differences among them.
     Shadow {
         compared: Samples,

@@ -4,6 +4,7 @@ use super::evidence::Ready;
 use super::position::{GateRef, Identity, Phase};
 use super::reason::HoldReason;
 use crate::ids::VersionName;
+use crate::weights::BasisPoints;
 use std::fmt;
 
 /// Why a command changes nothing. Each says what would help.
@@ -40,6 +41,21 @@ pub enum Refusal {
     ByHand,
     Held(Vec<HoldReason>),
     NoSuchGate(GateRef),
+    /// The step of this weight waits for no approval; those of the others do.
+    NoApproval {
+        before: BasisPoints,
+        others: Vec<BasisPoints>,
+    },
+    /// It stands on its last step.
+    NoNextStep,
+    NotAnApprover {
+        actor: String,
+        by: Vec<String>,
+    },
+    NoSuchItem {
+        item: String,
+        known: Vec<String>,
+    },
     /// A completed rollout is taken back only while no other one is under way.
     UndoUnderWay {
         candidate: Identity,
@@ -96,6 +112,27 @@ impl fmt::Display for Refusal {
                 f.write_str(&all.join("; "))
             }
             Self::NoSuchGate(gate) => write!(f, "the rollout does not wait for {gate}"),
+            Self::NoApproval { before, others } if others.is_empty() => {
+                write!(f, "the rollout waits for no approval before {before}, nor later")
+            }
+            Self::NoApproval { before, others } => {
+                let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+                let others = others.join(" and ");
+                write!(
+                    f,
+                    "the rollout waits for no approval before {before}; it does before {others}, which can be named"
+                )
+            }
+            Self::NoNextStep => f.write_str("no step comes that could wait for an approval"),
+            Self::NotAnApprover { actor, by } => {
+                write!(f, "{actor} may not approve this step; {} may", by.join(" and "))
+            }
+            Self::NoSuchItem { item, known } if known.is_empty() => {
+                write!(f, "no checklist is ahead that has {item:?}")
+            }
+            Self::NoSuchItem { item, known } => {
+                write!(f, "no checklist ahead has {item:?}; they have: {}", known.join(", "))
+            }
             Self::UndoUnderWay { candidate, stable } => write!(
                 f,
                 "a rollout of {candidate} is under way: abort it first; undo then takes back {stable}"

@@ -136,6 +136,21 @@ impl fmt::Display for HoldReason {
                 None => write!(f, "waits for {gate}"),
                 Some(detail) => write!(f, "waits for {gate}, which refused: {detail}"),
             },
+            Self::Approvals { before, given, needed, by } => {
+                write!(f, "waits for {needed} approvals before {before}")?;
+                if !given.is_empty() {
+                    write!(f, "; given by {}", given.join(" and "))?;
+                }
+                let open: Vec<&str> =
+                    by.iter().filter(|by| !given.contains(by)).map(String::as_str).collect();
+                match open.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, "; {} may", open.join(" or ")),
+                }
+            }
+            Self::Checklist { before, missing } => {
+                write!(f, "waits for the checklist before {before}: {}", missing.join(", "))
+            }
             Self::Shadow { compared, mismatched, below } => write!(
                 f,
                 "shadow: {} of {} compared, {} differ or failed (under {} wanted)",
@@ -181,6 +196,7 @@ impl fmt::Display for GateRef {
         let before = self.before;
         match &self.kind {
             GateRefKind::Approval => write!(f, "an approval before {before}"),
+            GateRefKind::Item { item } => write!(f, "{item:?} of the checklist before {before}"),
             GateRefKind::Webhook { url } => write!(f, "{url} before {before}"),
             GateRefKind::Shadow => write!(f, "shadow comparisons before {before}"),
             GateRefKind::Budget => {

@@ -162,11 +162,25 @@ pub(super) fn object_to_gates(
         match &gate.kind {
             GateKind::Approval => {
                 if !promoted {
-                    object_unless_granted(turn, rollout, named(gate));
+                    let approval = GateRef { before: gate.before, kind: GateRefKind::Approval };
+                    object_unless_granted(turn, rollout, approval);
                 }
             }
+            GateKind::Approvals { count, by } => {
+                if !gate.is_granted(rollout) {
+                    let given = gate.granted_by(rollout);
+                    turn.hold_for(HoldReason::Approvals {
+                        before: gate.before,
+                        given: given.into_iter().map(|answer| answer.by.clone()).collect(),
+                        needed: *count,
+                        by: by.clone(),
+                    });
+                }
+            }
+            GateKind::Checklist { items } => object_to_checklist(turn, rollout, gate, items),
             GateKind::Webhook { url, timeout } => {
-                let gate = named(gate);
+                let kind = GateRefKind::Webhook { url: url.clone() };
+                let gate = GateRef { before: gate.before, kind };
                 if object_unless_granted(turn, rollout, gate.clone()) && nothing_else {
                     let (rollout, url) = (rollout.id.clone(), url.clone());
                     turn.asks.push(super::Ask { rollout, gate, url, timeout: *timeout });
@@ -178,6 +192,18 @@ pub(super) fn object_to_gates(
                 }
             }
         }
+    }
+}
+
+fn object_to_checklist(turn: &mut Turn<'_>, rollout: &RolloutState, gate: &Gate, items: &[String]) {
+    let ticked = gate.granted_by(rollout);
+    let ticked = |item: &String| {
+        let kind = GateRefKind::Item { item: item.clone() };
+        ticked.iter().any(|answer| answer.gate.kind == kind)
+    };
+    let missing: Vec<String> = items.iter().filter(|item| !ticked(item)).cloned().collect();
+    if !missing.is_empty() {
+        turn.hold_for(HoldReason::Checklist { before: gate.before, missing });
     }
 }
 
@@ -220,14 +246,4 @@ pub(super) fn object_to_shadow(turn: &mut Turn<'_>, comparisons: u64, below: f64
     if compared.seen < compared.needed || too_many {
         turn.hold_for(HoldReason::Shadow { compared, mismatched, below });
     }
-}
-
-/// How commands and answers name a gate of the plan.
-pub(super) fn named(gate: &Gate) -> GateRef {
-    let kind = match &gate.kind {
-        GateKind::Approval => GateRefKind::Approval,
-        GateKind::Webhook { url, .. } => GateRefKind::Webhook { url: url.clone() },
-        GateKind::Shadow { .. } => GateRefKind::Shadow,
-    };
-    GateRef { before: gate.before, kind }
 }

@@ -132,7 +132,7 @@ fn step_back(turn: &mut Turn<'_>, rollout: &mut RolloutState, plan: &Plan) -> Op
     Some(turn.hold())
 }
 
-fn next_step<'a>(rollout: &RolloutState, plan: &'a Plan) -> Option<(u16, &'a Step)> {
+pub(super) fn next_step<'a>(rollout: &RolloutState, plan: &'a Plan) -> Option<(u16, &'a Step)> {
     let index = match rollout.stage {
         Stage::Before | Stage::Dark => {
             // A weight set by hand can be past the first steps.

@@ -173,8 +173,8 @@ fn a_start_is_refused_with_what_would_help() {
 #[test]
 fn an_answer_to_a_gate_that_nobody_asked_is_refused() {
     let mut world = World::started(Plan { gates: vec![approval(5_000)], ..plan() });
-    let approve = |before| Command::Approve { before: bp(before), actor: "ana".into() };
-    assert!(matches!(world.command(&approve(4_000)), Err(Refusal::NoSuchGate(_))));
+    let approve = |before| Command::Approve { before: Some(bp(before)), actor: "ana".into() };
+    assert!(matches!(world.command(&approve(4_000)), Err(Refusal::NoApproval { .. })));
     let gate = GateRef { before: bp(5_000), kind: GateRefKind::Shadow };
     let answer = Command::GateAnswered { gate, answer: Answer::Granted, actor: "ana".into() };
     assert!(matches!(world.command(&answer), Err(Refusal::NoSuchGate(_))));

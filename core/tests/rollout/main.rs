@@ -6,6 +6,7 @@ mod aside;
 mod baseline;
 mod commands;
 mod day;
+mod gates;
 mod owners;
 mod playbook;
 mod promotion;

@@ -118,7 +118,7 @@ fn with_half_of_the_budget_each_step_waits_for_a_confirmation() {
     world.evidence.budget_left = Some(0.3);
     world.tick();
     assert_eq!(world.weight(), bp(0));
-    world.command(&Command::Approve { before: bp(1_000), actor: "ana".into() }).unwrap();
+    world.command(&Command::Approve { before: Some(bp(1_000)), actor: "ana".into() }).unwrap();
     world.tick();
     assert_eq!(world.weight(), bp(1_000));
     world.run(MINUTE * 20);
@@ -133,7 +133,7 @@ fn gates_are_asked_when_all_else_is_ready_and_hold_until_they_grant() {
     let waiting = world.run(MINUTE * 20);
     assert_eq!(waiting.verdict.to_string(), "hold: waits for an approval before 50%");
     assert_eq!(world.phase(), Phase::Holding);
-    world.command(&Command::Approve { before: bp(5_000), actor: "ana".into() }).unwrap();
+    world.command(&Command::Approve { before: Some(bp(5_000)), actor: "ana".into() }).unwrap();
     assert!(world.tick().asks.is_empty());
     assert_eq!(world.weight(), bp(5_000));
     assert!(world.run(MINUTE * 29).asks.is_empty(), "not before the hold is over");
@@ -460,7 +460,7 @@ fn blue_green_is_one_step_behind_its_gates_and_switches_back_in_one() {
     let mut world = World::started(Plan { strategy: Strategy::BlueGreen, steps, gates, ..plan() });
     world.run(MINUTE);
     assert_eq!((world.phase(), world.weight()), (Phase::Pending, bp(0)));
-    world.command(&Command::Approve { before: bp(10_000), actor: "ana".into() }).unwrap();
+    world.command(&Command::Approve { before: Some(bp(10_000)), actor: "ana".into() }).unwrap();
     assert_eq!(world.tick().split.weights.of(&candidate().version), bp(10_000));
     world.evidence = breached("errors", Value::Share(0.2));
     assert_eq!(world.tick().split.weights.of(&stable().version), bp(10_000));

@@ -373,7 +373,7 @@ impl Checked {
             Asked::Pause => pause(),
             Asked::Resume => resume(),
             Asked::Abort => abort(),
-            Asked::Approve(at) => Command::Approve { before: bp(at), actor: "ana".into() },
+            Asked::Approve(at) => Command::Approve { before: Some(bp(at)), actor: "ana".into() },
             Asked::Answer(true) => answered(Answer::Granted),
             Asked::Answer(false) => answered(Answer::Refused { detail: "no".into() }),
             Asked::Weight(points) => Command::SetWeights {

@@ -298,7 +298,7 @@ fn of_moment(
         asks.push(Command::Abort { actor, reason });
     }
     if let Some(text) = &said.approve {
-        asks.push(Command::Approve { before: weight(text)?, actor: actor() });
+        asks.push(Command::Approve { before: Some(weight(text)?), actor: actor() });
     }
     if let Some(text) = &said.weight {
         asks.push(by_hand(terms, weight(text)?));

@@ -74,6 +74,7 @@ fn asked_word(command: &Command) -> &'static str {
         Command::Retry(_) => "retry",
         Command::SetWeights { .. } => "weights",
         Command::Approve { .. } => "approval",
+        Command::Tick { .. } => "tick",
         Command::GateAnswered { .. } => "gate's answer",
     }
 }

@@ -39,6 +39,6 @@ export function needsSomebody(service: Service): boolean {
   return (
     rollout.state === "paused" ||
     rollout.state === "inconclusive" ||
-    (rollout.state === "holding" && (rollout.waitingFor === "approval" || rollout.waitingFor === "operator"))
+    (rollout.state === "holding" && (rollout.waitingFor === "approval" || rollout.waitingFor === "checklist" || rollout.waitingFor === "operator"))
   );
 }

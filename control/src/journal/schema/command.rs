@@ -36,6 +36,16 @@ pub(crate) enum Command<'a> {
     Abort {
         reason: &'a str,
     },
+    Approve {
+        /// In basis points.
+        before: Option<u16>,
+        reason: &'a str,
+    },
+    Tick {
+        item: &'a str,
+        done: bool,
+        reason: &'a str,
+    },
     Undo {
         reason: &'a str,
     },
@@ -121,6 +131,14 @@ mod tests {
             (Command::Pause { reason }, r#"{"pause":{"reason":"why"}}"#),
             (Command::Resume { reason }, r#"{"resume":{"reason":"why"}}"#),
             (Command::Abort { reason }, r#"{"abort":{"reason":"why"}}"#),
+            (
+                Command::Approve { before: Some(5_000), reason },
+                r#"{"approve":{"before":5000,"reason":"why"}}"#,
+            ),
+            (
+                Command::Tick { item: "backup", done: true, reason },
+                r#"{"tick":{"item":"backup","done":true,"reason":"why"}}"#,
+            ),
             (Command::Undo { reason }, r#"{"undo":{"reason":"why"}}"#),
             (
                 Command::Weights { weights, reason },

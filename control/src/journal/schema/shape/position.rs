@@ -187,6 +187,7 @@ struct GateRefShape {
 #[serde(remote = "GateRefKind", rename_all = "camelCase")]
 enum GateRefKindShape {
     Approval,
+    Item { item: String },
     Webhook { url: String },
     Shadow,
     Budget,

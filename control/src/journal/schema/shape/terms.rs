@@ -331,6 +331,13 @@ struct GateShape {
 #[serde(remote = "GateKind", rename_all = "camelCase")]
 enum GateKindShape {
     Approval,
+    Approvals {
+        count: u32,
+        by: Vec<String>,
+    },
+    Checklist {
+        items: Vec<String>,
+    },
     Webhook {
         url: String,
         #[serde(with = "exact")]
