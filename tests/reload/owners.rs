@@ -259,3 +259,27 @@ fn a_completed_release_is_taken_back_though_the_file_calls_it_stable_and_nobody_
     let dora = shop.serin(&["dora", "shop"]);
     assert!(dora.stdout.contains("change failure rate  100%"), "{dora:?}");
 }
+
+#[test]
+fn a_release_that_is_waited_for_says_that_another_one_took_its_place_by_hand() {
+    let shop = Shop::at_rest();
+    let admin = shop.instance.admin.to_string();
+    let start = ["rollout", "start", "shop", "--wait", "--admin", &admin];
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| finish(BINARY, &start));
+        eventually("its first step is in force", || shop.weights()["v2"] == 1_000);
+        shop.taken(&shop.file("v1", &[("v1", "v1"), ("v2", "v2"), ("v3", "v3")], "to: v3"));
+        let begun = shop.serin(&["rollout", "start", "shop", "--supersede", "--reason", "a fix"]);
+        assert_eq!(begun.code, Some(0), "{begun:?}");
+        eventually("v3 has its first step", || shop.weights()["v3"] == 1_000);
+        waiting.join().unwrap()
+    });
+    assert_eq!(waiting.code, Some(3), "{waiting:?}");
+    assert!(waiting.stdout.contains("superseded"), "{waiting:?}");
+    assert_eq!(
+        (&shop.weights()["v2"], &shop.service()["versions"][1]["quarantined"]),
+        (&0.into(), &Value::Null)
+    );
+    let dora = shop.serin(&["dora", "shop"]);
+    assert!(dora.stdout.contains("change failure rate  unknown"), "{dora:?}");
+}

@@ -94,7 +94,31 @@ function underWay(service: Service, rollout: Rollout): Choice[] {
     { ...go, primary: stopped || (rollout.waitingFor === "approval" && !first) },
     ...(stopped ? [promote] : [pause]),
     weights(service, rollout),
+    ...superseding(service, rollout),
     abort,
+  ];
+}
+
+/** The configuration names another candidate by now. */
+function superseding(service: Service, rollout: Rollout): Choice[] {
+  const { name, plan, revision } = service;
+  if (!plan || (plan.to === rollout.to && plan.release === rollout.release) || plan.to === service.stable) return [];
+  return [
+    {
+      label: `Supersede by ${plan.to}`,
+      primary: false,
+      ask: {
+        title: `Begin with ${plan.to} instead of ${rollout.to}?`,
+        what: `The ${percent(rollout.weight)} of ${rollout.to} go to ${service.stable} now, and nothing is held against it. ${plan.to} (${plan.release}) begins at its first step.`,
+        verb: "Supersede",
+        danger: true,
+        method: "POST",
+        path: `/v1/services/${name}/rollout`,
+        revision,
+        body: (reason) => ({ to: plan.to, reason, supersede: true }),
+        done: `${name}: ${plan.to} takes the place of ${rollout.to}.`,
+      },
+    },
   ];
 }
 
