@@ -41,6 +41,16 @@ fn what_stable_keeps_is_said_to_be_kept() {
 }
 
 #[test]
+fn what_is_in_flight_is_said_by_version_and_who_drains() {
+    let mut all = snapshot(rollout("rolledBack", None));
+    assert!(!shown(&["status"], all.clone()).contains("in flight"));
+    all["services"][0]["weights"] = json!({ "v41": 10_000, "v42": 0 });
+    (0..2).for_each(|at| all["services"][0]["versions"][at]["inFlight"] = json!(12 - 9 * at));
+    let screen = shown(&["status"], all);
+    assert!(screen.contains("  in flight   v41 12, v42 3 (drains)\n"), "{screen}");
+}
+
+#[test]
 fn users_who_cannot_be_told_apart_are_not_said_to_be_users() {
     let mut keyless = rollout("running", None);
     keyless["harm"]["usersToldApart"] = json!(false);

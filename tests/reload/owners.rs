@@ -3,7 +3,9 @@
 
 use crate::bench::{BINARY, Instance, command};
 use serde_json::Value;
-use serin_testkit::{ConfigText, Finished, Origin, Serin, ServiceText, eventually, finish};
+use serin_testkit::{
+    ConfigText, Finished, Origin, RawClient, Serin, ServiceText, eventually, finish,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tempfile::TempDir;
@@ -282,4 +284,21 @@ fn a_release_that_is_waited_for_says_that_another_one_took_its_place_by_hand() {
     );
     let dora = shop.serin(&["dora", "shop"]);
     assert!(dora.stdout.contains("change failure rate  unknown"), "{dora:?}");
+}
+
+#[test]
+fn what_a_version_that_was_taken_back_still_has_in_flight_is_said_until_it_is_over() {
+    let shop = Shop::on_the_first_step();
+    assert_eq!(shop.serin(&["weights", "shop", "100%"]).code, Some(0));
+    let mut client = RawClient::connect(shop.instance.http);
+    client.send(
+        "GET /upgrade HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
+    );
+    let switched = client.response_to_head();
+    assert_eq!((switched.status, switched.header("x-version").as_deref()), (101, Some("v2")));
+    assert_eq!(shop.serin(&["rollout", "abort", "shop"]).code, Some(0));
+    let says = || shop.serin(&["status", "shop"]).stdout;
+    eventually("it is said", || says().contains("in flight   v2 1 (drains)"));
+    drop(client);
+    eventually("nothing is in flight", || !says().contains("in flight"));
 }

@@ -86,6 +86,9 @@ pub(super) fn service(service: &ServiceView, width: usize, style: Style) -> Vec<
     let mut say = |label: &str, text: &str| {
         lines.extend(field(label, text, width));
     };
+    if let Some(in_flight) = in_flight(service) {
+        say("in flight", &in_flight);
+    }
     say("budget", &budget(service));
     if let Some(burning) = burning(service) {
         say("burning", &burning);
@@ -244,6 +247,20 @@ fn cells(version: &VersionView, figures: &Figures) -> [String; 6] {
 fn row(label: &str, cells: [String; 6]) -> String {
     let [rate, errors, p50, p95, p99, ready] = cells;
     format!("  {label:<18} {rate:>10} {errors:>8} {p50:>9} {p95:>9} {p99:>9} {ready:>8}")
+}
+
+/// Requests, streams and upgraded connections that are not over: whoever stops a version that drains
+/// ends those.
+fn in_flight(service: &ServiceView) -> Option<String> {
+    let under_way = service.versions.iter().filter(|version| version.in_flight > 0);
+    let parts: Vec<String> = under_way
+        .map(|version| {
+            let gets = service.weights.get(&version.name).is_some_and(|points| *points > 0);
+            let drains = if gets { "" } else { " (drains)" };
+            format!("{} {}{drains}", version.name, version.in_flight)
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn budget(service: &ServiceView) -> String {
