@@ -142,8 +142,6 @@ pub enum Event {
         from: BasisPoints,
         severity: Severity,
     },
-    /// The comparison with stable has proof for the first time: no traffic for a while, and then fresh
-    /// traffic decides.
     /// A completed rollout was taken back; what was stable before it is stable again.
     Undone {
         /// The rollout that is taken back.
@@ -151,6 +149,8 @@ pub enum Event {
         undone: Identity,
         why: RollbackReason,
     },
+    /// The comparison with stable has proof for the first time: no traffic for a while, and then fresh
+    /// traffic decides.
     SteppedAside {
         why: RollbackReason,
         from: BasisPoints,
