@@ -133,7 +133,7 @@ impl Controller {
         }
         self.keep_checkpoint(second, now);
         if due(&mut self.moments.snapshot, SNAPSHOT, now.mono) {
-            self.see_time_pass(second);
+            self.see_time_pass();
         }
         self.publish_snapshot(now);
     }

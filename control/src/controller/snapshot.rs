@@ -61,16 +61,12 @@ impl Controller {
         }
     }
 
-    /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn. Where
-    /// everything is at rest and no configuration on trial, figures of the last minute change once a second.
-    pub(super) fn see_time_pass(&mut self, second: bool) {
+    /// Rollouts under way are drawn anew, because their holds run. Of very many each has its turn.
+    pub(super) fn see_time_pass(&mut self) {
         let mut under_way: Vec<&mut ServiceRun> = self.services.awake_mut().collect();
-        let inner = &self.shared.inner;
-        let on_trial =
-            inner.canary.load().is_some() || inner.snapshot.load().config.canary.is_some();
-        self.shared.snapshot_due |= second || on_trial || !under_way.is_empty();
         under_way.sort_by_key(|run| run.drawn_at);
         under_way.into_iter().take(DRAWN_AT_ONCE).for_each(|run| run.view = None);
+        self.shared.snapshot_due = true;
     }
 
     /// After the services have changed.

@@ -1,6 +1,6 @@
 //! What survives a crash, and whose word counts.
 //!
-//! The controller knows [`Journal`] and nothing below it. [`FileJournal`] is the one there is: a
+//! The controller knows `Journal` and nothing below it. `FileJournal` is the one there is: a
 //! `Writer`, which has the rules of writing, on a thread of its own. [`Log`] is the file, `schema` what is in it,
 //! `Memory` what it adds up to, and `Storage` the disk.
 
