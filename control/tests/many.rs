@@ -125,6 +125,17 @@ fn services_at_rest_are_looked_at_once_a_second_and_their_latencies_only_after_r
 }
 
 #[test]
+fn what_everybody_sees_of_services_at_rest_is_new_however_ticks_fall() {
+    let mut many = Many::start();
+    for step in 0..1_000 {
+        many.at += TICK + Duration::from_millis(step % 7);
+        many.control.tick(now(many.at, 0));
+        let (seen, now) = (many.control.handle().snapshot().at, now(many.at, 0).wall);
+        assert!(now.0 - seen.0.0 <= 150, "{} ms old", now.0 - seen.0.0);
+    }
+}
+
+#[test]
 fn a_service_that_moves_leaves_the_drawing_of_the_others_as_it_is() {
     let mut many = Many::start();
     let before = many.control.handle().snapshot();
