@@ -4,10 +4,19 @@ use crate::bench::{self, Instance, command};
 use crate::load::{Load, Target};
 use serin_testkit::{ConfigText, Origin, Serin, ServiceText, eventually, finish, temp_dir};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// A port that nobody has now: both processes have to be told the same one.
+/// None of those that the system gives to clients, so that no other test's takes it meanwhile.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + (std::process::id() % 20_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Relaxed) % 2_000;
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn config(origin: &Origin, address: &str) -> ConfigText {

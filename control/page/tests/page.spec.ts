@@ -167,7 +167,7 @@ test("the main states look as they should and pass an audit", async ({ page }) =
 test("a lost connection is said, with the time of what is shown, and regained", async ({ page }) => {
   await open(page, "checkout", OPERATOR);
   await stage.kill();
-  const lost = page.getByRole("alert");
+  const lost = page.getByRole("alert").filter({ hasText: "Connection lost" });
   await expect(lost).toContainText(/Connection lost, showing data of \d\d:\d\d:\d\d/);
   await expect(page.getByRole("button", { name: "Abort" })).toHaveAttribute("aria-disabled", "true");
   await expect(split(page)).toContainText("25%");
